@@ -1,3 +1,4 @@
 //! Kernels.
 
+pub mod qr;
 pub mod random;

@@ -6,13 +6,13 @@
 //! fill was split. Every fill here takes the position of its first element, so that
 //!
 //! ```
-//! # use modulor_kernels::random::{Philox, fill_uniform};
+//! # use modulor_kernels::random::{Philox, Real};
 //! let stream = Philox::from_seed([42, 0]);
 //! let mut whole = [0f32; 7];
-//! fill_uniform(stream, 0, &mut whole);
+//! f32::fill_uniform(stream, 0, &mut whole);
 //! let (mut head, mut tail) = ([0f32; 3], [0f32; 4]);
-//! fill_uniform(stream, 0, &mut head);
-//! fill_uniform(stream, 3, &mut tail);
+//! f32::fill_uniform(stream, 0, &mut head);
+//! f32::fill_uniform(stream, 3, &mut tail);
 //! assert_eq!((&whole[..3], &whole[3..]), (&head[..], &tail[..]));
 //! ```
 //!
@@ -105,100 +105,111 @@ pub fn seed_of(root_seed: u64, path: &str) -> u64 {
     z ^ z >> 31
 }
 
-/// Uniform on [0, 1): element `first + i` of TensorFlow's `StatelessRandomUniformV2` goes to `out[i]`.
+/// A float type that TensorFlow's stateless distributions are defined for: `f32`, `f64`, `f16`, `bf16`.
+pub trait Real: steps::Real {
+    /// Uniform on [0, 1): element `first + i` of TensorFlow's `StatelessRandomUniformV2` goes to `out[i]`.
+    ///
+    /// The values are the multiples of 2⁻²³ (`f32`), 2⁻⁵² (`f64`), 2⁻¹⁰ (`f16`) and 2⁻⁷ (`bf16`).
+    fn fill_uniform(stream: Philox, first: u64, out: &mut [Self]);
+
+    /// Standard normal: element `first + i` of TensorFlow's `StatelessRandomNormalV2` goes to `out[i]`.
+    ///
+    /// Box and Muller's method: uniform u, v give √(-2 ln u)·sin 2πv and √(-2 ln u)·cos 2πv, in this order.
+    fn fill_normal(stream: Philox, first: u64, out: &mut [Self]);
+
+    /// Standard normal, drawn again where it lies two or more from zero: element `first + i` of TensorFlow's
+    /// `StatelessTruncatedNormalV2` goes to `out[i]`.
+    fn fill_truncated_normal(stream: Philox, first: u64, out: &mut [Self]);
+}
+
+/// An integer type that TensorFlow's stateless distributions are defined for: `i32`, `i64`, `u32`, `u64`.
+pub trait Int: steps::Int {
+    /// Uniform on the integers from `low` to below `high`: element `first + i` of TensorFlow's
+    /// `StatelessRandomUniformIntV2` goes to `out[i]`.
+    ///
+    /// Random bits modulo `high - low`, so not quite even unless the difference is a power of two. Bounds are a matter
+    /// for the caller: they are read round the circle of the type, and equal ones mean all of it.
+    fn fill_between(stream: Philox, first: u64, low: Self, high: Self, out: &mut [Self]);
+
+    /// Uniform on all values of the type: element `first + i` of TensorFlow's `StatelessRandomUniformFullIntV2` goes to
+    /// `out[i]`.
+    fn fill_bits(stream: Philox, first: u64, out: &mut [Self]);
+}
+
+// Written out for each type, so that the loops are compiled with this package and its optimization.
+macro_rules! fills {
+    ($($real:ident)*; $($int:ident)*) => {
+        $(impl Real for $real {
+            fn fill_uniform(stream: Philox, first: u64, out: &mut [$real]) {
+                fill_groups(first, out, |g| <$real as steps::Real>::uniform(stream.block(g)));
+            }
+            fn fill_normal(stream: Philox, first: u64, out: &mut [$real]) {
+                fill_groups(first, out, |g| <$real as steps::Real>::normal(stream.block(g)));
+            }
+            fn fill_truncated_normal(stream: Philox, first: u64, out: &mut [$real]) {
+                fill_groups(first, out, |g| truncated_group::<$real>(stream, g));
+            }
+        })*
+        $(impl Int for $int {
+            fn fill_between(stream: Philox, first: u64, low: $int, high: $int, out: &mut [$int]) {
+                fill_groups(first, out, |g| <$int as steps::Int>::between(stream.block(g), low, high));
+            }
+            fn fill_bits(stream: Philox, first: u64, out: &mut [$int]) {
+                fill_groups(first, out, |g| <$int as steps::Int>::bits(stream.block(g)));
+            }
+        })*
+    };
+}
+fills!(f32 f64 f16 bf16; i32 i64 u32 u64);
+
+mod steps {
+    /// What a distribution makes of one block.
+    pub trait Real: Copy {
+        type Group: Group<Self>;
+        fn uniform(block: [u32; 4]) -> Self::Group;
+        fn normal(block: [u32; 4]) -> Self::Group;
+        /// Gives `keep` the block's normal values that lie less than two from zero.
+        fn truncated(block: [u32; 4], keep: impl FnMut(Self));
+    }
+
+    /// What a distribution makes of one block.
+    pub trait Int: Copy {
+        type Group: Group<Self>;
+        fn bits(block: [u32; 4]) -> Self::Group;
+        fn between(block: [u32; 4], low: Self, high: Self) -> Self::Group;
+    }
+
+    /// The array of values that one block turns into: four of 32 bits or less, two of 64.
+    pub trait Group<T>: AsRef<[T]> + AsMut<[T]> + Default {}
+    impl<T, A: AsRef<[T]> + AsMut<[T]> + Default> Group<T> for A {}
+}
+
+/// Group `index` of the truncated normal distribution.
 ///
-/// The values are the multiples of 2⁻²³ (`f32`), 2⁻⁵² (`f64`), 2⁻¹⁰ (`f16`) and 2⁻⁷ (`bf16`).
-pub fn fill_uniform<T: Real>(stream: Philox, first: u64, out: &mut [T]) {
-    fill_groups(first, out, |g| T::uniform(stream.block(g)));
-}
-
-/// Standard normal: element `first + i` of TensorFlow's `StatelessRandomNormalV2` goes to `out[i]`.
-///
-/// Box and Muller's method: uniform u, v give √(-2 ln u)·sin 2πv and √(-2 ln u)·cos 2πv, in this order.
-pub fn fill_normal<T: Real>(stream: Philox, first: u64, out: &mut [T]) {
-    fill_groups(first, out, |g| T::normal(stream.block(g)));
-}
-
-/// Standard normal, drawn again where it lies two or more from zero: element `first + i` of TensorFlow's
-/// `StatelessTruncatedNormalV2` goes to `out[i]`.
-///
-/// A group of outputs has as many blocks to itself as gives each of its elements 256 words, so a group never depends
-/// on how often another had to draw again.
-pub fn fill_truncated_normal<T: Real>(stream: Philox, first: u64, out: &mut [T]) {
-    let blocks_per_group = T::Group::default().as_ref().len() as u64 * 256 / 4;
-    fill_groups(first, out, |g| {
-        let start = stream.skip(g.wrapping_mul(blocks_per_group));
-        let mut group = T::Group::default();
-        let mut slots = group.as_mut().iter_mut();
-        let mut slot = slots.next();
-        let mut block = 0;
-        while slot.is_some() {
-            T::truncated(start.block(block), |x| {
-                if let Some(place) = slot.take() {
-                    *place = x;
-                    slot = slots.next();
-                }
-            });
-            block += 1;
-        }
-        group
-    });
-}
-
-/// Uniform on the integers from `low` to below `high`: element `first + i` of TensorFlow's
-/// `StatelessRandomUniformIntV2` goes to `out[i]`.
-///
-/// Random bits modulo `high - low`, so not quite even unless the difference is a power of two. Bounds are a matter for
-/// the caller: they are read round the circle of the type, and equal ones mean all of it.
-pub fn fill_uniform_int<T: Int>(stream: Philox, first: u64, low: T, high: T, out: &mut [T]) {
-    fill_groups(first, out, |g| T::within(stream.block(g), low, high));
-}
-
-/// Uniform on all values of the type: element `first + i` of TensorFlow's `StatelessRandomUniformFullIntV2` goes to
-/// `out[i]`.
-pub fn fill_bits<T: Int>(stream: Philox, first: u64, out: &mut [T]) {
-    fill_groups(first, out, |g| T::bits(stream.block(g)));
-}
-
-/// A float type that the stateless distributions are defined for: `f32`, `f64`, `f16`, `bf16`.
-///
-/// The methods are the distributions' steps from one block; the `fill_*` functions are what to call.
-pub trait Real: Copy + sealed::Sealed {
-    /// As many values as one block gives.
-    type Group: Group<Self>;
-    /// One block's values uniform on [0, 1).
-    fn uniform(block: [u32; 4]) -> Self::Group;
-    /// One block's values of the standard normal distribution.
-    fn normal(block: [u32; 4]) -> Self::Group;
-    /// Gives `keep` those normal values of one block that lie less than two from zero.
-    fn truncated(block: [u32; 4], keep: impl FnMut(Self));
-}
-
-/// An integer type that the stateless distributions are defined for: `i32`, `i64`, `u32`, `u64`.
-///
-/// The methods are the distributions' steps from one block; the `fill_*` functions are what to call.
-pub trait Int: Copy + sealed::Sealed {
-    /// As many values as one block gives.
-    type Group: Group<Self>;
-    /// One block's values on the whole range of the type.
-    fn bits(block: [u32; 4]) -> Self::Group;
-    /// One block's values from `low` to below `high`.
-    fn within(block: [u32; 4], low: Self, high: Self) -> Self::Group;
-}
-
-/// The array of values that one block turns into: four of 32 bits or less, two of 64.
-pub trait Group<T>: AsRef<[T]> + AsMut<[T]> + Default {}
-impl<T, A: AsRef<[T]> + AsMut<[T]> + Default> Group<T> for A {}
-
-mod sealed {
-    pub trait Sealed {}
-    macro_rules! seal { ($($t:ty)*) => { $(impl Sealed for $t {})* } }
-    seal!(f32 f64 half::f16 half::bf16 i32 i64 u32 u64);
+/// A group has as many blocks to itself as give each of its elements 256 words, so it never depends on how often
+/// another had to draw again.
+fn truncated_group<T: steps::Real>(stream: Philox, index: u64) -> T::Group {
+    let mut group = T::Group::default();
+    let blocks = group.as_ref().len() as u64 * 256 / 4;
+    let start = stream.skip(index.wrapping_mul(blocks));
+    let mut slots = group.as_mut().iter_mut();
+    let mut slot = slots.next();
+    let mut block = 0;
+    while slot.is_some() {
+        T::truncated(start.block(block), |x| {
+            if let Some(place) = slot.take() {
+                *place = x;
+                slot = slots.next();
+            }
+        });
+        block += 1;
+    }
+    group
 }
 
 /// Writes the elements from `first` on of the sequence `group(0), group(1), …`.
 #[inline]
-fn fill_groups<T: Copy, G: Group<T>>(first: u64, out: &mut [T], group: impl Fn(u64) -> G) {
+fn fill_groups<T: Copy, G: steps::Group<T>>(first: u64, out: &mut [T], group: impl Fn(u64) -> G) {
     let len = G::default().as_ref().len();
     let mut index = first / len as u64;
     let skipped = (first % len as u64) as usize;
@@ -261,7 +272,7 @@ fn normal_f32([a, b, c, d]: [u32; 4]) -> [f32; 4] {
 /// The distance from zero at which a truncated normal value is drawn again: two standard deviations.
 const TRUNCATION: f64 = 2.0;
 
-impl Real for f32 {
+impl steps::Real for f32 {
     type Group = [f32; 4];
     fn uniform(block: [u32; 4]) -> [f32; 4] {
         block.map(unit_f32)
@@ -274,7 +285,7 @@ impl Real for f32 {
     }
 }
 
-impl Real for f64 {
+impl steps::Real for f64 {
     type Group = [f64; 2];
     fn uniform([a, b, c, d]: [u32; 4]) -> [f64; 2] {
         [unit_f64(a, b), unit_f64(c, d)]
@@ -291,7 +302,7 @@ impl Real for f64 {
 /// rounded; the truncation is decided before the rounding, so 2 itself can come out.
 macro_rules! half_width {
     ($t:ident, $one:literal, $mantissa:literal) => {
-        impl Real for $t {
+        impl steps::Real for $t {
             type Group = [$t; 4];
             fn uniform(block: [u32; 4]) -> [$t; 4] {
                 block.map(|word| $t::from_bits($one | word as u16 & $mantissa) - $t::ONE)
@@ -300,7 +311,7 @@ macro_rules! half_width {
                 normal_f32(block).map($t::from_f32)
             }
             fn truncated(block: [u32; 4], mut keep: impl FnMut($t)) {
-                f32::truncated(block, |x| keep($t::from_f32(x)));
+                <f32 as steps::Real>::truncated(block, |x| keep($t::from_f32(x)));
             }
         }
     };
@@ -310,15 +321,15 @@ half_width!(bf16, 0x3F80, 0x007F);
 
 macro_rules! int {
     ($t:ident, $unsigned:ident, $n:literal, $words:expr) => {
-        impl Int for $t {
+        impl steps::Int for $t {
             type Group = [$t; $n];
             fn bits(block: [u32; 4]) -> [$t; $n] {
                 let words: fn([u32; 4]) -> [$unsigned; $n] = $words;
                 words(block).map(|bits| bits as $t)
             }
-            fn within(block: [u32; 4], low: $t, high: $t) -> [$t; $n] {
+            fn between(block: [u32; 4], low: $t, high: $t) -> [$t; $n] {
                 let range = high.wrapping_sub(low) as $unsigned;
-                Self::bits(block).map(|bits| {
+                <$t as steps::Int>::bits(block).map(|bits| {
                     let bits = bits as $unsigned;
                     low.wrapping_add(bits.checked_rem(range).unwrap_or(bits) as $t)
                 })
@@ -409,44 +420,44 @@ mod tests {
 
     #[test]
     fn uniform_numbers_equal_tensorflows() {
-        let f32s = filled(LARGE, |out| fill_uniform::<f32>(stream(), 0, out));
+        let f32s = filled(LARGE, |out| f32::fill_uniform(stream(), 0, out));
         assert_eq!(checksum(&f32s, |x| x.to_bits().into()), 0x11ece8ec7d2aeebc);
-        let f64s = filled(LARGE, |out| fill_uniform::<f64>(stream(), 0, out));
+        let f64s = filled(LARGE, |out| f64::fill_uniform(stream(), 0, out));
         assert_eq!(checksum(&f64s, f64::to_bits), 0x838147c3150fd1c4);
-        let f16s = filled(LARGE, |out| fill_uniform::<f16>(stream(), 0, out));
+        let f16s = filled(LARGE, |out| f16::fill_uniform(stream(), 0, out));
         assert_eq!(checksum(&f16s, |x| x.to_bits().into()), 0x311668421d8838);
-        let bf16s = filled(LARGE, |out| fill_uniform::<bf16>(stream(), 0, out));
+        let bf16s = filled(LARGE, |out| bf16::fill_uniform(stream(), 0, out));
         assert_eq!(checksum(&bf16s, |x| x.to_bits().into()), 0x38a3551ba871c8);
     }
 
     #[test]
     fn integers_equal_tensorflows() {
         let bits = |x: i32| u64::from(x as u32);
-        let i32s = filled(LARGE, |out| fill_bits::<i32>(stream(), 0, out));
+        let i32s = filled(LARGE, |out| i32::fill_bits(stream(), 0, out));
         assert_eq!(checksum(&i32s, bits), 0x738d25e0a765c33c);
-        let u64s = filled(LARGE, |out| fill_bits::<u64>(stream(), 0, out));
+        let u64s = filled(LARGE, |out| u64::fill_bits(stream(), 0, out));
         assert_eq!(checksum(&u64s, |x| x), 0xf2baed4bbb9d5f88);
         for (low, high, narrow, wide) in [
             (-5, 1000, 0x24ac1ec623cbc826, 0x1c453a9c11d8c),
             (3, 4, 0x2ba7f01d89b, 0x2ba7f01d89b),
             (i32::MIN, i32::MAX, 0x4963b30b2765c33c, 0xbf94101231520be),
         ] {
-            let i32s = filled(LARGE, |out| fill_uniform_int(stream(), 0, low, high, out));
+            let i32s = filled(LARGE, |out| i32::fill_between(stream(), 0, low, high, out));
             assert_eq!(checksum(&i32s, bits), narrow, "i32 in [{low}, {high})");
             let (low, high) = (i64::from(low), i64::from(high));
-            let i64s = filled(LARGE, |out| fill_uniform_int(stream(), 0, low, high, out));
+            let i64s = filled(LARGE, |out| i64::fill_between(stream(), 0, low, high, out));
             assert_eq!(checksum(&i64s, |x| x as u64), wide, "i64 in [{low}, {high})");
         }
     }
 
     #[test]
     fn bounds_are_read_round_the_circle() {
-        let all = filled(9, |out| fill_uniform_int(stream(), 0, 5u32, 5, out));
+        let all = filled(9, |out| u32::fill_between(stream(), 0, 5, 5, out));
         assert_eq!(
             all,
-            filled(9, |out| fill_bits(stream(), 0, out)).iter().map(|x: &u32| x.wrapping_add(5)).collect::<Vec<_>>()
+            filled(9, |out| u32::fill_bits(stream(), 0, out)).iter().map(|x| x.wrapping_add(5)).collect::<Vec<_>>()
         );
-        let over = filled(99, |out| fill_uniform_int(stream(), 0, i32::MAX, i32::MIN, out));
+        let over = filled(99, |out| i32::fill_between(stream(), 0, i32::MAX, i32::MIN, out));
         assert_eq!(over, [i32::MAX; 99]);
     }
 
@@ -465,17 +476,17 @@ mod tests {
             }
         }
         check_f32(
-            fill_normal,
+            f32::fill_normal,
             [0xbeda96a1, 0x3f64c26c, 0xbf11f66d, 0xbe4a466e, 0x3d047323, 0xbf014132, 0x3efb00a8, 0xbf959cc4],
             [0xbecad694, 0x3f4f9792, 0x3ee6ac73],
         );
         check_f32(
-            fill_truncated_normal,
+            f32::fill_truncated_normal,
             [0xbeda96a1, 0x3f64c26c, 0xbf11f66d, 0xbe4a466e, 0xbf55d40a, 0xbf4d0e0c, 0xbe528d69, 0x3f200079],
             [0x3dd6d1cb, 0x3edcc105, 0xbfed981e],
         );
         check_f64(
-            fill_normal,
+            f64::fill_normal,
             [
                 0xbfd9b9a770e86cdc,
                 0xbfccf155412ed23f,
@@ -489,7 +500,7 @@ mod tests {
             [0xbfe7ddf6117e647c, 0xbfcac89e5aa3f263, 0xc001d88cc7296242],
         );
         check_f64(
-            fill_truncated_normal,
+            f64::fill_truncated_normal,
             [
                 0xbfd9b9a770e86cdc,
                 0xbfccf155412ed23f,
@@ -507,17 +518,17 @@ mod tests {
     #[test]
     fn half_width_normals_are_f32s_rounded() {
         let golden = [0xb6d5, 0x3b26, 0xb890, 0xb252, 0xbaaf, 0xba68, 0xb294, 0x3900].map(f16::from_bits);
-        assert_eq!(filled(8, |out| fill_truncated_normal::<f16>(stream(), 0, out)), golden);
+        assert_eq!(filled(8, |out| f16::fill_truncated_normal(stream(), 0, out)), golden);
         let golden = [0xbedb, 0x3f65, 0xbf12, 0xbe4a, 0x3d04, 0xbf01, 0x3efb, 0xbf96].map(bf16::from_bits);
-        assert_eq!(filled(8, |out| fill_normal::<bf16>(stream(), 0, out)), golden);
+        assert_eq!(filled(8, |out| bf16::fill_normal(stream(), 0, out)), golden);
     }
 
     /// Not TensorFlow's bits but ours: they may not change between platforms or releases.
     #[test]
     fn normals_have_the_same_bits_everywhere() {
-        let f32s = filled(10_007, |out| fill_normal::<f32>(stream(), 0, out));
+        let f32s = filled(10_007, |out| f32::fill_normal(stream(), 0, out));
         assert_eq!(checksum(&f32s, |x| x.to_bits().into()), 0x2f9fe1e512b4f8a);
-        let f64s = filled(10_007, |out| fill_truncated_normal::<f64>(stream(), 0, out));
+        let f64s = filled(10_007, |out| f64::fill_truncated_normal(stream(), 0, out));
         assert_eq!(checksum(&f64s, f64::to_bits), 0xc7d540b7435eba8f);
     }
 
@@ -531,18 +542,18 @@ mod tests {
                 }
             }
         }
-        check::<f32>(|first, out| fill_uniform(stream(), first, out));
-        check::<f64>(|first, out| fill_uniform(stream(), first, out));
-        check::<f16>(|first, out| fill_normal(stream(), first, out));
-        check::<f32>(|first, out| fill_truncated_normal(stream(), first, out));
-        check::<f64>(|first, out| fill_truncated_normal(stream(), first, out));
-        check::<i64>(|first, out| fill_uniform_int(stream(), first, -3, 1 << 40, out));
-        check::<u32>(|first, out| fill_bits(stream(), first, out));
+        check(|first, out| f32::fill_uniform(stream(), first, out));
+        check(|first, out| f64::fill_uniform(stream(), first, out));
+        check(|first, out| f16::fill_normal(stream(), first, out));
+        check(|first, out| f32::fill_truncated_normal(stream(), first, out));
+        check(|first, out| f64::fill_truncated_normal(stream(), first, out));
+        check::<i64>(|first, out| i64::fill_between(stream(), first, -3, 1 << 40, out));
+        check(|first, out| u32::fill_bits(stream(), first, out));
     }
 
     #[test]
     fn truncated_normals_stay_inside_two() {
-        let x = filled(LARGE, |out| fill_truncated_normal::<f32>(stream(), 0, out));
+        let x = filled(LARGE, |out| f32::fill_truncated_normal(stream(), 0, out));
         assert!(x.iter().all(|x| x.abs() < 2.0));
         let variance = x.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>() / LARGE as f64;
         // 1 - 4 φ(2) / (2 Φ(2) - 1)
