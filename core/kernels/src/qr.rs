@@ -2,13 +2,13 @@
 
 /// The elements of scratch that [`qr`] needs.
 pub fn qr_work(rows: usize, cols: usize) -> usize {
-    rows + cols + rows.min(cols)
+    rows + rows.min(cols) + rows.max(cols)
 }
 
 /// Factors the row-major `rows × cols` matrix `a` into Q with orthonormal columns times an upper triangular R.
 ///
-/// With k = min(rows, cols): `q` (`rows × k`) receives Q, the first k rows of `a` become R and the others zero; `work`
-/// holds [`qr_work`] elements. Signs are TensorFlow's: an entry of R's diagonal is positive where the element that its
+/// `q` receives `width` columns of Q, at least k = min(rows, cols), which are enough to give `a` back, and at most
+/// `rows`. The first k rows of `a` become R's and the others zero; `work` holds [`qr_work`] elements. Signs are TensorFlow's: an entry of R's diagonal is positive where the element that its
 /// reflection met there was negative, and is that element itself where nothing was left below it to reflect.
 ///
 /// Every sum runs in the order of the indices, so the bits depend on the shape and the elements alone. An element that
@@ -16,10 +16,11 @@ pub fn qr_work(rows: usize, cols: usize) -> usize {
 ///
 /// # Panics
 ///
-/// When a slice is shorter than said.
-pub fn qr(rows: usize, cols: usize, a: &mut [f64], q: &mut [f64], work: &mut [f64]) {
+/// When a slice is shorter than said, or `width` out of its range.
+pub fn qr(rows: usize, cols: usize, width: usize, a: &mut [f64], q: &mut [f64], work: &mut [f64]) {
     let k = rows.min(cols);
-    let (a, q) = (&mut a[..rows * cols], &mut q[..rows * k]);
+    assert!(k <= width && width <= rows, "Q of {rows} rows has {k} to {rows} columns, not {width}");
+    let (a, q) = (&mut a[..rows * cols], &mut q[..rows * width]);
     let (v, work) = work.split_at_mut(rows);
     let (scales, sums) = work.split_at_mut(k);
 
@@ -40,13 +41,13 @@ pub fn qr(rows: usize, cols: usize, a: &mut [f64], q: &mut [f64], work: &mut [f6
     // Q is the reflections' product. With the last applied first, column j and those before it are still the unit
     // matrix's when reflection j comes.
     q.fill(0.0);
+    q.iter_mut().step_by(width + 1).take(width).for_each(|x| *x = 1.0);
     for j in (0..k).rev() {
         v[j] = 1.0;
         for i in j + 1..rows {
             v[i] = std::mem::take(&mut a[i * cols + j]);
         }
-        q[j * k + j] = 1.0;
-        reflect(&v[j..], scales[j], &mut q[j * k..], k, j, sums);
+        reflect(&v[j..], scales[j], &mut q[j * width..], width, j, sums);
     }
 }
 
@@ -93,8 +94,18 @@ mod tests {
     use super::*;
 
     fn factors(rows: usize, cols: usize, a: &[f64]) -> (Vec<f64>, Vec<f64>) {
-        let (mut r, mut q) = (a.to_vec(), vec![f64::NAN; rows * rows.min(cols)]);
-        qr(rows, cols, &mut r, &mut q, &mut vec![f64::NAN; qr_work(rows, cols)]);
+        let thin = factors_of_width(rows, cols, rows.min(cols), a);
+        let full = factors_of_width(rows, cols, rows, a);
+        assert_eq!(format!("{:?}", thin.1), format!("{:?}", full.1));
+        for (thin, full) in thin.0.chunks(rows.min(cols).max(1)).zip(full.0.chunks(rows.max(1))) {
+            assert_eq!(format!("{thin:?}"), format!("{:?}", &full[..thin.len()]));
+        }
+        thin
+    }
+
+    fn factors_of_width(rows: usize, cols: usize, width: usize, a: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let (mut r, mut q) = (a.to_vec(), vec![f64::NAN; rows * width]);
+        qr(rows, cols, width, &mut r, &mut q, &mut vec![f64::NAN; qr_work(rows, cols)]);
         (q, r)
     }
 
@@ -133,8 +144,9 @@ mod tests {
     fn the_product_is_the_matrix_and_the_columns_are_orthonormal() {
         for (rows, cols) in [(1, 1), (1, 4), (4, 1), (5, 5), (17, 9), (9, 17), (40, 40)] {
             let a: Vec<f64> = (0..rows * cols).map(|i| libm::sin((i * i + 3 * i) as f64)).collect();
-            let (q, r) = factors(rows, cols, &a);
-            let k = rows.min(cols);
+            factors(rows, cols, &a);
+            let (q, r) = factors_of_width(rows, cols, rows, &a);
+            let k = rows;
             for i in 0..rows {
                 for j in 0..cols {
                     let product: f64 = (0..k).map(|l| q[i * k + l] * r[l * cols + j]).sum();
