@@ -13,6 +13,8 @@ mod matmul;
 mod narrow;
 mod number;
 mod operation;
+pub mod qr;
+pub mod random;
 mod softmax;
 mod strided;
 
