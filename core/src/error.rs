@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn an_error_prints_path_message_op_and_notes() {
-        let error = Error::invalid_argument("no").in_op("MatMul").in_op("Outer").within("b").within("a").note("built there");
+        let error =
+            Error::invalid_argument("no").in_op("MatMul").in_op("Outer").within("b").within("a").note("built there");
         assert_eq!(error.to_string(), "a/b: no [Op:MatMul]\n    built there");
         assert_eq!(format!("{error:?}"), "InvalidArgument: a/b: no [Op:MatMul]\n    built there");
         assert_eq!(size_of::<Result<(), Error>>(), size_of::<usize>());

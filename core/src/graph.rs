@@ -257,3 +257,71 @@ impl fmt::Debug for Graph {
         write!(f, "Graph of {} nodes", self.nodes.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DType, Variable};
+
+    #[test]
+    fn reads_and_writes_stay_in_order() {
+        let v = Variable::new(1.0);
+        let graph = trace(
+            |x| {
+                let before = v.read()?;
+                v.assign_add(&x[0])?;
+                Ok(vec![before, v.read()?])
+            },
+            &[Spec::new(DType::F32, [] as [usize; 0])],
+        )
+        .unwrap();
+        assert_eq!(v.value().unwrap().item::<f32>().unwrap(), 1.0, "tracing assigns nothing");
+        let out = graph.run(&[&Tensor::scalar(2.0_f32)]).unwrap();
+        assert_eq!(out[0].item::<f32>().unwrap(), 1.0);
+        assert_eq!(out[1].item::<f32>().unwrap(), 3.0);
+        assert_eq!(v.value().unwrap().item::<f32>().unwrap(), 3.0);
+    }
+
+    #[test]
+    fn a_symbol_has_no_value_and_says_where_it_comes_from() {
+        let spec = Spec::new(DType::F32, [None, Some(2)]);
+        let error = trace(|x| x[0].tanh()?.to_vec::<f32>().map(|_| vec![]), &[spec]).unwrap_err();
+        assert!(error.to_string().ends_with("[Op:Tanh]"), "{error}");
+    }
+
+    #[test]
+    fn inputs_are_checked_and_foreign_symbols_refused() {
+        let spec = Spec::new(DType::F32, [None, Some(2)]);
+        let mut leaked = None;
+        let graph = trace(
+            |x| {
+                leaked = Some(x[0].clone());
+                Ok(vec![x[0].relu()?])
+            },
+            std::slice::from_ref(&spec),
+        )
+        .unwrap();
+        let error = graph.run(&[&Tensor::from([[1.0_f32]])]).unwrap_err();
+        assert_eq!(error.message(), "input 0 of the graph is float32(None, 2), and float32(1, 1) was given");
+        let foreign = leaked.unwrap();
+        let error = trace(|x| Ok(vec![&x[0] + &foreign]), &[spec]).unwrap_err();
+        assert!(error.message().contains("belongs to another trace"), "{error}");
+    }
+
+    #[test]
+    fn a_chain_of_a_million_nodes_is_dropped() {
+        let spec = Spec::new(DType::F32, [1]);
+        let graph = trace(
+            |x| {
+                let mut y = x[0].clone();
+                for _ in 0..1_000_000 {
+                    y = y.identity()?;
+                }
+                drop(y);
+                Ok(vec![x[0].clone()])
+            },
+            &[spec],
+        );
+        assert!(graph.is_ok());
+    }
+}

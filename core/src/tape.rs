@@ -74,7 +74,8 @@ impl Recorder for Record {
             state.calls.push(call.clone());
         }
         if let Some(op) = cut {
-            for output in call.outputs.iter().filter(|output| !state.watched.contains(&output.id())).collect::<Vec<_>>() {
+            for output in call.outputs.iter().filter(|output| !state.watched.contains(&output.id())).collect::<Vec<_>>()
+            {
                 state.cut.insert(output.id(), op);
             }
         }
@@ -433,4 +434,88 @@ where
     let mut all = crate::op::apply(op, &all)?;
     all.truncate(given);
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ErrorKind, Spec, Variable, graph::trace};
+
+    #[test]
+    fn variables_are_watched_when_they_are_read() {
+        let (w, b) = (Variable::new(3.0), Variable::new(1.0));
+        b.set_trainable(false);
+        let x = Tensor::from([1.0_f32, 2.0]);
+        let tape = GradientTape::new();
+        let y = tape.record(|| &x * &w * &w + &b);
+        let gradients = tape.gradients(&y, [&w, &b]).unwrap();
+        assert_eq!(gradients[0].as_ref().unwrap().item::<f32>().unwrap(), 18.0);
+        assert!(gradients[1].is_none());
+        let again = tape.gradients(&y, [&w]).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::FailedPrecondition);
+    }
+
+    #[test]
+    fn a_missing_gradient_says_why() {
+        let x = Tensor::scalar(2.0_f32);
+        let tape = GradientTape::persistent();
+        let y = tape.record(|| x.square()).unwrap();
+        let why = |y: &Tensor| tape.gradient(y, &x).unwrap_err().to_string();
+        assert!(why(&y).contains("neither watched"), "{}", why(&y));
+        tape.watch(&x);
+        let cut = tape.record(|| x.cast(DType::I32)?.cast(DType::F32)).unwrap();
+        assert!(why(&cut).contains("goes through Cast"), "{}", why(&cut));
+        let other = Tensor::scalar(1.0_f32);
+        assert!(why(&other).contains("not computed while the tape recorded"), "{}", why(&other));
+    }
+
+    #[test]
+    fn tapes_nest_to_higher_orders() {
+        let x = Tensor::scalar(2.0_f64);
+        let second = hessian(|x| Ok(x * x * x), &x).unwrap();
+        assert_eq!(second.item::<f64>().unwrap(), 12.0);
+        let v = Tensor::from([1.0_f64, 2.0]);
+        let cubes = |v: &Tensor| (v * v * v).sum(..);
+        assert_eq!(hessian(cubes, &v).unwrap().to_vec::<f64>().unwrap(), [6.0, 0.0, 0.0, 12.0]);
+        let tangent = Tensor::from([1.0_f64, -1.0]);
+        let (y, dy) = jvp(|v| v.square(), &v, &tangent).unwrap();
+        assert_eq!(y.to_vec::<f64>().unwrap(), [1.0, 4.0]);
+        assert_eq!(dy.to_vec::<f64>().unwrap(), [2.0, -4.0]);
+    }
+
+    #[test]
+    fn a_custom_gradient_takes_the_place_of_the_computed_one() {
+        let x = Tensor::from([1.0_f32, -2.0]);
+        let tape = GradientTape::new();
+        tape.watch(&x);
+        let y = tape
+            .record(|| {
+                custom_gradient(
+                    |x| Ok(vec![x[0].square()?]),
+                    |_, _, dy| Ok(vec![&dy[0] * 10.0]),
+                    std::slice::from_ref(&x),
+                )
+            })
+            .unwrap();
+        assert_eq!(y[0].to_vec::<f32>().unwrap(), [1.0, 4.0]);
+        assert_eq!(tape.gradient(&y[0], &x).unwrap().to_vec::<f32>().unwrap(), [10.0, 10.0]);
+    }
+
+    #[test]
+    fn gradients_of_traced_operations_are_nodes() {
+        let w = Variable::new(Tensor::from([[1.0_f32], [2.0]]));
+        let spec = Spec::new(DType::F32, [None, Some(2)]);
+        let graph = trace(
+            |x| {
+                let tape = GradientTape::new();
+                let y = tape.record(|| x[0].matmul(&w)?.square()?.sum(..))?;
+                Ok(vec![tape.gradient(&y, &w)?])
+            },
+            &[spec],
+        )
+        .unwrap();
+        let x = Tensor::from([[1.0_f32, 1.0], [0.0, 1.0]]);
+        let traced = graph.run(&[&x]).unwrap()[0].to_vec::<f32>().unwrap();
+        assert_eq!(traced, [6.0, 10.0]);
+    }
 }

@@ -98,9 +98,7 @@ pub(crate) fn scratch<T: Factor>(m: usize, k: usize, n: usize) -> usize {
     let columns = n.min(STRIP).next_multiple_of(MAX_COLUMNS);
     let terms = k.saturating_mul(columns + m.min(MAX_ROWS));
     // One element more, because scratch need not be aligned for terms.
-    terms
-        .saturating_mul(size_of::<T::Term>() / size_of::<T>())
-        .saturating_add(1)
+    terms.saturating_mul(size_of::<T::Term>() / size_of::<T>()).saturating_add(1)
 }
 
 /// A matrix by the steps between the lanes that are packed side by side and between the places along k.
@@ -114,10 +112,7 @@ pub(crate) struct Lanes<'a, T> {
 
 impl<T: Factor> Lanes<'_, T> {
     fn from(self, lane: usize) -> Self {
-        Self {
-            offset: self.offset + lane as isize * self.lane,
-            ..self
-        }
+        Self { offset: self.offset + lane as isize * self.lane, ..self }
     }
 
     /// Writes lanes 0 to `lanes`, zeros up to `width`, side by side for each of the places along k.
@@ -127,11 +122,7 @@ impl<T: Factor> Lanes<'_, T> {
             for lane in 0..width {
                 let mut at = self.offset + lane as isize * self.lane;
                 for slot in panel[lane..].iter_mut().step_by(width) {
-                    *slot = if lane < lanes {
-                        self.data[at as usize].widen()
-                    } else {
-                        T::Term::zeroed()
-                    };
+                    *slot = if lane < lanes { self.data[at as usize].widen() } else { T::Term::zeroed() };
                     at += self.depth;
                 }
             }
@@ -160,18 +151,12 @@ impl<T: Factor> Lanes<'_, T> {
 /// `ROWS` × `COLUMNS` elements of the product: `a` has `ROWS` terms for each place along k, `b` as many as `COLUMNS`,
 /// `pitch` terms from one place to the next.
 #[inline(always)]
-fn tile<T: Term, const ROWS: usize, const COLUMNS: usize>(
-    a: &[T],
-    b: &[T],
-    pitch: usize,
-) -> [[T; COLUMNS]; ROWS] {
+fn tile<T: Term, const ROWS: usize, const COLUMNS: usize>(a: &[T], b: &[T], pitch: usize) -> [[T; COLUMNS]; ROWS] {
     let mut total = [[T::zeroed(); COLUMNS]; ROWS];
     for (block, a) in a.chunks(BLOCK * ROWS).enumerate() {
         let mut sum = [[T::zeroed(); COLUMNS]; ROWS];
         for (p, a) in a.chunks_exact(ROWS).enumerate() {
-            let b: &[T; COLUMNS] = b[(block * BLOCK + p) * pitch..][..COLUMNS]
-                .try_into()
-                .expect("cut to this length");
+            let b: &[T; COLUMNS] = b[(block * BLOCK + p) * pitch..][..COLUMNS].try_into().expect("cut to this length");
             for i in 0..ROWS {
                 for j in 0..COLUMNS {
                     sum[i][j] = sum[i][j].add(a[i].mul(b[j]));
@@ -214,19 +199,9 @@ fn rows<T: Factor, const ROWS: usize, const WIDE: usize, const NARROW: usize>(
             None => (&strip.packed[first * k..], width),
         };
         if width == NARROW {
-            store(
-                tile::<_, ROWS, NARROW>(a, b, pitch),
-                &mut out[first..],
-                columns,
-                n,
-            );
+            store(tile::<_, ROWS, NARROW>(a, b, pitch), &mut out[first..], columns, n);
         } else {
-            store(
-                tile::<_, ROWS, WIDE>(a, b, pitch),
-                &mut out[first..],
-                columns,
-                n,
-            );
+            store(tile::<_, ROWS, WIDE>(a, b, pitch), &mut out[first..], columns, n);
         }
     }
 }
@@ -270,16 +245,11 @@ fn by_tiles<T: Factor, const ROWS: usize, const WIDE: usize, const NARROW: usize
             let lanes = WIDE.min(columns - first);
             let width = if lanes <= NARROW { NARROW } else { WIDE };
             if direct.is_none() || lanes != width {
-                b.from(first)
-                    .pack(lanes, width, &mut b_panels[packed..packed + k * width]);
+                b.from(first).pack(lanes, width, &mut b_panels[packed..packed + k * width]);
                 packed += k * width;
             }
         }
-        let strip = Strip::<T> {
-            packed: b_panels,
-            direct,
-            columns,
-        };
+        let strip = Strip::<T> { packed: b_panels, direct, columns };
         let mut row = 0;
         while row < m {
             let height = if m - row >= ROWS {
@@ -411,38 +381,17 @@ pub(crate) fn multiply<T: Product>(a: Strided<T>, b: Strided<T>, out: &mut [T], 
     multiply_by(Instructions::here(), a, b, out, scratch);
 }
 
-fn multiply_by<T: Product>(
-    set: Instructions,
-    a: Strided<T>,
-    b: Strided<T>,
-    out: &mut [T],
-    scratch: &mut [T],
-) {
-    let (&[m, k], &[inner, n]) = (a.shape(), b.shape()) else {
-        panic!("the factors of a product are matrices")
-    };
-    assert!(
-        k == inner && out.len() == m * n,
-        "the sizes of a product fit each other"
-    );
+fn multiply_by<T: Product>(set: Instructions, a: Strided<T>, b: Strided<T>, out: &mut [T], scratch: &mut [T]) {
+    let (&[m, k], &[inner, n]) = (a.shape(), b.shape()) else { panic!("the factors of a product are matrices") };
+    assert!(k == inner && out.len() == m * n, "the sizes of a product fit each other");
     if m == 0 || n == 0 {
         return;
     }
     if k == 0 {
         return out.fill(T::zeroed());
     }
-    let a = Lanes {
-        data: a.data(),
-        offset: a.offset() as isize,
-        lane: a.strides()[0],
-        depth: a.strides()[1],
-    };
-    let b = Lanes {
-        data: b.data(),
-        offset: b.offset() as isize,
-        lane: b.strides()[1],
-        depth: b.strides()[0],
-    };
+    let a = Lanes { data: a.data(), offset: a.offset() as isize, lane: a.strides()[0], depth: a.strides()[1] };
+    let b = Lanes { data: b.data(), offset: b.offset() as isize, lane: b.strides()[1], depth: b.strides()[0] };
     // One column is one row of the product of the transposed, with the same sums.
     let (a, b, m, n) = if n == 1 { (b, a, n, m) } else { (a, b, m, n) };
     let (_, scratch, _) = bytemuck::pod_align_to_mut::<T, T::Term>(scratch);

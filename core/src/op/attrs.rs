@@ -88,10 +88,9 @@ impl Attrs {
         };
         match self.0.get(name) {
             None => Ok(Vec::new()),
-            Some(Attr::List(items)) => items
-                .iter()
-                .map(|item| if let Attr::Int(i) = item { Ok(*i) } else { Err(wrong(item)) })
-                .collect(),
+            Some(Attr::List(items)) => {
+                items.iter().map(|item| if let Attr::Int(i) = item { Ok(*i) } else { Err(wrong(item)) }).collect()
+            }
             Some(other) => Err(wrong(other)),
         }
     }

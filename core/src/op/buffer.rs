@@ -143,9 +143,9 @@ impl Scratch {
         let words = bytes.div_ceil(size_of::<u128>());
         if words > self.words.len() {
             let missing = words - self.words.len();
-            self.words.try_reserve_exact(missing).map_err(|_| {
-                Error::resource_exhausted(format!("no memory for {bytes} bytes of scratch"))
-            })?;
+            self.words
+                .try_reserve_exact(missing)
+                .map_err(|_| Error::resource_exhausted(format!("no memory for {bytes} bytes of scratch")))?;
             self.words.resize(words, 0);
         }
         Ok(())
@@ -166,9 +166,10 @@ pub(crate) fn allocate(specs: &[crate::Spec]) -> Result<Vec<(Vec<usize>, Plain)>
     specs
         .iter()
         .map(|spec| {
-            let dims = spec.shape.known().ok_or_else(|| {
-                Error::internal(format!("inference left the shape {} open", spec.shape))
-            })?;
+            let dims = spec
+                .shape
+                .known()
+                .ok_or_else(|| Error::internal(format!("inference left the shape {} open", spec.shape)))?;
             let bytes = bytes_of(spec.dtype, crate::shape::count(dims)?)?;
             Ok((dims.to_vec(), Plain::zeroed(bytes)?))
         })

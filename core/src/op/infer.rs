@@ -37,9 +37,9 @@ pub(crate) fn unsupported(dtype: DType) -> Error {
 /// `shape`, which must have this rank where it is known; `what` names it in the error.
 pub(crate) fn with_rank(shape: &Shape, rank: usize, what: &str) -> Result<Shape> {
     match shape.rank() {
-        Some(found) if found != rank => Err(Error::invalid_argument(format!(
-            "{what} must have rank {rank}, found shape {shape} of rank {found}"
-        ))),
+        Some(found) if found != rank => {
+            Err(Error::invalid_argument(format!("{what} must have rank {rank}, found shape {shape} of rank {found}")))
+        }
         Some(_) => Ok(shape.clone()),
         None => Ok(Shape::of_rank(rank)),
     }

@@ -1,11 +1,13 @@
 //! Shapes and the moving of elements that views can express.
 
 use crate::op::{
-    Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allocate, allowed, apply_one, arity, int_values, ints, same_dtype,
+    Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allocate, allowed, apply_one, arity,
+    int_values, ints, same_dtype,
 };
 use crate::shape::{broadcast, count, normalize_axis};
 use crate::tensor::{Layout, bytes_of};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
+use modulor_kernels::Strided;
 use std::sync::Arc;
 
 /// A tensor of axes or dims as TensorFlow passes them: int32.
@@ -194,8 +196,10 @@ fn fill_number(out: &mut ViewMut, value: u8) -> Result<()> {
         return Ok(());
     }
     dispatch!(dtype, arithmetic T => {
-        let value: T = modulor_kernels::One::ONE;
-        out.elements::<T>()?.fill(value);
+        let (value, strides) = ([value], [0; crate::MAX_RANK]);
+        let one = Strided::new(&value, out.dims(), &strides[..out.dims().len()], 0)
+            .ok_or_else(|| Error::internal("strides of 0 stay at the first element"))?;
+        modulor_kernels::cast::<u8, T>(one, out.elements()?);
         Ok(())
     }, else => Err(crate::op::unsupported(dtype)))
 }
@@ -410,7 +414,7 @@ impl Op for Squeeze {
 
 /// Ops that tell a shape: one a row, with the spec of what they tell and how it follows from dims.
 macro_rules! tells {
-    ($($(#[$doc:meta])* $op:ident $method:ident, |$x:ident| $shape:expr, |$dims:ident| $value:expr;)*) => {
+    ($($(#[$doc:meta])* $name:literal $op:ident $method:ident, |$x:ident| $shape:expr, |$dims:ident| $value:expr;)*) => {
         $(
             #[derive(Debug)]
             struct $op {
@@ -419,7 +423,7 @@ macro_rules! tells {
 
             impl Op for $op {
                 fn name(&self) -> &'static str {
-                    stringify!($op)
+                    $name
                 }
                 fn attrs(&self) -> Attrs {
                     Attrs::new().with("out_type", self.out_type)
@@ -452,14 +456,14 @@ macro_rules! tells {
 
             impl Tensor {
                 $(#[$doc])*
-                #[doc = concat!("\n\nTensorFlow's `", stringify!($op), "`.")]
+                #[doc = concat!("\n\nTensorFlow's `", $name, "`.")]
                 pub fn $method(&self) -> Result<Tensor> {
                     apply_one($op { out_type: DType::I32 }, &[self])
                 }
             }
         )*
         const TELLS: &[OpDef] = &[$(OpDef {
-            name: stringify!($op),
+            name: $name,
             parse: |attrs| Ok(Arc::new($op { out_type: attrs.dtype("out_type", DType::I32)? })),
             accuracy: Accuracy::Exact,
         }),*];
@@ -471,9 +475,8 @@ fn write_ints(values: impl IntoIterator<Item = usize>, out: &mut ViewMut) -> Res
     match out.dtype() {
         DType::I32 => {
             for (place, value) in out.elements::<i32>()?.iter_mut().zip(values) {
-                *place = i32::try_from(value).map_err(|_| {
-                    Error::invalid_argument(format!("{value} does not fit in an int32; ask for int64"))
-                })?;
+                *place = i32::try_from(value)
+                    .map_err(|_| Error::invalid_argument(format!("{value} does not fit in an int32; ask for int64")))?;
             }
         }
         _ => out.elements::<i64>()?.iter_mut().zip(values).for_each(|(place, value)| *place = value as i64),
@@ -491,11 +494,11 @@ fn whole_numbers(values: impl IntoIterator<Item = usize>, spec: &Spec) -> Result
 
 tells! {
     /// The dims, as an int32 tensor of rank 1: also of a symbol, whose dims are known only when the graph runs.
-    Shape shape_tensor, |x| Shape::from([x.rank()]), |dims| dims.iter().copied();
+    "Shape" ShapeOf shape_tensor, |x| Shape::from([x.rank()]), |dims| dims.iter().copied();
     /// The number of elements, as an int32 scalar.
-    Size size_tensor, |x| Shape::scalar(), |dims| [dims.iter().product::<usize>()];
+    "Size" SizeOf size_tensor, |x| Shape::scalar(), |dims| [dims.iter().product::<usize>()];
     /// The number of dims, as an int32 scalar.
-    Rank rank_tensor, |x| Shape::scalar(), |dims| [dims.len()];
+    "Rank" RankOf rank_tensor, |x| Shape::scalar(), |dims| [dims.len()];
 }
 
 /// Tensors of one shape side by side along a new axis.
@@ -529,13 +532,12 @@ impl Op for Pack {
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
         let out = &mut outputs[0];
         let axis = normalize_axis(self.axis, out.dims().len())?;
-        let inner: usize = out.dims()[axis + 1..].iter().product();
         match out.dtype().size() {
-            1 => interleave::<u8>(inputs, out, inner),
-            2 => interleave::<u16>(inputs, out, inner),
-            4 => interleave::<u32>(inputs, out, inner),
-            8 => interleave::<u64>(inputs, out, inner),
-            _ => interleave::<u128>(inputs, out, inner),
+            1 => pack::<u8>(inputs, out, axis),
+            2 => pack::<u16>(inputs, out, axis),
+            4 => pack::<u32>(inputs, out, axis),
+            8 => pack::<u64>(inputs, out, axis),
+            _ => pack::<u128>(inputs, out, axis),
         }
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
@@ -543,14 +545,35 @@ impl Op for Pack {
     }
 }
 
-/// Input `k` of `n` fills every `n`-th run of `inner` elements.
-fn interleave<T: bytemuck::Pod>(inputs: &[View], out: &mut ViewMut, inner: usize) -> Result<()> {
-    let out = out.elements::<T>()?;
-    for (k, input) in inputs.iter().enumerate() {
-        let mut runs = out.chunks_mut(inner.max(1)).skip(k).step_by(inputs.len());
-        modulor_kernels::copy_runs(input.elements::<T>()?, &mut runs);
+/// Copies `x` into a part of `out`: for every index of the axes before `axis`, the rest of `x`, densely, to where that
+/// index begins in `out`, `period` elements apart from `start` on.
+fn copy_blocks<T: bytemuck::Pod>(x: &View, axis: usize, out: &mut [T], start: usize, period: usize) -> Result<()> {
+    let elements: Strided<T> = x.elements()?;
+    let (outer, inner) = x.dims().split_at(axis);
+    let block: usize = inner.iter().product();
+    if block == 0 {
+        return Ok(());
     }
-    Ok(())
+    let mut at = start;
+    super::each_index(outer, &mut |index| {
+        let offset = index
+            .iter()
+            .zip(x.strides())
+            .fold(elements.offset(), |offset, (&i, &stride)| offset.wrapping_add_signed(i as isize * stride));
+        let part = Strided::new(elements.data(), inner, &x.strides()[axis..], offset)
+            .ok_or_else(|| Error::internal("a part of a view reaches beyond its storage"))?;
+        modulor_kernels::copy(part, &mut out[at..at + block]);
+        at += period;
+        Ok(())
+    })
+}
+
+/// Input `k` of `n` fills every `n`-th run of `inner` elements.
+fn pack<T: bytemuck::Pod>(inputs: &[View], out: &mut ViewMut, axis: usize) -> Result<()> {
+    let inner: usize = out.dims()[axis + 1..].iter().product();
+    let out = out.elements::<T>()?;
+    let period = inner * inputs.len();
+    inputs.iter().enumerate().try_for_each(|(k, input)| copy_blocks(input, axis, out, k * inner, period))
 }
 
 impl Tensor {

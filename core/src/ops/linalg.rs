@@ -134,7 +134,7 @@ fn products(inputs: &[View], out: &mut ViewMut, scratch: &mut Scratch, ta: bool,
         let (a, b) = (Stack::<T>::of(&inputs[0], batch, ta)?, Stack::<T>::of(&inputs[1], batch, tb)?);
         let scratch = scratch.take::<T>(T::matmul_scratch(m, k, n))?;
         let mut rest = out.elements::<T>()?;
-        each_index(batch, &mut |index| {
+        super::each_index(batch, &mut |index| {
             let (product, after) = std::mem::take(&mut rest).split_at_mut(m * n);
             rest = after;
             T::matmul(a.at(index)?, b.at(index)?, product, scratch);
@@ -173,26 +173,12 @@ impl<'a, T: Pod> Stack<'a, T> {
 
     /// The matrix at an index of the output's leading axes.
     fn at(&self, index: &[usize]) -> Result<Strided<'_, T>> {
-        let offset = index.iter().zip(&self.strides).fold(self.elements.offset(), |at, (&i, &stride)| {
-            at.wrapping_add_signed(i as isize * stride)
-        });
+        let offset = index
+            .iter()
+            .zip(&self.strides)
+            .fold(self.elements.offset(), |at, (&i, &stride)| at.wrapping_add_signed(i as isize * stride));
         Strided::new(self.elements.data(), &self.dims, &self.steps, offset)
             .ok_or_else(|| Error::internal("a matrix of a batch reaches beyond its storage"))
-    }
-}
-
-/// Calls `f` with every index below `dims`, in row-major order.
-fn each_index(dims: &[usize], f: &mut dyn FnMut(&[usize]) -> Result<()>) -> Result<()> {
-    if dims.contains(&0) {
-        return Ok(());
-    }
-    let mut index = [0; MAX_RANK];
-    let index = &mut index[..dims.len()];
-    loop {
-        f(index)?;
-        let Some(axis) = (0..dims.len()).rev().find(|&axis| index[axis] + 1 < dims[axis]) else { return Ok(()) };
-        index[axis] += 1;
-        index[axis + 1..].fill(0);
     }
 }
 

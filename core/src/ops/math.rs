@@ -2,8 +2,8 @@
 
 use crate::dtype::dispatch;
 use crate::op::{
-    Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scratch, View, ViewMut, allowed, apply_one, arity, same_dtype,
-    unsupported,
+    Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scratch, View, ViewMut, allowed, apply_one, arity,
+    same_dtype, unsupported,
 };
 use crate::shape::{MAX_RANK, broadcast};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
@@ -147,7 +147,7 @@ unary! {
     [Number] Exact Relu relu = Unary::Relu, |x, y, dy| Some(dy * y.greater(0.0)?.cast(dy.dtype())?);
     /// `min(max(x, 0), 6)`.
     [Number] Exact Relu6 relu6 = Unary::Relu6,
-        |x, y, dy| Some(dy * x.greater(0.0)?.logical_and(x.less(6.0)?)?.cast(dy.dtype())?);
+        |x, y, dy| Some(dy * x.greater(0.0)?.logical_and(&x.less(6.0)?)?.cast(dy.dtype())?);
     /// `x` above 0, `eˣ − 1` below.
     [Float] Ulp4 Elu elu = Unary::Elu, |x, y, dy| Some(y.less(0.0)?.select(&(dy * (y + 1.0)), dy)?);
     /// `1.0507·x` above 0, `1.7581·(eˣ − 1)` below: keeps mean and variance through deep nets.
@@ -229,7 +229,7 @@ fn zip(kernel: Binary, inputs: &[View], outputs: &mut [ViewMut]) -> Result<()> {
     dispatch!(dtype, arithmetic T => {
         let out = out.elements()?;
         repeated(inputs, dims, |a, b| T::binary(kernel, a, b, out))?.map_err(|fault| match fault {
-            Fault::DivisionByZero { .. } => Error::invalid_argument("Integer division by zero"),
+            Fault::ZeroDivisor { .. } => Error::invalid_argument("Integer division by zero"),
             Fault::NegativeExponent { .. } => {
                 Error::invalid_argument("Integers to negative integer powers are not allowed")
             }
@@ -576,9 +576,8 @@ impl Op for Cast {
     }
 }
 
-/// Every pair of dtypes; a bool is told from a `u8` by the dtype alone.
+/// Every pair of dtypes: a bool is a u8 of 0 or 1, and what is not 0 is true.
 fn cast_into(x: View, out: &mut ViewMut) -> Result<()> {
-    use modulor_kernels::{cast_from_bool, cast_to_bool};
     let (from, to) = (x.dtype(), out.dtype());
     match (from, to) {
         (DType::Bool, DType::Bool) => {
@@ -586,11 +585,11 @@ fn cast_into(x: View, out: &mut ViewMut) -> Result<()> {
             Ok(())
         }
         (DType::Bool, _) => dispatch!(to, arithmetic B => {
-            cast_from_bool::<B>(x.elements()?, out.elements()?);
+            cast::<u8, B>(x.elements()?, out.elements()?);
             Ok(())
         }, else => Err(unsupported(to))),
         (_, DType::Bool) => dispatch!(from, arithmetic A => {
-            cast_to_bool::<A>(x.elements()?, out.elements()?);
+            A::nonzero(x.elements()?, out.elements()?);
             Ok(())
         }, else => Err(unsupported(from))),
         _ => dispatch!(from, arithmetic A => dispatch!(to, arithmetic B => {

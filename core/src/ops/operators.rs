@@ -1,6 +1,7 @@
 //! `+ − × ÷` and unary minus on tensors and numbers. A failure stays in the result; see [`Tensor`].
 
 use crate::{Error, Result, Tensor};
+use std::borrow::Borrow;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 use std::panic::Location;
 
@@ -32,7 +33,7 @@ macro_rules! operator {
             type Output = Tensor;
             #[track_caller]
             fn $operator(self, other: &Tensor) -> Tensor {
-                or_failed(other.check().and_then(|()| Tensor::number(self, other.dtype())?.$method(other)))
+                or_failed(other.check().and_then(|()| Tensor::$method(&Tensor::number(self, other.dtype())?, other)))
             }
         }
     )* };
@@ -41,7 +42,7 @@ macro_rules! operator {
             type Output = Tensor;
             #[track_caller]
             fn $operator(self, other: $right) -> Tensor {
-                or_failed(self.$method(other))
+                or_failed(Tensor::$method(self.borrow(), other))
             }
         }
     };

@@ -1,11 +1,11 @@
 //! Sums, means and extremes over axes.
 
+use super::array::index_tensor;
 use crate::dtype::dispatch;
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allowed, apply, apply_one, arity, ints,
     unsupported,
 };
-use super::array::index_tensor;
 use crate::shape::{MAX_RANK, normalize_axis};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
 use modulor_kernels::{Fold, Number};

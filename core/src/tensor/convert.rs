@@ -58,9 +58,8 @@ impl Tensor {
         }
         // ndarray counts from the lowest address, and takes a negative stride as the two's complement of it.
         let backwards = layout.dims.iter().zip(&layout.strides).filter(|(_, stride)| **stride < 0);
-        let lowest = backwards.fold(layout.offset, |at, (&dim, &stride)| {
-            at.wrapping_add_signed((dim as isize - 1) * stride)
-        });
+        let lowest =
+            backwards.fold(layout.offset, |at, (&dim, &stride)| at.wrapping_add_signed((dim as isize - 1) * stride));
         let strides: Vec<usize> = layout.strides.iter().map(|&stride| stride as usize).collect();
         let shape = ndarray::ShapeBuilder::strides(IxDyn(&layout.dims), IxDyn(&strides));
         ArrayView::from_shape(shape, &stored[lowest..]).map_err(refused)

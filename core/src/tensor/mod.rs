@@ -8,11 +8,11 @@ mod print;
 mod resource;
 mod storage;
 
-pub(crate) use convert::Nested;
+pub use convert::Nested;
 pub use layout::Layout;
 pub use resource::Resource;
-pub use storage::{Text, memory_in_use, set_memory_limit};
 pub(crate) use storage::{Plain, Storage};
+pub use storage::{Text, memory_in_use, set_memory_limit};
 
 use crate::shape::count;
 use crate::{DType, Element, Error, Result, Shape};
@@ -131,7 +131,10 @@ impl Tensor {
     }
 
     /// A tensor of strings.
-    pub fn strings<S: AsRef<[u8]>>(dims: impl Into<Vec<usize>>, elements: impl IntoIterator<Item = S>) -> Result<Tensor> {
+    pub fn strings<S: AsRef<[u8]>>(
+        dims: impl Into<Vec<usize>>,
+        elements: impl IntoIterator<Item = S>,
+    ) -> Result<Tensor> {
         let dims = dims.into();
         let elements: Vec<Text> = elements.into_iter().map(|s| Text::from(s.as_ref())).collect();
         let wanted = count(&dims)?;

@@ -10,12 +10,13 @@ pub use declaration::{
 };
 pub use seed::{root_seed, set_seed};
 
-use crate::op::{Operand, scope};
+use crate::op::Operand;
 use crate::ops::operators::{operator, or_failed};
 use crate::ops::state;
 use crate::tape::Source;
 use crate::tensor::{Resource, next_id};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
+use std::borrow::Borrow;
 use std::fmt;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -80,6 +81,14 @@ impl Cell {
 }
 
 impl State {
+    /// The error of reading too early.
+    fn unbuilt(&self) -> Error {
+        Error::failed_precondition(format!(
+            "variable `{}` has no value yet: its shape follows from the first input; use `call`, not `forward`",
+            self.label()
+        ))
+    }
+
     fn label(&self) -> String {
         self.path.clone().unwrap_or_else(|| "variable".to_owned())
     }
@@ -98,20 +107,13 @@ impl State {
     }
 
     fn draw(&mut self) -> Result<Tensor> {
-        let unbuilt = || {
-            Error::failed_precondition(format!(
-                "variable `{}` has no value yet: its shape follows from the first input; use `call`, not `forward`",
-                self.label()
-            ))
-        };
-        let dims = self.shape.clone().ok_or_else(unbuilt)?;
+        let (Some(dims), Some(declared)) = (&self.shape, &self.declared) else { return Err(self.unbuilt()) };
         if let Some(queued) = self.queued.take() {
             return Ok(queued);
         }
-        let declared = self.declared.as_ref().ok_or_else(unbuilt)?;
         let path = self.path.get_or_insert_with(|| seed::numbered("variable"));
-        let value = declared.init.init(&dims, declared.dtype(), seed::of_path(path))?;
-        if value.dtype() != declared.dtype() || *value.shape() != *dims {
+        let value = declared.init.init(dims, declared.dtype(), seed::of_path(path))?;
+        if value.dtype() != declared.dtype() || *value.shape() != **dims {
             return Err(Error::invalid_argument(format!(
                 "the initializer of variable `{path}` gave {}, and {} is declared",
                 value.spec(),
@@ -165,14 +167,8 @@ impl Resource for Cell {
 
     fn spec(&self) -> Result<Spec> {
         let state = self.read_state();
-        if state.declared.is_none() && state.value.is_none() {
-            return Err(Error::failed_precondition(format!("variable `{}` is not built", state.label())));
-        }
         if state.shape.is_none() {
-            return Err(Error::failed_precondition(format!(
-                "variable `{}` has no shape yet: it follows from the first input; use `call`, not `forward`",
-                state.label()
-            )));
+            return Err(state.unbuilt());
         }
         Ok(state.spec())
     }
@@ -221,8 +217,10 @@ impl Variable {
         if state.value.is_some() {
             return;
         }
-        let fixed = declaration.shape.as_ref().and_then(|dims| dims.iter().copied().collect::<Option<Vec<_>>>());
-        state.shape = fixed.or_else(|| declaration.init.spec().and_then(|spec| spec.shape.known().map(<[_]>::to_vec)));
+        state.shape = match &declaration.shape {
+            Some(dims) => dims.iter().copied().collect(),
+            None => declaration.init.spec().and_then(|spec| spec.shape.known().map(<[_]>::to_vec)),
+        };
         state.declared = Some(declaration);
     }
 
@@ -421,7 +419,7 @@ macro_rules! operators {
             type Output = Tensor;
             #[track_caller]
             fn $operator(self, other: &Variable) -> Tensor {
-                or_failed(other.read().and_then(|other| Tensor::number(self, other.dtype())?.$method(other)))
+                or_failed(other.read().and_then(|other| Tensor::$method(&Tensor::number(self, other.dtype())?, other)))
             }
         }
     )* };
@@ -430,7 +428,7 @@ macro_rules! operators {
             type Output = Tensor;
             #[track_caller]
             fn $operator(self, other: $right) -> Tensor {
-                or_failed(self.read().and_then(|value| value.$method(other)))
+                or_failed(self.read().and_then(|value| Tensor::$method(&value, other)))
             }
         }
     };
@@ -448,5 +446,85 @@ impl Neg for &Variable {
     #[track_caller]
     fn neg(self) -> Tensor {
         or_failed(self.read().and_then(|value| Tensor::neg(&value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_goes_from_declared_to_sized_to_valued() {
+        let v = Variable::default();
+        assert!(v.read().unwrap_err().message().contains("use `call`"));
+        let mut declaration = Declaration::new(2.0.into_init());
+        declaration.shape = Some(vec![None, Some(2)]);
+        v.declare(declaration);
+        assert!(!v.is_sized());
+        assert!(v.size(&[3, 4]).unwrap_err().message().contains("declared as (None, 2)"));
+        v.size(&[3, 2]).unwrap();
+        assert!(v.is_sized() && !v.is_valued());
+        assert_eq!(v.read().unwrap().to_vec::<f32>().unwrap(), [2.0; 6]);
+        assert!(v.size(&[4, 2]).unwrap_err().message().contains("was built as (3, 2)"));
+        assert_eq!(v.version(), 0);
+        v.assign(&Tensor::zeros([3, 2], DType::F32).unwrap()).unwrap();
+        assert_eq!(v.version(), 1);
+        let error = v.assign(&Tensor::scalar(1.0_f32)).unwrap_err();
+        assert!(error.to_string().contains("the variable holds float32(3, 2), and the value is float32()"), "{error}");
+    }
+
+    #[test]
+    fn a_restored_value_waits_for_the_shape_and_is_checked_against_it() {
+        let declared = || {
+            let v = Variable::default();
+            let mut declaration = Declaration::new(0.0.into_init());
+            declaration.shape = Some(vec![None]);
+            v.declare(declaration);
+            v.restore(&Tensor::from([1.0_f32, 2.0])).unwrap();
+            v
+        };
+        let v = declared();
+        v.size(&[2]).unwrap();
+        assert_eq!(v.value().unwrap().to_vec::<f32>().unwrap(), [1.0, 2.0]);
+        assert!(declared().size(&[3]).unwrap_err().message().contains("was restored as (2,)"));
+        assert!(declared().restore(&Tensor::from([1_i32])).is_err());
+    }
+
+    #[test]
+    fn a_commit_is_all_or_nothing_and_a_snapshot_sees_one_moment() {
+        let (a, b) = (Variable::new(1.0), Variable::new(1.0));
+        let bad = [(a.clone(), Tensor::scalar(2.0_f32)), (b.clone(), Tensor::from([2.0_f32, 2.0]))];
+        assert!(commit(bad).is_err());
+        assert_eq!(a.value().unwrap().item::<f32>().unwrap(), 1.0);
+        let both = [a.clone(), b.clone()];
+        let read = || both.each_ref().map(|v| v.read().unwrap().item::<f32>().unwrap());
+        with_snapshot(&both, || {
+            let (a, b) = (a.clone(), b.clone());
+            std::thread::spawn(move || commit([(a, Tensor::scalar(5.0_f32)), (b, Tensor::scalar(5.0_f32))]))
+                .join()
+                .unwrap()
+                .unwrap();
+            assert_eq!(read(), [1.0, 1.0]);
+        })
+        .unwrap();
+        assert_eq!(read(), [5.0, 5.0]);
+    }
+
+    #[test]
+    fn equal_seeds_and_paths_start_equal() {
+        struct Seed;
+        impl Initializer for Seed {
+            fn init(&self, _: &[usize], _: DType, seed: u64) -> Result<Tensor> {
+                Ok(Tensor::scalar(seed as i64).cast(DType::F32)?)
+            }
+        }
+        let start = |path: &str| {
+            let v = Variable::default();
+            v.declare(Declaration { shape: Some(vec![]), ..Declaration::new(Arc::new(Seed)) });
+            v.stamp(path);
+            v.value().unwrap().item::<f32>().unwrap()
+        };
+        assert_eq!(start("model/w"), start("model/w"));
+        assert_ne!(start("model/w"), start("model/v"));
     }
 }
