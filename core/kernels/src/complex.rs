@@ -5,11 +5,7 @@ use num_complex::Complex;
 use crate::float::Real;
 use crate::operation::{Binary, Fault, Unary, Unsupported};
 
-pub(crate) fn unary<R: Real>(
-    op: Unary,
-    x: &[Complex<R>],
-    out: &mut [Complex<R>],
-) -> Result<(), Unsupported> {
+pub(crate) fn unary<R: Real>(op: Unary, x: &[Complex<R>], out: &mut [Complex<R>]) -> Result<(), Unsupported> {
     let f = match op {
         Unary::Neg => |x: Complex<R>| Complex::new(-x.re, -x.im),
         Unary::Square => |x| mul(x, x),

@@ -211,13 +211,7 @@ pub(crate) fn unary<R: Real>(op: Unary, x: &[R], out: &mut [R]) -> Result<(), Un
             map(x, out, |x| if x > R::ZERO { x } else { slope * x })
         }
         Unary::Elu => map(x, out, |x| if x < R::ZERO { x.expm1() } else { x }),
-        Unary::Selu => map(x, out, |x| {
-            if x < R::ZERO {
-                R::SELU_SCALE_ALPHA * x.expm1()
-            } else {
-                R::SELU_SCALE * x
-            }
-        }),
+        Unary::Selu => map(x, out, |x| if x < R::ZERO { R::SELU_SCALE_ALPHA * x.expm1() } else { R::SELU_SCALE * x }),
     }
     Ok(())
 }
@@ -232,11 +226,7 @@ pub(crate) fn binary<R: Real>(op: Binary, a: &[R], b: &[R], out: &mut [R]) -> Re
         Binary::FloorMod => zip(a, b, out, |a, b| {
             let rest = a.fmod(b);
             let opposite = (rest < R::ZERO) != (b < R::ZERO);
-            if rest != R::ZERO && opposite {
-                rest + b
-            } else {
-                rest
-            }
+            if rest != R::ZERO && opposite { rest + b } else { rest }
         }),
         Binary::TruncateDiv => zip(a, b, out, |a, b| (a / b).trunc()),
         Binary::TruncateMod => zip(a, b, out, R::fmod),
@@ -248,37 +238,17 @@ pub(crate) fn binary<R: Real>(op: Binary, a: &[R], b: &[R], out: &mut [R]) -> Re
         Binary::Atan2 => zip(a, b, out, R::atan2),
         Binary::Xdivy => zip(a, b, out, |a, b| if a == R::ZERO { a } else { a / b }),
         Binary::Xlogy => zip(a, b, out, |a, b| if a == R::ZERO { a } else { a * b.log() }),
-        Binary::Xlog1py => zip(
-            a,
-            b,
-            out,
-            |a, b| if a == R::ZERO { a } else { a * b.log1p() },
-        ),
+        Binary::Xlog1py => zip(a, b, out, |a, b| if a == R::ZERO { a } else { a * b.log1p() }),
         Binary::ReluGrad => zip(a, b, out, |dy, x| if x > R::ZERO { dy } else { R::ZERO }),
-        Binary::Relu6Grad => zip(a, b, out, |dy, x| {
-            if x > R::ZERO && x < R::SIX {
-                dy
-            } else {
-                R::ZERO
-            }
-        }),
+        Binary::Relu6Grad => zip(a, b, out, |dy, x| if x > R::ZERO && x < R::SIX { dy } else { R::ZERO }),
         Binary::LeakyReluGrad(slope) => {
             let slope = R::narrow(slope);
             zip(a, b, out, |dy, x| if x > R::ZERO { dy } else { slope * dy })
         }
-        Binary::EluGrad => zip(
-            a,
-            b,
-            out,
-            |dy, y| if y < R::ZERO { dy * (y + R::ONE) } else { dy },
-        ),
-        Binary::SeluGrad => zip(a, b, out, |dy, y| {
-            if y < R::ZERO {
-                dy * (y + R::SELU_SCALE_ALPHA)
-            } else {
-                dy * R::SELU_SCALE
-            }
-        }),
+        Binary::EluGrad => zip(a, b, out, |dy, y| if y < R::ZERO { dy * (y + R::ONE) } else { dy }),
+        Binary::SeluGrad => {
+            zip(a, b, out, |dy, y| if y < R::ZERO { dy * (y + R::SELU_SCALE_ALPHA) } else { dy * R::SELU_SCALE })
+        }
         Binary::SoftplusGrad => zip(a, b, out, |dy, x| dy * sigmoid(x)),
         Binary::SoftsignGrad => zip(a, b, out, |dy, x| {
             let root = R::ONE + x.abs();

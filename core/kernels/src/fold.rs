@@ -10,6 +10,7 @@ use half::{bf16, f16};
 use num_complex::Complex;
 
 use crate::complex;
+use crate::narrow::Half;
 use crate::operation::{Fold, Unsupported};
 use crate::strided::{Place, Reader, Strided, TILE, copy, read_run};
 
@@ -69,39 +70,26 @@ pub(crate) struct Exact {
 }
 
 impl Exact {
-    const ZERO: Self = Self {
-        sum: 0.0,
-        error: 0.0,
-    };
+    const ZERO: Self = Self { sum: 0.0, error: 0.0 };
 
     #[inline(always)]
     fn plus(self, term: f64) -> Self {
         let sum = self.sum + term;
         let part = sum - self.sum;
         let error = (self.sum - (sum - part)) + (term - part);
-        Self {
-            sum,
-            error: self.error + error,
-        }
+        Self { sum, error: self.error + error }
     }
 
     #[inline(always)]
     fn join(self, other: Self) -> Self {
         let Self { sum, error } = self.plus(other.sum);
-        Self {
-            sum,
-            error: error + other.error,
-        }
+        Self { sum, error: error + other.error }
     }
 
     /// An infinite sum has no error to correct.
     #[inline(always)]
     fn value(self) -> f64 {
-        if self.sum.is_finite() {
-            self.sum + self.error
-        } else {
-            self.sum
-        }
+        if self.sum.is_finite() { self.sum + self.error } else { self.sum }
     }
 }
 
@@ -109,21 +97,13 @@ impl Exact {
 fn greater<T: PartialOrd>(total: T, term: T) -> T {
     // A NaN replaces what is there, and nothing replaces a NaN.
     #[allow(clippy::eq_op)]
-    if term > total || term != term {
-        term
-    } else {
-        total
-    }
+    if term > total || term != term { term } else { total }
 }
 
 #[inline(always)]
 fn lesser<T: PartialOrd>(total: T, term: T) -> T {
     #[allow(clippy::eq_op)]
-    if term < total || term != term {
-        term
-    } else {
-        total
-    }
+    if term < total || term != term { term } else { total }
 }
 
 macro_rules! narrow_floats {
@@ -139,8 +119,8 @@ macro_rules! narrow_floats {
 }
 narrow_floats! {
     f32: std::convert::identity, std::convert::identity;
-    f16: f16::to_f32, f16::from_f32;
-    bf16: bf16::to_f32, bf16::from_f32;
+    f16: Half::widen, Half::narrow;
+    bf16: Half::widen, Half::narrow;
 }
 reduce!(Sum of f64 as Exact { Exact::ZERO, Exact::plus, Exact::join, |a, _| a.value() });
 reduce!(Mean of f64 as Exact { Exact::ZERO, Exact::plus, Exact::join, |a, n| a.value() / n as f64 });
@@ -191,12 +171,7 @@ fn slim(x: Complex<f64>) -> Complex<f32> {
 
 /// [`Number::fold`](crate::Number::fold) of the types that have an order.
 #[inline(always)]
-pub(crate) fn ordered<T>(
-    op: Fold,
-    x: Strided<T>,
-    reduced: &[bool],
-    out: &mut [T],
-) -> Result<(), Unsupported>
+pub(crate) fn ordered<T>(op: Fold, x: Strided<T>, reduced: &[bool], out: &mut [T]) -> Result<(), Unsupported>
 where
     T: Pod,
     Sum: Reduce<T>,
@@ -215,12 +190,7 @@ where
 
 /// [`Number::fold`](crate::Number::fold) of the types that have none.
 #[inline(always)]
-pub(crate) fn unordered<T>(
-    op: Fold,
-    x: Strided<T>,
-    reduced: &[bool],
-    out: &mut [T],
-) -> Result<(), Unsupported>
+pub(crate) fn unordered<T>(op: Fold, x: Strided<T>, reduced: &[bool], out: &mut [T]) -> Result<(), Unsupported>
 where
     T: Pod,
     Sum: Reduce<T>,
@@ -237,57 +207,29 @@ where
 }
 
 pub(crate) fn reduce<T: Pod, R: Reduce<T>>(x: Strided<T>, reduced: &[bool], out: &mut [T]) {
-    assert_eq!(
-        x.shape().len(),
-        reduced.len(),
-        "a reduction says of each axis whether it is reduced"
-    );
+    assert_eq!(x.shape().len(), reduced.len(), "a reduction says of each axis whether it is reduced");
     let axes = x.shape().iter().zip(reduced);
-    let outputs: usize = axes
-        .clone()
-        .filter(|&(_, &reduced)| !reduced)
-        .map(|(&dim, _)| dim)
-        .product();
-    let count: usize = axes
-        .clone()
-        .filter(|&(_, &reduced)| reduced)
-        .map(|(&dim, _)| dim)
-        .product();
-    assert_eq!(
-        outputs,
-        out.len(),
-        "a reduction has one result for each index of the axes that stay"
-    );
+    let outputs: usize = axes.clone().filter(|&(_, &reduced)| !reduced).map(|(&dim, _)| dim).product();
+    let count: usize = axes.clone().filter(|&(_, &reduced)| reduced).map(|(&dim, _)| dim).product();
+    assert_eq!(outputs, out.len(), "a reduction has one result for each index of the axes that stay");
     if outputs == 0 {
         return;
     }
     if count == 0 {
         return out.fill(R::finish(R::start(), 0));
     }
-    let (kept, gone) = (
-        Reader::over(x, reduced, false),
-        Reader::over(x, reduced, true),
-    );
+    let (kept, gone) = (Reader::over(x, reduced, false), Reader::over(x, reduced, true));
     let innermost = axes.rev().find(|&(&dim, _)| dim != 1);
     if innermost.is_none_or(|(_, &reduced)| reduced) {
         for (i, slot) in out.iter_mut().enumerate() {
-            *slot = R::finish(
-                sum_lanes::<T, R>(gone.from(kept.locate(i).at), count),
-                count,
-            );
+            *slot = R::finish(sum_lanes::<T, R>(gone.from(kept.locate(i).at), count), count);
         }
     } else {
         let mut done = 0;
         while done < outputs {
             let Place { at, left } = kept.locate(done);
             let columns = left.min(COLUMNS).min(outputs - done);
-            reduce_columns::<T, R>(
-                gone.from(at),
-                x.data(),
-                kept.step(),
-                count,
-                &mut out[done..done + columns],
-            );
+            reduce_columns::<T, R>(gone.from(at), x.data(), kept.step(), count, &mut out[done..done + columns]);
             done += columns;
         }
     }
@@ -323,13 +265,7 @@ fn sum_lanes<T: Pod, R: Reduce<T>>(terms: Reader<T>, count: usize) -> R::Total {
 
 /// The totals of columns that lie `step` apart, each over the same `count` places.
 #[inline(always)]
-fn reduce_columns<T: Pod, R: Reduce<T>>(
-    rows: Reader<T>,
-    data: &[T],
-    step: isize,
-    count: usize,
-    out: &mut [T],
-) {
+fn reduce_columns<T: Pod, R: Reduce<T>>(rows: Reader<T>, data: &[T], step: isize, count: usize, out: &mut [T]) {
     let mut totals = [R::start(); COLUMNS];
     let totals = &mut totals[..out.len()];
     let mut buffer = [T::zeroed(); COLUMNS];
@@ -373,18 +309,10 @@ pub(crate) fn arg_extreme<T: Pod + PartialOrd>(
 }
 
 #[inline(always)]
-fn arg_best<T: Pod + PartialOrd>(
-    x: Strided<T>,
-    axis: usize,
-    out: &mut [i64],
-    better: impl Fn(T, T) -> bool,
-) {
+fn arg_best<T: Pod + PartialOrd>(x: Strided<T>, axis: usize, out: &mut [i64], better: impl Fn(T, T) -> bool) {
     let count = x.shape()[axis];
     let inner: usize = x.shape()[axis + 1..].iter().product();
-    assert!(
-        x.is_empty() || out.len() * count == x.len(),
-        "an extreme is sought for each index of the other axes"
-    );
+    assert!(x.is_empty() || out.len() * count == x.len(), "an extreme is sought for each index of the other axes");
     if x.is_empty() {
         return out.fill(0);
     }
@@ -396,8 +324,7 @@ fn arg_best<T: Pod + PartialOrd>(
         for (row, slot) in out.iter_mut().enumerate() {
             let (mut best, mut index) = (T::zeroed(), None);
             for start in (0..count).step_by(TILE) {
-                let chunk =
-                    reader.chunk(row * count + start, &mut buffer[..TILE.min(count - start)]);
+                let chunk = reader.chunk(row * count + start, &mut buffer[..TILE.min(count - start)]);
                 for (i, &term) in chunk.iter().enumerate() {
                     if index.is_none() || replaces(term, best) {
                         (best, index) = (term, Some((start + i) as i64));

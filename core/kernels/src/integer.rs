@@ -100,14 +100,8 @@ pub(crate) fn unary<I: Integer>(op: Unary, x: &[I], out: &mut [I]) -> Result<(),
 }
 
 pub(crate) fn binary<I: Integer>(op: Binary, a: &[I], b: &[I], out: &mut [I]) -> Result<(), Fault> {
-    let divides = matches!(
-        op,
-        Binary::Div
-            | Binary::FloorDiv
-            | Binary::FloorMod
-            | Binary::TruncateDiv
-            | Binary::TruncateMod
-    );
+    let divides =
+        matches!(op, Binary::Div | Binary::FloorDiv | Binary::FloorMod | Binary::TruncateDiv | Binary::TruncateMod);
     if divides && let Some(element) = b.iter().position(|&b| b == I::ZERO) {
         return Err(Fault::ZeroDivisor { element });
     }
@@ -119,19 +113,11 @@ pub(crate) fn binary<I: Integer>(op: Binary, a: &[I], b: &[I], out: &mut [I]) ->
         Binary::TruncateMod => zip(a, b, out, I::remainder),
         Binary::FloorDiv => zip(a, b, out, |a, b| {
             let (quotient, rest) = (a.quotient(b), a.remainder(b));
-            if rest != I::ZERO && (rest < I::ZERO) != (b < I::ZERO) {
-                quotient.sub(I::ONE)
-            } else {
-                quotient
-            }
+            if rest != I::ZERO && (rest < I::ZERO) != (b < I::ZERO) { quotient.sub(I::ONE) } else { quotient }
         }),
         Binary::FloorMod => zip(a, b, out, |a, b| {
             let rest = a.remainder(b);
-            if rest != I::ZERO && (rest < I::ZERO) != (b < I::ZERO) {
-                rest.add(b)
-            } else {
-                rest
-            }
+            if rest != I::ZERO && (rest < I::ZERO) != (b < I::ZERO) { rest.add(b) } else { rest }
         }),
         Binary::Pow => {
             if let Some(element) = b.iter().position(|&b| b < I::ZERO) {

@@ -15,6 +15,7 @@ mod number;
 mod operation;
 mod softmax;
 mod strided;
+mod tile;
 
 pub use cast::cast;
 pub use logic::{fold_logical, logical, not, select};

@@ -103,14 +103,9 @@ pub fn select<T: Pod>(cond: Strided<u8>, a: Strided<T>, b: Strided<T>, out: &mut
 #[inline(always)]
 fn select_any<T: Pod>(cond: Strided<u8>, a: Strided<T>, b: Strided<T>, out: &mut [T]) {
     let lengths = [cond.len(), a.len(), b.len()];
-    assert_eq!(
-        lengths,
-        [out.len(); 3],
-        "a selection has as many elements as its inputs"
-    );
+    assert_eq!(lengths, [out.len(); 3], "a selection has as many elements as its inputs");
     let (cond, a, b) = (Reader::new(cond), Reader::new(a), Reader::new(b));
-    let (mut conds, mut a_buffer, mut b_buffer) =
-        ([0; TILE], [T::zeroed(); TILE], [T::zeroed(); TILE]);
+    let (mut conds, mut a_buffer, mut b_buffer) = ([0; TILE], [T::zeroed(); TILE], [T::zeroed(); TILE]);
     for (i, out) in out.chunks_mut(TILE).enumerate() {
         let (start, n) = (i * TILE, out.len());
         let cond = cond.chunk(start, &mut conds[..n]);

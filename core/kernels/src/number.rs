@@ -5,6 +5,7 @@ use half::{bf16, f16};
 use num_complex::Complex;
 
 use crate::cast::Cast;
+use crate::narrow::Half;
 use crate::operation::{Binary, Compare, Fault, Fold, Test, Unary, Unsupported};
 use crate::softmax;
 use crate::strided::{Strided, tiles, tiles2};
@@ -37,23 +38,13 @@ pub trait Number: Cast {
     ///
     /// # Errors
     /// When the type does not take `op`, an integer is divided by 0 or raised to a negative power.
-    fn binary(
-        op: Binary,
-        a: Strided<Self>,
-        b: Strided<Self>,
-        out: &mut [Self],
-    ) -> Result<(), Fault>;
+    fn binary(op: Binary, a: Strided<Self>, b: Strided<Self>, out: &mut [Self]) -> Result<(), Fault>;
 
     /// Writes 1 where `op` holds of the elements of `a` and `b`, else 0.
     ///
     /// # Errors
     /// When the type has no order and `op` asks for one.
-    fn compare(
-        op: Compare,
-        a: Strided<Self>,
-        b: Strided<Self>,
-        out: &mut [u8],
-    ) -> Result<(), Unsupported>;
+    fn compare(op: Compare, a: Strided<Self>, b: Strided<Self>, out: &mut [u8]) -> Result<(), Unsupported>;
 
     /// Writes 1 where `op` holds of the element of `x`, else 0.
     ///
@@ -70,35 +61,18 @@ pub trait Number: Cast {
     ///
     /// # Errors
     /// When the type does not take `op`.
-    fn fold(
-        op: Fold,
-        x: Strided<Self>,
-        reduced: &[bool],
-        out: &mut [Self],
-    ) -> Result<(), Unsupported>;
+    fn fold(op: Fold, x: Strided<Self>, reduced: &[bool], out: &mut [Self]) -> Result<(), Unsupported>;
 
     /// Writes, for each index of the other axes, the index along `axis` of the greatest (`max`) or least element: the
     /// first of equals, NaN counting as neither; 0 where the axis is empty.
     ///
     /// # Errors
     /// When the type has no order.
-    fn arg_extreme(
-        max: bool,
-        x: Strided<Self>,
-        axis: usize,
-        out: &mut [i64],
-    ) -> Result<(), Unsupported>;
+    fn arg_extreme(max: bool, x: Strided<Self>, axis: usize, out: &mut [i64]) -> Result<(), Unsupported>;
 
     /// Running totals (`sum`) or products along `axis`: with the element itself or, `exclusive`, without it; from the end
     /// in `reverse`.
-    fn cumulate(
-        sum: bool,
-        x: Strided<Self>,
-        axis: usize,
-        exclusive: bool,
-        reverse: bool,
-        out: &mut [Self],
-    );
+    fn cumulate(sum: bool, x: Strided<Self>, axis: usize, exclusive: bool, reverse: bool, out: &mut [Self]);
 
     /// The elements of scratch that [`matmul`](Self::matmul) of an m × k and a k × n matrix wants.
     fn matmul_scratch(m: usize, k: usize, n: usize) -> usize;
@@ -113,13 +87,7 @@ pub trait Float: Number {
     fn softmax(x: &[Self], n: usize, out: &mut [Self], log: bool);
 
     /// Writes, for each row of `logits`, −Σ labels · log softmax(logits), and its gradient softmax(logits) − labels.
-    fn cross_entropy(
-        logits: &[Self],
-        labels: &[Self],
-        n: usize,
-        loss: &mut [Self],
-        gradient: &mut [Self],
-    );
+    fn cross_entropy(logits: &[Self], labels: &[Self], n: usize, loss: &mut [Self], gradient: &mut [Self]);
 
     /// As [`cross_entropy`](Self::cross_entropy) of labels that are 1 in one column and 0 in the others.
     ///
@@ -142,12 +110,7 @@ fn holds<T: Copy>(a: &[T], b: &[T], out: &mut [u8], relation: impl Fn(T, T) -> b
 }
 
 #[inline(always)]
-fn compare_ordered<T: Copy + PartialOrd>(
-    op: Compare,
-    a: &[T],
-    b: &[T],
-    out: &mut [u8],
-) -> Result<(), Unsupported> {
+fn compare_ordered<T: Copy + PartialOrd>(op: Compare, a: &[T], b: &[T], out: &mut [u8]) -> Result<(), Unsupported> {
     match op {
         Compare::Equal => holds(a, b, out, |a, b| a == b),
         Compare::NotEqual => holds(a, b, out, |a, b| a != b),
@@ -160,12 +123,7 @@ fn compare_ordered<T: Copy + PartialOrd>(
 }
 
 #[inline(always)]
-fn compare_unordered<T: Copy + PartialEq>(
-    op: Compare,
-    a: &[T],
-    b: &[T],
-    out: &mut [u8],
-) -> Result<(), Unsupported> {
+fn compare_unordered<T: Copy + PartialEq>(op: Compare, a: &[T], b: &[T], out: &mut [u8]) -> Result<(), Unsupported> {
     match op {
         Compare::Equal => holds(a, b, out, |a, b| a == b),
         Compare::NotEqual => holds(a, b, out, |a, b| a != b),
@@ -242,7 +200,7 @@ macro_rules! numbers {
     };
 }
 numbers!(f32, f64: float, compare_ordered, float::test, |x| x != 0.0, fold::ordered, fold::arg_extreme);
-numbers!(f16, bf16: narrow, compare_ordered, narrow::test, |x| x.to_f32() != 0.0, fold::ordered, fold::arg_extreme);
+numbers!(f16, bf16: narrow, compare_ordered, narrow::test, |x| Half::widen(x) != 0.0, fold::ordered, fold::arg_extreme);
 numbers!(i8, i16, i32, i64, u8, u16, u32, u64: integer, compare_ordered, untestable, |x| x != 0, fold::ordered, fold::arg_extreme);
 numbers!(Complex<f32>, Complex<f64>: complex, compare_unordered, untestable, |x| x.re != 0.0, fold::unordered, |_, _, _, _| Err(Unsupported));
 

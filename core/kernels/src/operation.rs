@@ -235,15 +235,9 @@ impl Fault {
     pub(crate) fn after(self, start: usize) -> Self {
         match self {
             Self::Unsupported => self,
-            Self::ZeroDivisor { element } => Self::ZeroDivisor {
-                element: element + start,
-            },
-            Self::NegativeExponent { element } => Self::NegativeExponent {
-                element: element + start,
-            },
-            Self::LabelOutOfRange { element } => Self::LabelOutOfRange {
-                element: element + start,
-            },
+            Self::ZeroDivisor { element } => Self::ZeroDivisor { element: element + start },
+            Self::NegativeExponent { element } => Self::NegativeExponent { element: element + start },
+            Self::LabelOutOfRange { element } => Self::LabelOutOfRange { element: element + start },
         }
     }
 }
@@ -268,10 +262,7 @@ impl fmt::Display for Fault {
                 write!(f, "Integer division by zero at element {element}")
             }
             Self::NegativeExponent { element } => {
-                write!(
-                    f,
-                    "Integers to negative integer powers are not allowed, found one at element {element}"
-                )
+                write!(f, "Integers to negative integer powers are not allowed, found one at element {element}")
             }
             Self::LabelOutOfRange { element } => {
                 write!(f, "the label at element {element} is not a class")

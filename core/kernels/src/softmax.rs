@@ -31,16 +31,9 @@ where
     T::Term: Real,
     Sum: Reduce<T::Term>,
 {
-    let greatest = row.iter().fold(T::Term::NEG_INFINITY, |greatest, &x| {
-        maximum(greatest, x.widen())
-    });
-    let total = row.iter().fold(Sum::start(), |total, &x| {
-        Sum::push(total, exp_below(x.widen(), greatest))
-    });
-    Scale {
-        greatest,
-        sum: Sum::finish(total, row.len()),
-    }
+    let greatest = row.iter().fold(T::Term::NEG_INFINITY, |greatest, &x| maximum(greatest, x.widen()));
+    let total = row.iter().fold(Sum::start(), |total, &x| Sum::push(total, exp_below(x.widen(), greatest)));
+    Scale { greatest, sum: Sum::finish(total, row.len()) }
 }
 
 #[inline(always)]
@@ -49,10 +42,7 @@ where
     T::Term: Real,
     Sum: Reduce<T::Term>,
 {
-    assert!(
-        x.len() == out.len(),
-        "a softmax has as many elements as its input"
-    );
+    assert!(x.len() == out.len(), "a softmax has as many elements as its input");
     if n == 0 {
         return;
     }
@@ -61,23 +51,14 @@ where
         let log_sum = sum.log();
         for (out, &x) in out.iter_mut().zip(x) {
             let x = x.widen();
-            *out = T::narrow(if log {
-                (x - greatest) - log_sum
-            } else {
-                exp_below(x, greatest) / sum
-            });
+            *out = T::narrow(if log { (x - greatest) - log_sum } else { exp_below(x, greatest) / sum });
         }
     }
 }
 
 #[inline(always)]
-pub(crate) fn cross_entropy<T: Factor>(
-    logits: &[T],
-    labels: &[T],
-    n: usize,
-    loss: &mut [T],
-    gradient: &mut [T],
-) where
+pub(crate) fn cross_entropy<T: Factor>(logits: &[T], labels: &[T], n: usize, loss: &mut [T], gradient: &mut [T])
+where
     T::Term: Real,
     Sum: Reduce<T::Term>,
 {
@@ -86,10 +67,7 @@ pub(crate) fn cross_entropy<T: Factor>(
     if n == 0 {
         return loss.fill(T::zeroed());
     }
-    let rows = logits
-        .chunks_exact(n)
-        .zip(labels.chunks_exact(n))
-        .zip(gradient.chunks_exact_mut(n));
+    let rows = logits.chunks_exact(n).zip(labels.chunks_exact(n)).zip(gradient.chunks_exact_mut(n));
     for (((logits, labels), gradient), loss) in rows.zip(loss) {
         let Scale { greatest, sum } = scale(logits);
         let log_sum = sum.log();
@@ -116,10 +94,7 @@ where
     Sum: Reduce<T::Term>,
 {
     let sizes = [logits.len(), gradient.len()];
-    assert!(
-        sizes == [loss.len() * n; 2] && labels.len() == loss.len(),
-        "there is one label and one loss for each row"
-    );
+    assert!(sizes == [loss.len() * n; 2] && labels.len() == loss.len(), "there is one label and one loss for each row");
     let is_column = |&label: &i64| usize::try_from(label).is_ok_and(|label| label < n);
     if let Some(element) = labels.iter().position(|label| !is_column(label)) {
         return Err(Fault::LabelOutOfRange { element });
@@ -127,19 +102,12 @@ where
     if n == 0 {
         return Ok(());
     }
-    let rows = logits
-        .chunks_exact(n)
-        .zip(labels)
-        .zip(gradient.chunks_exact_mut(n));
+    let rows = logits.chunks_exact(n).zip(labels).zip(gradient.chunks_exact_mut(n));
     for (((logits, &label), gradient), loss) in rows.zip(loss) {
         let Scale { greatest, sum } = scale(logits);
         for (column, (gradient, &x)) in gradient.iter_mut().zip(logits).enumerate() {
             let share = exp_below(x.widen(), greatest) / sum;
-            *gradient = T::narrow(if column as i64 == label {
-                share - T::Term::ONE
-            } else {
-                share
-            });
+            *gradient = T::narrow(if column as i64 == label { share - T::Term::ONE } else { share });
         }
         let chosen = logits[label as usize].widen();
         *loss = T::narrow(sum.log() - (chosen - greatest));

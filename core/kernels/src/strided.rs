@@ -32,23 +32,12 @@ pub struct Strided<'a, T> {
 impl<'a, T> Strided<'a, T> {
     /// A view of `data`, or `None` when some index would leave it, when `shape` and `strides` differ in length, or when
     /// the number of elements overflows. A view without elements is always in bounds.
-    pub fn new(
-        data: &'a [T],
-        shape: &'a [usize],
-        strides: &'a [isize],
-        offset: usize,
-    ) -> Option<Self> {
+    pub fn new(data: &'a [T], shape: &'a [usize], strides: &'a [isize], offset: usize) -> Option<Self> {
         if shape.len() != strides.len() {
             return None;
         }
         if shape.contains(&0) {
-            return Some(Self {
-                data,
-                shape,
-                strides,
-                offset,
-                len: 0,
-            });
+            return Some(Self { data, shape, strides, offset, len: 0 });
         }
         let (mut len, mut lowest, mut highest) = (1_usize, offset as i128, offset as i128);
         for (&dim, &stride) in shape.iter().zip(strides) {
@@ -58,13 +47,7 @@ impl<'a, T> Strided<'a, T> {
             *end = end.checked_add(reach)?;
         }
         let inside = lowest >= 0 && highest < data.len() as i128;
-        inside.then_some(Self {
-            data,
-            shape,
-            strides,
-            offset,
-            len,
-        })
+        inside.then_some(Self { data, shape, strides, offset, len })
     }
 
     /// The slice that is viewed.
@@ -114,8 +97,7 @@ impl<'a, T> Strided<'a, T> {
         if self.len == 0 {
             return Some(&[]);
         }
-        self.is_contiguous()
-            .then(|| &self.data[self.offset..self.offset + self.len])
+        self.is_contiguous().then(|| &self.data[self.offset..self.offset + self.len])
     }
 }
 
@@ -188,11 +170,7 @@ impl<'a, T: Copy> Reader<'a, T> {
 
     /// Where element `index`, counted in row-major order, lies.
     pub(crate) fn locate(&self, index: usize) -> Place {
-        let (mut rest, within) = if self.shape.is_empty() {
-            (0, index)
-        } else {
-            (index / self.run, index % self.run)
-        };
+        let (mut rest, within) = if self.shape.is_empty() { (0, index) } else { (index / self.run, index % self.run) };
         let mut at = self.offset + within as isize * self.step;
         for axis in (0..self.shape.len()).rev() {
             let dim = self.shape[axis];
@@ -201,10 +179,7 @@ impl<'a, T: Copy> Reader<'a, T> {
                 rest /= dim;
             }
         }
-        Place {
-            at,
-            left: self.run - within,
-        }
+        Place { at, left: self.run - within }
     }
 
     /// Copies the elements from `start` on into `buffer`.
@@ -261,11 +236,7 @@ pub(crate) fn tiles<A: Pod, U, E>(
     out: &mut [U],
     mut kernel: impl FnMut(usize, &[A], &mut [U]) -> Result<(), E>,
 ) -> Result<(), E> {
-    assert_eq!(
-        x.len(),
-        out.len(),
-        "the output of a kernel has as many elements as its input"
-    );
+    assert_eq!(x.len(), out.len(), "the output of a kernel has as many elements as its input");
     if let Some(x) = x.as_slice() {
         return kernel(0, x, out);
     }
@@ -285,10 +256,7 @@ pub(crate) fn tiles2<A: Pod, B: Pod, U, E>(
     out: &mut [U],
     mut kernel: impl FnMut(usize, &[A], &[B], &mut [U]) -> Result<(), E>,
 ) -> Result<(), E> {
-    assert!(
-        a.len() == out.len() && b.len() == out.len(),
-        "the output of a kernel has as many elements as its inputs"
-    );
+    assert!(a.len() == out.len() && b.len() == out.len(), "the output of a kernel has as many elements as its inputs");
     if let (Some(a), Some(b)) = (a.as_slice(), b.as_slice()) {
         return kernel(0, a, b, out);
     }
@@ -296,12 +264,7 @@ pub(crate) fn tiles2<A: Pod, B: Pod, U, E>(
     let (b, mut b_buffer) = (Reader::new(b), [B::zeroed(); TILE]);
     for (i, out) in out.chunks_mut(TILE).enumerate() {
         let (start, n) = (i * TILE, out.len());
-        kernel(
-            start,
-            a.chunk(start, &mut a_buffer[..n]),
-            b.chunk(start, &mut b_buffer[..n]),
-            out,
-        )?;
+        kernel(start, a.chunk(start, &mut a_buffer[..n]), b.chunk(start, &mut b_buffer[..n]), out)?;
     }
     Ok(())
 }
@@ -311,11 +274,7 @@ pub(crate) fn tiles2<A: Pod, B: Pod, U, E>(
 /// # Panics
 /// When they differ in length.
 pub fn copy<T: Pod>(src: Strided<T>, dst: &mut [T]) {
-    assert_eq!(
-        src.len(),
-        dst.len(),
-        "a copy has as many elements as its source"
-    );
+    assert_eq!(src.len(), dst.len(), "a copy has as many elements as its source");
     match size_of::<T>() {
         1 => copy1(src.bytes(), bytemuck::cast_slice_mut(dst)),
         2 => copy2(src.bytes(), bytemuck::cast_slice_mut(dst)),
@@ -332,20 +291,8 @@ impl<'a, T: Pod> Strided<'a, T> {
     where
         [u8; N]: Pod,
     {
-        let Self {
-            data,
-            shape,
-            strides,
-            offset,
-            len,
-        } = self;
-        Strided {
-            data: bytemuck::cast_slice(data),
-            shape,
-            strides,
-            offset,
-            len,
-        }
+        let Self { data, shape, strides, offset, len } = self;
+        Strided { data: bytemuck::cast_slice(data), shape, strides, offset, len }
     }
 }
 
