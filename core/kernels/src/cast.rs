@@ -8,6 +8,7 @@ use bytemuck::Pod;
 use half::{bf16, f16};
 use num_complex::Complex;
 
+use crate::narrow::Half;
 use crate::number::Number;
 use crate::strided::{Strided, tiles};
 
@@ -40,13 +41,13 @@ macro_rules! primitive {
         impl Convert<f16> for $a {
             #[inline(always)]
             fn convert(self) -> f16 {
-                f16::from_f32(self as f32)
+                Half::narrow(self as f32)
             }
         }
         impl Convert<bf16> for $a {
             #[inline(always)]
             fn convert(self) -> bf16 {
-                bf16::from_f32(self as f32)
+                Half::narrow(self as f32)
             }
         })*
     };
@@ -69,7 +70,7 @@ macro_rules! narrow {
         {
             #[inline(always)]
             fn convert(self) -> B {
-                self.to_f32().convert()
+                self.widen().convert()
             }
         })*
     };

@@ -10,6 +10,7 @@ use half::{bf16, f16};
 use num_complex::Complex;
 
 use crate::complex;
+use crate::narrow::Half;
 use crate::operation::{Fold, Unsupported};
 use crate::strided::{Place, Reader, Strided, TILE, copy, read_run};
 
@@ -118,8 +119,8 @@ macro_rules! narrow_floats {
 }
 narrow_floats! {
     f32: std::convert::identity, std::convert::identity;
-    f16: f16::to_f32, f16::from_f32;
-    bf16: bf16::to_f32, bf16::from_f32;
+    f16: Half::widen, Half::narrow;
+    bf16: Half::widen, Half::narrow;
 }
 reduce!(Sum of f64 as Exact { Exact::ZERO, Exact::plus, Exact::join, |a, _| a.value() });
 reduce!(Mean of f64 as Exact { Exact::ZERO, Exact::plus, Exact::join, |a, n| a.value() / n as f64 });

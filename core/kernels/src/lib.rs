@@ -17,6 +17,7 @@ pub mod qr;
 pub mod random;
 mod softmax;
 mod strided;
+mod tile;
 
 pub use cast::cast;
 pub use logic::{fold_logical, logical, not, select};

@@ -5,6 +5,7 @@ use half::{bf16, f16};
 use num_complex::Complex;
 
 use crate::cast::Cast;
+use crate::narrow::Half;
 use crate::operation::{Binary, Compare, Fault, Fold, Test, Unary, Unsupported};
 use crate::softmax;
 use crate::strided::{Strided, tiles, tiles2};
@@ -199,7 +200,7 @@ macro_rules! numbers {
     };
 }
 numbers!(f32, f64: float, compare_ordered, float::test, |x| x != 0.0, fold::ordered, fold::arg_extreme);
-numbers!(f16, bf16: narrow, compare_ordered, narrow::test, |x| x.to_f32() != 0.0, fold::ordered, fold::arg_extreme);
+numbers!(f16, bf16: narrow, compare_ordered, narrow::test, |x| Half::widen(x) != 0.0, fold::ordered, fold::arg_extreme);
 numbers!(i8, i16, i32, i64, u8, u16, u32, u64: integer, compare_ordered, untestable, |x| x != 0, fold::ordered, fold::arg_extreme);
 numbers!(Complex<f32>, Complex<f64>: complex, compare_unordered, untestable, |x| x.re != 0.0, fold::unordered, |_, _, _, _| Err(Unsupported));
 
