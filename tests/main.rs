@@ -1,0 +1,3 @@
+//! What crosses the packages: files, golden values, whole models.
+
+mod golden;
