@@ -120,7 +120,8 @@ mod tests {
         assert_eq!(matrix.reshaped(&[2, 2, 6]).unwrap().strides, [12, 6, 1]);
         let columns = matrix.stepped(1, 0, 2, 3);
         assert_eq!(columns.reshaped(&[2, 2, 3, 1]).unwrap().strides, [12, 6, 2, 0]);
-        assert!(columns.reshaped(&[12]).is_none());
+        assert_eq!(columns.reshaped(&[12]).unwrap().strides, [2]);
+        assert!(matrix.stepped(1, 0, 1, 4).reshaped(&[16]).is_none());
         assert!(matrix.permuted(&[1, 0]).reshaped(&[24]).is_none());
         assert_eq!(matrix.permuted(&[1, 0]).reshaped(&[3, 2, 4]).unwrap().strides, [2, 1, 6]);
     }
