@@ -1,3 +1,4 @@
 //! What crosses the packages: files, golden values, whole models.
 
 mod golden;
+mod tidy;

@@ -1,0 +1,16 @@
+//! The names a first program needs: `use modulor::prelude::*;`
+
+#[doc(no_inline)]
+pub use crate::{
+    Call, DType, Error, ErrorKind, GradientTape, Layer, Module, ModuleExt, NameLayer, Result, Shape, Spec, Structure,
+    Tensor, Variable, set_seed,
+};
+
+#[doc(no_inline)]
+pub use crate::keras::{
+    initializer::{GlorotUniform, HeNormal, Ones, RandomNormal, RandomUniform, Zeros},
+    library::{Activation, Dense, Dropout, Flatten, Reshape, Sequential},
+    loss::{BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError, SparseCategoricalCrossentropy},
+    metric::{Mean, Metric, SparseCategoricalAccuracy},
+    optimizer::{Adam, AdamW, Optimizer, SGD},
+};
