@@ -6,12 +6,25 @@ use std::path::{Path, PathBuf};
 
 /// Modules of core in order: each may import itself and what stands left of it (before it here).
 const CORE: &[&str] = &[
-    "error", "nearest", "dtype", "shape", "tensor", "op", "ops", "tape", "graph", "registry", "structure", "variable",
-    "module", "layer",
+    "error",
+    "nearest",
+    "dtype",
+    "shape",
+    "tensor",
+    "op",
+    "ops",
+    "tape",
+    "graph",
+    "registry",
+    "structure",
+    "variable",
+    "module",
+    "layer",
 ];
 
 /// Modules of layers, likewise.
-const LAYERS: &[&str] = &["activation", "initializer", "regularizer", "constraint", "loss", "metric", "optimizer", "library"];
+const LAYERS: &[&str] =
+    &["activation", "initializer", "regularizer", "constraint", "loss", "metric", "optimizer", "library"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -59,7 +72,8 @@ fn reexports(lib: &str) -> BTreeMap<String, String> {
 
 /// The names that a source takes from its crate's root: after `crate::`, one or a braced list.
 fn imports(source: &str) -> Vec<String> {
-    let code: String = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let code: String =
+        source.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let mut names = Vec::new();
     for after in code.split("crate::").skip(1) {
         let mut depth = 0;
@@ -106,7 +120,10 @@ fn check_order(folder: &str, order: &[&str]) -> Vec<String> {
         for name in imports(source) {
             let from = names.get(&name).unwrap_or(&name);
             if place(from).is_some_and(|other| other > own) {
-                faults.push(format!("{}: `{module}` imports `{name}` of `{from}`, which stands right of it", path.display()));
+                faults.push(format!(
+                    "{}: `{module}` imports `{name}` of `{from}`, which stands right of it",
+                    path.display()
+                ));
             }
         }
     }
