@@ -5,9 +5,11 @@
 use crate::{MAX_RANK, Result};
 
 pub(crate) mod array;
+pub(crate) mod decomposition;
 pub(crate) mod linalg;
 pub(crate) mod math;
 pub(crate) mod operators;
+pub(crate) mod random;
 pub(crate) mod reduce;
 pub(crate) mod state;
 
