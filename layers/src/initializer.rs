@@ -23,8 +23,8 @@ use std::f64::consts::PI;
 
 /// All zeros (false), of any dtype.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Zeros {}
+#[serde(into = "NoSettings", from = "NoSettings")]
+pub struct Zeros;
 
 impl Initializer for Zeros {
     fn init(&self, dims: &[usize], dtype: DType, _: u64) -> Result<Tensor> {
@@ -34,14 +34,35 @@ impl Initializer for Zeros {
 
 /// All ones (true), of any dtype.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ones {}
+#[serde(into = "NoSettings", from = "NoSettings")]
+pub struct Ones;
 
 impl Initializer for Ones {
     fn init(&self, dims: &[usize], dtype: DType, seed: u64) -> Result<Tensor> {
         Constant { value: 1.0 }.init(dims, dtype, seed)
     }
 }
+
+/// The configuration `{}`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoSettings {}
+
+macro_rules! no_settings {
+    ($($class:ident)*) => { $(
+        impl From<$class> for NoSettings {
+            fn from(_: $class) -> Self {
+                NoSettings {}
+            }
+        }
+        impl From<NoSettings> for $class {
+            fn from(_: NoSettings) -> Self {
+                $class
+            }
+        }
+    )* };
+}
+no_settings!(Zeros Ones);
 
 /// One number everywhere, cast to the variable's dtype.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -800,9 +821,9 @@ mod tests {
 
     #[test]
     fn constants_are_constant() -> Result<()> {
-        assert_eq!(drawn(Zeros::default(), &[2], DType::F16)?, [0.0; 2]);
-        assert_eq!(drawn(Ones::default(), &[2], DType::I32)?, [1.0; 2]);
-        assert_eq!(drawn(Ones::default(), &[2], DType::Bool)?, [1.0; 2]);
+        assert_eq!(drawn(Zeros, &[2], DType::F16)?, [0.0; 2]);
+        assert_eq!(drawn(Ones, &[2], DType::I32)?, [1.0; 2]);
+        assert_eq!(drawn(Ones, &[2], DType::Bool)?, [1.0; 2]);
         assert_eq!(drawn(Constant { value: 2.5 }, &[2], DType::F32)?, [2.5; 2]);
         assert_eq!(drawn(Constant { value: 2.5 }, &[2], DType::I32)?, [2.0; 2]);
         assert_eq!(drawn(Identity { gain: 2.0 }, &[2, 3], DType::F32)?, [2.0, 0.0, 0.0, 0.0, 2.0, 0.0]);
@@ -906,7 +927,7 @@ mod tests {
         }
         let given = [
             (json!("he_normal"), HeNormal::default().into()),
-            (json!({"class_name": "Zeros"}), AnyInitializer::from(Zeros::default())),
+            (json!({"class_name": "Zeros"}), AnyInitializer::from(Zeros)),
             (
                 json!({"class_name": "VarianceScaling", "config": {"scale": 2, "distribution": "normal", "seed": 3}}),
                 VarianceScaling { scale: 2.0, seed: Some(3), ..Default::default() }.into(),
@@ -925,6 +946,7 @@ mod tests {
     fn configurations_that_say_something_else_are_refused_in_words() {
         for (json, words) in [
             (json!("glorot"), "unknown initializer `glorot`; the initializers are Constant"),
+            (json!({"class_name": "Zeros", "config": {"seed": 1}}), "unknown field `seed`, there are no fields"),
             (json!({"class_name": "Constant", "config": {"valu": 1}}), "unknown field `valu`, expected `value`"),
             (json!({"class_name": "RandomNormal", "config": {"mean": "x"}}), "RandomNormal: invalid type"),
             (json!({"module": "mine", "class_name": "Zeros", "config": {}}), "unknown initializer `mine.Zeros`"),
