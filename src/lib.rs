@@ -1,1 +1,4 @@
-//! Modulor.
+//! Facade.
+pub use modulor_core::*;
+
+pub mod prelude;

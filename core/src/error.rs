@@ -1,6 +1,6 @@
 //! The one error type: a kind out of TensorFlow's codes, a message, and where it happened.
 
-use std::fmt;
+use std::{any::Any, fmt, sync::Arc};
 
 /// What went wrong, in the vocabulary of `tf.errors`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +44,8 @@ struct Inner {
     /// Outermost first.
     path: Vec<String>,
     notes: Vec<String>,
+    /// Where the error was last seen, for the frame above to read.
+    origin: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 macro_rules! constructors {
@@ -87,6 +89,7 @@ impl Error {
             op: None,
             path: Vec::new(),
             notes: Vec::new(),
+            origin: None,
         }))
     }
 
@@ -122,6 +125,18 @@ impl Error {
     pub fn in_op(mut self, name: &str) -> Self {
         self.0.op.get_or_insert_with(|| name.to_owned());
         self
+    }
+
+    /// Leaves word for the frame that called, which [`take_origin`](Error::take_origin) reads.
+    #[must_use]
+    pub(crate) fn with_origin(mut self, origin: impl Any + Send + Sync) -> Self {
+        self.0.origin = Some(Arc::new(origin));
+        self
+    }
+
+    /// What the frame below left; afterwards it is gone.
+    pub(crate) fn take_origin<T: Any + Send + Sync>(&mut self) -> Option<Arc<T>> {
+        self.0.origin.take()?.downcast().ok()
     }
 
     /// Adds a line below the message.

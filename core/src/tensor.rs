@@ -17,7 +17,7 @@ impl Tensor {
     pub fn is_symbolic(&self) -> bool { false }
     pub fn mask(&self) -> Option<&Tensor> { self.mask.as_deref() }
     pub fn with_mask(&self, mask: Option<Tensor>) -> Tensor { Tensor { mask: mask.map(Arc::new), ..self.clone() } }
-    pub fn to_vec(&self) -> Result<Vec<f32>> { Ok(self.data.to_vec()) }
+    pub fn to_vec<T: From<f32>>(&self) -> Result<Vec<T>> { Ok(self.data.iter().map(|x| T::from(*x)).collect()) }
     pub fn matmul(&self, o: impl AsTensor) -> Result<Tensor> {
         let o = o.as_tensor()?;
         let (a, b) = (self.dims()?, o.dims()?);
@@ -28,8 +28,8 @@ impl Tensor {
         Tensor::new([m, n], out)
     }
     pub fn relu(&self) -> Result<Tensor> { Tensor::new(self.dims()?, self.data.iter().map(|x| x.max(0.0)).collect::<Vec<_>>()) }
-    pub fn add(&self, o: impl AsTensor) -> Result<Tensor> { self.zip(&o.as_tensor()?, |a, b| a + b) }
-    pub fn mul(&self, o: impl AsTensor) -> Result<Tensor> { self.zip(&o.as_tensor()?, |a, b| a * b) }
+    pub fn plus(&self, o: impl AsTensor) -> Result<Tensor> { self.zip(&o.as_tensor()?, |a, b| a + b) }
+    pub fn times(&self, o: impl AsTensor) -> Result<Tensor> { self.zip(&o.as_tensor()?, |a, b| a * b) }
     fn zip(&self, o: &Tensor, f: impl Fn(f32, f32) -> f32) -> Result<Tensor> {
         let (a, b) = (&self.data, &o.data);
         if a.len() >= b.len() { Tensor::new(self.dims()?, a.iter().enumerate().map(|(i, x)| f(*x, b[i % b.len()])).collect::<Vec<_>>()) }
@@ -42,8 +42,8 @@ impl AsTensor for &Tensor { fn as_tensor(self) -> Result<Tensor> { Ok(self.clone
 impl AsTensor for &Variable { fn as_tensor(self) -> Result<Tensor> { self.read() } }
 impl AsTensor for f64 { fn as_tensor(self) -> Result<Tensor> { Ok(Tensor::scalar(self as f32)) } }
 macro_rules! ops { ($($a:ty, $b:ty;)*) => { $(
-    impl std::ops::Add<$b> for $a { type Output = Tensor; fn add(self, o: $b) -> Tensor { self.as_tensor().and_then(|a| a.add(o)).expect("toy") } }
-    impl std::ops::Mul<$b> for $a { type Output = Tensor; fn mul(self, o: $b) -> Tensor { self.as_tensor().and_then(|a| a.mul(o)).expect("toy") } }
+    impl std::ops::Add<$b> for $a { type Output = Tensor; fn add(self, o: $b) -> Tensor { self.as_tensor().and_then(|a| a.plus(o)).expect("toy") } }
+    impl std::ops::Mul<$b> for $a { type Output = Tensor; fn mul(self, o: $b) -> Tensor { self.as_tensor().and_then(|a| a.times(o)).expect("toy") } }
 )* } }
 ops! { Tensor, Tensor; Tensor, &Tensor; &Tensor, Tensor; &Tensor, &Tensor; Tensor, &Variable; &Tensor, &Variable; &Variable, &Variable; Tensor, f64; f64, Tensor; f64, &Variable; f64, &Tensor; &Tensor, f64; }
 impl fmt::Debug for Tensor { fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { write!(f, "Tensor({:?}, {:?})", self.shape, self.data) } }

@@ -27,10 +27,11 @@ impl IntoInit for Tensor { fn into_init(self) -> Arc<dyn Initializer> { Arc::new
 impl IntoInit for &str { fn into_init(self) -> Arc<dyn Initializer> { match self { "zeros" => Arc::new(Zeros), _ => Arc::new(RandomNormal) } } }
 pub trait IntoRegularizer { fn into_regularizer(self) -> Option<Arc<dyn Regularizer>>; }
 impl IntoRegularizer for Option<Arc<dyn Regularizer>> { fn into_regularizer(self) -> Option<Arc<dyn Regularizer>> { self } }
-impl IntoRegularizer for &str { fn into_regularizer(self) -> Option<Arc<dyn Regularizer>> { struct L2; impl Regularizer for L2 { fn penalty(&self, v: &Tensor) -> Result<Tensor> { Ok(Tensor::scalar(v.to_vec()?.iter().map(|x| 0.01 * x * x).sum())) } } Some(Arc::new(L2)) } }
+impl IntoRegularizer for &str { fn into_regularizer(self) -> Option<Arc<dyn Regularizer>> { struct L2; impl Regularizer for L2 { fn penalty(&self, v: &Tensor) -> Result<Tensor> { Ok(Tensor::scalar(v.to_vec::<f32>()?.iter().map(|x| 0.01 * x * x).sum())) } } Some(Arc::new(L2)) } }
 pub trait IntoConstraint { fn into_constraint(self) -> Option<Arc<dyn Constraint>>; }
 impl IntoConstraint for Option<Arc<dyn Constraint>> { fn into_constraint(self) -> Option<Arc<dyn Constraint>> { self } }
 impl IntoConstraint for &str { fn into_constraint(self) -> Option<Arc<dyn Constraint>> { None } }
+impl std::fmt::Debug for Variable { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { write!(f, "Variable({})", self.id()) } }
 impl Variable {
     fn state(&self) -> std::sync::MutexGuard<'_, State> { self.0.state.lock().unwrap_or_else(|e| e.into_inner()) }
     pub fn new(init: impl ValueInit) -> Variable { let v = Variable::default(); v.declare(Declaration { init: init.into_init(), shape: None, dtype: None, trainable: true, persistent: true, regularizer: None, constraint: None }); v }

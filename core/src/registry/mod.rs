@@ -1,0 +1,3 @@
+//! What can be found by name.
+
+pub mod class;

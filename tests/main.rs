@@ -1,0 +1,3 @@
+//! What modulor promises, as its users see it.
+
+mod module;
