@@ -1,3 +1,4 @@
-//! What modulor promises, as its users see it.
+//! What crosses the packages: files, golden values, whole models.
 
+mod golden;
 mod module;

@@ -1,6 +1,9 @@
 //! The one error type: a kind out of TensorFlow's codes, a message, and where it happened.
 
-use std::{any::Any, fmt, sync::Arc};
+use std::any::Any;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
 
 /// What went wrong, in the vocabulary of `tf.errors`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +47,8 @@ struct Inner {
     /// Outermost first.
     path: Vec<String>,
     notes: Vec<String>,
+    /// Where the failing operator stands in the caller's source.
+    location: Option<&'static Location<'static>>,
     /// Where the error was last seen, for the frame above to read.
     origin: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -90,6 +95,7 @@ impl Error {
             path: Vec::new(),
             notes: Vec::new(),
             origin: None,
+            location: None,
         }))
     }
 
@@ -127,6 +133,12 @@ impl Error {
         self
     }
 
+    /// Says where the failing operator stands, unless an earlier one has.
+    pub(crate) fn at(mut self, location: &'static Location<'static>) -> Self {
+        self.0.location.get_or_insert(location);
+        self
+    }
+
     /// Leaves word for the frame that called, which [`take_origin`](Error::take_origin) reads.
     #[must_use]
     pub(crate) fn with_origin(mut self, origin: impl Any + Send + Sync) -> Self {
@@ -149,13 +161,16 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { message, op, path, notes, .. } = &*self.0;
+        let Inner { message, op, path, notes, location, .. } = &*self.0;
         if !path.is_empty() {
             write!(f, "{}: ", path.join("/"))?;
         }
         f.write_str(message)?;
         if let Some(op) = op {
             write!(f, " [Op:{op}]")?;
+        }
+        if let Some(location) = location {
+            write!(f, " (operator at {location})")?;
         }
         for note in notes {
             write!(f, "\n    {note}")?;
@@ -179,7 +194,8 @@ mod tests {
 
     #[test]
     fn an_error_prints_path_message_op_and_notes() {
-        let error = Error::invalid_argument("no").in_op("MatMul").in_op("Outer").within("b").within("a").note("built there");
+        let error =
+            Error::invalid_argument("no").in_op("MatMul").in_op("Outer").within("b").within("a").note("built there");
         assert_eq!(error.to_string(), "a/b: no [Op:MatMul]\n    built there");
         assert_eq!(format!("{error:?}"), "InvalidArgument: a/b: no [Op:MatMul]\n    built there");
         assert_eq!(size_of::<Result<(), Error>>(), size_of::<usize>());

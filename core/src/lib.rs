@@ -3,13 +3,16 @@ extern crate self as modulor;
 
 mod dtype;
 pub mod error;
+pub mod graph;
 pub mod layer;
 pub mod module;
 mod nearest;
+pub mod op;
+pub mod ops;
 pub mod registry;
-pub mod scope;
 mod shape;
 pub mod structure;
+pub mod tape;
 pub mod tensor;
 pub mod variable;
 
@@ -20,9 +23,11 @@ pub use dtype::{DType, Element};
 pub use error::{Error, ErrorKind, Result};
 pub use layer::{Call, Layer};
 pub use module::{Module, ModuleExt};
+pub use op::{Operand, scope};
 pub use shape::{MAX_RANK, Shape};
 pub use structure::{Feed, Refs, Structure, Tree};
-pub use tensor::Tensor;
-pub use variable::{RandomNormal, Variable, Zeros};
+pub use tape::{GradientTape, UnconnectedGradients, custom_gradient, hessian, jvp, value_and_grad};
+pub use tensor::{Spec, Tensor};
+pub use variable::{Variable, set_seed};
 
 pub use modulor_derive::{Module, Structure};

@@ -146,7 +146,8 @@ struct SelfWrittenOut<'a>(&'a TypePath);
 impl VisitMut for SelfWrittenOut<'_> {
     fn visit_type_path_mut(&mut self, ty: &mut TypePath) {
         visit_mut::visit_type_path_mut(self, ty);
-        let starts_with_self = ty.qself.is_none() && ty.path.segments.first().is_some_and(|first| first.ident == "Self");
+        let starts_with_self =
+            ty.qself.is_none() && ty.path.segments.first().is_some_and(|first| first.ident == "Self");
         if !starts_with_self {
             return;
         }

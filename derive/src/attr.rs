@@ -11,9 +11,8 @@ use syn::{
 };
 
 /// Words of `#[module(..)]` on a type.
-const TYPE_WORDS: &[&str] = &[
-    "name", "package", "version", "migrate", "no_new", "build", "transparent", "no_config", "crate", "bound",
-];
+const TYPE_WORDS: &[&str] =
+    &["name", "package", "version", "migrate", "no_new", "build", "transparent", "no_config", "crate", "bound"];
 /// Words of `#[module(..)]` on a field.
 const PLACE_WORDS: &[&str] = &["rename", "alias", "flatten", "trainable"];
 /// Words of `#[module(..)]` on a variant.
@@ -281,7 +280,8 @@ impl TypeWords {
         for attribute in attributes {
             let path = attribute.path();
             if path.is_ident("skip") {
-                faults.push_at(path, "`skip` belongs on a field; for a type without config write `#[module(no_config)]`");
+                faults
+                    .push_at(path, "`skip` belongs on a field; for a type without config write `#[module(no_config)]`");
             } else if path.is_ident("config") || path.is_ident("variable") {
                 faults.push_at(path, format!("`{}` belongs on a field", path.to_token_stream()));
             } else if path.is_ident("module") {
@@ -455,7 +455,10 @@ fn variable(attribute: &Attribute, faults: &mut Faults) -> Role {
                 let shape = match &word.value {
                     Some(Expr::Array(shape)) => Some(shape.clone()),
                     value => {
-                        faults.push_at(value.as_ref().map_or(word.name.to_token_stream(), Expr::to_token_stream), SHAPE_LOOKS_LIKE);
+                        faults.push_at(
+                            value.as_ref().map_or(word.name.to_token_stream(), Expr::to_token_stream),
+                            SHAPE_LOOKS_LIKE,
+                        );
                         None
                     }
                 };

@@ -11,7 +11,10 @@ pub fn expand(input: &DeriveInput) -> TokenStream {
     let fields = match &input.data {
         Data::Struct(data) => Some(&data.fields),
         Data::Enum(data) => {
-            faults.push(data.enum_token.span, "`Structure` is derived for structs: an input has one form; use Option for a part that may be missing");
+            faults.push(
+                data.enum_token.span,
+                "`Structure` is derived for structs: an input has one form; use Option for a part that may be missing",
+            );
             None
         }
         Data::Union(data) => {

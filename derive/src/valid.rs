@@ -38,7 +38,8 @@ fn check_type(input: &Input, faults: &mut Faults) {
     if let Some(name) = &words.name
         && syn::parse_str::<syn::Ident>(&name.value()).is_err()
     {
-        let message = format!("`{}` is no name for a module: such names are identifiers, as in `my_layer`", name.value());
+        let message =
+            format!("`{}` is no name for a module: such names are identifiers, as in `my_layer`", name.value());
         faults.push_at(name, message);
     }
     if let Some(package) = &words.package
@@ -48,7 +49,10 @@ fn check_type(input: &Input, faults: &mut Faults) {
     }
     match (&words.version, &words.migrate) {
         (Some((version, span)), None) if *version > 1 => {
-            faults.push(*span, "a version above 1 needs `migrate = path`, a `fn(Config, u32) -> Result<Config>` for older configs");
+            faults.push(
+                *span,
+                "a version above 1 needs `migrate = path`, a `fn(Config, u32) -> Result<Config>` for older configs",
+            );
         }
         (None | Some((1, _)), Some(migrate)) => {
             faults.push_at(migrate, "there is nothing to migrate from before version 2; add `version = 2`");
@@ -57,7 +61,10 @@ fn check_type(input: &Input, faults: &mut Faults) {
     }
     if let Some(no_config) = words.no_config {
         if words.version.is_some() || words.migrate.is_some() {
-            faults.push(no_config, "a type without config has no version of it; remove `no_config`, or `version` and `migrate`");
+            faults.push(
+                no_config,
+                "a type without config has no version of it; remove `no_config`, or `version` and `migrate`",
+            );
         }
     }
 }
@@ -68,7 +75,9 @@ fn check_generics(input: &Input, faults: &mut Faults) {
     }
     for parameter in input.generics.type_params() {
         let fields_of = |wanted: fn(&Role) -> bool| {
-            input.fields().find(move |field| wanted(&field.role) && field.ty.to_token_stream().to_string() == parameter.ident.to_string())
+            input.fields().find(move |field| {
+                wanted(&field.role) && field.ty.to_token_stream().to_string() == parameter.ident.to_string()
+            })
         };
         let part = fields_of(|role| matches!(role, Role::Part));
         let skipped = fields_of(|role| matches!(role, Role::Skip { .. }));
@@ -84,7 +93,8 @@ fn check_generics(input: &Input, faults: &mut Faults) {
 
 fn check_arm(arm: &Arm, input: &Input, faults: &mut Faults) {
     let mut paths: HashMap<String, &Field> = HashMap::new();
-    let tracked: Vec<&Field> = arm.fields.iter().filter(|field| field.is_tracked() && field.place.flatten.is_none()).collect();
+    let tracked: Vec<&Field> =
+        arm.fields.iter().filter(|field| field.is_tracked() && field.place.flatten.is_none()).collect();
     for field in &tracked {
         if let Some(other) = paths.insert(field.key(), field) {
             // Marked at the one that was renamed: the other has its name by birth.
@@ -128,7 +138,10 @@ fn check_arm(arm: &Arm, input: &Input, faults: &mut Faults) {
             _ => false,
         };
         if is_reserved {
-            faults.push(reserved.span(), format!("configs use the key `{}` themselves; take another name", reserved.key()));
+            faults.push(
+                reserved.span(),
+                format!("configs use the key `{}` themselves; take another name", reserved.key()),
+            );
         }
     }
 }
@@ -144,12 +157,18 @@ fn check_field(field: &Field, input: &Input, faults: &mut Faults) {
     match &field.role {
         Role::Skip { .. } => {
             if let Some(span) = place.span {
-                faults.push(span, "a skipped field has no name in checkpoints and no flags; remove `#[module(..)]` or `#[skip]`");
+                faults.push(
+                    span,
+                    "a skipped field has no name in checkpoints and no flags; remove `#[module(..)]` or `#[skip]`",
+                );
             }
         }
         Role::Setting { .. } => {
             if let Some(span) = place.span {
-                faults.push(span, "a setting has no place in paths; remove `#[module(..)]`, and name the field as its key");
+                faults.push(
+                    span,
+                    "a setting has no place in paths; remove `#[module(..)]`, and name the field as its key",
+                );
             }
         }
         Role::Variable(words) => {
@@ -185,13 +204,17 @@ fn refused_part(name: &str) -> Option<String> {
         return Some("a part of a path is not empty".to_owned());
     }
     if name.contains('/') {
-        return Some(format!("`{name}` is two parts of a path; a field is one: put the rest into a submodule, or use `_`"));
+        return Some(format!(
+            "`{name}` is two parts of a path; a field is one: put the rest into a submodule, or use `_`"
+        ));
     }
     if name.contains('.') {
         return Some(format!("`{name}` cannot be a part of a path: checkpoints keep `.` for their own keys; use `_`"));
     }
     if name.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(format!("`{name}` cannot be the name of a field: numbers are the entries of a list; begin with a letter"));
+        return Some(format!(
+            "`{name}` cannot be the name of a field: numbers are the entries of a list; begin with a letter"
+        ));
     }
     None
 }
@@ -237,7 +260,9 @@ fn unshareable(ty: &Type) -> Option<(&'static str, &'static str)> {
 
 fn is_itself(field: &Field, input: &Input) -> bool {
     match &field.original.ty {
-        Type::Path(path) => path.path.is_ident("Self") || path.path.segments.len() == 1 && path.path.segments[0].ident == *input.ident,
+        Type::Path(path) => {
+            path.path.is_ident("Self") || path.path.segments.len() == 1 && path.path.segments[0].ident == *input.ident
+        }
         _ => false,
     }
 }
@@ -249,12 +274,17 @@ fn check_variants(input: &Input, faults: &mut Faults) {
         if let Some(span) = variant.words.default {
             match &default {
                 None => default = Some(variant.ident),
-                Some(first) => faults.push(span, format!("`default` is on variant `{first}` already; there can be one")),
+                Some(first) => {
+                    faults.push(span, format!("`default` is on variant `{first}` already; there can be one"))
+                }
             }
         }
         if let Some(rename) = &variant.words.rename {
             if variant.words.tagged.is_none() {
-                faults.push_at(rename, "a variant's name is in paths only where it is `tagged`; add `tagged` or remove `rename`");
+                faults.push_at(
+                    rename,
+                    "a variant's name is in paths only where it is `tagged`; add `tagged` or remove `rename`",
+                );
             }
             if let Some(reason) = refused_part(&rename.value()) {
                 faults.push_at(rename, reason);
@@ -270,12 +300,17 @@ fn check_variants(input: &Input, faults: &mut Faults) {
 fn check_transparent(input: &Input, faults: &mut Faults) {
     let Some(span) = input.words.transparent else { return };
     if input.is_enum {
-        faults.push(span, "`transparent` is for a struct with one tracked field; on an enum write `flatten` on the fields");
+        faults.push(
+            span,
+            "`transparent` is for a struct with one tracked field; on an enum write `flatten` on the fields",
+        );
         return;
     }
-    let tracked: Vec<String> = input.fields().filter(|field| field.is_tracked()).map(|field| format!("`{}`", field.name)).collect();
+    let tracked: Vec<String> =
+        input.fields().filter(|field| field.is_tracked()).map(|field| format!("`{}`", field.name)).collect();
     if tracked.len() != 1 {
-        let found = if tracked.is_empty() { "none".to_owned() } else { format!("{}: {}", tracked.len(), tracked.join(", ")) };
+        let found =
+            if tracked.is_empty() { "none".to_owned() } else { format!("{}: {}", tracked.len(), tracked.join(", ")) };
         faults.push(span, format!("`transparent` needs exactly one tracked field, found {found}"));
     }
 }

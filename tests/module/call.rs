@@ -47,10 +47,7 @@ fn a_later_incompatible_input_says_what_failed_and_what_was_built() {
     model.call(&ones([1, 3])).unwrap();
     let error = model.call(&ones([1, 4])).unwrap_err().to_string();
     let (message, note) = error.split_once('\n').unwrap();
-    assert_eq!(
-        message,
-        "my_sequential_model/dense_1: In[0] mismatch In[1] shape: 4 vs. 3: [1,4] [3,3] [Op:MatMul]"
-    );
+    assert_eq!(message, "my_sequential_model/dense_1: In[0] mismatch In[1] shape: 4 vs. 3: [1,4] [3,3] [Op:MatMul]");
     let built = format!("`w` was built as [3, 3] for an input of shape (1, 3) at {}:{line}:11", file!());
     assert!(note.trim().starts_with(&built), "{note}");
     assert!(note.contains("an input of shape (1, 4) at"), "{note}");
@@ -60,7 +57,7 @@ fn a_later_incompatible_input_says_what_failed_and_what_was_built() {
 
 #[derive(Module)]
 struct Scale {
-    #[variable(shape = [input[-1]], init = "ones")]
+    #[variable(shape = [input[-1]], init = 1.0)]
     scale: Variable,
 }
 
@@ -83,7 +80,7 @@ fn a_contradiction_that_no_operation_minds_is_an_error_itself() {
 
 #[test]
 fn an_axis_that_is_not_there_is_an_error() {
-    let error = FlexibleDense::new(3).call(&Tensor::scalar(1.0)).unwrap_err().to_string();
+    let error = FlexibleDense::new(3).call(&Tensor::scalar(1.0_f32)).unwrap_err().to_string();
     assert!(error.starts_with("flexible_dense: the input has no axis -1"), "{error}");
 }
 
@@ -99,10 +96,10 @@ struct Counted {
 
 struct CountedInit;
 
-impl modulor::variable::Initializer for CountedInit {
-    fn draw(&self, _: u64, shape: &[usize]) -> Result<Tensor> {
+impl Initializer for CountedInit {
+    fn init(&self, dims: &[usize], dtype: DType, _: u64) -> Result<Tensor> {
         DRAWN.fetch_add(1, Ordering::SeqCst);
-        Tensor::new(shape, vec![1.0_f32; shape.iter().product()])
+        Tensor::scalar(1.0_f32).cast(dtype)?.broadcast_to(dims)
     }
 }
 
@@ -208,7 +205,7 @@ fn layers_add_losses_to_the_call_that_runs() {
     }
     impl Layer for Penalized {
         fn forward(&self, x: &Tensor) -> Result<Tensor> {
-            add_loss(Tensor::scalar(0.5));
+            add_loss(Tensor::scalar(0.5_f32));
             self.inner.call(x)
         }
     }

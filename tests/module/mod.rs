@@ -7,11 +7,24 @@ mod freeze;
 mod share;
 mod walk;
 
+use modulor::DType;
 use modulor::prelude::*;
+use modulor::variable::Initializer;
 
 /// A tensor of ones.
 pub fn ones<const N: usize>(dims: [usize; N]) -> Tensor {
     Tensor::new(dims, vec![1.0_f32; dims.iter().product()]).expect("the elements fit the shape")
+}
+
+/// Draws different values for different seeds.
+#[derive(Default)]
+pub struct RandomNormal;
+
+impl Initializer for RandomNormal {
+    fn init(&self, dims: &[usize], _: DType, seed: u64) -> Result<Tensor> {
+        let element = |index: usize| ((seed % 9973) as f32 + index as f32).sin();
+        Tensor::new(dims, (0..dims.iter().product()).map(element).collect::<Vec<f32>>())
+    }
 }
 
 #[derive(Module)]
@@ -20,7 +33,7 @@ pub struct FlexibleDense {
     pub out_features: usize,
     #[variable(shape = [input[-1], out_features], init = RandomNormal::default())]
     pub w: Variable,
-    #[variable(shape = [out_features], init = Zeros)]
+    #[variable(shape = [out_features], init = 0.0)]
     pub b: Variable,
 }
 

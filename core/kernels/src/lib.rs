@@ -1,1 +1,26 @@
-//! Kernels.
+//! The compute kernels of Modulor: functions on slices and strides that know no tensor.
+//!
+//! A [`Number`] is a type with kernels; a [`Strided`] is how they see their inputs. Results are the same bits on every
+//! machine, in every build, for a view and for its copy.
+
+mod cast;
+mod complex;
+mod float;
+mod fold;
+mod integer;
+mod logic;
+mod matmul;
+mod narrow;
+mod number;
+mod operation;
+pub mod qr;
+pub mod random;
+mod softmax;
+mod strided;
+mod tile;
+
+pub use cast::cast;
+pub use logic::{fold_logical, logical, not, select};
+pub use number::{Float, Number};
+pub use operation::{Binary, Compare, Fault, Fold, Logical, Test, Unary, Unsupported};
+pub use strided::{Strided, copy};

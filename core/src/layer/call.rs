@@ -4,7 +4,7 @@ use super::{Layer, Module};
 use crate::{
     Error, Feed, Result, Structure, Tensor, Tree,
     module::{Identity, InputShapes, address, name as names, walk},
-    scope,
+    op::scope,
 };
 use std::{any::TypeId, cell::Cell, panic::Location};
 
@@ -45,7 +45,7 @@ where
         let inputs = frame.prepare(module, name, &x.to_tree())?;
         let output = layer.forward(x);
         match (output, inputs.conflict()) {
-            (Ok(output), None) => with_mask(output, layer.mask(x)?),
+            (Ok(output), None) => finished(output, layer.mask(x)?),
             (Ok(_), Some(conflict)) => Err(Error::invalid_argument(conflict)),
             (Err(error), None) => Err(error),
             (Err(error), Some(conflict)) => Err(error.note(conflict)),
@@ -55,11 +55,16 @@ where
     result.map_err(|error| frame.blame(module, name, error))
 }
 
-fn with_mask<Out: Structure>(output: Out, mask: Option<Tensor>) -> Result<Out> {
-    let Some(mask) = mask else { return Ok(output) };
-    let mut mask = Some(mask);
+/// The output with its mask; the error of an operator in `forward` that failed is said here.
+fn finished<Out: Structure>(output: Out, mask: Option<Tensor>) -> Result<Out> {
+    let tree = output.to_tree();
+    tree.leaves().iter().try_for_each(Tensor::check)?;
+    if mask.is_none() {
+        return Ok(output);
+    }
+    let mut mask = mask;
     let mut masked = |leaf: &Tensor| Ok(mask.take().map_or_else(|| leaf.clone(), |mask| leaf.with_mask(Some(mask))));
-    Out::from_tree(output.to_tree().map(&mut masked)?)
+    Out::from_tree(tree.map(&mut masked)?)
 }
 
 thread_local! {
@@ -95,6 +100,8 @@ impl Frame {
     /// Gives paths to the variables of a free-standing module, and the shapes that follow from the inputs.
     fn prepare(&self, module: &dyn Module, name: &str, x: &Tree) -> Result<InputShapes> {
         let leaves = x.leaves();
+        // An operator that failed earlier left its error in the tensor.
+        leaves.iter().try_for_each(Tensor::check)?;
         if self.is_outermost {
             names::stamp_free_standing(module, name);
         }

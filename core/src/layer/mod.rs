@@ -21,13 +21,13 @@ use std::sync::Arc;
 ///
 /// ```
 /// # extern crate modulor_core as modulor;
-/// use modulor::{Call, Layer, Module, Result, Tensor, Variable, Zeros};
+/// use modulor::{Call, Layer, Module, Result, Tensor, Variable};
 ///
 /// #[derive(Module)]
 /// struct Dense {
 ///     #[config]
 ///     units: usize,
-///     #[variable(shape = [input[-1], units], init = Zeros)]
+///     #[variable(shape = [input[-1], units], init = 0.0)]
 ///     kernel: Variable,
 /// }
 ///
@@ -37,7 +37,7 @@ use std::sync::Arc;
 ///     }
 /// }
 ///
-/// let y = Dense::new(3).call(&Tensor::new([1, 2], [1.0, 2.0])?)?;
+/// let y = Dense::new(3).call(&Tensor::from([[1.0_f32, 2.0]]))?;
 /// assert_eq!(y.dims()?, [1, 3]);
 /// # Ok::<(), modulor::Error>(())
 /// ```

@@ -4,7 +4,7 @@
 //! package as `module` and no registered name, otherwise with the registered name `package>Type`. A module that occurs
 //! more than once has a `shared_object_id` at each place and becomes one module again when it is read.
 
-use super::{FromConfig, Held, Identity, Module, ModuleExt, Node, Track, fold, walk};
+use super::{FromConfig, Held, Identity, Module, ModuleExt, Node, Track, walk};
 use crate::{Error, Result, nearest, registry::class};
 use serde_json::{Map, Value, json};
 use std::{
@@ -183,13 +183,13 @@ fn trainable_flag(node: &Node) -> Option<Value> {
     let (mut frozen, mut trained) = (false, false);
     node.each_variable("", &mut |_, variable| {
         trained |= variable.trainable();
-        frozen |= !variable.trainable() && fold::declared_trainable(variable);
+        frozen |= variable.is_frozen();
     });
     if frozen && !trained {
         return Some(Value::Bool(false));
     }
-    let changed = node.variables.iter().filter(|(_, variable)| variable.trainable() != fold::declared_trainable(variable));
-    let flags: Config = changed.map(|(name, variable)| (name.clone(), variable.trainable().into())).collect();
+    let changed = node.variables.iter().filter(|(_, variable)| variable.is_frozen());
+    let flags: Config = changed.map(|(name, _)| (name.clone(), Value::Bool(false))).collect();
     (!flags.is_empty()).then_some(Value::Object(flags))
 }
 
@@ -242,7 +242,8 @@ pub fn read_object<T: FromConfig>(class: &str, object: Option<&Value>) -> Result
         return Err(Error::invalid_argument(format!("the key is missing: a `{class}` is needed")));
     };
     let (Some(found), Some(config)) = (value["class_name"].as_str(), value["config"].as_object()) else {
-        let message = format!("expected a serialized `{class}`, an object with `class_name` and `config`; found {value}");
+        let message =
+            format!("expected a serialized `{class}`, an object with `class_name` and `config`; found {value}");
         return Err(Error::invalid_argument(message));
     };
     // A generic type is registered under its full name, `Residual<Dense>`.
@@ -302,7 +303,10 @@ impl Schema {
             _ => {
                 let found = config.get(VERSION).unwrap_or(&Value::Null);
                 let known = self.version;
-                Err(fault(self.class, format!("it has `{VERSION}` {found}, and this program knows those up to {known}")))
+                Err(fault(
+                    self.class,
+                    format!("it has `{VERSION}` {found}, and this program knows those up to {known}"),
+                ))
             }
         }
     }

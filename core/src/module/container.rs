@@ -358,4 +358,3 @@ macro_rules! forward {
 }
 
 forward! { Box Arc }
-

@@ -30,14 +30,12 @@ fn transfer(from: &Variable, to: &Variable) -> Result<()> {
     if let Some(shape) = from.shape() {
         to.size(&shape)?;
     }
-    if from.trainable() != to.trainable() {
-        to.set_trainable(from.trainable());
-    }
+    to.set_trainable(!from.is_frozen());
     if let Some(path) = from.path() {
         to.stamp(&path);
     }
     if from.is_valued() {
-        to.assign(from.read()?)?;
+        to.assign(&from.value()?)?;
     }
     Ok(())
 }

@@ -148,18 +148,13 @@ pub(crate) fn cells(root: &Node) -> Vec<(String, Variable)> {
     cells
 }
 
-/// Whether a variable is meant to be trained when nothing is frozen.
-pub(crate) fn declared_trainable(variable: &Variable) -> bool {
-    variable.declaration().is_none_or(|declaration| declaration.trainable)
-}
-
 fn set_trainable(
     module: &(impl Module + ?Sized),
     trainable: bool,
     choose: &mut dyn FnMut(&str, &Variable) -> bool,
 ) -> usize {
     let mut cells = cells(&walk(module));
-    cells.retain(|(path, variable)| choose(path, variable) && declared_trainable(variable));
+    cells.retain(|(path, variable)| choose(path, variable));
     cells.iter().for_each(|(_, variable)| variable.set_trainable(trainable));
     cells.len()
 }
@@ -171,7 +166,7 @@ fn set_trainable_at(module: &(impl Module + ?Sized), trainable: bool, path: &str
     // Every path counts here, so that a shared module can be named by any of its places.
     root.each_variable("", &mut |place, variable| {
         let below = place.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if below && declared_trainable(variable) {
+        if below {
             variable.set_trainable(trainable);
         }
         met |= below;

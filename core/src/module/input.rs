@@ -50,7 +50,9 @@ impl InputShapes {
         let at = if axis < 0 { axis + dims.len() as isize } else { axis };
         match usize::try_from(at).ok().and_then(|at| dims.get(at)) {
             Some(Some(dim)) => Ok(*dim),
-            Some(None) => Err(Error::invalid_argument(format!("axis {axis} of {input} is unknown: its shape is {shape}"))),
+            Some(None) => {
+                Err(Error::invalid_argument(format!("axis {axis} of {input} is unknown: its shape is {shape}")))
+            }
             None => Err(Error::invalid_argument(format!("{input} has no axis {axis}: its shape is {shape}"))),
         }
     }
@@ -68,7 +70,7 @@ impl InputShapes {
                 self.conflicts.borrow_mut().push(conflict);
                 Ok(())
             }
-            None if !variable.is_declared() => Err(Error::failed_precondition(format!(
+            None if variable.declaration().is_none() => Err(Error::failed_precondition(format!(
                 "variable `{name}` was never declared: end the constructor with `.declared()`"
             ))),
             None => {
@@ -106,12 +108,12 @@ impl std::fmt::Display for InputShapes {
 /// ```
 /// # extern crate modulor_core as modulor;
 /// use modulor::module::{InputShapes, ManualBuild};
-/// use modulor::{Module, Result, Variable, Zeros};
+/// use modulor::{Module, Result, Variable};
 ///
 /// #[derive(Module)]
 /// #[module(build = manual)]
 /// struct Pairwise {
-///     #[variable(init = Zeros)]
+///     #[variable(init = 0.0)]
 ///     kernel: Variable,
 /// }
 ///

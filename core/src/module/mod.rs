@@ -15,17 +15,17 @@ mod input;
 pub mod name;
 mod walk;
 
+pub(crate) use config::shared;
 pub use config::{Config, Faults, Schema, object, read_object, reading, write, writing};
 pub use container::PathKey;
+pub(crate) use container::{held_config, track_held};
 pub use field::{
-    Field, Flatten, ForeignSetting, Kept, OtherType, Probe, Setting, Skipped, VariableCell, flattened, kept, part, read_with,
-    setting, setting_with, skipped, variable, write_with, VariableField,
+    Field, Flatten, ForeignSetting, Kept, OtherType, Probe, Setting, Skipped, VariableCell, VariableField, flattened,
+    kept, part, read_with, setting, setting_with, skipped, variable, write_with,
 };
 pub use fold::ModuleExt;
 pub use identity::{Held, Identity};
 pub use input::{InputShapes, ManualBuild};
-pub(crate) use config::shared;
-pub(crate) use container::{held_config, track_held};
 pub(crate) use walk::address;
 pub use walk::{Node, walk};
 

@@ -5,29 +5,12 @@
 //! calls; inside one model nothing does.
 
 use super::{Module, Visitor, fold, walk};
-use crate::Variable;
-use std::{
-    collections::HashMap,
-    sync::{LazyLock, Mutex, MutexGuard},
-};
+use crate::{Variable, variable};
+use std::sync::Mutex;
 
-static TAKEN: LazyLock<Mutex<HashMap<String, usize>>> = LazyLock::new(Mutex::default);
-
-fn taken() -> MutexGuard<'static, HashMap<String, usize>> {
-    TAKEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-/// Forgets which names were given; part of setting the global seed.
-pub fn reset() {
-    taken().clear();
-}
-
-/// `base`, then `base_1`, `base_2`, ..: the name of a free-standing module.
+/// `base`, then `base_1`, `base_2`, ..: the name of a free-standing module. [`set_seed`](crate::set_seed) begins anew.
 pub fn unique(base: &str) -> String {
-    let mut taken = taken();
-    let count = taken.entry(base.to_owned()).or_default();
-    *count += 1;
-    numbered(base, *count - 1)
+    variable::numbered(base)
 }
 
 /// `base` for 0 and `base_<index>` for the rest: automatic names within one model.

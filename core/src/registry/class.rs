@@ -70,7 +70,8 @@ pub fn find(object: &Value) -> Result<&'static Entry> {
         (Some(registered), _, _) if registered.contains('>') => registered.to_owned(),
         (_, Some(package), Some(class)) => format!("{package}>{class}"),
         _ => {
-            let message = format!("expected a serialized module, an object with `class_name` and `config`; found {object}");
+            let message =
+                format!("expected a serialized module, an object with `class_name` and `config`; found {object}");
             return Err(Error::invalid_argument(message));
         }
     };

@@ -38,7 +38,8 @@ impl Expansion<'_> {
         }
         let class = self.input.class();
         let version = self.version();
-        let migrate = self.input.words.migrate.as_ref().map_or_else(|| quote!(__m::None), |path| quote!(__m::Some(#path)));
+        let migrate =
+            self.input.words.migrate.as_ref().map_or_else(|| quote!(__m::None), |path| quote!(__m::Some(#path)));
         let body = if self.input.is_enum {
             self.read_variant()
         } else {

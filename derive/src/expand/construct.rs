@@ -46,7 +46,10 @@ impl Expansion<'_> {
             let value = self.default(arm, field).unwrap_or_else(|| field.local.to_token_stream());
             quote!(#member: #value)
         });
-        let doc = format!(" A new `{}`. Variables whose shapes depend on the input are built by the first call.", self.input.class());
+        let doc = format!(
+            " A new `{}`. Variables whose shapes depend on the input are built by the first call.",
+            self.input.class()
+        );
         quote! {
             #[doc = #doc]
             #vis fn new(#(#arguments),*) -> Self {

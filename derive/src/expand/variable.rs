@@ -8,8 +8,7 @@ use crate::{
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
-    Expr, ExprArray, Ident,
-    parse_quote_spanned,
+    Expr, ExprArray, Ident, parse_quote_spanned,
     spanned::Spanned,
     visit_mut::{self, VisitMut},
 };

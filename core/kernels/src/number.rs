@@ -1,0 +1,230 @@
+//! The numbers tensors are made of, and what the kernels do with them.
+
+use bytemuck::Pod;
+use half::{bf16, f16};
+use num_complex::Complex;
+
+use crate::cast::Cast;
+use crate::narrow::Half;
+use crate::operation::{Binary, Compare, Fault, Fold, Test, Unary, Unsupported};
+use crate::softmax;
+use crate::strided::{Strided, tiles, tiles2};
+use crate::{complex, float, fold, integer, matmul, narrow};
+
+/// A number with kernels: f32, f64, f16, bf16, the integers of 8 to 64 bits, and complex numbers of f32 and f64.
+///
+/// Inputs are views that already have the shape of the output (a stride of 0 broadcasts). Outputs are row-major slices
+/// whose contents are overwritten. Nothing allocates, and the bits of a result do not depend on how a view lies in
+/// memory. f16 and bf16 are computed in f32 and rounded once.
+///
+/// Every function panics when the lengths of its arguments do not fit each other, which is for the caller to see to.
+pub trait Number: Cast {
+    /// Writes `op` of every element of `x`.
+    ///
+    /// ```
+    /// use modulor_kernels::{Number, Strided, Unary};
+    ///
+    /// let mut out = [0.0_f32; 3];
+    /// let x = Strided::new(&[-1.0, 0.0, 2.0], &[3], &[1], 0).expect("in bounds");
+    /// f32::unary(Unary::Relu, x, &mut out).expect("floats take it");
+    /// assert_eq!(out, [0.0, 0.0, 2.0]);
+    /// ```
+    ///
+    /// # Errors
+    /// When the type does not take `op`.
+    fn unary(op: Unary, x: Strided<Self>, out: &mut [Self]) -> Result<(), Unsupported>;
+
+    /// Writes `op` of every pair of elements of `a` and `b`.
+    ///
+    /// # Errors
+    /// When the type does not take `op`, an integer is divided by 0 or raised to a negative power.
+    fn binary(op: Binary, a: Strided<Self>, b: Strided<Self>, out: &mut [Self]) -> Result<(), Fault>;
+
+    /// Writes 1 where `op` holds of the elements of `a` and `b`, else 0.
+    ///
+    /// # Errors
+    /// When the type has no order and `op` asks for one.
+    fn compare(op: Compare, a: Strided<Self>, b: Strided<Self>, out: &mut [u8]) -> Result<(), Unsupported>;
+
+    /// Writes 1 where `op` holds of the element of `x`, else 0.
+    ///
+    /// # Errors
+    /// When the type is not a float.
+    fn test(op: Test, x: Strided<Self>, out: &mut [u8]) -> Result<(), Unsupported>;
+
+    /// Writes 1 where the element of `x` is not 0, else 0; of a complex number the real part counts, as in TensorFlow.
+    fn nonzero(x: Strided<Self>, out: &mut [u8]);
+
+    /// Reduces the axes k of `x` with `reduced[k]`; `out` has the shape of the others.
+    ///
+    /// A sum or mean of n floats errs by at most 4·eps·Σ|terms|.
+    ///
+    /// # Errors
+    /// When the type does not take `op`.
+    fn fold(op: Fold, x: Strided<Self>, reduced: &[bool], out: &mut [Self]) -> Result<(), Unsupported>;
+
+    /// Writes, for each index of the other axes, the index along `axis` of the greatest (`max`) or least element: the
+    /// first of equals, NaN counting as neither; 0 where the axis is empty.
+    ///
+    /// # Errors
+    /// When the type has no order.
+    fn arg_extreme(max: bool, x: Strided<Self>, axis: usize, out: &mut [i64]) -> Result<(), Unsupported>;
+
+    /// Running totals (`sum`) or products along `axis`: with the element itself or, `exclusive`, without it; from the end
+    /// in `reverse`.
+    fn cumulate(sum: bool, x: Strided<Self>, axis: usize, exclusive: bool, reverse: bool, out: &mut [Self]);
+
+    /// The elements of scratch that [`matmul`](Self::matmul) of an m × k and a k × n matrix wants.
+    fn matmul_scratch(m: usize, k: usize, n: usize) -> usize;
+
+    /// Writes the product of `a`, m × k, and `b`, k × n; zeros where k is 0. `scratch` may hold anything.
+    fn matmul(a: Strided<Self>, b: Strided<Self>, out: &mut [Self], scratch: &mut [Self]);
+}
+
+/// The numbers with a softmax: f32, f64, f16 and bf16. Matrices are row-major, with `n` columns.
+pub trait Float: Number {
+    /// Writes eˣ over the sum of its row or, with `log`, the logarithm of that.
+    fn softmax(x: &[Self], n: usize, out: &mut [Self], log: bool);
+
+    /// Writes, for each row of `logits`, −Σ labels · log softmax(logits), and its gradient softmax(logits) − labels.
+    fn cross_entropy(logits: &[Self], labels: &[Self], n: usize, loss: &mut [Self], gradient: &mut [Self]);
+
+    /// As [`cross_entropy`](Self::cross_entropy) of labels that are 1 in one column and 0 in the others.
+    ///
+    /// # Errors
+    /// When a label is not a column.
+    fn sparse_cross_entropy(
+        logits: &[Self],
+        labels: &[i64],
+        n: usize,
+        loss: &mut [Self],
+        gradient: &mut [Self],
+    ) -> Result<(), Fault>;
+}
+
+#[inline(always)]
+fn holds<T: Copy>(a: &[T], b: &[T], out: &mut [u8], relation: impl Fn(T, T) -> bool) {
+    for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+        *out = relation(a, b).into();
+    }
+}
+
+#[inline(always)]
+fn compare_ordered<T: Copy + PartialOrd>(op: Compare, a: &[T], b: &[T], out: &mut [u8]) -> Result<(), Unsupported> {
+    match op {
+        Compare::Equal => holds(a, b, out, |a, b| a == b),
+        Compare::NotEqual => holds(a, b, out, |a, b| a != b),
+        Compare::Less => holds(a, b, out, |a, b| a < b),
+        Compare::LessEqual => holds(a, b, out, |a, b| a <= b),
+        Compare::Greater => holds(a, b, out, |a, b| a > b),
+        Compare::GreaterEqual => holds(a, b, out, |a, b| a >= b),
+    }
+    Ok(())
+}
+
+#[inline(always)]
+fn compare_unordered<T: Copy + PartialEq>(op: Compare, a: &[T], b: &[T], out: &mut [u8]) -> Result<(), Unsupported> {
+    match op {
+        Compare::Equal => holds(a, b, out, |a, b| a == b),
+        Compare::NotEqual => holds(a, b, out, |a, b| a != b),
+        _ => return Err(Unsupported),
+    }
+    Ok(())
+}
+
+fn untestable<T>(_: Test, _: &[T], _: &mut [u8]) -> Result<(), Unsupported> {
+    Err(Unsupported)
+}
+
+#[inline(always)]
+fn nonzero<T: Pod>(x: Strided<T>, out: &mut [u8], is_nonzero: impl Fn(T) -> bool) {
+    let done: Result<(), std::convert::Infallible> = tiles(x, out, |_, x, out| {
+        for (out, &x) in out.iter_mut().zip(x) {
+            *out = is_nonzero(x).into();
+        }
+        Ok(())
+    });
+    let Ok(()) = done;
+}
+
+/// The kernels of some types, from functions on slices. Everything is concrete, so it is compiled in this package.
+macro_rules! numbers {
+    ($($t:ty),*: $module:ident, $compare:ident, $test:expr, $nonzero:expr, $fold:path, $arg:expr) => {
+        $(impl Number for $t {
+            fn unary(op: Unary, x: Strided<Self>, out: &mut [Self]) -> Result<(), Unsupported> {
+                tiles(x, out, |_, x, out| $module::unary(op, x, out))
+            }
+
+            fn binary(op: Binary, a: Strided<Self>, b: Strided<Self>, out: &mut [Self]) -> Result<(), Fault> {
+                tiles2(a, b, out, |start, a, b, out| {
+                    $module::binary(op, a, b, out).map_err(|fault: Fault| fault.after(start))
+                })
+            }
+
+            fn compare(op: Compare, a: Strided<Self>, b: Strided<Self>, out: &mut [u8]) -> Result<(), Unsupported> {
+                tiles2(a, b, out, |_, a, b, out| $compare(op, a, b, out))
+            }
+
+            fn test(op: Test, x: Strided<Self>, out: &mut [u8]) -> Result<(), Unsupported> {
+                tiles(x, out, |_, x, out| $test(op, x, out))
+            }
+
+            fn nonzero(x: Strided<Self>, out: &mut [u8]) {
+                nonzero(x, out, $nonzero);
+            }
+
+            fn fold(op: Fold, x: Strided<Self>, reduced: &[bool], out: &mut [Self]) -> Result<(), Unsupported> {
+                $fold(op, x, reduced, out)
+            }
+
+            fn arg_extreme(max: bool, x: Strided<Self>, axis: usize, out: &mut [i64]) -> Result<(), Unsupported> {
+                $arg(max, x, axis, out)
+            }
+
+            fn cumulate(sum: bool, x: Strided<Self>, axis: usize, exclusive: bool, reverse: bool, out: &mut [Self]) {
+                if sum {
+                    fold::cumulate::<Self, fold::Sum>(x, axis, exclusive, reverse, out);
+                } else {
+                    fold::cumulate::<Self, fold::Product>(x, axis, exclusive, reverse, out);
+                }
+            }
+
+            fn matmul_scratch(m: usize, k: usize, n: usize) -> usize {
+                matmul::scratch::<Self>(m, k, n)
+            }
+
+            fn matmul(a: Strided<Self>, b: Strided<Self>, out: &mut [Self], scratch: &mut [Self]) {
+                matmul::multiply(a, b, out, scratch);
+            }
+        })*
+    };
+}
+numbers!(f32, f64: float, compare_ordered, float::test, |x| x != 0.0, fold::ordered, fold::arg_extreme);
+numbers!(f16, bf16: narrow, compare_ordered, narrow::test, |x| Half::widen(x) != 0.0, fold::ordered, fold::arg_extreme);
+numbers!(i8, i16, i32, i64, u8, u16, u32, u64: integer, compare_ordered, untestable, |x| x != 0, fold::ordered, fold::arg_extreme);
+numbers!(Complex<f32>, Complex<f64>: complex, compare_unordered, untestable, |x| x.re != 0.0, fold::unordered, |_, _, _, _| Err(Unsupported));
+
+macro_rules! floats {
+    ($($t:ty),*) => {
+        $(impl Float for $t {
+            fn softmax(x: &[Self], n: usize, out: &mut [Self], log: bool) {
+                softmax::softmax(x, n, out, log);
+            }
+
+            fn cross_entropy(logits: &[Self], labels: &[Self], n: usize, loss: &mut [Self], gradient: &mut [Self]) {
+                softmax::cross_entropy(logits, labels, n, loss, gradient);
+            }
+
+            fn sparse_cross_entropy(
+                logits: &[Self],
+                labels: &[i64],
+                n: usize,
+                loss: &mut [Self],
+                gradient: &mut [Self],
+            ) -> Result<(), Fault> {
+                softmax::sparse_cross_entropy(logits, labels, n, loss, gradient)
+            }
+        })*
+    };
+}
+floats!(f32, f64, f16, bf16);

@@ -1,0 +1,315 @@
+//! Views over slices, and the one way every kernel reads them: runs of a constant step.
+
+use bytemuck::Pod;
+
+/// Elements a kernel takes at a time from a view that is not contiguous.
+///
+/// A multiple of every lane count, small enough that three buffers of the widest type stay in the first cache.
+pub(crate) const TILE: usize = 512;
+
+/// A read-only view of a slice: the element at index (i₀, i₁, …) is `data[offset + Σ iₖ·strides[k]]`.
+///
+/// A stride of 0 broadcasts its axis, a negative one walks it backwards.
+///
+/// ```
+/// use modulor_kernels::{Strided, copy};
+///
+/// let matrix = [1, 2, 3, 4, 5, 6]; // 2 × 3
+/// let transposed = Strided::new(&matrix, &[3, 2], &[1, 3], 0).expect("in bounds");
+/// let mut out = [0; 6];
+/// copy(transposed, &mut out);
+/// assert_eq!(out, [1, 4, 2, 5, 3, 6]);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Strided<'a, T> {
+    data: &'a [T],
+    shape: &'a [usize],
+    strides: &'a [isize],
+    offset: usize,
+    len: usize,
+}
+
+impl<'a, T> Strided<'a, T> {
+    /// A view of `data`, or `None` when some index would leave it, when `shape` and `strides` differ in length, or when
+    /// the number of elements overflows. A view without elements is always in bounds.
+    pub fn new(data: &'a [T], shape: &'a [usize], strides: &'a [isize], offset: usize) -> Option<Self> {
+        if shape.len() != strides.len() {
+            return None;
+        }
+        if shape.contains(&0) {
+            return Some(Self { data, shape, strides, offset, len: 0 });
+        }
+        let (mut len, mut lowest, mut highest) = (1_usize, offset as i128, offset as i128);
+        for (&dim, &stride) in shape.iter().zip(strides) {
+            len = len.checked_mul(dim)?;
+            let reach = (dim as i128 - 1).checked_mul(stride as i128)?;
+            let end = if reach < 0 { &mut lowest } else { &mut highest };
+            *end = end.checked_add(reach)?;
+        }
+        let inside = lowest >= 0 && highest < data.len() as i128;
+        inside.then_some(Self { data, shape, strides, offset, len })
+    }
+
+    /// The slice that is viewed.
+    pub fn data(&self) -> &'a [T] {
+        self.data
+    }
+
+    /// The size of each axis.
+    pub fn shape(&self) -> &'a [usize] {
+        self.shape
+    }
+
+    /// The step in the slice, in elements, along each axis.
+    pub fn strides(&self) -> &'a [isize] {
+        self.strides
+    }
+
+    /// The place in the slice of the element whose indices are all 0.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// The number of elements: the product of the shape.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether the elements lie one after the other in row-major order.
+    pub fn is_contiguous(&self) -> bool {
+        let mut expected = 1;
+        let axes = self.shape.iter().zip(self.strides).rev();
+        self.len == 0
+            || axes.filter(|&(&dim, _)| dim != 1).all(|(&dim, &stride)| {
+                let follows = stride == expected;
+                expected = expected.wrapping_mul(dim as isize);
+                follows
+            })
+    }
+
+    /// The elements as a slice, when they are contiguous in row-major order.
+    pub fn as_slice(&self) -> Option<&'a [T]> {
+        if self.len == 0 {
+            return Some(&[]);
+        }
+        self.is_contiguous().then(|| &self.data[self.offset..self.offset + self.len])
+    }
+}
+
+/// A place in a view: where its element lies, and how many elements from it on belong to the same run.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) at: isize,
+    pub(crate) left: usize,
+}
+
+/// Some axes of a view in row-major order, the innermost ones merged into runs of one step wherever their strides allow.
+#[derive(Clone, Copy)]
+pub(crate) struct Reader<'a, T> {
+    data: &'a [T],
+    /// The axes outside a run.
+    shape: &'a [usize],
+    strides: &'a [isize],
+    /// The axes k with `mask[k] == walked`; axes beyond the mask count as `false`.
+    mask: &'a [bool],
+    walked: bool,
+    offset: isize,
+    run: usize,
+    step: isize,
+}
+
+impl<'a, T: Copy> Reader<'a, T> {
+    /// All axes of a view.
+    pub(crate) fn new(view: Strided<'a, T>) -> Self {
+        Self::over(view, &[], false)
+    }
+
+    /// The axes k of a view with `mask[k] == walked`, the indices of the others being 0.
+    pub(crate) fn over(view: Strided<'a, T>, mask: &'a [bool], walked: bool) -> Self {
+        let (mut run, mut step, mut outer) = (1_usize, 0_isize, view.shape.len());
+        while outer > 0 {
+            let (dim, stride) = (view.shape[outer - 1], view.strides[outer - 1]);
+            if dim != 1 && mask.get(outer - 1).copied().unwrap_or(false) == walked {
+                if run == 1 {
+                    step = stride;
+                } else if stride != step.wrapping_mul(run as isize) {
+                    break;
+                }
+                // A product of dimensions of a view overflows only beside a dimension of 0, where nothing is read.
+                run = run.wrapping_mul(dim);
+            }
+            outer -= 1;
+        }
+        let offset = view.offset as isize;
+        Self {
+            data: view.data,
+            shape: &view.shape[..outer],
+            strides: &view.strides[..outer],
+            mask,
+            walked,
+            offset,
+            run,
+            step,
+        }
+    }
+
+    /// The same axes, from another starting point in the slice.
+    pub(crate) fn from(self, offset: isize) -> Self {
+        Self { offset, ..self }
+    }
+
+    /// The step between the elements of a run.
+    pub(crate) fn step(&self) -> isize {
+        self.step
+    }
+
+    /// Where element `index`, counted in row-major order, lies.
+    pub(crate) fn locate(&self, index: usize) -> Place {
+        let (mut rest, within) = if self.shape.is_empty() { (0, index) } else { (index / self.run, index % self.run) };
+        let mut at = self.offset + within as isize * self.step;
+        for axis in (0..self.shape.len()).rev() {
+            let dim = self.shape[axis];
+            if dim != 1 && self.mask.get(axis).copied().unwrap_or(false) == self.walked {
+                at += (rest % dim) as isize * self.strides[axis];
+                rest /= dim;
+            }
+        }
+        Place { at, left: self.run - within }
+    }
+
+    /// Copies the elements from `start` on into `buffer`.
+    pub(crate) fn gather(&self, mut start: usize, mut buffer: &mut [T]) {
+        while !buffer.is_empty() {
+            let Place { at, left } = self.locate(start);
+            let (now, later) = buffer.split_at_mut(left.min(buffer.len()));
+            read_run(self.data, at, self.step, now);
+            start += now.len();
+            buffer = later;
+        }
+    }
+
+    /// The elements from `start` on, as many as `buffer` holds: the slice itself where they lie one after the other,
+    /// else a copy in `buffer`.
+    pub(crate) fn chunk<'b>(&self, start: usize, buffer: &'b mut [T]) -> &'b [T]
+    where
+        'a: 'b,
+    {
+        if self.step == 1 {
+            let Place { at, left } = self.locate(start);
+            if left >= buffer.len() {
+                return &self.data[at as usize..][..buffer.len()];
+            }
+        }
+        self.gather(start, buffer);
+        buffer
+    }
+}
+
+/// Fills `out` with `data[at]`, `data[at + step]`, ….
+#[inline]
+pub(crate) fn read_run<T: Copy>(data: &[T], at: isize, step: isize, out: &mut [T]) {
+    match step {
+        1 if out.len() >= 16 => out.copy_from_slice(&data[at as usize..][..out.len()]),
+        0 => out.fill(data[at as usize]),
+        _ => {
+            let mut at = at;
+            for slot in out {
+                *slot = data[at as usize];
+                at += step;
+            }
+        }
+    }
+}
+
+/// Calls `kernel` on pieces of `x` and the pieces of `out` that belong to them, with the index of their first element.
+///
+/// # Panics
+/// When `x` and `out` differ in length.
+#[inline(always)]
+pub(crate) fn tiles<A: Pod, U, E>(
+    x: Strided<A>,
+    out: &mut [U],
+    mut kernel: impl FnMut(usize, &[A], &mut [U]) -> Result<(), E>,
+) -> Result<(), E> {
+    assert_eq!(x.len(), out.len(), "the output of a kernel has as many elements as its input");
+    if let Some(x) = x.as_slice() {
+        return kernel(0, x, out);
+    }
+    let (reader, mut buffer) = (Reader::new(x), [A::zeroed(); TILE]);
+    for (i, out) in out.chunks_mut(TILE).enumerate() {
+        let x = reader.chunk(i * TILE, &mut buffer[..out.len()]);
+        kernel(i * TILE, x, out)?;
+    }
+    Ok(())
+}
+
+/// As [`tiles`], for two inputs of one shape.
+#[inline(always)]
+pub(crate) fn tiles2<A: Pod, B: Pod, U, E>(
+    a: Strided<A>,
+    b: Strided<B>,
+    out: &mut [U],
+    mut kernel: impl FnMut(usize, &[A], &[B], &mut [U]) -> Result<(), E>,
+) -> Result<(), E> {
+    assert!(a.len() == out.len() && b.len() == out.len(), "the output of a kernel has as many elements as its inputs");
+    if let (Some(a), Some(b)) = (a.as_slice(), b.as_slice()) {
+        return kernel(0, a, b, out);
+    }
+    let (a, mut a_buffer) = (Reader::new(a), [A::zeroed(); TILE]);
+    let (b, mut b_buffer) = (Reader::new(b), [B::zeroed(); TILE]);
+    for (i, out) in out.chunks_mut(TILE).enumerate() {
+        let (start, n) = (i * TILE, out.len());
+        kernel(start, a.chunk(start, &mut a_buffer[..n]), b.chunk(start, &mut b_buffer[..n]), out)?;
+    }
+    Ok(())
+}
+
+/// Writes the elements of `src` to `dst` in row-major order.
+///
+/// # Panics
+/// When they differ in length.
+pub fn copy<T: Pod>(src: Strided<T>, dst: &mut [T]) {
+    assert_eq!(src.len(), dst.len(), "a copy has as many elements as its source");
+    match size_of::<T>() {
+        1 => copy1(src.bytes(), bytemuck::cast_slice_mut(dst)),
+        2 => copy2(src.bytes(), bytemuck::cast_slice_mut(dst)),
+        4 => copy4(src.bytes(), bytemuck::cast_slice_mut(dst)),
+        8 => copy8(src.bytes(), bytemuck::cast_slice_mut(dst)),
+        16 => copy16(src.bytes(), bytemuck::cast_slice_mut(dst)),
+        _ => gather_all(src, dst),
+    }
+}
+
+impl<'a, T: Pod> Strided<'a, T> {
+    /// The same view of elements taken as `N` bytes each, `N` being the size of `T`.
+    pub(crate) fn bytes<const N: usize>(self) -> Strided<'a, [u8; N]>
+    where
+        [u8; N]: Pod,
+    {
+        let Self { data, shape, strides, offset, len } = self;
+        Strided { data: bytemuck::cast_slice(data), shape, strides, offset, len }
+    }
+}
+
+#[inline(always)]
+fn gather_all<T: Pod>(src: Strided<T>, dst: &mut [T]) {
+    match src.as_slice() {
+        Some(src) => dst.copy_from_slice(src),
+        None => Reader::new(src).gather(0, dst),
+    }
+}
+
+/// One function per width, compiled in this package: callers compiled without optimisation copy at full speed.
+macro_rules! copies {
+    ($($name:ident: $bytes:literal),*) => {
+        $(fn $name(src: Strided<[u8; $bytes]>, dst: &mut [[u8; $bytes]]) {
+            gather_all(src, dst);
+        })*
+    };
+}
+copies!(copy1: 1, copy2: 2, copy4: 4, copy8: 8, copy16: 16);

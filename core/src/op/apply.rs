@@ -1,0 +1,98 @@
+//! The one door: infer, then add a node, or run the kernel and tell the tapes.
+
+use super::buffer::{Scratch, View, ViewMut, allocate};
+use super::node::{Node, Origin};
+use super::{Call, Effect, Input, Op, scope};
+use crate::tensor::Payload;
+use crate::{DType, Error, Result, Spec, Tensor};
+use std::cell::RefCell;
+use std::sync::Arc;
+
+/// Calls an op.
+///
+/// With a symbol among the inputs, or an effect while a graph is traced, the call becomes a node and the results are
+/// its symbols. Otherwise the kernel runs, eagerly. Either way, tapes that listen hear of it.
+pub fn apply(op: impl Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+    dispatch(Arc::new(op), inputs)
+}
+
+/// Calls an op that has one output.
+pub fn apply_one(op: impl Op, inputs: &[&Tensor]) -> Result<Tensor> {
+    let mut outputs = apply(op, inputs)?;
+    match (outputs.pop(), outputs.is_empty()) {
+        (Some(output), true) => Ok(output),
+        _ => Err(Error::internal("an op of one output gave another number of them")),
+    }
+}
+
+pub(crate) fn dispatch(op: Arc<dyn Op>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+    let (outputs, listened) = call(&op, inputs).map_err(|error| error.in_op(op.name()))?;
+    if listened {
+        let inputs = inputs.iter().map(|&input| input.clone()).collect();
+        let call = Arc::new(Call { op, inputs, outputs });
+        let tapes = scope::with(|scopes| scopes.tapes.clone());
+        tapes.iter().try_for_each(|tape| tape.record(&call))?;
+        return Ok(call.outputs.clone());
+    }
+    Ok(outputs)
+}
+
+/// The outputs, and whether a tape listens.
+fn call(op: &Arc<dyn Op>, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, bool)> {
+    inputs.iter().try_for_each(|input| input.check())?;
+    let (trace, listened) = scope::with(|scopes| (scopes.trace.clone(), !scopes.tapes.is_empty()));
+    let effect = op.effect();
+    let symbolic = inputs.iter().any(|input| input.is_symbolic()) || (trace.is_some() && effect != Effect::Pure);
+    let seen: Vec<Input> = inputs.iter().map(|&input| see(input)).collect();
+    let specs = op.infer(&seen)?;
+    if !symbolic {
+        return Ok((run(&**op, inputs, specs)?, listened));
+    }
+    if let Some(known) = op.known(&seen) {
+        return Ok((known, false));
+    }
+    let inputs = inputs.iter().map(|&input| input.with_mask(None)).collect();
+    let node = Node::new(Origin::Op(op.clone()), inputs, specs);
+    if let (Some(trace), true) = (trace, effect != Effect::Pure) {
+        trace.push(node.clone());
+    }
+    Ok((node.outputs(), listened))
+}
+
+fn see(tensor: &Tensor) -> Input<'_> {
+    let value = matches!(tensor.payload(), Payload::Value(_)).then_some(tensor);
+    Input { spec: tensor.spec(), value }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch::new()) };
+}
+
+/// Runs the kernel of an op whose inputs all have values.
+fn run(op: &dyn Op, inputs: &[&Tensor], specs: Vec<Spec>) -> Result<Vec<Tensor>> {
+    if let [spec] = &*specs
+        && let Some(layout) = op.view(inputs, spec)?
+    {
+        let storage = inputs[0].evaluated()?.storage.clone();
+        return Ok(vec![Tensor::value(spec.dtype, layout, storage)]);
+    }
+    let plain = |dtype: DType| dtype.size() > 0;
+    let buffered = specs.iter().all(|spec| spec.shape.is_known() && plain(spec.dtype))
+        && inputs.iter().all(|input| plain(input.dtype()));
+    if !buffered {
+        return op.make(inputs);
+    }
+    let mut buffers = allocate(&specs)?;
+    let views = inputs.iter().map(|input| View::of(input)).collect::<Result<Vec<_>>>()?;
+    let mut outputs = specs
+        .iter()
+        .zip(&mut buffers)
+        .map(|(spec, (dims, plain))| ViewMut::new(spec.dtype, dims, plain.bytes_mut()))
+        .collect::<Result<Vec<_>>>()?;
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.reserve(op.scratch(&views, &outputs))?;
+        op.run(&views, &mut outputs, scratch)
+    })?;
+    drop(outputs);
+    Ok(specs.iter().zip(buffers).map(|(spec, (dims, plain))| Tensor::plain(spec.dtype, dims, plain)).collect())
+}

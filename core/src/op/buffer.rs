@@ -1,0 +1,177 @@
+//! What a kernel sees: strided views to read, dense buffers to fill, and memory to scribble on.
+
+use crate::tensor::{Plain, Storage, Tensor, bytes_of};
+use crate::{DType, Error, Result};
+use bytemuck::Pod;
+use modulor_kernels::Strided;
+
+/// An input of a kernel: plain elements under some strides.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    dtype: DType,
+    dims: &'a [usize],
+    strides: &'a [isize],
+    offset: usize,
+    bytes: &'a [u8],
+}
+
+impl<'a> View<'a> {
+    /// A view of a tensor's elements; an error for symbols, strings and resources.
+    pub fn of(tensor: &'a Tensor) -> Result<View<'a>> {
+        let value = tensor.evaluated()?;
+        let Storage::Plain(plain) = &*value.storage else {
+            return Err(Error::unimplemented(format!("tensors of {} are not plain bytes", tensor.dtype())));
+        };
+        let layout = &value.layout;
+        Ok(View {
+            dtype: tensor.dtype(),
+            dims: &layout.dims,
+            strides: &layout.strides,
+            offset: layout.offset,
+            bytes: plain.bytes(),
+        })
+    }
+
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The dims.
+    pub fn dims(&self) -> &'a [usize] {
+        self.dims
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.dims.iter().product()
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.dims.contains(&0)
+    }
+
+    /// The elements; `T` must be how elements of this dtype are stored.
+    pub fn elements<T: Pod>(&self) -> Result<Strided<'a, T>> {
+        self.restrided(self.dims, self.strides)
+    }
+
+    /// The elements under other dims and strides from the same start.
+    pub fn restrided<'b, T: Pod>(&self, dims: &'b [usize], strides: &'b [isize]) -> Result<Strided<'b, T>>
+    where
+        'a: 'b,
+    {
+        let data: &[T] = bytemuck::try_cast_slice(self.bytes)
+            .map_err(|error| Error::internal(format!("a {} view was read as another type: {error}", self.dtype)))?;
+        Strided::new(data, dims, strides, self.offset)
+            .ok_or_else(|| Error::internal(format!("a view of dims {dims:?} reaches beyond its storage")))
+    }
+
+    /// The strides, in elements.
+    pub fn strides(&self) -> &'a [isize] {
+        self.strides
+    }
+
+    /// The strides that repeat this view to `dims`, written into `strides`, which has as many places as `dims`.
+    pub fn broadcast_strides(&self, dims: &[usize], strides: &mut [isize]) {
+        let missing = dims.len() - self.dims.len();
+        for (axis, stride) in strides.iter_mut().enumerate() {
+            *stride = match axis.checked_sub(missing) {
+                Some(old) if self.dims[old] == dims[axis] => self.strides[old],
+                _ => 0,
+            };
+        }
+    }
+}
+
+/// An output of a kernel: dense, in row-major order, holding garbage until it is filled.
+#[derive(Debug)]
+pub struct ViewMut<'a> {
+    dtype: DType,
+    dims: &'a [usize],
+    bytes: &'a mut [u8],
+}
+
+impl<'a> ViewMut<'a> {
+    /// A buffer for elements of these dims; an error when it is not of their size.
+    pub fn new(dtype: DType, dims: &'a [usize], bytes: &'a mut [u8]) -> Result<ViewMut<'a>> {
+        let wanted = bytes_of(dtype, crate::shape::count(dims)?)?;
+        if bytes.len() != wanted {
+            return Err(Error::internal(format!("a buffer of {} bytes where {wanted} are needed", bytes.len())));
+        }
+        Ok(ViewMut { dtype, dims, bytes })
+    }
+
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The dims.
+    pub fn dims(&self) -> &'a [usize] {
+        self.dims
+    }
+
+    /// The elements; `T` must be how elements of this dtype are stored.
+    pub fn elements<T: Pod>(&mut self) -> Result<&mut [T]> {
+        let dtype = self.dtype;
+        bytemuck::try_cast_slice_mut(self.bytes)
+            .map_err(|error| Error::internal(format!("a {dtype} buffer was written as another type: {error}")))
+    }
+
+    /// The bytes.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        self.bytes
+    }
+}
+
+/// Memory that a kernel may use while it runs, provided beforehand and reused.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    words: Vec<u128>,
+}
+
+impl Scratch {
+    /// None yet.
+    pub const fn new() -> Scratch {
+        Scratch { words: Vec::new() }
+    }
+
+    /// Makes room for so many bytes; the one call that may allocate.
+    pub fn reserve(&mut self, bytes: usize) -> Result<()> {
+        let words = bytes.div_ceil(size_of::<u128>());
+        if words > self.words.len() {
+            let missing = words - self.words.len();
+            self.words
+                .try_reserve_exact(missing)
+                .map_err(|_| Error::resource_exhausted(format!("no memory for {bytes} bytes of scratch")))?;
+            self.words.resize(words, 0);
+        }
+        Ok(())
+    }
+
+    /// `len` elements of garbage; an error when less was reserved.
+    pub fn take<T: Pod>(&mut self, len: usize) -> Result<&mut [T]> {
+        let all: &mut [T] = bytemuck::try_cast_slice_mut(&mut self.words)
+            .map_err(|error| Error::internal(format!("scratch cannot hold this type: {error}")))?;
+        let have = all.len();
+        all.get_mut(..len)
+            .ok_or_else(|| Error::internal(format!("{len} elements of scratch were asked for, {have} reserved")))
+    }
+}
+
+/// Fresh buffers for outputs of these specs, all of whose dims are known.
+pub(crate) fn allocate(specs: &[crate::Spec]) -> Result<Vec<(Vec<usize>, Plain)>> {
+    specs
+        .iter()
+        .map(|spec| {
+            let dims = spec
+                .shape
+                .known()
+                .ok_or_else(|| Error::internal(format!("inference left the shape {} open", spec.shape)))?;
+            let bytes = bytes_of(spec.dtype, crate::shape::count(dims)?)?;
+            Ok((dims.to_vec(), Plain::zeroed(bytes)?))
+        })
+        .collect()
+}

@@ -1,0 +1,186 @@
+//! What an operation is, and the one door through which every one of them is called.
+
+mod apply;
+mod attrs;
+mod buffer;
+mod infer;
+mod node;
+mod operand;
+pub mod scope;
+
+pub(crate) use apply::dispatch;
+pub use apply::{apply, apply_one};
+pub use attrs::{Attr, Attrs};
+pub(crate) use buffer::allocate;
+pub use buffer::{Scratch, View, ViewMut};
+pub(crate) use infer::{allowed, arity, at_least_rank, int_values, ints, same_dtype, unsupported, with_rank};
+pub(crate) use node::{Node, Origin};
+pub use operand::Operand;
+pub use scope::{Recorder, Scopes};
+
+use crate::tensor::Layout;
+use crate::{Error, Result, Spec, Tensor};
+use std::fmt;
+use std::sync::Arc;
+
+/// One TensorFlow operation, whole: name, attributes, inference, kernel, gradient.
+///
+/// Eager calls, the tape, tracing, the graph's text and the tests over all ops are derived from this and from the
+/// op's row in its family's `OPS`. An op has exactly one of three kernels: [`run`](Op::run) writes buffers of the
+/// inferred shapes, [`view`](Op::view) re-reads its input's elements, [`make`](Op::make) returns tensors whose shapes
+/// depend on values, or that are not plain bytes.
+pub trait Op: fmt::Debug + Send + Sync + 'static {
+    /// TensorFlow's name of the op, as in a NodeDef: "MatMul".
+    fn name(&self) -> &'static str;
+
+    /// The NodeDef attributes, by TensorFlow's names, that do not follow from the inputs' number and dtypes.
+    fn attrs(&self) -> Attrs {
+        Attrs::new()
+    }
+
+    /// What running the op does beside computing its outputs.
+    fn effect(&self) -> Effect {
+        Effect::Pure
+    }
+
+    /// Dtypes and shapes of the outputs, as far as they follow from what is known of the inputs. The only place that
+    /// rejects: what passes here, with every dim known, the kernel computes.
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>>;
+
+    /// Outputs that are known without running, like the shape of a symbol whose dims are all known.
+    fn known(&self, _inputs: &[Input]) -> Option<Vec<Tensor>> {
+        None
+    }
+
+    /// The output as other strides over the elements of input 0, where that can be.
+    fn view(&self, _inputs: &[&Tensor], _output: &Spec) -> Result<Option<Layout>> {
+        Ok(None)
+    }
+
+    /// Bytes of scratch that [`run`](Op::run) will take for these inputs.
+    fn scratch(&self, _inputs: &[View], _outputs: &[ViewMut]) -> usize {
+        0
+    }
+
+    /// Computes every element of every output. Buffers hold garbage before; nothing is allocated here.
+    fn run(&self, _inputs: &[View], _outputs: &mut [ViewMut], _scratch: &mut Scratch) -> Result<()> {
+        Err(Error::internal("this op has no kernel that writes into buffers"))
+    }
+
+    /// Computes outputs whose shapes inference cannot know, or that are strings or state.
+    fn make(&self, _inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        Err(Error::unimplemented("this case has no kernel"))
+    }
+
+    /// One gradient per input, in public tensor operations; `None` where the output does not depend on the input
+    /// smoothly.
+    fn grad(&self, _b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        Err(Error::unimplemented("this op has no gradient"))
+    }
+
+    /// Whether inputs broadcast against each other, so that the tape must sum a gradient back to its input's shape.
+    fn broadcasts(&self) -> bool {
+        false
+    }
+}
+
+/// What an op does beside computing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing: equal inputs give equal outputs, and a call nobody uses may be left out.
+    Pure,
+    /// Reads state: its place among the writes matters.
+    Reads,
+    /// Writes state: its place matters, and it runs even if nobody uses its outputs.
+    Writes,
+}
+
+/// What [`Op::infer`] sees of an input.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// Dtype and shape, as far as known.
+    pub spec: &'a Spec,
+    /// The input itself, where it has a value: TensorFlow passes shapes and axes as inputs.
+    pub value: Option<&'a Tensor>,
+}
+
+/// A call that took place: what the tape keeps.
+#[derive(Debug)]
+pub struct Call {
+    /// The op.
+    pub op: Arc<dyn Op>,
+    /// What it was given.
+    pub inputs: Vec<Tensor>,
+    /// What it returned.
+    pub outputs: Vec<Tensor>,
+}
+
+/// A recorded call met again on the way back: what [`Op::grad`] sees.
+#[derive(Debug)]
+pub struct Backward<'a> {
+    pub(crate) call: &'a Call,
+    pub(crate) dy: &'a [Tensor],
+    pub(crate) needs: &'a [bool],
+}
+
+impl Backward<'_> {
+    /// Input `i` of the call.
+    pub fn input(&self, i: usize) -> &Tensor {
+        &self.call.inputs[i]
+    }
+    /// All inputs of the call.
+    pub fn inputs(&self) -> &[Tensor] {
+        &self.call.inputs
+    }
+    /// Output `i` of the call.
+    pub fn output(&self, i: usize) -> &Tensor {
+        &self.call.outputs[i]
+    }
+    /// The gradient that arrives at output `i`: zeros if nothing depends on it.
+    pub fn dy(&self, i: usize) -> &Tensor {
+        &self.dy[i]
+    }
+    /// The gradients that arrive at all outputs.
+    pub fn dys(&self) -> &[Tensor] {
+        self.dy
+    }
+    /// Whether anybody asks for the gradient of input `i`; another one may be left `None`.
+    pub fn needs(&self, i: usize) -> bool {
+        self.needs[i]
+    }
+    /// `f()` if somebody asks for the gradient of input `i`.
+    pub fn when(&self, i: usize, f: impl FnOnce() -> Result<Tensor>) -> Result<Option<Tensor>> {
+        self.needs(i).then(f).transpose()
+    }
+}
+
+/// How near an op comes to the mathematical result; one table for the whole library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accuracy {
+    /// Data movement, integers, comparisons, + − × ÷ and sqrt: equal to TensorFlow, bit for bit.
+    Exact,
+    /// Elementwise functions: within 4 units in the last place of the float64 result, rounded.
+    Ulp4,
+    /// Reductions, matmul, convolution: error at most `4·eps·Σ|terms|` against float64.
+    Sum,
+    /// Functions that are ill-conditioned somewhere: within 64 units in the last place.
+    Special,
+}
+
+/// An op's row in the list of its family: how to read it back, and how exact it is.
+#[derive(Debug)]
+pub struct OpDef {
+    /// TensorFlow's name.
+    pub name: &'static str,
+    /// The op from its attributes.
+    pub parse: fn(&Attrs) -> Result<Arc<dyn Op>>,
+    /// Its class.
+    pub accuracy: Accuracy,
+}
+
+impl OpDef {
+    /// The row of an op without attributes.
+    pub const fn plain<O: Op + Default>(name: &'static str, accuracy: Accuracy) -> OpDef {
+        OpDef { name, parse: |_| Ok(Arc::new(O::default())), accuracy }
+    }
+}

@@ -1,0 +1,90 @@
+//! A call on symbols: the graph while it grows.
+
+use super::{Op, scope};
+use crate::tensor::{GraphNode, Payload, next_id};
+use crate::{Spec, Tensor};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// One call that was traced. Its inputs are symbols of earlier nodes, or values; numbers rise as nodes are made, so
+/// sorting by them gives an order in which every node follows its inputs.
+pub(crate) struct Node {
+    pub id: u64,
+    pub origin: Origin,
+    pub inputs: Vec<Tensor>,
+    pub specs: Vec<Spec>,
+    /// The path of names that surrounded the call.
+    pub path: Option<Arc<str>>,
+}
+
+/// Where a node's outputs come from.
+#[derive(Clone)]
+pub(crate) enum Origin {
+    /// Fed by the caller: TensorFlow's `Placeholder`.
+    Placeholder,
+    /// Computed.
+    Op(Arc<dyn Op>),
+}
+
+impl Node {
+    pub fn new(origin: Origin, inputs: Vec<Tensor>, specs: Vec<Spec>) -> Arc<Node> {
+        let path = scope::with(|scopes| scopes.path.clone());
+        Arc::new(Node { id: next_id(), origin, inputs, specs, path })
+    }
+
+    /// The symbols of all outputs.
+    pub fn outputs(self: &Arc<Node>) -> Vec<Tensor> {
+        (0..self.specs.len()).map(|i| Tensor::symbol(self.clone(), i, self.specs[i].clone())).collect()
+    }
+
+    /// The node a symbol belongs to.
+    pub fn of(tensor: &Tensor) -> Option<(Arc<Node>, usize)> {
+        let Payload::Symbol(symbol) = tensor.payload() else { return None };
+        let any: Arc<dyn std::any::Any + Send + Sync> = symbol.node.clone();
+        let node = any.downcast().expect("this is the one type of node");
+        Some((node, symbol.output))
+    }
+}
+
+impl GraphNode for Node {
+    fn op(&self) -> &str {
+        match &self.origin {
+            Origin::Placeholder => "Placeholder",
+            Origin::Op(op) => op.name(),
+        }
+    }
+}
+
+/// A chain of a million nodes must not be dropped by a million nested calls.
+impl Drop for Node {
+    fn drop(&mut self) {
+        let mut pending = std::mem::take(&mut self.inputs);
+        while let Some(tensor) = pending.pop() {
+            pending.extend(tensor.into_last_inputs());
+        }
+    }
+}
+
+impl Tensor {
+    /// The inputs of the node behind this symbol, if this was the last handle to both.
+    fn into_last_inputs(self) -> Vec<Tensor> {
+        let Some((node, _)) = Node::of(&self) else { return Vec::new() };
+        drop(self);
+        Arc::into_inner(node).map(|mut node| std::mem::take(&mut node.inputs)).unwrap_or_default()
+    }
+}
+
+/// A trace under way: the nodes that must run whether or not an output needs them, in order.
+#[derive(Default)]
+pub(crate) struct Trace {
+    effects: Mutex<Vec<Arc<Node>>>,
+}
+
+impl Trace {
+    pub fn push(&self, node: Arc<Node>) {
+        self.effects.lock().unwrap_or_else(PoisonError::into_inner).push(node);
+    }
+
+    pub fn take(&self) -> Vec<Arc<Node>> {
+        std::mem::take(&mut *self.effects.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,110 @@
+//! What surrounds a call: tapes that listen, the trace under way, the training phase, the path of names.
+//!
+//! All of it is of one thread, entered with a closure and restored when that closure returns or unwinds. To take it
+//! to another thread, say so: `Scopes::current().enter(|| ..)`.
+
+use super::{Call, node::Trace};
+use crate::{Result, Tensor};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+/// Listens to calls: a gradient tape.
+pub trait Recorder: Send + Sync {
+    /// Hears of a call that took place.
+    fn record(&self, call: &Arc<Call>) -> Result<()>;
+}
+
+/// Values of variables, by number, that reads see instead of the present ones.
+pub(crate) type Snapshot = Arc<Mutex<HashMap<u64, Tensor>>>;
+
+/// Everything ambient, as one value that can be carried to another thread.
+#[derive(Clone, Default)]
+pub struct Scopes {
+    pub(crate) tapes: Vec<Arc<dyn Recorder>>,
+    pub(crate) trace: Option<Arc<Trace>>,
+    pub(crate) training: bool,
+    pub(crate) path: Option<Arc<str>>,
+    pub(crate) snapshot: Option<Snapshot>,
+}
+
+thread_local! {
+    static SCOPES: RefCell<Scopes> = RefCell::default();
+}
+
+impl Scopes {
+    /// What surrounds this thread now.
+    pub fn current() -> Scopes {
+        with(Scopes::clone)
+    }
+
+    /// Runs `f` surrounded by this, on whatever thread.
+    pub fn enter<R>(self, f: impl FnOnce() -> R) -> R {
+        /// Puts back what was there, on return and on unwinding.
+        struct Back(Option<Scopes>);
+        impl Drop for Back {
+            fn drop(&mut self) {
+                SCOPES.replace(self.0.take().expect("taken once, here"));
+            }
+        }
+        let _back = Back(Some(SCOPES.replace(self)));
+        f()
+    }
+}
+
+impl std::fmt::Debug for Scopes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scopes")
+            .field("tapes", &self.tapes.len())
+            .field("tracing", &self.trace.is_some())
+            .field("training", &self.training)
+            .field("path", &self.path)
+            .finish()
+    }
+}
+
+/// Looks at what surrounds this thread.
+pub(crate) fn with<R>(f: impl FnOnce(&Scopes) -> R) -> R {
+    SCOPES.with_borrow(f)
+}
+
+/// Runs `f` with something changed about what surrounds it.
+pub(crate) fn changed<R>(change: impl FnOnce(&mut Scopes), f: impl FnOnce() -> R) -> R {
+    let mut scopes = Scopes::current();
+    change(&mut scopes);
+    scopes.enter(f)
+}
+
+/// Whether this is training: Dropout drops, BatchNormalization updates.
+pub fn training() -> bool {
+    with(|scopes| scopes.training)
+}
+
+/// Runs `f` in the training phase, or out of it.
+pub fn with_training<R>(training: bool, f: impl FnOnce() -> R) -> R {
+    changed(|scopes| scopes.training = training, f)
+}
+
+/// Whether a graph is being traced.
+pub fn tracing() -> bool {
+    with(|scopes| scopes.trace.is_some())
+}
+
+/// The names of the calls under way, as `my_model/dense_1`; empty outside of all.
+pub fn path() -> String {
+    with(|scopes| scopes.path.as_deref().unwrap_or_default().to_owned())
+}
+
+/// Runs `f` with one more name at the end of the path.
+pub fn within<R>(name: &str, f: impl FnOnce() -> R) -> R {
+    let path = with(|scopes| match &scopes.path {
+        Some(path) => Arc::from(format!("{path}/{name}")),
+        None => Arc::from(name),
+    });
+    changed(|scopes| scopes.path = Some(path), f)
+}
+
+/// Runs `f` with no tape listening.
+pub fn without_tapes<R>(f: impl FnOnce() -> R) -> R {
+    changed(|scopes| scopes.tapes.clear(), f)
+}

@@ -1,0 +1,318 @@
+//! Products of matrices, and the bias that follows them.
+
+use crate::dtype::dispatch;
+use crate::op::{
+    Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scratch, View, ViewMut, allowed, apply_one, arity,
+    at_least_rank, same_dtype, unsupported, with_rank,
+};
+use crate::shape::{Brackets, MAX_RANK, broadcast};
+use crate::{DType, Error, Result, Shape, Spec, Tensor};
+use bytemuck::Pod;
+use modulor_kernels::{Binary, Number, Strided};
+use std::sync::Arc;
+
+fn multiplies(dtype: DType) -> Result<DType> {
+    allowed(dtype, |d| d.is_float() || d.is_complex() || matches!(d, DType::I32 | DType::I64), "floats, int32, int64")
+}
+
+/// The dim that both operands share must be equal; these are the notes' and TensorFlow's eager words.
+fn inner(a: &Shape, b: &Shape, k: Option<usize>, l: Option<usize>) -> Result<()> {
+    match (k, l) {
+        (Some(k), Some(l)) if k != l => Err(Error::invalid_argument(format!(
+            "In[0] mismatch In[1] shape: {k} vs. {l}: {} {}",
+            Brackets(a),
+            Brackets(b)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The product of two matrices, each transposed on the way if asked.
+#[derive(Debug, Default)]
+struct MatMul {
+    transpose_a: bool,
+    transpose_b: bool,
+}
+
+impl Op for MatMul {
+    fn name(&self) -> &'static str {
+        "MatMul"
+    }
+    fn attrs(&self) -> Attrs {
+        Attrs::new().with("transpose_a", self.transpose_a).with("transpose_b", self.transpose_b)
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let [a, b] = arity(inputs)?;
+        let dtype = multiplies(same_dtype(inputs)?)?;
+        let (a, b) = (with_rank(&a.spec.shape, 2, "In[0]")?, with_rank(&b.spec.shape, 2, "In[1]")?);
+        let [m, k] = if self.transpose_a { [1, 0] } else { [0, 1] };
+        let [l, n] = if self.transpose_b { [1, 0] } else { [0, 1] };
+        inner(&a, &b, a.dim(k), b.dim(l))?;
+        Ok(vec![Spec::new(dtype, [a.dim(m), b.dim(n)])])
+    }
+    fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
+        scratch(inputs, outputs, self.transpose_a)
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
+        products(inputs, &mut outputs[0], scratch, self.transpose_a, self.transpose_b)
+    }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        gradient(b, self.transpose_a, self.transpose_b)
+    }
+}
+
+/// Products of matrices over leading axes that broadcast.
+#[derive(Debug, Default)]
+struct BatchMatMulV2 {
+    adj_x: bool,
+    adj_y: bool,
+}
+
+impl Op for BatchMatMulV2 {
+    fn name(&self) -> &'static str {
+        "BatchMatMulV2"
+    }
+    fn attrs(&self) -> Attrs {
+        Attrs::new().with("adj_x", self.adj_x).with("adj_y", self.adj_y)
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let [a, b] = arity(inputs)?;
+        let dtype = multiplies(same_dtype(inputs)?)?;
+        allowed(dtype, |d| !d.is_complex() || !(self.adj_x || self.adj_y), "real numbers where it takes adjoints")?;
+        let (a, b) = (&a.spec.shape, &b.spec.shape);
+        at_least_rank(a, 2, "In[0]")?;
+        at_least_rank(b, 2, "In[1]")?;
+        let (Some(x), Some(y)) = (a.dims(), b.dims()) else {
+            return Ok(vec![Spec::new(dtype, Shape::unknown())]);
+        };
+        let ((x, [p, q]), (y, [r, s])) = (split_last_two(&x), split_last_two(&y));
+        let (m, k) = if self.adj_x { (q, p) } else { (p, q) };
+        let (l, n) = if self.adj_y { (s, r) } else { (r, s) };
+        inner(a, b, k, l)?;
+        let batch = broadcast(&x.to_vec().into(), &y.to_vec().into())?;
+        let mut dims = batch.dims().unwrap_or_default();
+        dims.extend([m, n]);
+        Ok(vec![Spec::new(dtype, dims)])
+    }
+    fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
+        scratch(inputs, outputs, self.adj_x)
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
+        products(inputs, &mut outputs[0], scratch, self.adj_x, self.adj_y)
+    }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        gradient(b, self.adj_x, self.adj_y)
+    }
+    fn broadcasts(&self) -> bool {
+        true
+    }
+}
+
+fn split_last_two<T: Copy>(dims: &[T]) -> (&[T], [T; 2]) {
+    let (batch, last) = dims.split_at(dims.len() - 2);
+    (batch, [last[0], last[1]])
+}
+
+/// m, k, n of the product of the last two axes.
+fn sizes(a: &View, out: &ViewMut, transpose_a: bool) -> [usize; 3] {
+    let (_, [m, n]) = split_last_two(out.dims());
+    let (_, [rows, columns]) = split_last_two(a.dims());
+    [m, if transpose_a { rows } else { columns }, n]
+}
+
+fn scratch(inputs: &[View], outputs: &[ViewMut], transpose_a: bool) -> usize {
+    let [m, k, n] = sizes(&inputs[0], &outputs[0], transpose_a);
+    dispatch!(outputs[0].dtype(), arithmetic T => T::matmul_scratch(m, k, n) * size_of::<T>(), else => 0)
+}
+
+/// One product for every index of the leading axes: the one way into the matmul kernel.
+fn products(inputs: &[View], out: &mut ViewMut, scratch: &mut Scratch, ta: bool, tb: bool) -> Result<()> {
+    let [m, k, n] = sizes(&inputs[0], out, ta);
+    let (batch, _) = split_last_two(out.dims());
+    let dtype = out.dtype();
+    dispatch!(dtype, arithmetic T => {
+        let (a, b) = (Stack::<T>::of(&inputs[0], batch, ta)?, Stack::<T>::of(&inputs[1], batch, tb)?);
+        let scratch = scratch.take::<T>(T::matmul_scratch(m, k, n))?;
+        let mut rest = out.elements::<T>()?;
+        super::each_index(batch, &mut |index| {
+            let (product, after) = std::mem::take(&mut rest).split_at_mut(m * n);
+            rest = after;
+            T::matmul(a.at(index)?, b.at(index)?, product, scratch);
+            Ok(())
+        })
+    }, else => Err(unsupported(dtype)))
+}
+
+/// Matrices along leading axes, repeated to those of the output.
+struct Stack<'a, T> {
+    elements: Strided<'a, T>,
+    strides: [isize; MAX_RANK],
+    dims: [usize; 2],
+    steps: [isize; 2],
+}
+
+impl<'a, T: Pod> Stack<'a, T> {
+    fn of(view: &View<'a>, batch: &[usize], transpose: bool) -> Result<Self> {
+        let elements: Strided<T> = view.elements()?;
+        let (own, mut dims) = split_last_two(view.dims());
+        let (own_strides, mut steps) = split_last_two(view.strides());
+        if transpose {
+            dims.reverse();
+            steps.reverse();
+        }
+        let mut strides = [0; MAX_RANK];
+        for (axis, stride) in strides[..batch.len()].iter_mut().enumerate() {
+            if let Some(old) = (axis + own.len()).checked_sub(batch.len())
+                && own[old] == batch[axis]
+            {
+                *stride = own_strides[old];
+            }
+        }
+        Ok(Stack { elements, strides, dims, steps })
+    }
+
+    /// The matrix at an index of the output's leading axes.
+    fn at(&self, index: &[usize]) -> Result<Strided<'_, T>> {
+        let offset = index
+            .iter()
+            .zip(&self.strides)
+            .fold(self.elements.offset(), |at, (&i, &stride)| at.wrapping_add_signed(i as isize * stride));
+        Strided::new(self.elements.data(), &self.dims, &self.steps, offset)
+            .ok_or_else(|| Error::internal("a matrix of a batch reaches beyond its storage"))
+    }
+}
+
+/// y = op(a)·op(b):  da = dy·op(b)ᵀ,  db = op(a)ᵀ·dy, and each transposed again where the operand was.
+fn gradient(back: &Backward, ta: bool, tb: bool) -> Result<Vec<Option<Tensor>>> {
+    let (a, b, dy) = (back.input(0), back.input(1), back.dy(0));
+    if !dy.dtype().is_float() {
+        return Err(Error::unimplemented("the gradient of a product of complex matrices is not there"));
+    }
+    let da = back.when(0, || if ta { b.matmul_with(dy, tb, true) } else { dy.matmul_with(b, false, !tb) })?;
+    let db = back.when(1, || if tb { dy.matmul_with(a, true, ta) } else { a.matmul_with(dy, !ta, false) })?;
+    Ok(vec![da, db])
+}
+
+/// Adds a vector along the axis of channels.
+#[derive(Debug)]
+struct BiasAdd {
+    channels_first: bool,
+}
+
+impl BiasAdd {
+    fn axis(&self, rank: usize) -> usize {
+        if self.channels_first { 1 } else { rank - 1 }
+    }
+}
+
+impl Op for BiasAdd {
+    fn name(&self) -> &'static str {
+        "BiasAdd"
+    }
+    fn attrs(&self) -> Attrs {
+        Attrs::new().with("data_format", if self.channels_first { "NCHW" } else { "NHWC" })
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let [x, bias] = arity(inputs)?;
+        let dtype = allowed(same_dtype(inputs)?, |d| d.is_float() || d.is_integer() || d.is_complex(), "numbers")?;
+        let (x, bias) = (&x.spec.shape, with_rank(&bias.spec.shape, 1, "the bias")?);
+        at_least_rank(x, 2, "the value")?;
+        if let (Some(rank), Some(n)) = (x.rank(), bias.dim(0))
+            && let Some(channels) = x.dim(self.axis(rank))
+            && channels != n
+        {
+            return Err(Error::invalid_argument(format!(
+                "the bias must have one element for each channel: {n} vs. {channels}, bias {bias}, value {x}"
+            )));
+        }
+        Ok(vec![Spec::new(dtype, x)])
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
+        let [x, bias] = inputs else { return Err(Error::internal("two inputs were inferred")) };
+        let dims = x.dims();
+        let mut strides = [0; MAX_RANK];
+        strides[self.axis(dims.len())] = bias.strides()[0];
+        dispatch!(x.dtype(), arithmetic T => {
+            let bias = bias.restrided(dims, &strides[..dims.len()])?;
+            T::binary(Binary::Add, x.elements()?, bias, outputs[0].elements()?).map_err(|_| unsupported(x.dtype()))
+        }, else => Err(unsupported(x.dtype())))
+    }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        let dy = b.dy(0);
+        let dbias = b.when(1, || {
+            let Some(rank) = dy.rank() else {
+                return Err(Error::unimplemented("the gradient of a bias needs the rank of the value"));
+            };
+            let others: Vec<i64> = (0..rank).filter(|&a| a != self.axis(rank)).map(|a| a as i64).collect();
+            dy.sum(others)
+        })?;
+        Ok(vec![Some(dy.clone()), dbias])
+    }
+}
+
+impl Tensor {
+    /// The product of matrices: `[.., m, k] · [.., k, n]` is `[.., m, n]`; leading axes broadcast.
+    ///
+    /// TensorFlow's `MatMul` of two matrices, `BatchMatMulV2` of more axes. An error names both shapes where the inner
+    /// dims differ.
+    ///
+    /// ```
+    /// use modulor_core::Tensor;
+    /// # fn main() -> modulor_core::Result<()> {
+    /// let a = Tensor::from([[1.0_f32, 2.0]]);
+    /// assert_eq!(a.matmul(&Tensor::from([[3.0_f32], [4.0]]))?.item::<f32>()?, 11.0);
+    /// let error = a.matmul(&a).unwrap_err();
+    /// assert_eq!(error.to_string(), "In[0] mismatch In[1] shape: 2 vs. 1: [1,2] [1,2] [Op:MatMul]");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn matmul(&self, other: impl Operand) -> Result<Tensor> {
+        self.matmul_with(other, false, false)
+    }
+
+    /// The product, each side transposed on the way (its last two axes) where asked; no copy is made for it.
+    pub fn matmul_with(&self, other: impl Operand, transpose_self: bool, transpose_other: bool) -> Result<Tensor> {
+        self.check()?;
+        let other = other.operand(self.dtype())?;
+        let matrices = |t: &Tensor| t.rank().is_none_or(|rank| rank <= 2);
+        if matrices(self) && matrices(&other) {
+            apply_one(MatMul { transpose_a: transpose_self, transpose_b: transpose_other }, &[self, &other])
+        } else {
+            apply_one(BatchMatMulV2 { adj_x: transpose_self, adj_y: transpose_other }, &[self, &other])
+        }
+    }
+
+    /// Adds a vector along the last axis. TensorFlow's `BiasAdd`.
+    pub fn bias_add(&self, bias: impl Operand) -> Result<Tensor> {
+        self.check()?;
+        apply_one(BiasAdd { channels_first: false }, &[self, &bias.operand(self.dtype())?])
+    }
+}
+
+/// The ops of this file.
+pub(crate) const OPS: &[&[OpDef]] = &[&[
+    OpDef {
+        name: "MatMul",
+        parse: |attrs| {
+            let transpose_a = attrs.bool("transpose_a", false)?;
+            Ok(Arc::new(MatMul { transpose_a, transpose_b: attrs.bool("transpose_b", false)? }))
+        },
+        accuracy: Accuracy::Sum,
+    },
+    OpDef {
+        name: "BatchMatMulV2",
+        parse: |attrs| {
+            Ok(Arc::new(BatchMatMulV2 { adj_x: attrs.bool("adj_x", false)?, adj_y: attrs.bool("adj_y", false)? }))
+        },
+        accuracy: Accuracy::Sum,
+    },
+    OpDef {
+        name: "BiasAdd",
+        parse: |attrs| match &*attrs.string("data_format", "NHWC".to_owned())? {
+            "NHWC" => Ok(Arc::new(BiasAdd { channels_first: false })),
+            "NCHW" => Ok(Arc::new(BiasAdd { channels_first: true })),
+            other => Err(Error::invalid_argument(format!("data_format is NHWC or NCHW, found {other}"))),
+        },
+        accuracy: Accuracy::Exact,
+    },
+]];

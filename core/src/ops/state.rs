@@ -1,0 +1,117 @@
+//! Reading and writing variables through their handles.
+
+use crate::op::{Accuracy, Attrs, Backward, Effect, Input, Op, OpDef, allowed, apply, apply_one, arity};
+use crate::{DType, Error, Result, Spec, Tensor};
+use std::sync::Arc;
+
+/// What the resource behind an input holds, where the input has a value; `declared` where it has none.
+fn held(input: &Input, declared: DType) -> Result<Spec> {
+    allowed(input.spec.dtype, |d| d == DType::Resource, "a variable's handle")?;
+    match input.value {
+        Some(handle) => handle.as_resource()?.spec(),
+        None => Ok(Spec::new(declared, crate::Shape::unknown())),
+    }
+}
+
+/// The value of a variable. Its gradient arrives at the handle.
+#[derive(Debug)]
+struct ReadVariableOp {
+    dtype: DType,
+}
+
+impl Op for ReadVariableOp {
+    fn name(&self) -> &'static str {
+        "ReadVariableOp"
+    }
+    fn attrs(&self) -> Attrs {
+        Attrs::new().with("dtype", self.dtype)
+    }
+    fn effect(&self) -> Effect {
+        Effect::Reads
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let [handle] = arity(inputs)?;
+        let spec = held(handle, self.dtype)?;
+        if spec.dtype != self.dtype {
+            let message = format!("the variable holds {}, and {} was asked for", spec.dtype, self.dtype);
+            return Err(Error::invalid_argument(message));
+        }
+        Ok(vec![spec])
+    }
+    fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        // Another handle to the same elements, so that two reads are two tensors to a tape.
+        let value = inputs[0].as_resource()?.read()?;
+        Ok(vec![value.alias()?])
+    }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![Some(b.dy(0).clone())])
+    }
+}
+
+/// One way to write a row.
+macro_rules! writes {
+    ($($(#[$doc:meta])* $op:ident $function:ident = |$resource:ident, $new:ident| $write:expr;)*) => {
+        $(
+            #[derive(Debug, Default)]
+            struct $op;
+
+            impl Op for $op {
+                fn name(&self) -> &'static str {
+                    stringify!($op)
+                }
+                fn effect(&self) -> Effect {
+                    Effect::Writes
+                }
+                fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+                    let [handle, value] = arity(inputs)?;
+                    let held = held(handle, value.spec.dtype)?;
+                    let fits = held.dtype == value.spec.dtype && held.shape.is_compatible_with(&value.spec.shape);
+                    if !fits {
+                        return Err(Error::invalid_argument(format!(
+                            "the variable holds {held}, and the value is {}", value.spec
+                        )));
+                    }
+                    Ok(Vec::new())
+                }
+                fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+                    let $new = inputs[1];
+                    let $resource = inputs[0].as_resource()?;
+                    $write?;
+                    Ok(Vec::new())
+                }
+                fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
+                    Ok(vec![None, None])
+                }
+            }
+
+            $(#[$doc])*
+            pub(crate) fn $function(handle: &Tensor, value: &Tensor) -> Result<()> {
+                apply($op, &[handle, value]).map(|_| ())
+            }
+        )*
+        const WRITES: &[OpDef] = &[$(OpDef::plain::<$op>(stringify!($op), Accuracy::Exact)),*];
+    };
+}
+
+writes! {
+    /// Replaces the value.
+    AssignVariableOp assign = |resource, new| resource.write(new.clone());
+    /// Adds to the value.
+    AssignAddVariableOp assign_add = |resource, new| resource.update(&mut |old| old.add(new));
+    /// Subtracts from the value.
+    AssignSubVariableOp assign_sub = |resource, new| resource.update(&mut |old| old.sub(new));
+}
+
+/// Reads through a handle.
+pub(crate) fn read(handle: &Tensor, dtype: DType) -> Result<Tensor> {
+    apply_one(ReadVariableOp { dtype }, &[handle])
+}
+
+const READS: &[OpDef] = &[OpDef {
+    name: "ReadVariableOp",
+    parse: |attrs| Ok(Arc::new(ReadVariableOp { dtype: attrs.dtype("dtype", None)? })),
+    accuracy: Accuracy::Exact,
+}];
+
+/// The ops of this file.
+pub(crate) const OPS: &[&[OpDef]] = &[READS, WRITES];

@@ -1,0 +1,22 @@
+//! What can be found by name: ops here, classes of modules in [`class`].
+
+pub mod class;
+
+use crate::op::{Attrs, Op, OpDef};
+use crate::ops::{array, linalg, math, reduce, state};
+use crate::{Error, Result};
+use std::sync::Arc;
+
+/// Every family's rows. A family is added here once; an op, in its family's file.
+const FAMILIES: &[&[&[OpDef]]] = &[math::OPS, array::OPS, reduce::OPS, linalg::OPS, state::OPS];
+
+/// All ops.
+pub fn ops() -> impl Iterator<Item = &'static OpDef> {
+    FAMILIES.iter().flat_map(|family| family.iter()).flat_map(|rows| rows.iter())
+}
+
+/// The op of this TensorFlow name with these attributes, as a graph's node says them.
+pub fn op(name: &str, attrs: &Attrs) -> Result<Arc<dyn Op>> {
+    let def = ops().find(|def| def.name == name).ok_or_else(|| Error::unimplemented(format!("no op `{name}`")))?;
+    (def.parse)(attrs).map_err(|error| error.in_op(def.name))
+}

@@ -1,3 +1,0 @@
-//! What can be found by name.
-
-pub mod class;

@@ -1,0 +1,58 @@
+//! Several variables at one moment: written together, read together.
+
+use super::Variable;
+use crate::op::scope::{self, Snapshot};
+use crate::{Result, Tensor};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Writes all values, or none: other threads that read by [`snapshot`] see the state before or the state after.
+///
+/// Every value is checked before one is written. Of a variable given twice the last value counts.
+pub fn commit(writes: impl IntoIterator<Item = (Variable, Tensor)>) -> Result<()> {
+    // Locks are taken in order of the cells' numbers, everywhere, so that two commits cannot wait for each other.
+    let writes: BTreeMap<u64, (Variable, Tensor)> =
+        writes.into_iter().map(|(variable, value)| (variable.id(), (variable, value))).collect();
+    let mut states: Vec<_> = writes.values().map(|(variable, value)| (variable.cell.write_state(), value)).collect();
+    states.iter().try_for_each(|(state, value)| state.check(value))?;
+    states.iter_mut().try_for_each(|(state, value)| state.replace((*value).clone()))?;
+    drop(states);
+    writes.iter().for_each(|(&id, (_, value))| note_in_snapshot(id, value));
+    Ok(())
+}
+
+/// The values of all these variables at one moment: of a [`commit`], all of it or nothing.
+pub fn snapshot(variables: &[Variable]) -> Result<Vec<Tensor>> {
+    let cells: BTreeMap<u64, &Variable> = variables.iter().map(|variable| (variable.id(), variable)).collect();
+    // First values are drawn one by one: nobody can have seen them before.
+    cells.values().try_for_each(|variable| variable.value().map(|_| ()))?;
+    let states: Vec<_> = cells.values().map(|variable| variable.cell.read_state()).collect();
+    let values: HashMap<u64, Tensor> =
+        cells.keys().zip(&states).filter_map(|(&id, state)| Some((id, state.value.clone()?))).collect();
+    drop(states);
+    Ok(variables.iter().map(|variable| values[&variable.id()].clone()).collect())
+}
+
+/// Runs `f` with all reads of these variables, on this thread, seeing the values of one moment, and its own writes.
+pub fn with_snapshot<R>(variables: &[Variable], f: impl FnOnce() -> R) -> Result<R> {
+    let values = snapshot(variables)?;
+    let values = variables.iter().map(Variable::id).zip(values).collect();
+    let snapshot: Snapshot = Arc::new(Mutex::new(values));
+    Ok(scope::changed(|scopes| scopes.snapshot = Some(snapshot), f))
+}
+
+/// The value that the surrounding snapshot has for a variable.
+pub(crate) fn in_snapshot(id: u64) -> Option<Tensor> {
+    let snapshot = scope::with(|scopes| scopes.snapshot.clone())?;
+    let values = snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+    values.get(&id).cloned()
+}
+
+/// Lets the surrounding snapshot see a write of its own thread.
+pub(crate) fn note_in_snapshot(id: u64, value: &Tensor) {
+    let Some(snapshot) = scope::with(|scopes| scopes.snapshot.clone()) else { return };
+    let mut values = snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(held) = values.get_mut(&id) {
+        *held = value.clone();
+    }
+}

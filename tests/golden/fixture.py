@@ -1,0 +1,59 @@
+"""The container of a fixture: arrays in `<name>.npz`, what they mean in `<name>.json`."""
+
+import json
+import pathlib
+
+import ml_dtypes
+import numpy as np
+
+HERE = pathlib.Path(__file__).parent
+
+
+class Fixture:
+    """Cases with their arrays. Equal arrays are stored once, under a running number."""
+
+    def __init__(self, name):
+        self.name = name
+        self.cases = []
+        self.arrays = {}
+        self.keys = {}
+
+    def put(self, value):
+        """Stores an array, a tensor or a scalar; returns what the manifest says of it."""
+        if value is None:
+            return None
+        array = np.asarray(value)
+        if array.dtype.kind in "OSU":
+            strings = [s.decode() if isinstance(s, bytes) else s for s in array.ravel().tolist()]
+            return {"dtype": "string", "shape": list(array.shape), "strings": strings}
+        dtype = array.dtype.name
+        if array.dtype == ml_dtypes.bfloat16:
+            array = array.view(np.uint16)
+        identity = (dtype, array.shape, array.tobytes())
+        if identity not in self.keys:
+            key = str(len(self.arrays))
+            self.keys[identity] = key
+            self.arrays[key] = np.array(array, order="C")
+        return {"key": self.keys[identity], "dtype": dtype}
+
+    def put_all(self, values):
+        return [self.put(v) for v in values]
+
+    def write(self):
+        np.savez_compressed(HERE / f"{self.name}.npz", **self.arrays)
+        write_json(f"{self.name}.json", self.cases)
+        print(f"{self.name}: {len(self.cases)} cases, {len(self.arrays)} arrays")
+
+
+def write_json(file, rows):
+    """A JSON list with one row to a line, so that a change shows as the lines it touches."""
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    (HERE / file).write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+
+
+def stream(*names):
+    """A random stream that depends on nothing but the names (`RandomState` is frozen by numpy)."""
+    seed = 2166136261
+    for byte in "/".join(map(str, names)).encode():
+        seed = ((seed ^ byte) * 16777619) % 2**32
+    return np.random.RandomState(seed)
