@@ -1,3 +1,5 @@
 //! What crosses the packages: files, golden values, whole models.
 
 mod golden;
+mod module;
+mod tidy;

@@ -1,4 +1,6 @@
-//! The list of all ops.
+//! What can be found by name: ops here, classes of modules in [`class`].
+
+pub mod class;
 
 use crate::op::{Attrs, Op, OpDef};
 use crate::ops::{array, decomposition, linalg, math, random, reduce, state};

@@ -104,10 +104,7 @@ impl<Case: DeserializeOwned> Fixture<Case> {
     /// Reads `<name>.json` and `<name>.npz`.
     pub fn read(name: &str) -> Result<Self> {
         let arrays = read_npz(&folder()?.join(format!("{name}.npz")))?;
-        Ok(Self {
-            cases: read_manifest(name)?,
-            arrays,
-        })
+        Ok(Self { cases: read_manifest(name)?, arrays })
     }
 
     /// The array that an entry of the manifest stands for.
@@ -120,21 +117,12 @@ impl<Case: DeserializeOwned> Fixture<Case> {
                 ..Array::default()
             });
         }
-        let stored = self
-            .arrays
-            .get(&entry.key)
-            .ok_or_else(|| format!("no array is called {:?}", entry.key))?;
+        let stored = self.arrays.get(&entry.key).ok_or_else(|| format!("no array is called {:?}", entry.key))?;
         let bits_of_bfloat16 = entry.dtype == "bfloat16" && stored.dtype == "uint16";
         if stored.dtype != entry.dtype && !bits_of_bfloat16 {
-            return Err(format!(
-                "array {:?} is {}, the manifest says {}",
-                entry.key, stored.dtype, entry.dtype
-            ));
+            return Err(format!("array {:?} is {}, the manifest says {}", entry.key, stored.dtype, entry.dtype));
         }
-        Ok(Array {
-            dtype: entry.dtype.clone(),
-            ..stored.clone()
-        })
+        Ok(Array { dtype: entry.dtype.clone(), ..stored.clone() })
     }
 }
 
@@ -157,8 +145,7 @@ pub fn read_npz(path: &Path) -> Result<BTreeMap<String, Array>> {
             let name = name.trim_end_matches(".npy").to_owned();
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes).map_err(|e| located(&e))?;
-            let array =
-                npy::parse(&bytes).map_err(|e| format!("{}: {name}: {e}", path.display()))?;
+            let array = npy::parse(&bytes).map_err(|e| format!("{}: {name}: {e}", path.display()))?;
             Ok((name, array))
         })
         .collect()
@@ -187,16 +174,9 @@ mod tests {
         let ops = ops();
         assert!(ops.cases.len() > 4000);
         for case in &ops.cases {
-            let optional = case
-                .reference
-                .iter()
-                .chain(&case.dy)
-                .chain(&case.grads)
-                .flatten();
+            let optional = case.reference.iter().chain(&case.dy).chain(&case.grads).flatten();
             for entry in case.inputs.iter().chain(&case.outputs).chain(optional) {
-                let array = ops
-                    .array(entry)
-                    .unwrap_or_else(|e| panic!("{}: {}: {e}", case.op, case.case));
+                let array = ops.array(entry).unwrap_or_else(|e| panic!("{}: {}: {e}", case.op, case.case));
                 let count: usize = array.shape.iter().product();
                 match array.dtype.as_str() {
                     "string" => assert_eq!(array.strings.len(), count),
@@ -212,43 +192,20 @@ mod tests {
         for case in ops().cases {
             let name = format!("{}: {}", case.op, case.case);
             let no_output = case.op == "Unpack" && case.attrs["num"] == 0;
-            assert!(
-                case.error.is_some() == case.outputs.is_empty() || no_output,
-                "{name}"
-            );
-            assert!(
-                case.reference.is_empty() || case.reference.len() == case.outputs.len(),
-                "{name}"
-            );
-            assert!(
-                case.grads.is_empty() || case.grads.len() == case.inputs.len(),
-                "{name}"
-            );
-            assert!(
-                case.dy.is_empty() || case.dy.len() == case.outputs.len(),
-                "{name}"
-            );
+            assert!(case.error.is_some() == case.outputs.is_empty() || no_output, "{name}");
+            assert!(case.reference.is_empty() || case.reference.len() == case.outputs.len(), "{name}");
+            assert!(case.grads.is_empty() || case.grads.len() == case.inputs.len(), "{name}");
+            assert!(case.dy.is_empty() || case.dy.len() == case.outputs.len(), "{name}");
         }
     }
 
     #[test]
     fn the_recorded_sum_is_the_sum_of_the_recorded_terms() {
         let ops = ops();
-        let case = ops
-            .cases
-            .iter()
-            .find(|c| c.op == "AddV2" && c.case == "bfloat16 [2,3] [3]")
-            .unwrap();
-        let [x, y, sum] = [
-            &case.inputs[0],
-            &case.inputs[1],
-            case.reference[0].as_ref().unwrap(),
-        ]
-        .map(|e| ops.array(e).unwrap());
-        assert_eq!(
-            (x.dtype.as_str(), x.shape.as_slice()),
-            ("bfloat16", [2, 3].as_slice())
-        );
+        let case = ops.cases.iter().find(|c| c.op == "AddV2" && c.case == "bfloat16 [2,3] [3]").unwrap();
+        let [x, y, sum] =
+            [&case.inputs[0], &case.inputs[1], case.reference[0].as_ref().unwrap()].map(|e| ops.array(e).unwrap());
+        assert_eq!((x.dtype.as_str(), x.shape.as_slice()), ("bfloat16", [2, 3].as_slice()));
         let (x, y) = (x.to_f64(), y.to_f64());
         let expected: Vec<f64> = (0..6).map(|i| x[i] + y[i % 3]).collect();
         assert_eq!(sum.to_f64(), expected);
@@ -257,21 +214,9 @@ mod tests {
     #[test]
     fn a_key_that_is_not_there_and_a_dtype_that_differs_are_errors() {
         let ops = ops();
-        let entry = |key: &str, dtype: &str| Entry {
-            key: key.into(),
-            dtype: dtype.into(),
-            shape: vec![],
-            strings: vec![],
-        };
-        assert!(
-            ops.array(&entry("nowhere", "float32"))
-                .unwrap_err()
-                .contains("nowhere")
-        );
-        assert!(
-            ops.array(&entry("0", "uint64"))
-                .unwrap_err()
-                .contains("uint64")
-        );
+        let entry =
+            |key: &str, dtype: &str| Entry { key: key.into(), dtype: dtype.into(), shape: vec![], strings: vec![] };
+        assert!(ops.array(&entry("nowhere", "float32")).unwrap_err().contains("nowhere"));
+        assert!(ops.array(&entry("0", "uint64")).unwrap_err().contains("uint64"));
     }
 }

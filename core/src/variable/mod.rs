@@ -8,6 +8,7 @@ pub use commit::{commit, snapshot, with_snapshot};
 pub use declaration::{
     Builtins, Constraint, Declaration, Initializer, IntoConstraint, IntoInit, IntoRegularizer, Regularizer, ValueInit,
 };
+pub(crate) use seed::numbered;
 pub use seed::{root_seed, set_seed};
 
 use crate::op::Operand;
@@ -58,6 +59,8 @@ pub(crate) struct State {
     path: Option<String>,
     shape: Option<Vec<usize>>,
     value: Option<Tensor>,
+    /// The input that gave the shape and where it came from, for the error of a later one that contradicts it.
+    sized_by: Option<String>,
     /// A value that was restored before the shape was known.
     queued: Option<Tensor>,
     version: u64,
@@ -256,6 +259,16 @@ impl Variable {
         }
         state.shape = Some(dims.to_vec());
         Ok(())
+    }
+
+    /// What gave the variable its shape, in words.
+    pub(crate) fn sized_by(&self) -> Option<String> {
+        self.cell.read_state().sized_by.clone()
+    }
+
+    /// Remembers what gave the variable its shape.
+    pub(crate) fn set_sized_by(&self, origin: String) {
+        self.cell.write_state().sized_by = Some(origin);
     }
 
     /// Says where the variable lives. The last word before the value is drawn counts: its random start follows from it.

@@ -1,0 +1,10 @@
+//! The names a first program needs: `use modulor::prelude::*;`
+
+#[doc(no_inline)]
+pub use crate::{
+    Call, DType, Error, ErrorKind, GradientTape, Layer, Module, ModuleExt, NameLayer, Result, Shape, Spec, Structure,
+    Tensor, Variable, set_seed,
+};
+
+#[doc(no_inline)]
+pub use crate::keras::initializer::{GlorotUniform, HeNormal, Ones, RandomNormal, RandomUniform, Zeros};
