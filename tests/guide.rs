@@ -218,7 +218,7 @@ fn block_13_a_later_shape_that_does_not_fit_is_an_error() -> Result<()> {
     assert_eq!(error.op(), Some("MatMul"));
     assert_eq!(error.path(), ["flexible_dense"]);
     let text = error.to_string();
-    assert!(text.contains("(3, 3)") && text.contains("guide.rs"), "it says what was built, and where: {text}");
+    assert!(text.contains("[3, 3]") && text.contains("guide.rs"), "it says what was built, and where: {text}");
     Ok(())
 }
 
@@ -266,11 +266,12 @@ fn extras_losses_are_collected_and_the_training_phase_passes_down() -> Result<()
 #[test]
 fn extras_a_config_makes_the_same_model_again() -> Result<()> {
     let layer = Penalised::new(FlexibleDense::new(2), 0.5);
+    let y = layer.call(&twos())?;
     let again = Penalised::from_config(&layer.config()?)?;
     assert_eq!(again.config()?, layer.config()?);
     assert_eq!(again.call(&twos())?.dims()?, [1, 2]);
     let copy = layer.copy()?;
-    assert_eq!(copy.call(&twos())?.to_vec::<f32>()?, layer.call(&twos())?.to_vec::<f32>()?);
+    assert_eq!(copy.call(&twos())?.to_vec::<f32>()?, y.to_vec::<f32>()?);
     Ok(())
 }
 

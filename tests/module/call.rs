@@ -32,7 +32,7 @@ fn a_plain_module_is_state_and_a_function_of_its_own() {
 fn the_first_call_builds() {
     let model = my_sequential_model();
     assert!(!model.dense_1.w.is_sized());
-    assert_eq!(paths(&model), ["dense_1/b", "dense_2/b"], "only what depends on the input is missing");
+    assert!(paths(&model).is_empty(), "the variables of a layer come together");
     let y = model.call(&ones([1, 3])).unwrap();
     assert_eq!(y.dims().unwrap(), [1, 2]);
     assert_eq!(paths(&model), ["dense_1/b", "dense_1/w", "dense_2/b", "dense_2/w"]);

@@ -145,6 +145,11 @@ impl Node {
         }
     }
 
+    /// Whether every variable that it declares itself has a shape.
+    pub fn is_built(&self) -> bool {
+        self.variables.iter().all(|(_, variable)| variable.is_sized() || variable.declaration().is_none())
+    }
+
     /// The variables it holds itself, by sorted field name.
     pub fn sorted_variables(&self) -> Vec<&(String, Variable)> {
         sorted(&self.variables)
