@@ -12,7 +12,7 @@ use modulor_kernels::{Fault, Float, Strided, copy};
 
 /// One softmax over the last axis a row; its gradient over the output `y` and the incoming `dy`.
 macro_rules! softmaxes {
-    ($($(#[$doc:meta])* $op:ident $method:ident $log:literal, |$y:ident, $dy:ident| $grad:expr;)*) => {
+    ($($(#[$doc:meta])* $class:ident $op:ident $method:ident $log:literal, |$y:ident, $dy:ident| $grad:expr;)*) => {
         $(
             #[derive(Debug, Default)]
             struct $op;
@@ -54,15 +54,15 @@ macro_rules! softmaxes {
                 }
             }
         )*
-        const SOFTMAXES: &[OpDef] = &[$(OpDef::plain::<$op>(stringify!($op), Accuracy::Special)),*];
+        const SOFTMAXES: &[OpDef] = &[$(OpDef::plain::<$op>(stringify!($op), Accuracy::$class)),*];
     };
 }
 
 softmaxes! {
     /// `eˣ` over its sum along an axis: positive, and 1 together.
-    Softmax softmax false, |y, dy| (dy - (dy * y).sum_keepdims(-1)?) * y;
+    Ulp4 Softmax softmax false, |y, dy| (dy - (dy * y).sum_keepdims(-1)?) * y;
     /// The logarithm of [`softmax`](Tensor::softmax), exact where that is near 0.
-    LogSoftmax log_softmax true, |y, dy| dy - dy.sum_keepdims(-1)? * y.exp()?;
+    Sum LogSoftmax log_softmax true, |y, dy| dy - dy.sum_keepdims(-1)? * y.exp()?;
 }
 
 /// The bytes that [`dense`] wants: none where the elements lie in row-major order already.
@@ -308,7 +308,7 @@ impl Tensor {
 pub(crate) const OPS: &[&[OpDef]] = &[
     SOFTMAXES,
     &[
-        OpDef::plain::<SoftmaxCrossEntropyWithLogits>("SoftmaxCrossEntropyWithLogits", Accuracy::Special),
-        OpDef::plain::<SparseSoftmaxCrossEntropyWithLogits>("SparseSoftmaxCrossEntropyWithLogits", Accuracy::Special),
+        OpDef::plain::<SoftmaxCrossEntropyWithLogits>("SoftmaxCrossEntropyWithLogits", Accuracy::Sum),
+        OpDef::plain::<SparseSoftmaxCrossEntropyWithLogits>("SparseSoftmaxCrossEntropyWithLogits", Accuracy::Sum),
     ],
 ];

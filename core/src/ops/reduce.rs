@@ -222,7 +222,7 @@ reductions! {
     /// The mean over axes; NaN of none.
     Sum Mean mean mean_keepdims, |b, x, y, dy| (dy / terms(x, y, dy)?).broadcast_like(x)?;
     /// The product over axes; 1 of none.
-    Special Prod prod prod_keepdims, |b, x, y, dy| products_of_others(x, dy, b)?;
+    Sum Prod prod prod_keepdims, |b, x, y, dy| products_of_others(x, dy, b)?;
     /// The largest over axes; −∞ (the least integer) of none.
     Exact Max max max_keepdims, |b, x, y, dy| to_extremes(x, y, dy, b)?;
     /// The smallest over axes; ∞ (the greatest integer) of none.
@@ -484,7 +484,7 @@ running! {
     };
     /// The product along an axis of the elements up to each. Its gradient is 0 in an element that is 0, as
     /// TensorFlow's.
-    Special Cumprod cumprod cumprod_with false, |this, axis, x, y, dy| {
+    Sum Cumprod cumprod cumprod_with false, |this, axis, x, y, dy| {
         let later = Cumsum { exclusive: this.exclusive, reverse: !this.reverse };
         apply_one(later, &[&(y * dy), axis])?.div_no_nan(x)?
     };
