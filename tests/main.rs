@@ -1,4 +1,6 @@
 //! What crosses the packages: files, golden values, whole models.
 
 mod golden;
+mod guide;
+mod module;
 mod tidy;
