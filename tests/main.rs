@@ -3,4 +3,5 @@
 mod golden;
 mod guide;
 mod module;
+mod threads;
 mod tidy;

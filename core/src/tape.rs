@@ -253,7 +253,9 @@ impl GradientTape {
         } else if let Some(op) = state.cut.get(&target.id()) {
             format!("the way there goes through {op}, which carries no gradient")
         } else if !state.watched.contains(&target.id()) {
-            "the target was not computed while the tape recorded, or from nothing that is watched".to_owned()
+            "the target was not computed while the tape recorded, or from nothing that is watched, or on another thread \
+             without `Scopes::current().enter(..)`"
+                .to_owned()
         } else {
             "the target does not depend on it".to_owned()
         }
