@@ -15,6 +15,7 @@ pub mod variable;
 pub use dtype::{DType, Element};
 pub use error::{Error, ErrorKind, Result};
 pub use op::{Operand, scope};
+pub use ops::slice::{Ellipsis, Index, Indices, NewAxis, ToIndex, step};
 pub use shape::{MAX_RANK, Shape};
 pub use tape::{GradientTape, UnconnectedGradients, custom_gradient, hessian, jvp, value_and_grad};
 pub use tensor::{Spec, Tensor};

@@ -5,12 +5,18 @@
 use crate::{MAX_RANK, Result};
 
 pub(crate) mod array;
+pub(crate) mod concat;
 pub(crate) mod decomposition;
+pub(crate) mod fill;
+pub(crate) mod gather;
 pub(crate) mod linalg;
 pub(crate) mod math;
 pub(crate) mod operators;
+pub(crate) mod order;
+pub(crate) mod pad;
 pub(crate) mod random;
 pub(crate) mod reduce;
+pub(crate) mod slice;
 pub(crate) mod state;
 
 /// Calls `f` with every index below `dims`, in row-major order.
