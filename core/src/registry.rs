@@ -1,13 +1,18 @@
-//! The list of all ops.
+//! What can be found by name: ops here, classes of modules in [`class`].
+
+pub mod class;
 
 use crate::op::{Attrs, Op, OpDef};
-use crate::ops::{array, concat, decomposition, fill, gather, linalg, math, order, pad, random, reduce, slice, state};
+use crate::ops::{
+    array, concat, decomposition, fill, gather, linalg, math, nn, order, pad, random, reduce, slice, state,
+};
 use crate::{Error, Result};
 use std::sync::Arc;
 
 /// Every family's rows. A family is added here once; an op, in its family's file.
 const FAMILIES: &[&[&[OpDef]]] = &[
     math::OPS,
+    nn::OPS,
     array::OPS,
     concat::OPS,
     slice::OPS,
