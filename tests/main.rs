@@ -2,5 +2,6 @@
 
 mod golden;
 mod guide;
+mod keras;
 mod module;
 mod tidy;
