@@ -4,4 +4,5 @@ mod golden;
 mod guide;
 mod keras;
 mod module;
+mod threads;
 mod tidy;
