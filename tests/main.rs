@@ -1,4 +1,5 @@
 //! What crosses the packages: files, golden values, whole models.
 
 mod golden;
+mod ops;
 mod tidy;

@@ -25,7 +25,8 @@ pub fn apply_one(op: impl Op, inputs: &[&Tensor]) -> Result<Tensor> {
     }
 }
 
-pub(crate) fn dispatch(op: Arc<dyn Op>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+/// Calls an op that is known only at run time: of a graph's node, or from the registry.
+pub fn dispatch(op: Arc<dyn Op>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
     let (outputs, listened) = call(&op, inputs).map_err(|error| error.in_op(op.name()))?;
     if listened {
         let inputs = inputs.iter().map(|&input| input.clone()).collect();

@@ -8,8 +8,7 @@ mod node;
 mod operand;
 pub mod scope;
 
-pub(crate) use apply::dispatch;
-pub use apply::{apply, apply_one};
+pub use apply::{apply, apply_one, dispatch};
 pub use attrs::{Attr, Attrs};
 pub(crate) use buffer::allocate;
 pub use buffer::{Scratch, View, ViewMut};
