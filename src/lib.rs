@@ -2,3 +2,9 @@
 
 pub use modulor_core::*;
 pub use modulor_layers as keras;
+
+pub mod prelude;
+
+/// What generated code refers to; nothing here is for use.
+#[doc(hidden)]
+pub use modulor_core::__private;

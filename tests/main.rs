@@ -1,5 +1,7 @@
 //! What crosses the packages: files, golden values, whole models.
 
 mod golden;
+mod guide;
+mod module;
 mod ops;
 mod tidy;

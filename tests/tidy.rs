@@ -81,7 +81,9 @@ fn imports(source: &str) -> Vec<String> {
         let mut part = 0;
         for c in after.chars() {
             match c {
-                '{' => depth += 1,
+                // A brace after a path lists what is inside that module.
+                '{' if name.is_empty() || depth > 0 => depth += 1,
+                '{' => break,
                 '}' if depth <= 1 => break,
                 '}' => depth -= 1,
                 ',' if depth == 1 => {

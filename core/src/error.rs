@@ -1,7 +1,9 @@
 //! The one error type: a kind out of TensorFlow's codes, a message, and where it happened.
 
+use std::any::Any;
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 
 /// What went wrong, in the vocabulary of `tf.errors`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +49,8 @@ struct Inner {
     notes: Vec<String>,
     /// Where the failing operator stands in the caller's source.
     location: Option<&'static Location<'static>>,
+    /// Where the error was last seen, for the frame above to read.
+    origin: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 macro_rules! constructors {
@@ -90,6 +94,7 @@ impl Error {
             op: None,
             path: Vec::new(),
             notes: Vec::new(),
+            origin: None,
             location: None,
         }))
     }
@@ -132,6 +137,18 @@ impl Error {
     pub(crate) fn at(mut self, location: &'static Location<'static>) -> Self {
         self.0.location.get_or_insert(location);
         self
+    }
+
+    /// Leaves word for the frame that called, which [`take_origin`](Error::take_origin) reads.
+    #[must_use]
+    pub(crate) fn with_origin(mut self, origin: impl Any + Send + Sync) -> Self {
+        self.0.origin = Some(Arc::new(origin));
+        self
+    }
+
+    /// What the frame below left; afterwards it is gone.
+    pub(crate) fn take_origin<T: Any + Send + Sync>(&mut self) -> Option<Arc<T>> {
+        self.0.origin.take()?.downcast().ok()
     }
 
     /// Adds a line below the message.

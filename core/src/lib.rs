@@ -1,21 +1,37 @@
-//! Core.
+//! The core of Modulor, which is TensorFlow's core in Rust: tensors, operations, gradients, graphs, variables, modules and
+//! the layer as a trait. The library of layers is `modulor-layers`; programs depend on the facade, `modulor`.
+//!
+//! Start with [`Tensor`], [`GradientTape`] and [`Module`]; [`op`] is where an operation is defined.
+
 extern crate self as modulor;
 
 mod dtype;
 pub mod error;
 pub mod graph;
+pub mod layer;
+pub mod module;
+mod nearest;
 pub mod op;
 pub mod ops;
 pub mod registry;
 mod shape;
+pub mod structure;
 pub mod tape;
 pub mod tensor;
 pub mod variable;
 
+#[doc(hidden)]
+pub mod __private;
+
 pub use dtype::{DType, Element};
 pub use error::{Error, ErrorKind, Result};
+pub use layer::{Call, Layer, NameLayer, add_loss, collecting_losses};
+pub use module::{FromConfig, Module, ModuleExt};
 pub use op::{Operand, scope};
 pub use shape::{MAX_RANK, Shape};
+pub use structure::{Feed, Refs, Structure, Tree};
 pub use tape::{GradientTape, UnconnectedGradients, custom_gradient, hessian, jvp, value_and_grad};
 pub use tensor::{Spec, Tensor};
 pub use variable::{Variable, set_seed};
+
+pub use modulor_derive::{Module, Structure};

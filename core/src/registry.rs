@@ -1,4 +1,6 @@
-//! The list of all ops.
+//! What can be found by name: ops here, classes of modules in [`class`].
+
+pub mod class;
 
 use crate::op::{Attrs, Op, OpDef};
 use crate::ops::{array, decomposition, linalg, math, random, reduce, state};
@@ -6,7 +8,8 @@ use crate::{Error, Result};
 use std::sync::Arc;
 
 /// Every family's rows. A family is added here once; an op, in its family's file.
-const FAMILIES: &[&[&[OpDef]]] = &[math::OPS, array::OPS, reduce::OPS, linalg::OPS, decomposition::OPS, random::OPS, state::OPS];
+const FAMILIES: &[&[&[OpDef]]] =
+    &[math::OPS, array::OPS, reduce::OPS, linalg::OPS, decomposition::OPS, random::OPS, state::OPS];
 
 /// All ops.
 pub fn ops() -> impl Iterator<Item = &'static OpDef> {

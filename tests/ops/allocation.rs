@@ -62,7 +62,8 @@ fn into_garbage(op: &dyn Op, inputs: &[Tensor]) -> Result<Option<(Vec<Tensor>, u
     }
     let bytes: Vec<usize> =
         specs.iter().map(|spec| spec.shape.elements().expect("all dims are known") * spec.dtype.size()).collect();
-    let mut buffers: Vec<Words> = bytes.iter().map(|bytes| vec![u128::from_ne_bytes([0xA5; 16]); bytes / 16 + 1]).collect();
+    let mut buffers: Vec<Words> =
+        bytes.iter().map(|bytes| vec![u128::from_ne_bytes([0xA5; 16]); bytes / 16 + 1]).collect();
     let views = inputs.iter().map(View::of).collect::<Result<Vec<_>>>()?;
     let mut outputs = Vec::new();
     for ((spec, buffer), &bytes) in specs.iter().zip(&mut buffers).zip(&bytes) {

@@ -13,7 +13,9 @@ fn gradients(op: &Arc<dyn Op>, inputs: &[Tensor], dy: &[Option<Tensor>]) -> Resu
     let outputs = tape.record(|| run(op, inputs))?;
     let weighted: Vec<_> =
         outputs.into_iter().zip(dy).filter_map(|(output, dy)| Some((output, Some(dy.clone()?)))).collect();
-    tape.gradients_with(&weighted, inputs, UnconnectedGradients::None)
+    let gradients = tape.gradients_with(&weighted, inputs, UnconnectedGradients::None)?;
+    let floats = inputs.iter().map(|input| input.dtype().is_float());
+    Ok(gradients.into_iter().zip(floats).map(|(gradient, float)| gradient.filter(|_| float)).collect())
 }
 
 /// `Σ output·dy`, in float64.
@@ -35,7 +37,7 @@ fn direction(like: &Tensor) -> Result<Tensor> {
 }
 
 fn largest(tensor: &Tensor) -> f64 {
-    reals(tensor).iter().fold(0.0, |most, x| most.max(x.abs()))
+    reals(tensor).iter().filter(|x| x.is_finite()).fold(0.0, |most, x| most.max(x.abs()))
 }
 
 /// The cases for which TensorFlow recorded gradients, their inputs and weights.
@@ -67,11 +69,12 @@ fn compare(case: &Case, found: Result<Vec<Option<Tensor>>>, tolerance: f64, what
             (Some(found), Some(expected)) => {
                 let scale = largest(expected);
                 let (found, expected) = (reals(found), reals(expected));
-                let wrong = |&i: &usize| {
-                    let apart = (found[i] - expected[i]).abs();
-                    !(apart <= tolerance * scale) && !(found[i].is_nan() && expected[i].is_nan())
+                let right = |i: usize| {
+                    found[i] == expected[i]
+                        || (found[i] - expected[i]).abs() <= tolerance * scale
+                        || found[i].is_nan() && expected[i].is_nan()
                 };
-                if let Some(at) = (0..found.len()).find(wrong) {
+                if let Some(at) = (0..found.len()).find(|&i| !right(i)) {
                     report.add(case, &what, format!("[{at}] {:?}", found[at]), format!("{:?}", expected[at]));
                 }
             }
@@ -109,8 +112,22 @@ fn gradients_in_float32_are_near_tensorflows_in_float64() {
     report.finish();
 }
 
-/// How far to step for a difference: the error of a central one is about `step² + 1e-16 / step`.
-const STEP: f64 = 4e-6;
+/// How far to step for a difference. One of fourth order is off by about `step⁴` times the fifth derivative, and by
+/// the rounding of the values over the step: 1e-16 / 4e-4.
+const STEP: f64 = 4e-4;
+
+/// What the names of cases say whose inputs lie where a function has no derivative.
+const NOT_SMOOTH: &[&str] = &["at its kinks", "ties", "zero denominators", "base zero"];
+
+/// The cases to take differences of. Those of half precision are left out: they are computed in float64 here like the
+/// others, and their few digits make ties likely.
+fn smooth() -> impl Iterator<Item = (&'static Case, Vec<Tensor>)> {
+    derived().filter(|(case, _)| {
+        let kinks = NOT_SMOOTH.iter().any(|words| case.golden.case.contains(words));
+        let half = case.inputs.iter().any(|input| matches!(input.dtype(), DType::F16 | DType::BF16));
+        !kinks && !half
+    })
+}
 
 /// The inputs, with input `i` moved by so much along a direction.
 fn moved(inputs: &[Tensor], i: usize, along: &Tensor, step: f64) -> Result<Vec<Tensor>> {
@@ -121,23 +138,16 @@ fn moved(inputs: &[Tensor], i: usize, along: &Tensor, step: f64) -> Result<Vec<T
     Ok(inputs)
 }
 
-/// The slope of `f` along a direction of input `i`, as a central difference of fourth order, and the scale to which
-/// it is exact: the sum of the magnitudes of the values over the step loses what they do not share.
-fn slope(
-    inputs: &[Tensor],
-    i: usize,
-    along: &Tensor,
-    f: impl Fn(&[Tensor]) -> Result<f64>,
-) -> Result<f64> {
-    let step = STEP * 100.0;
-    let at = |k: f64| f(&moved(inputs, i, along, k * step)?);
-    Ok((8.0 * (at(1.0)? - at(-1.0)?) - (at(2.0)? - at(-2.0)?)) / (12.0 * step))
+/// The slope of `f` along a direction of input `i`.
+fn slope(inputs: &[Tensor], i: usize, along: &Tensor, f: impl Fn(&[Tensor]) -> Result<f64>) -> Result<f64> {
+    let at = |steps: f64| f(&moved(inputs, i, along, steps * STEP)?);
+    Ok((8.0 * (at(1.0)? - at(-1.0)?) - (at(2.0)? - at(-2.0)?)) / (12.0 * STEP))
 }
 
 #[test]
 fn gradients_are_the_slopes_of_differences() {
     let mut report = Report::new();
-    for (case, inputs) in derived() {
+    for (case, inputs) in smooth() {
         let found = caught(|| {
             let op = case.widened()?;
             let gradients = gradients(&op, &inputs, &case.dy)?;
@@ -172,11 +182,7 @@ fn second(op: &Arc<dyn Op>, inputs: &[Tensor], case: &Case, i: usize, along: &Te
 #[test]
 fn second_gradients_are_the_slopes_of_first_ones() {
     let mut report = Report::new();
-    for (case, inputs) in derived() {
-        // One dtype shows it: all cases are computed in float64 here.
-        if case.inputs.iter().any(|input| input.dtype().is_float() && input.dtype() != DType::F32) {
-            continue;
-        }
+    for (case, inputs) in smooth() {
         let found = caught(|| {
             let op = case.widened()?;
             for i in (0..inputs.len()).filter(|&i| case.grads[i].is_some()) {

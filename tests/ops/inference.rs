@@ -71,9 +71,10 @@ fn inference_gives_the_specs_of_evaluation() {
         let found = caught(|| op.infer(&inputs));
         let agree = found.as_ref().is_ok_and(|specs| {
             specs.len() == outputs.len()
-                && specs.iter().zip(&outputs).all(|(spec, output)| {
-                    spec.dtype == output.dtype() && spec.shape.is_compatible_with(output.shape())
-                })
+                && specs
+                    .iter()
+                    .zip(&outputs)
+                    .all(|(spec, output)| spec.dtype == output.dtype() && spec.shape.is_compatible_with(output.shape()))
         });
         if !agree {
             report.add(case, "specs", format!("{found:?}"), format!("{outputs:?}"));

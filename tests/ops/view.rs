@@ -66,8 +66,7 @@ fn repeated(tensor: &Tensor, axis: usize) -> Result<(Tensor, Tensor)> {
     let dims = tensor.dims()?;
     let (outer, inner): (usize, usize) = (dims[..axis].iter().product(), dims[axis + 1..].iter().product());
     let (bytes, row) = (tensor.to_bytes()?, inner * tensor.dtype().size());
-    let firsts: Vec<u8> =
-        (0..outer).flat_map(|i| bytes[i * dims[axis] * row..][..row].iter().copied()).collect();
+    let firsts: Vec<u8> = (0..outer).flat_map(|i| bytes[i * dims[axis] * row..][..row].iter().copied()).collect();
     let mut one = dims.to_vec();
     one[axis] = 1;
     let view = Tensor::from_bytes(tensor.dtype(), one, &firsts)?.broadcast_to(dims)?;

@@ -33,7 +33,7 @@ impl Op for StatelessRandomGetKeyCounter {
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [seed] = arity(inputs)?;
         allowed(seed.spec.dtype, |d| matches!(d, DType::I32 | DType::I64), "a seed of int32 or int64")?;
-        vector(seed, seed.spec.dtype, "the seed", 2)?;
+        vector(seed, seed.spec.dtype, "the seed", 2, 2)?;
         Ok(vec![Spec::new(DType::U64, [1]), Spec::new(DType::U64, [2])])
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
@@ -236,8 +236,8 @@ fn key_counter_alg(seed: &Tensor) -> Result<[Tensor; 3]> {
 
 /// The shape of a draw, as far as its inputs `shape, key, counter, alg` tell.
 fn drawn([shape, key, counter, alg]: &[Input; 4]) -> Result<Shape> {
-    vector(key, DType::U64, "the key", 1)?;
-    vector(counter, DType::U64, "the counter", 2)?;
+    vector(key, DType::U64, "the key", 1, 1)?;
+    vector(counter, DType::U64, "the counter", 2, usize::MAX)?;
     allowed(alg.spec.dtype, |d| d == DType::I32, "an algorithm of int32")?;
     with_rank(&alg.spec.shape, 0, "the algorithm")?;
     if let Some(alg) = alg.value {
@@ -247,12 +247,13 @@ fn drawn([shape, key, counter, alg]: &[Input; 4]) -> Result<Shape> {
     shape_input(shape, "a shape")
 }
 
-/// Refuses what is not a vector of so many elements of a dtype.
-fn vector(input: &Input, dtype: DType, what: &str, len: usize) -> Result<()> {
+/// Refuses what is not a vector of a dtype with at least and at most so many elements.
+fn vector(input: &Input, dtype: DType, what: &str, least: usize, most: usize) -> Result<()> {
     allowed(input.spec.dtype, |d| d == dtype, &format!("{what} of {dtype}"))?;
     match with_rank(&input.spec.shape, 1, what)?.dim(0) {
-        Some(found) if found != len => {
-            Err(Error::invalid_argument(format!("{what} must have shape [{len}], found [{found}]")))
+        Some(found) if found < least || most < found => {
+            let bound = if least == most { "" } else { "at least " };
+            Err(Error::invalid_argument(format!("{what} must have {bound}length {least}, found {found}")))
         }
         _ => Ok(()),
     }
@@ -270,8 +271,9 @@ fn known_algorithm(alg: View) -> Result<()> {
 /// The stream that a draw's inputs `shape, key, counter, alg` name.
 fn stream(inputs: &[View]) -> Result<Philox> {
     known_algorithm(inputs[3])?;
-    let mut counter = [0; 2];
-    copy(inputs[2].elements()?, &mut counter);
+    let (mut counter, view) = ([0; 2], inputs[2]);
+    // A counter may be longer, for generators with larger ones; Philox reads two words.
+    copy(view.restrided(&[2], view.strides())?, &mut counter);
     Ok(Philox::new(scalar(inputs[1])?, counter))
 }
 
@@ -370,7 +372,7 @@ mod tests {
         let uniform = |shape: &Tensor, seed: &Tensor, dtype| Tensor::stateless_uniform(shape, seed, dtype);
         let between = |low: Tensor, high: Tensor| Tensor::stateless_uniform_int(&shape, &seed, &low, &high);
         let rows = [
-            (uniform(&shape, &ints(&[1, 2, 3]), DType::F32), "the seed must have shape [2], found [3]"),
+            (uniform(&shape, &ints(&[1, 2, 3]), DType::F32), "the seed must have length 2, found 3"),
             (uniform(&shape, &Tensor::scalar(1i64), DType::F32), "the seed must have rank 1"),
             (uniform(&shape, &Tensor::scalar(1.0f32), DType::F32), "takes a seed of int32 or int64, found float32"),
             (uniform(&ints(&[3, -1]), &seed, DType::F32), "dims cannot be negative: [3, -1]"),

@@ -8,6 +8,7 @@ pub use commit::{commit, snapshot, with_snapshot};
 pub use declaration::{
     Builtins, Constraint, Declaration, Initializer, IntoConstraint, IntoInit, IntoRegularizer, Regularizer, ValueInit,
 };
+pub(crate) use seed::numbered;
 pub use seed::{root_seed, set_seed};
 
 use crate::op::Operand;
@@ -58,6 +59,8 @@ pub(crate) struct State {
     path: Option<String>,
     shape: Option<Vec<usize>>,
     value: Option<Tensor>,
+    /// The input that gave the shape and where it came from, for the error of a later one that contradicts it.
+    sized_by: Option<String>,
     /// A value that was restored before the shape was known.
     queued: Option<Tensor>,
     version: u64,
@@ -90,7 +93,11 @@ impl State {
     }
 
     fn label(&self) -> String {
-        self.path.clone().unwrap_or_else(|| "variable".to_owned())
+        self.path.clone().unwrap_or_else(|| self.declared_name().to_owned())
+    }
+
+    fn declared_name(&self) -> &'static str {
+        self.declared.as_ref().and_then(|declared| declared.name).unwrap_or("variable")
     }
 
     fn dtype(&self) -> DType {
@@ -111,7 +118,8 @@ impl State {
         if let Some(queued) = self.queued.take() {
             return Ok(queued);
         }
-        let path = self.path.get_or_insert_with(|| seed::numbered("variable"));
+        let name = self.declared_name();
+        let path = self.path.get_or_insert_with(|| seed::numbered(name));
         let value = declared.init.init(dims, declared.dtype(), seed::of_path(path))?;
         if value.dtype() != declared.dtype() || *value.shape() != **dims {
             return Err(Error::invalid_argument(format!(
@@ -256,6 +264,16 @@ impl Variable {
         }
         state.shape = Some(dims.to_vec());
         Ok(())
+    }
+
+    /// What gave the variable its shape, in words.
+    pub(crate) fn sized_by(&self) -> Option<String> {
+        self.cell.read_state().sized_by.clone()
+    }
+
+    /// Remembers what gave the variable its shape.
+    pub(crate) fn set_sized_by(&self, origin: String) {
+        self.cell.write_state().sized_by = Some(origin);
     }
 
     /// Says where the variable lives. The last word before the value is drawn counts: its random start follows from it.

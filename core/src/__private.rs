@@ -1,0 +1,88 @@
+//! What generated code names. No part of the public interface.
+
+pub use crate::{
+    error::{Error, Result},
+    layer::{NotALayer, Probe as LayerProbe, ProbedLayer},
+    module::{
+        Config, Faults, Field, Flatten, ForeignSetting, FromConfig, InputShapes, Kept, ManualBuild, Module, ModuleExt,
+        OtherType, Probe, Schema, Setting, Skipped, Track, VariableCell, VariableField, Visitor, flattened, kept,
+        object, part, read_object, read_with, reading, setting, setting_with, skipped, variable, write, write_with,
+    },
+    registry::class::Entry,
+    structure::{Structure, Tree},
+    variable::{Declaration, IntoConstraint, IntoInit, IntoRegularizer, ValueInit, Variable},
+};
+pub use inventory;
+pub use serde_json::{Value, value::Serializer};
+pub use std::{
+    any::TypeId,
+    boxed::Box,
+    clone::Clone,
+    collections::BTreeMap,
+    default::Default,
+    iter::IntoIterator,
+    option::Option::{self, None, Some},
+    result::Result::{Err, Ok},
+    string::String,
+    vec::Vec,
+};
+
+use crate::{DType, variable::Initializer};
+use std::sync::Arc;
+
+/// The initializer of a variable that has a shape.
+pub fn any_init(init: impl IntoInit) -> Arc<dyn Initializer> {
+    init.into_init()
+}
+
+/// The initializer of a variable that takes its shape from its initial value.
+pub fn value_init(init: impl ValueInit) -> Arc<dyn Initializer> {
+    init.into_init()
+}
+
+/// A dtype, or none to leave the choice to the initializer.
+pub fn dtype(dtype: impl Into<Option<DType>>) -> Option<DType> {
+    dtype.into()
+}
+
+/// The dtype of a name that was checked when the attribute was expanded.
+pub fn dtype_by_name(name: &str) -> Option<DType> {
+    DType::from_name(name).ok()
+}
+
+/// The part of a structure under a name; `None` stands for one that is missing.
+pub fn named_part<S>(
+    parts: &mut BTreeMap<String, Tree>,
+    name: &str,
+    from_tree: impl FnOnce(Tree) -> Result<S>,
+) -> Result<S> {
+    from_tree(parts.remove(name).unwrap_or(Tree::None)).map_err(|error| error.within(name))
+}
+
+/// Refuses parts that no field took.
+pub fn no_more_parts(parts: BTreeMap<String, Tree>) -> Result<()> {
+    match parts.into_keys().next() {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid_argument(format!("the structure has no part `{name}`"))),
+    }
+}
+
+/// The next part of a list that was counted before.
+pub fn next_part(parts: &mut impl Iterator<Item = Tree>) -> Result<Tree> {
+    parts.next().ok_or_else(|| Error::internal("a list is shorter than it was counted"))
+}
+
+/// Freezes or thaws a field marked `#[module(trainable = ..)]`.
+pub fn set_trainable<T>(field: &T, table: &Field<T>, trainable: bool) {
+    struct Set(bool);
+    impl Visitor for Set {
+        fn variable(&mut self, _: &str, variable: &Variable) {
+            variable.set_trainable(self.0);
+        }
+
+        fn module(&mut self, _: &str, module: &dyn Module) {
+            module.fields(self);
+        }
+    }
+    (table.track)(field, "", &mut Set(trainable));
+}

@@ -1,0 +1,154 @@
+//! What happens around a layer's `forward`.
+
+use super::{Layer, Module};
+use crate::{
+    Error, Feed, Result, Structure, Tensor, Tree, Variable,
+    module::{Identity, InputShapes, address, cells, name as names, walk},
+    scope,
+    variable::with_snapshot,
+};
+use std::{any::TypeId, cell::Cell, panic::Location};
+
+/// The way to use a layer.
+pub trait Call: Module {
+    /// Builds what is not built, checks the input against what is, and runs [`forward`](Layer::forward).
+    ///
+    /// `x` is `&In`, or whatever else is a [`Feed`] of it. The first call gives the variables their shapes; each
+    /// variable draws its initial value when it is first read, once, however many threads call at the same time.
+    ///
+    /// # Errors
+    ///
+    /// An error carries the path of the layer it came from, as in `my_model/dense_2: ..`. An input that asks for other
+    /// shapes than the first is an error: that of the operation which cannot take it, with a note on when and for what
+    /// the variable was built, or, if the operations can, the contradiction itself.
+    #[track_caller]
+    fn call<In: Structure, Out: Structure>(&self, x: impl Feed<In>) -> Result<Out>
+    where
+        Self: Layer<In, Out>,
+    {
+        run(self, &x.feed(), Location::caller())
+    }
+}
+
+impl<M: Module + ?Sized> Call for M {}
+
+fn run<L, In, Out>(layer: &L, x: &In, caller: &'static Location<'static>) -> Result<Out>
+where
+    L: Layer<In, Out> + ?Sized,
+    In: Structure,
+    Out: Structure,
+{
+    let module = layer.as_module();
+    // A layer with an explicit name has it here, and not as a module: the name is its holder's.
+    let name = layer.default_name();
+    let frame = Frame::enter(caller);
+    let body = || {
+        let inputs = frame.prepare(module, name, &x.to_tree())?;
+        let output = frame.at_one_moment(module, || layer.forward(x))?;
+        match (output, inputs.conflict()) {
+            (Ok(output), None) => finished(output, layer.mask(x)?),
+            (Ok(_), Some(conflict)) => Err(Error::invalid_argument(conflict)),
+            (Err(error), None) => Err(error),
+            (Err(error), Some(conflict)) => Err(error.note(conflict)),
+        }
+    };
+    let result = if frame.is_outermost { scope::within(name, body) } else { body() };
+    result.map_err(|error| frame.blame(module, name, error))
+}
+
+/// The output with its mask; the error of an operator in `forward` that failed is said here.
+fn finished<Out: Structure>(output: Out, mask: Option<Tensor>) -> Result<Out> {
+    let tree = output.to_tree();
+    tree.leaves().iter().try_for_each(Tensor::check)?;
+    if mask.is_none() {
+        return Ok(output);
+    }
+    let mut mask = mask;
+    let mut masked = |leaf: &Tensor| Ok(mask.take().map_or_else(|| leaf.clone(), |mask| leaf.with_mask(Some(mask))));
+    Out::from_tree(tree.map(&mut masked)?)
+}
+
+thread_local! {
+    /// Where the outermost of the running calls of this thread was written.
+    static OUTERMOST: Cell<Option<&'static Location<'static>>> = const { Cell::new(None) };
+}
+
+/// One running call.
+struct Frame {
+    is_outermost: bool,
+    /// The place in the user's program that all of this began with.
+    caller: &'static Location<'static>,
+}
+
+/// Which module an error came out of, for the frame that called it.
+struct Origin {
+    address: (usize, TypeId),
+    identity: Option<Identity>,
+    default_name: String,
+}
+
+impl Frame {
+    fn enter(caller: &'static Location<'static>) -> Frame {
+        match OUTERMOST.get() {
+            Some(caller) => Frame { is_outermost: false, caller },
+            None => {
+                OUTERMOST.set(Some(caller));
+                Frame { is_outermost: true, caller }
+            }
+        }
+    }
+
+    /// Gives paths to the variables of a free-standing module, and the shapes that follow from the inputs.
+    fn prepare(&self, module: &dyn Module, name: &str, x: &Tree) -> Result<InputShapes> {
+        let leaves = x.leaves();
+        // An operator that failed earlier left its error in the tensor.
+        leaves.iter().try_for_each(Tensor::check)?;
+        if self.is_outermost {
+            names::stamp_free_standing(module, name);
+        }
+        let shapes = leaves.iter().map(|leaf| leaf.shape().clone()).collect();
+        let inputs = InputShapes::seen_from(shapes, self.caller);
+        module.build(&inputs)?;
+        Ok(inputs)
+    }
+
+    /// Runs the outermost `forward` with every variable of the module seen as it is now: what other threads commit in
+    /// the meantime is seen whole by the next call, and not in part by this one.
+    fn at_one_moment<R>(&self, module: &dyn Module, forward: impl FnOnce() -> R) -> Result<R> {
+        if !self.is_outermost || scope::tracing() {
+            return Ok(forward());
+        }
+        let cells = cells(&walk(module)).into_iter().map(|(_, variable)| variable);
+        with_snapshot(&cells.filter(Variable::is_valued).collect::<Vec<_>>(), forward)
+    }
+
+    /// Puts the name of the place that failed in front of the error: a layer does not know its name, its holder does.
+    fn blame(&self, module: &dyn Module, name: &str, mut error: Error) -> Error {
+        if let Some(origin) = error.take_origin::<Origin>() {
+            let found = walk(module).find(origin.address, origin.identity.as_ref());
+            error = match found {
+                // A flattened part is in its holder's own place.
+                Some(path) if path.is_empty() => error,
+                Some(path) => error.within(path),
+                None if origin.address == address(module) => error,
+                None => error.within(origin.default_name.as_str()),
+            };
+        }
+        if self.is_outermost {
+            return error.within(name);
+        }
+        error.with_origin(Origin {
+            address: address(module),
+            identity: Identity::of(module, None),
+            default_name: name.to_owned(),
+        })
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        if self.is_outermost {
+            OUTERMOST.set(None);
+        }
+    }
+}

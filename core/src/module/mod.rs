@@ -1,0 +1,147 @@
+//! Modules: state that composes, as `tf.Module` does it.
+//!
+//! A [`Module`] is a struct or enum with `#[derive(Module)]`. Its fields are variables, other modules and containers of
+//! them, all reached by one read-only walk: [`Track`] says what a field shows to a [`Visitor`]. Everything else, the
+//! lists of variables, freezing, configs, copies, checkpoints, is a fold over that walk; the most used are the methods
+//! of [`ModuleExt`].
+
+mod config;
+mod container;
+mod copy;
+mod field;
+mod fold;
+mod identity;
+mod input;
+pub mod name;
+mod walk;
+
+pub(crate) use config::shared;
+pub use config::{Config, Faults, Schema, object, read_object, reading, write, writing};
+pub use container::PathKey;
+pub(crate) use container::{held_config, track_held};
+pub use field::{
+    Field, Flatten, ForeignSetting, Kept, OtherType, Probe, Setting, Skipped, VariableCell, VariableField, flattened,
+    kept, part, read_with, setting, setting_with, skipped, variable, write_with,
+};
+pub use fold::ModuleExt;
+pub(crate) use fold::cells;
+pub use identity::{Held, Identity};
+pub use input::{InputShapes, ManualBuild};
+pub(crate) use walk::address;
+pub use walk::{Node, walk};
+
+use crate::{Error, Result, Variable};
+use serde_json::Value;
+use std::any::Any;
+
+/// What a walk does at each place.
+///
+/// A name is the path from the module being visited: the field's name, and for an entry of a container the container's
+/// name and the entry's, as in `blocks/0`. Parts are escaped as in TensorFlow's checkpoint keys, so that a `/` always
+/// separates two of them.
+pub trait Visitor {
+    /// A variable that this module holds itself.
+    fn variable(&mut self, name: &str, variable: &Variable);
+
+    /// A module that this module holds. To go on, call [`fields`](Module::fields) on it.
+    fn module(&mut self, name: &str, module: &dyn Module);
+
+    /// A module that sits in an `Arc`, which gives it an identity even if it has no variables.
+    fn held(&mut self, name: &str, module: &dyn Module, _held: Held) {
+        self.module(name, module);
+    }
+
+    /// Says, before the place is visited, that what is at `name` may be stored under `alias` in older files.
+    fn alias(&mut self, _name: &str, _alias: &str) {}
+}
+
+/// What a field without a word must be: a [`Variable`], a [`Module`], or a container of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a plain field of a module",
+    label = "neither a variable, a module nor a container of them",
+    note = "a setting is saved only when marked: `#[config]`",
+    note = "a `Tensor` in a module is not tracked: use a `Variable` with `#[variable(trainable = false)]`, or `#[skip]`",
+    note = "a struct of yours needs `#[derive(Module)]`; anything else is marked `#[config]` or `#[skip]`"
+)]
+pub trait Track {
+    /// Shows itself to the visitor under `name`.
+    fn track(&self, name: &str, visitor: &mut dyn Visitor);
+
+    /// Another handle to the same state.
+    fn share(&self) -> Self
+    where
+        Self: Sized;
+
+    /// Its part of the config of the module that holds it; `None` where there is nothing to say, as for a variable.
+    fn field_config(&self) -> Result<Option<Value>>;
+
+    /// The inverse of [`field_config`](Track::field_config): new, with variables that are not built.
+    fn from_field(config: Option<&Value>) -> Result<Self>
+    where
+        Self: Sized;
+}
+
+/// Named state: variables and other modules. All of it is written by `#[derive(Module)]`.
+///
+/// The folds over a module are in [`ModuleExt`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a module",
+    label = "not a module",
+    note = "add `#[derive(Module)]` to `{Self}`"
+)]
+pub trait Module: Track + Any + Send + Sync {
+    /// Itself; for a `Box` or an `Arc`, what is inside.
+    fn as_module(&self) -> &dyn Module;
+
+    /// The name of the type, as configs have it.
+    fn class_name(&self) -> &str;
+
+    /// What automatic names start from: by default the type's name in snake case.
+    fn default_name(&self) -> &str;
+
+    /// The first half of the registered name `package>Type`, or one of Keras's own packages such as `keras.layers`.
+    fn package(&self) -> &str;
+
+    /// Shows every field, in the order of their declaration.
+    fn fields(&self, visitor: &mut dyn Visitor);
+
+    /// Says what the variables of this module (not of its submodules) are. Has no effect once they have values.
+    fn declare(&self) {}
+
+    /// Gives the variables of this module (not of its submodules) the shapes that follow from the inputs.
+    ///
+    /// Called again it checks that they still do.
+    fn build(&self, inputs: &InputShapes) -> Result<()>;
+
+    /// The settings, and the configs of the submodules.
+    fn config(&self) -> Result<Config>;
+}
+
+/// A module that can be made again from its [`config`](Module::config).
+pub trait FromConfig: Module + Sized {
+    /// A new module with the same settings and variables that are not built.
+    ///
+    /// Fails where a key is missing, unknown or of the wrong type; all such faults are reported together.
+    fn from_config(config: &Config) -> Result<Self>;
+}
+
+impl Track for Variable {
+    fn track(&self, name: &str, visitor: &mut dyn Visitor) {
+        visitor.variable(name, self);
+    }
+
+    fn share(&self) -> Self {
+        self.clone()
+    }
+
+    fn field_config(&self) -> Result<Option<Value>> {
+        Ok(None)
+    }
+
+    fn from_field(config: Option<&Value>) -> Result<Self> {
+        match config {
+            None | Some(Value::Null) => Ok(Variable::default()),
+            Some(_) => Err(Error::invalid_argument("a variable is saved in checkpoints and has no config")),
+        }
+    }
+}
