@@ -5,4 +5,5 @@ mod guide;
 mod keras;
 mod module;
 mod threads;
+mod ops;
 mod tidy;
