@@ -27,7 +27,7 @@ pub use std::{
     vec::Vec,
 };
 
-use crate::{DType, variable::Initializer};
+use crate::{DType, Tensor, variable::Initializer};
 use std::sync::Arc;
 
 /// The initializer of a variable that has a shape.
@@ -38,6 +38,17 @@ pub fn any_init(init: impl IntoInit) -> Arc<dyn Initializer> {
 /// The initializer of a variable that takes its shape from its initial value.
 pub fn value_init(init: impl ValueInit) -> Arc<dyn Initializer> {
     init.into_init()
+}
+
+/// The initializer of a variable that gets its shape in a `build` written by hand, be it a value with another shape.
+pub fn filling_init(init: impl IntoInit) -> Arc<dyn Initializer> {
+    struct Filling(Arc<dyn Initializer>);
+    impl Initializer for Filling {
+        fn init(&self, dims: &[usize], dtype: DType, seed: u64) -> Result<Tensor> {
+            self.0.init(dims, dtype, seed)
+        }
+    }
+    Arc::new(Filling(init.into_init()))
 }
 
 /// A dtype, or none to leave the choice to the initializer.

@@ -47,7 +47,7 @@ pub fn expand(input: &DeriveInput) -> TokenStream {
                     #to_tree
                 }
 
-                fn from_tree(__tree: __m::Tree) -> __m::Result<Self> {
+                fn from_tree(__modulor_tree: __m::Tree) -> __m::Result<Self> {
                     #from_tree
                 }
             }
@@ -74,13 +74,13 @@ fn by_name(fields: &Fields) -> (TokenStream, TokenStream) {
     let from = fields().map(|(name, ty)| {
         let key = name.unraw().to_string();
         let part = from_tree(ty);
-        quote!(#name: __m::named_part(&mut __parts, #key, #part)?)
+        quote!(#name: __m::named_part(&mut __modulor_parts, #key, #part)?)
     });
     let from = quote! {
-        let mut __parts = __tree.into_map()?;
-        let __structure = Self { #(#from),* };
-        __m::no_more_parts(__parts)?;
-        __m::Ok(__structure)
+        let mut __modulor_parts = __modulor_tree.into_map()?;
+        let __modulor_structure = Self { #(#from),* };
+        __m::no_more_parts(__modulor_parts)?;
+        __m::Ok(__modulor_structure)
     };
     (quote!(__m::Tree::Map(__m::BTreeMap::from([#(#to),*]))), from)
 }
@@ -95,10 +95,10 @@ fn by_order(fields: &Fields) -> (TokenStream, TokenStream) {
     let from = fields.iter().enumerate().map(|(index, field)| {
         let part = from_tree(&field.ty);
         let index = Index::from(index);
-        quote!(#index: #part(__m::next_part(&mut __parts)?)?)
+        quote!(#index: #part(__m::next_part(&mut __modulor_parts)?)?)
     });
     let from = quote! {
-        let mut __parts = __m::IntoIterator::into_iter(__tree.into_list(#count)?);
+        let mut __modulor_parts = __m::IntoIterator::into_iter(__modulor_tree.into_list(#count)?);
         __m::Ok(Self { #(#from),* })
     };
     (quote!(__m::Tree::List(__m::Vec::from([#(#to),*]))), from)

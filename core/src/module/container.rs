@@ -293,6 +293,10 @@ impl Visitor for InArc<'_> {
     fn alias(&mut self, name: &str, alias: &str) {
         self.visitor.alias(name, alias);
     }
+
+    fn flattened(&mut self, module: &dyn Module) {
+        self.visitor.flattened(module);
+    }
 }
 
 /// Possible because a visitor borrows no longer than its call: slots that an optimizer adds behind `&self`.

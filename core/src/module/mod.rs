@@ -26,7 +26,7 @@ pub use field::{
 pub use fold::ModuleExt;
 pub use identity::{Held, Identity};
 pub use input::{InputShapes, ManualBuild};
-pub(crate) use walk::address;
+pub(crate) use walk::Site;
 pub use walk::{Node, walk};
 
 use crate::{Error, Result, Variable};
@@ -52,6 +52,9 @@ pub trait Visitor {
 
     /// Says, before the place is visited, that what is at `name` may be stored under `alias` in older files.
     fn alias(&mut self, _name: &str, _alias: &str) {}
+
+    /// Says that the fields of `module`, which come next, stand among those of its holder.
+    fn flattened(&mut self, _module: &dyn Module) {}
 }
 
 /// What a field without a word must be: a [`Variable`], a [`Module`], or a container of them.
