@@ -61,12 +61,21 @@ pub fn dtype_by_name(name: &str) -> Option<DType> {
     DType::from_name(name).ok()
 }
 
+/// What a derived structure does with a field.
+pub struct StructurePart<S> {
+    /// The erased form.
+    pub to_tree: fn(&S) -> Tree,
+    /// The inverse.
+    pub from_tree: fn(Tree) -> Result<S>,
+}
+
+/// The table of a field of a derived structure.
+pub const fn structure_part<S: Structure>() -> StructurePart<S> {
+    StructurePart { to_tree: S::to_tree, from_tree: S::from_tree }
+}
+
 /// The part of a structure under a name; `None` stands for one that is missing.
-pub fn named_part<S>(
-    parts: &mut BTreeMap<String, Tree>,
-    name: &str,
-    from_tree: impl FnOnce(Tree) -> Result<S>,
-) -> Result<S> {
+pub fn named_part<S>(parts: &mut BTreeMap<String, Tree>, name: &str, from_tree: fn(Tree) -> Result<S>) -> Result<S> {
     from_tree(parts.remove(name).unwrap_or(Tree::None)).map_err(|error| error.within(name))
 }
 

@@ -63,9 +63,9 @@ pub trait Visitor {
     label = "neither a variable, a module nor a container of them",
     note = "a setting is saved only when marked: `#[config]`",
     note = "a `Tensor` in a module is not tracked: use a `Variable` with `#[variable(trainable = false)]`, or `#[skip]`",
-    note = "a struct of yours needs `#[derive(Module)]`; anything else is marked `#[config]` or `#[skip]`"
+    note = "a struct of yours needs `#[derive(Module)]`, a type parameter a bound such as `L: Layer`; anything else is marked `#[config]` or `#[skip]`"
 )]
-pub trait Track {
+pub trait Track: Send + Sync + 'static {
     /// Shows itself to the visitor under `name`.
     fn track(&self, name: &str, visitor: &mut dyn Visitor);
 
@@ -91,7 +91,7 @@ pub trait Track {
     label = "not a module",
     note = "add `#[derive(Module)]` to `{Self}`"
 )]
-pub trait Module: Track + Any + Send + Sync {
+pub trait Module: Track + Any {
     /// Itself; for a `Box` or an `Arc`, what is inside.
     fn as_module(&self) -> &dyn Module;
 
