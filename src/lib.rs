@@ -1,4 +1,10 @@
-//! Facade.
+//! Modulor.
+
 pub use modulor_core::*;
+pub use modulor_layers as keras;
 
 pub mod prelude;
+
+/// What generated code refers to; nothing here is for use.
+#[doc(hidden)]
+pub use modulor_core::__private;

@@ -1,3 +1,10 @@
-//! What a first program needs.
-pub use modulor_core::layer::NameLayer;
-pub use modulor_core::{Call, Error, Layer, Module, ModuleExt, Result, Structure, Tensor, Variable};
+//! The names a first program needs: `use modulor::prelude::*;`
+
+#[doc(no_inline)]
+pub use crate::{
+    Call, DType, Error, ErrorKind, GradientTape, Layer, Module, ModuleExt, NameLayer, Result, Shape, Spec, Structure,
+    Tensor, Variable, set_seed,
+};
+
+#[doc(no_inline)]
+pub use crate::keras::initializer::{GlorotUniform, HeNormal, Ones, RandomNormal, RandomUniform, Zeros};

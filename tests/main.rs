@@ -1,4 +1,7 @@
 //! What crosses the packages: files, golden values, whole models.
 
 mod golden;
+mod guide;
 mod module;
+mod threads;
+mod tidy;

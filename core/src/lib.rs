@@ -1,4 +1,8 @@
-//! Core.
+//! The core of Modulor, which is TensorFlow's core in Rust: tensors, operations, gradients, graphs, variables, modules and
+//! the layer as a trait. The library of layers is `modulor-layers`; programs depend on the facade, `modulor`.
+//!
+//! Start with [`Tensor`], [`GradientTape`] and [`Module`]; [`op`] is where an operation is defined.
+
 extern crate self as modulor;
 
 mod dtype;
@@ -21,8 +25,8 @@ pub mod __private;
 
 pub use dtype::{DType, Element};
 pub use error::{Error, ErrorKind, Result};
-pub use layer::{Call, Layer};
-pub use module::{Module, ModuleExt};
+pub use layer::{Call, Layer, NameLayer, add_loss, collecting_losses};
+pub use module::{FromConfig, Module, ModuleExt};
 pub use op::{Operand, scope};
 pub use shape::{MAX_RANK, Shape};
 pub use structure::{Feed, Refs, Structure, Tree};

@@ -3,12 +3,13 @@
 pub mod class;
 
 use crate::op::{Attrs, Op, OpDef};
-use crate::ops::{array, linalg, math, reduce, state};
+use crate::ops::{array, decomposition, linalg, math, nn, random, reduce, state};
 use crate::{Error, Result};
 use std::sync::Arc;
 
 /// Every family's rows. A family is added here once; an op, in its family's file.
-const FAMILIES: &[&[&[OpDef]]] = &[math::OPS, array::OPS, reduce::OPS, linalg::OPS, state::OPS];
+const FAMILIES: &[&[&[OpDef]]] =
+    &[math::OPS, array::OPS, reduce::OPS, linalg::OPS, nn::OPS, decomposition::OPS, random::OPS, state::OPS];
 
 /// All ops.
 pub fn ops() -> impl Iterator<Item = &'static OpDef> {

@@ -21,7 +21,7 @@ const VARIANT_WORDS: &[&str] = &["rename", "tagged", "default"];
 const VARIABLE_WORDS: &[&str] =
     &["shape", "init", "regularizer", "constraint", "dtype", "trainable", "persistent", "when"];
 /// Words of `#[config(..)]`.
-const CONFIG_WORDS: &[&str] = &["default", "with"];
+const CONFIG_WORDS: &[&str] = &["default", "with", "into"];
 /// Words of `#[skip(..)]`.
 const SKIP_WORDS: &[&str] = &["default"];
 
@@ -367,7 +367,7 @@ pub enum Role {
     /// No word: a variable, a module or a container of them.
     Part,
     /// `#[config]`
-    Setting { default: Option<SettingDefault>, with: Option<Path> },
+    Setting { default: Option<SettingDefault>, with: Option<Path>, into: bool },
     /// `#[variable(..)]`
     Variable(Box<VariableWords>),
     /// `#[skip]`
@@ -428,7 +428,7 @@ impl PlaceWords {
 }
 
 fn setting(attribute: &Attribute, faults: &mut Faults) -> Role {
-    let (mut default, mut with) = (None, None);
+    let (mut default, mut with, mut into) = (None, None, None);
     for word in words(attribute, Place::Config, faults) {
         match word.name.to_string().as_str() {
             "default" => {
@@ -436,10 +436,11 @@ fn setting(attribute: &Attribute, faults: &mut Faults) -> Role {
                 once(&mut default, &word, Some(value), faults);
             }
             "with" => once(&mut with, &word, word.path(faults, "my_format"), faults),
+            "into" => flag(&mut into, &word, faults),
             _ => {}
         }
     }
-    Role::Setting { default, with }
+    Role::Setting { default, with, into: into.is_some() }
 }
 
 fn skip(attribute: &Attribute, faults: &mut Faults) -> Role {

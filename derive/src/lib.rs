@@ -42,6 +42,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `#[config]` | a setting, written to the config; needs `Clone` and serde |
 /// | `#[config(default)]`, `#[config(default = EXPR)]` | a setting that `new` does not ask for: a builder method sets it |
 /// | `#[config(with = PATH)]` | a setting that `PATH::serialize` and `PATH::deserialize` write and read, as serde's `with` |
+/// | `#[config(into)]` | `new` or the builder method takes whatever is `Into` the setting, as `activation("relu")` |
 /// | `#[variable(..)]` | a `Variable`, with what is known about it |
 /// | `#[skip]`, `#[skip(default = EXPR)]` | neither visited nor saved; made anew by `Default` or `EXPR` |
 ///

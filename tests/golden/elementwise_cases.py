@@ -30,8 +30,23 @@ def draw(rng, shape, dtype, low, high, away=(), margin=0.125):
 def specials(dtype):
     info = ml_dtypes.finfo(dtype)
     tiny = float(info.smallest_normal)
-    values = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0,
-              tiny, -tiny, float(info.max), -float(info.max), float(info.eps)]
+    values = [
+        np.nan,
+        np.inf,
+        -np.inf,
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        0.5,
+        -2.5,
+        3.0,
+        tiny,
+        -tiny,
+        float(info.max),
+        -float(info.max),
+        float(info.eps),
+    ]
     return np.array(values, dtype=f64).astype(dtype)
 
 
@@ -85,10 +100,23 @@ UNARY = {
     "Selu": (-4, 4, (0,), (-80, 80), ()),
     "LeakyRelu": (-4, 4, (0,), (-1e30, 1e30), ()),
 }
-KINKS = {"Abs": [0.0, -0.0], "Sign": [0.0], "Softsign": [0.0], "Relu": [0.0, -0.0], "Relu6": [0.0, 6.0, -0.0],
-         "Elu": [0.0, -0.0], "Selu": [0.0, -0.0], "LeakyRelu": [0.0, -0.0], "Floor": [-1.0, 0.0, 2.0],
-         "Ceil": [-1.0, 0.0, 2.0], "Rint": [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5], "Round": [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5],
-         "Sqrt": [0.0], "Tanh": [0.0, 30.0, -30.0], "Sigmoid": [0.0, 40.0, -40.0]}
+KINKS = {
+    "Abs": [0.0, -0.0],
+    "Sign": [0.0],
+    "Softsign": [0.0],
+    "Relu": [0.0, -0.0],
+    "Relu6": [0.0, 6.0, -0.0],
+    "Elu": [0.0, -0.0],
+    "Selu": [0.0, -0.0],
+    "LeakyRelu": [0.0, -0.0],
+    "Floor": [-1.0, 0.0, 2.0],
+    "Ceil": [-1.0, 0.0, 2.0],
+    "Rint": [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5],
+    "Round": [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5],
+    "Sqrt": [0.0],
+    "Tanh": [0.0, 30.0, -30.0],
+    "Sigmoid": [0.0, 40.0, -40.0],
+}
 
 
 def wide_range(low, high, dtype):
@@ -104,8 +132,17 @@ def wide_range(low, high, dtype):
 def unary(run):
     for op, (low, high, away, wide, integers) in UNARY.items():
         rng = stream(op)
-        for dtype, shape in [(f32, ()), (f32, (7,)), (f32, (2, 3, 4)), (f32, (0, 3)), (f32, (2, 1, 2, 3)),
-                             (f64, ()), (f64, (3, 4)), (f16, (2, 5)), (bf16, (2, 5))]:
+        for dtype, shape in [
+            (f32, ()),
+            (f32, (7,)),
+            (f32, (2, 3, 4)),
+            (f32, (0, 3)),
+            (f32, (2, 1, 2, 3)),
+            (f64, ()),
+            (f64, (3, 4)),
+            (f16, (2, 5)),
+            (bf16, (2, 5)),
+        ]:
             run.add(op, label(dtype, shape), draw(rng, shape, dtype, low, high, away))
         for dtype in FLOATS:
             run.add(op, f"{name(dtype)} over its range", wide_range(*wide, dtype), grad=False)
@@ -114,7 +151,11 @@ def unary(run):
             run.add(op, f"{name(dtype)} subnormal", subnormals(dtype), grad=False)
         for dtype in integers:
             run.add(op, f"{name(dtype)} extremes", extremes(dtype))
-            run.add(op, label(dtype, (2, 3)), (np.arange(6).reshape(2, 3) % 5 - (2 if np.iinfo(dtype).min < 0 else 0)).astype(dtype))
+            run.add(
+                op,
+                label(dtype, (2, 3)),
+                (np.arange(6).reshape(2, 3) % 5 - (2 if np.iinfo(dtype).min < 0 else 0)).astype(dtype),
+            )
         if op in KINKS:
             run.add(op, "float32 at its kinks", np.array(KINKS[op], f32))
         run.fails(op, "bool refused", np.array([True, False]))
@@ -139,8 +180,20 @@ def unary(run):
     run.fails("LogicalNot", "int32 refused", np.array([1], np.int32))
 
 
-PAIRS = [((), ()), ((3,), (3,)), ((2, 3), (3,)), ((3,), (2, 3)), ((3, 1), (1, 4)), ((), (2, 3)), ((2, 3), ()),
-         ((2, 1, 3, 1), (4, 1, 2)), ((1,), (2, 2)), ((0, 3), (1, 3)), ((2, 1), (2, 0)), ((2, 3, 4), (2, 3, 4))]
+PAIRS = [
+    ((), ()),
+    ((3,), (3,)),
+    ((2, 3), (3,)),
+    ((3,), (2, 3)),
+    ((3, 1), (1, 4)),
+    ((), (2, 3)),
+    ((2, 3), ()),
+    ((2, 1, 3, 1), (4, 1, 2)),
+    ((1,), (2, 2)),
+    ((0, 3), (1, 3)),
+    ((2, 1), (2, 0)),
+    ((2, 3, 4), (2, 3, 4)),
+]
 
 # name: (range of x, range of y, points y keeps away from, integer dtypes).
 BINARY = {
@@ -215,15 +268,32 @@ def binary(run):
         run.add("Xdivy", f"{name(dtype)} zero numerators", zero, np.array([0.0, 1.5, 2.0, 4.0, -1.0, 0.5], dtype))
         run.add("Xlogy", f"{name(dtype)} zero factors", zero, np.array([0.0, 1.5, 2.0, 4.0, 0.0, 0.5], dtype))
         run.add("Pow", f"{name(dtype)} base zero", np.zeros(4, dtype), np.array([0.0, 1.0, 2.0, 0.5], dtype))
-        run.add("Pow", f"{name(dtype)} negative base", np.array([-2.0, -1.5, -3.0, -0.5], dtype), np.array([2.0, 3.0, -1.0, 0.0], dtype))
-        run.add("Pow", f"{name(dtype)} by scalar exponents", np.array([0.5, 1.5, 2.5], dtype), np.array([[2.0], [3.0], [0.5], [-1.0]], dtype))
+        run.add(
+            "Pow",
+            f"{name(dtype)} negative base",
+            np.array([-2.0, -1.5, -3.0, -0.5], dtype),
+            np.array([2.0, 3.0, -1.0, 0.0], dtype),
+        )
+        run.add(
+            "Pow",
+            f"{name(dtype)} by scalar exponents",
+            np.array([0.5, 1.5, 2.5], dtype),
+            np.array([[2.0], [3.0], [0.5], [-1.0]], dtype),
+        )
         ties = np.array([1.0, -2.0, 0.0, 3.0], dtype)
         for op in ("Maximum", "Minimum"):
             run.add(op, f"{name(dtype)} ties", ties, ties.copy())
             run.add(op, f"{name(dtype)} ties with a scalar", ties, np.array(0.0, dtype))
         run.add("SquaredDifference", f"{name(dtype)} equal", ties, ties.copy())
-        run.add("Atan2", f"{name(dtype)} quadrants", np.array([1, 1, -1, -1, 0, 2], dtype), np.array([1, -1, 1, -1, 3, 0], dtype))
-        run.add("Xlogy", f"{name(dtype)} x of one against many", np.array([0.5], dtype), np.array([1.5, 2.0, 4.0], dtype))
+        run.add(
+            "Atan2",
+            f"{name(dtype)} quadrants",
+            np.array([1, 1, -1, -1, 0, 2], dtype),
+            np.array([1, -1, 1, -1, 3, 0], dtype),
+        )
+        run.add(
+            "Xlogy", f"{name(dtype)} x of one against many", np.array([0.5], dtype), np.array([1.5, 2.0, 4.0], dtype)
+        )
     run.add("AddV2", "complex64 [2]", np.array([1 + 2j, -1j], np.complex64), np.array([0.5, 2j], np.complex64))
     run.add("Mul", "complex64 [2]", np.array([1 + 2j, -1j], np.complex64), np.array([0.5, 2j], np.complex64))
 
@@ -262,16 +332,38 @@ def comparisons(run):
 def selection(run):
     rng = stream("SelectV2")
     c23 = np.array([[True, False, True], [False, False, True]])
-    for condition, t, e in [((), (), ()), ((2, 3), (2, 3), (2, 3)), ((3,), (2, 3), (2, 3)), ((2, 1), (3,), ()), ((), (2, 3), (3,)),
-                            ((2, 1, 1), (3, 1), (1, 4)), ((0,), (1,), (0,)), ((2, 3), (), ())]:
+    for condition, t, e in [
+        ((), (), ()),
+        ((2, 3), (2, 3), (2, 3)),
+        ((3,), (2, 3), (2, 3)),
+        ((2, 1), (3,), ()),
+        ((), (2, 3), (3,)),
+        ((2, 1, 1), (3, 1), (1, 4)),
+        ((0,), (1,), (0,)),
+        ((2, 3), (), ()),
+    ]:
         c = rng.randint(0, 2, size=condition).astype(bool)
         case = label(f32, condition, t, e)
         run.add("SelectV2", case, c, draw(rng, t, f32, -3, 3), draw(rng, e, f32, -3, 3), reference=False)
     for dtype in (f64, f16, bf16, np.int32, np.int64, np.uint8, np.int8):
-        run.add("SelectV2", label(dtype, (2, 3)), c23, np.arange(6).reshape(2, 3).astype(dtype), np.array([7, 8, 9]).astype(dtype), reference=False)
+        run.add(
+            "SelectV2",
+            label(dtype, (2, 3)),
+            c23,
+            np.arange(6).reshape(2, 3).astype(dtype),
+            np.array([7, 8, 9]).astype(dtype),
+            reference=False,
+        )
     run.add("SelectV2", "bool", c23, np.ones((2, 3), bool), np.zeros(3, bool))
     run.add("SelectV2", "string", np.array([True, False]), np.array(["a", "b"]), np.array(["c", "d"]))
-    run.add("SelectV2", "float32 nan in the branch not taken", np.array([True, False]), np.array([1, np.nan], f32), np.array([np.nan, 2], f32), reference=False)
+    run.add(
+        "SelectV2",
+        "float32 nan in the branch not taken",
+        np.array([True, False]),
+        np.array([1, np.nan], f32),
+        np.array([np.nan, 2], f32),
+        reference=False,
+    )
     run.fails("SelectV2", "shapes [2] [3] [3]", np.array([True, False]), np.ones(3, f32), np.ones(3, f32))
     run.fails("SelectV2", "float32 condition", np.ones(2, f32), np.ones(2, f32), np.ones(2, f32))
     run.fails("SelectV2", "float32 with int32", np.array([True, False]), np.ones(2, f32), np.ones(2, np.int32))
@@ -279,16 +371,33 @@ def selection(run):
     for dtype in FLOATS:
         x = draw(rng, (3, 4), dtype, -4, 4, (-1.5, 2))
         run.add("ClipByValue", f"{name(dtype)} [3,4] scalar bounds", x, np.array(-1.5, dtype), np.array(2, dtype))
-        run.add("ClipByValue", f"{name(dtype)} special values", specials(dtype), np.array(-2, dtype), np.array(2, dtype), grad=False)
+        run.add(
+            "ClipByValue",
+            f"{name(dtype)} special values",
+            specials(dtype),
+            np.array(-2, dtype),
+            np.array(2, dtype),
+            grad=False,
+        )
     x = draw(rng, (2, 3), f32, -4, 4, (-1.5, 2))
     run.add("ClipByValue", "float32 bounds of the same shape", x, np.full((2, 3), -1.5, f32), np.full((2, 3), 2, f32))
     run.add("ClipByValue", "float32 [] scalar bounds", np.array(3, f32), np.array(-1.5, f32), np.array(2, f32))
     run.add("ClipByValue", "float32 [0] scalar bounds", np.zeros(0, f32), np.array(-1.5, f32), np.array(2, f32))
     run.add("ClipByValue", "float32 at the bounds", np.array([-1.5, 2, 0], f32), np.array(-1.5, f32), np.array(2, f32))
-    run.add("ClipByValue", "int32 [5]", np.array([-9, -2, 0, 3, 9], np.int32), np.array(-2, np.int32), np.array(3, np.int32))
-    run.add("ClipByValue", "int64 [5]", np.array([-9, -2, 0, 3, 9], np.int64), np.array(-2, np.int64), np.array(3, np.int64))
+    run.add(
+        "ClipByValue", "int32 [5]", np.array([-9, -2, 0, 3, 9], np.int32), np.array(-2, np.int32), np.array(3, np.int32)
+    )
+    run.add(
+        "ClipByValue", "int64 [5]", np.array([-9, -2, 0, 3, 9], np.int64), np.array(-2, np.int64), np.array(3, np.int64)
+    )
     run.fails("ClipByValue", "bounds of another shape", x, np.zeros(2, f32), np.ones(2, f32))
-    run.add("ClipByValue", "float32 scalar lower bound, upper bound of the shape", x, np.array(-1.5, f32), np.full((2, 3), 2, f32))
+    run.add(
+        "ClipByValue",
+        "float32 scalar lower bound, upper bound of the shape",
+        x,
+        np.array(-1.5, f32),
+        np.full((2, 3), 2, f32),
+    )
 
     for dtype in FLOATS:
         run.add("AddN", f"{name(dtype)} three of [2,3]", [draw(rng, (2, 3), dtype, -3, 3) for _ in range(3)])
@@ -313,7 +422,21 @@ def selection(run):
     run.add("IdentityN", "two float64", [np.array([1.0, 2.0]), np.array(3.0)], reference=False)
 
 
-CASTS = (f32, f64, f16, bf16, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64, np.bool_)
+CASTS = (
+    f32,
+    f64,
+    f16,
+    bf16,
+    np.int8,
+    np.int16,
+    np.int32,
+    np.int64,
+    np.uint8,
+    np.uint16,
+    np.uint32,
+    np.uint64,
+    np.bool_,
+)
 
 
 def cast(run):
@@ -340,22 +463,80 @@ def cast(run):
                 run.add("Cast", case + ", subnormal", subnormals(src), DstT=target, grad=False, reference=False)
             if dst is np.bool_:
                 run.add("Cast", case + ", special values", specials(src), DstT=target, grad=False, reference=False)
-    ties = np.array([1 + 2**-11, 1 + 3 * 2**-11, 1 + 2**-11 + 2**-40, 1 + 2**-8, 1 + 3 * 2**-8, 1 + 2**-8 + 2**-40,
-                     65504, 65519, 65520, 2**-24, 2**-25, 3 * 2**-26, 1e-45, 3.4e38], f64)
+    ties = np.array(
+        [
+            1 + 2**-11,
+            1 + 3 * 2**-11,
+            1 + 2**-11 + 2**-40,
+            1 + 2**-8,
+            1 + 3 * 2**-8,
+            1 + 2**-8 + 2**-40,
+            65504,
+            65519,
+            65520,
+            2**-24,
+            2**-25,
+            3 * 2**-26,
+            1e-45,
+            3.4e38,
+        ],
+        f64,
+    )
     for src in (f32, f64):
         for dst in (f16, bf16, f32):
             if src is not dst:
-                run.add("Cast", f"{name(src)} to {name(dst)}, rounding", ties.astype(src), DstT=tf.as_dtype(dst), grad=False, reference=False)
-    run.add("Cast", "int32 to float32, rounding", np.array([2**24 + 1, 2**24 + 3, -(2**24) - 1, 2**31 - 1], np.int32), DstT=tf.float32)
-    run.add("Cast", "int64 to float32, rounding", np.array([2**24 + 1, 2**53 + 1, 2**63 - 1, -(2**63)], np.int64), DstT=tf.float32)
-    run.add("Cast", "int64 to float64, rounding", np.array([2**53 + 1, 2**53 + 3, 2**63 - 1], np.int64), DstT=tf.float64)
-    run.add("Cast", "int64 to bfloat16, rounding", np.array([257, 259, 2**24 + 1, 2**63 - 1], np.int64), DstT=tf.bfloat16)
+                run.add(
+                    "Cast",
+                    f"{name(src)} to {name(dst)}, rounding",
+                    ties.astype(src),
+                    DstT=tf.as_dtype(dst),
+                    grad=False,
+                    reference=False,
+                )
+    run.add(
+        "Cast",
+        "int32 to float32, rounding",
+        np.array([2**24 + 1, 2**24 + 3, -(2**24) - 1, 2**31 - 1], np.int32),
+        DstT=tf.float32,
+    )
+    run.add(
+        "Cast",
+        "int64 to float32, rounding",
+        np.array([2**24 + 1, 2**53 + 1, 2**63 - 1, -(2**63)], np.int64),
+        DstT=tf.float32,
+    )
+    run.add(
+        "Cast", "int64 to float64, rounding", np.array([2**53 + 1, 2**53 + 3, 2**63 - 1], np.int64), DstT=tf.float64
+    )
+    run.add(
+        "Cast", "int64 to bfloat16, rounding", np.array([257, 259, 2**24 + 1, 2**63 - 1], np.int64), DstT=tf.bfloat16
+    )
     run.add("Cast", "int64 to float16, rounding", np.array([2049, 2051, 65519, 65520], np.int64), DstT=tf.float16)
-    run.add("Cast", "float32 to int32 near the limits", np.array([2147483520, -2147483648], f32), DstT=tf.int32, reference=False)
-    run.add("Cast", "float64 to int64 near the limits", np.array([2**63 - 1024, -(2**63)], f64), DstT=tf.int64, reference=False)
+    run.add(
+        "Cast",
+        "float32 to int32 near the limits",
+        np.array([2147483520, -2147483648], f32),
+        DstT=tf.int32,
+        reference=False,
+    )
+    run.add(
+        "Cast",
+        "float64 to int64 near the limits",
+        np.array([2**63 - 1024, -(2**63)], f64),
+        DstT=tf.int64,
+        reference=False,
+    )
     run.add("Cast", "float32 to int32 []", np.array(-2.75, f32), DstT=tf.int32, reference=False)
     run.add("Cast", "float32 to int32 [0,2]", np.zeros((0, 2), f32), DstT=tf.int32, reference=False)
-    run.add("Cast", "float32 to bfloat16, Truncate", ties.astype(f32), DstT=tf.bfloat16, Truncate=True, grad=False, reference=False)
+    run.add(
+        "Cast",
+        "float32 to bfloat16, Truncate",
+        ties.astype(f32),
+        DstT=tf.bfloat16,
+        Truncate=True,
+        grad=False,
+        reference=False,
+    )
     run.add("Cast", "float32 to complex64", np.array([1.5, -2], f32), DstT=tf.complex64, grad=False, reference=False)
     run.fails("Cast", "string to float32", np.array(["1"]), DstT=tf.float32)
     run.fails("Cast", "float32 to string", np.array([1], f32), DstT=tf.string)

@@ -1,5 +1,6 @@
 """The container of a fixture: arrays in `<name>.npz`, what they mean in `<name>.json`."""
 
+import hashlib
 import json
 import pathlib
 
@@ -10,13 +11,12 @@ HERE = pathlib.Path(__file__).parent
 
 
 class Fixture:
-    """Cases with their arrays. Equal arrays are stored once, under a running number."""
+    """Cases with their arrays. An array's key comes from its content, so equal ones share it and a new one moves none."""
 
     def __init__(self, name):
         self.name = name
         self.cases = []
         self.arrays = {}
-        self.keys = {}
 
     def put(self, value):
         """Stores an array, a tensor or a scalar; returns what the manifest says of it."""
@@ -29,12 +29,13 @@ class Fixture:
         dtype = array.dtype.name
         if array.dtype == ml_dtypes.bfloat16:
             array = array.view(np.uint16)
-        identity = (dtype, array.shape, array.tobytes())
-        if identity not in self.keys:
-            key = str(len(self.arrays))
-            self.keys[identity] = key
-            self.arrays[key] = np.array(array, order="C")
-        return {"key": self.keys[identity], "dtype": dtype}
+        identity = repr((dtype, array.shape)).encode() + array.tobytes()
+        key = hashlib.sha256(identity).hexdigest()[:8]
+        known = self.arrays.setdefault(key, np.array(array, order="C"))
+        assert (known.dtype, known.shape, known.tobytes()) == (array.dtype, array.shape, array.tobytes()), (
+            "one key, two arrays"
+        )
+        return {"key": key, "dtype": dtype}
 
     def put_all(self, values):
         return [self.put(v) for v in values]

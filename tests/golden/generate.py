@@ -1,4 +1,4 @@
-"""Regenerates every fixture of this folder: `python tests/golden/generate.py [ops|printing|keras]...`."""
+"""Regenerates every fixture of this folder: `python tests/golden/generate.py [ops|printing|keras|configs]...`."""
 
 import os
 import sys
@@ -41,7 +41,13 @@ def keras():
     keras_cases.write()
 
 
+def configs():
+    import config_cases
+
+    config_cases.write()
+
+
 if __name__ == "__main__":
-    parts = {"ops": ops, "printing": printing, "keras": keras}
+    parts = {"ops": ops, "printing": printing, "keras": keras, "configs": configs}
     for part in sys.argv[1:] or parts:
         parts[part]()

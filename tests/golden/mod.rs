@@ -163,6 +163,8 @@ fn folder() -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn ops() -> Fixture<OpCase> {
@@ -214,9 +216,40 @@ mod tests {
     #[test]
     fn a_key_that_is_not_there_and_a_dtype_that_differs_are_errors() {
         let ops = ops();
-        let entry =
-            |key: &str, dtype: &str| Entry { key: key.into(), dtype: dtype.into(), shape: vec![], strings: vec![] };
-        assert!(ops.array(&entry("nowhere", "float32")).unwrap_err().contains("nowhere"));
-        assert!(ops.array(&entry("0", "uint64")).unwrap_err().contains("uint64"));
+        let entry = Entry { key: "nowhere".into(), ..ops.cases[0].inputs[0].clone() };
+        assert!(ops.array(&entry).unwrap_err().contains("nowhere"));
+        let entry = Entry { dtype: "uint64".into(), ..ops.cases[0].inputs[0].clone() };
+        assert!(ops.array(&entry).unwrap_err().contains("uint64"));
+    }
+
+    #[test]
+    fn every_entry_of_the_other_manifests_is_an_array() {
+        for (name, least) in [("keras", 5000), ("printing", 250)] {
+            let fixture = Fixture::<Value>::read(name).unwrap();
+            let mut found = 0;
+            let mut rest: Vec<&Value> = fixture.cases.iter().collect();
+            while let Some(value) = rest.pop() {
+                match value {
+                    Value::Object(fields) if fields.contains_key("key") || fields.contains_key("strings") => {
+                        let entry = Entry::deserialize(value).unwrap();
+                        fixture.array(&entry).unwrap();
+                        found += 1;
+                    }
+                    Value::Object(fields) => rest.extend(fields.values()),
+                    Value::Array(values) => rest.extend(values),
+                    _ => {}
+                }
+            }
+            assert!(found > least, "{name}: {found}");
+        }
+    }
+
+    #[test]
+    fn every_config_names_its_class() {
+        let rows: Vec<Value> = read_manifest("configs").unwrap();
+        for row in rows.iter().filter(|row| row["kind"] != "activation") {
+            assert_eq!(row["config"]["class_name"], row["class_name"]);
+            assert!(row["config"]["config"].is_object(), "{row}");
+        }
     }
 }

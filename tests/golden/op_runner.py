@@ -112,7 +112,8 @@ def listed(outputs):
 
 
 def widened(t):
-    return tf.cast(t, tf.float64) if t.dtype in FLOATS else tf.identity(t)
+    """In NumPy, because TensorFlow's kernels take subnormal numbers for zero."""
+    return tf.constant(t.numpy().astype(np.float64)) if t.dtype in FLOATS else tf.identity(t)
 
 
 def wide_attr(value):
@@ -154,8 +155,12 @@ def encoded_attrs(op, given):
 
 def encode(kind, value):
     if kind == "type":
-        return {"type": "DT_" + {"bool": "BOOL", "float32": "FLOAT", "float64": "DOUBLE", "float16": "HALF"}.get(
-            tf.as_dtype(value).name, tf.as_dtype(value).name.upper())}
+        return {
+            "type": "DT_"
+            + {"bool": "BOOL", "float32": "FLOAT", "float64": "DOUBLE", "float16": "HALF"}.get(
+                tf.as_dtype(value).name, tf.as_dtype(value).name.upper()
+            )
+        }
     if kind == "shape":
         return {"shape": list(value)}
     if kind == "float":

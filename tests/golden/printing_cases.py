@@ -34,7 +34,26 @@ def values():
         yield f"{name} no element", np.zeros((0,), dtype)
         yield f"{name} no row", np.zeros((0, 3), dtype)
         yield f"{name} no column", np.zeros((2, 0), dtype)
-    for value in (1e-3, 1e-4, 9.9999e-5, 123456.0, 1e7, 16777216.0, 1e8, 1e15, 1e16, 1e17, 1e20, 3.4028235e38, 1.1754944e-38, 1e-45, 0.2, 0.30000001, 2.0000002, 99999.99):
+    for value in (
+        1e-3,
+        1e-4,
+        9.9999e-5,
+        123456.0,
+        1e7,
+        16777216.0,
+        1e8,
+        1e15,
+        1e16,
+        1e17,
+        1e20,
+        3.4028235e38,
+        1.1754944e-38,
+        1e-45,
+        0.2,
+        0.30000001,
+        2.0000002,
+        99999.99,
+    ):
         yield f"float32 scalar {value!r}", np.array(value, f32)
         yield f"float32 one element {value!r}", np.array([value], f32)
     for value in (1e-3, 1e-5, 1e15, 1e16, 1e17, 1e22, 1e100, 5e-324, 0.1 + 0.2, 2 / 3):
@@ -74,7 +93,10 @@ def values():
     yield "string scalar", np.array("hello")
     yield "string vector", np.array(["a", "bcd", ""])
     yield "string matrix", np.array([["a", "b"], ["cc", "d"]])
-    yield "string with quotes and escapes", np.array(["it's", 'say "x"', "tab\t", "line\n", "back\\slash", "both ' and \""])
+    yield (
+        "string with quotes and escapes",
+        np.array(["it's", 'say "x"', "tab\t", "line\n", "back\\slash", "both ' and \""]),
+    )
     yield "string with other letters", np.array(["é", "日本", "\x00\x7f"])
     yield "complex64 scalar", np.array(1.5 - 2j, np.complex64)
     yield "complex64 vector", np.array([1 + 2j, -0.5j, 3], np.complex64)
@@ -101,7 +123,11 @@ def write():
     fixture = Fixture("printing")
     for case, array in values():
         tensor = tf.constant(array)
-        fixture.cases.append({"case": case, "value": fixture.put(tensor.numpy()), "str": str(tensor), "repr": repr(tensor)})
+        fixture.cases.append(
+            {"case": case, "value": fixture.put(tensor.numpy()), "str": str(tensor), "repr": repr(tensor)}
+        )
     variable = tf.Variable([[1.0, 2.0]], name="w")
-    fixture.cases.append({"case": "variable", "value": fixture.put(variable.numpy()), "str": str(variable), "repr": repr(variable)})
+    fixture.cases.append(
+        {"case": "variable", "value": fixture.put(variable.numpy()), "str": str(variable), "repr": repr(variable)}
+    )
     fixture.write()

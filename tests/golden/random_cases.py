@@ -1,11 +1,17 @@
 """Stateless random ops: equal key and counter give equal bits, so these compare exactly or to a rounding."""
 
-import ml_dtypes
 import numpy as np
 import tensorflow as tf
 
 PHILOX = np.array(1, np.int32)
-KEYS = [(0, (0, 0)), (1, (0, 0)), (0x0123456789ABCDEF, (3, 0)), (2**64 - 1, (2**64 - 1, 2**64 - 1)), (42, (2**64 - 2, 7)), (7, (0, 2**63))]
+KEYS = [
+    (0, (0, 0)),
+    (1, (0, 0)),
+    (0x0123456789ABCDEF, (3, 0)),
+    (2**64 - 1, (2**64 - 1, 2**64 - 1)),
+    (42, (2**64 - 2, 7)),
+    (7, (0, 2**63)),
+]
 SHAPES = [(), (1,), (3,), (4,), (5,), (17,), (3, 7), (0,), (2, 0, 3), (2, 3, 4), (300,)]
 
 
@@ -31,7 +37,14 @@ def add(run):
             for shape in SHAPES:
                 run.add(op, f"{dtype.name} {list(shape)}", np.array(shape, np.int32), *key(2), PHILOX, dtype=dtype)
         run.add(op, "float32 [40,50]", np.array([40, 50], np.int64), *key(1), PHILOX, dtype=tf.float32)
-        run.add(op, "float32 [9], algorithm chosen by the device", np.array([9], np.int32), *key(2), np.array(3, np.int32), dtype=tf.float32)
+        run.add(
+            op,
+            "float32 [9], algorithm chosen by the device",
+            np.array([9], np.int32),
+            *key(2),
+            np.array(3, np.int32),
+            dtype=tf.float32,
+        )
         refusals(run, op, dtype=tf.float32)
     for dtype in (np.int32, np.int64, np.uint32, np.uint64):
         op = "StatelessRandomUniformIntV2"
@@ -39,20 +52,70 @@ def add(run):
         info = np.iinfo(dtype)
         name = np.dtype(dtype).name
         for i in range(len(KEYS)):
-            run.add(op, f"{name} [9] key {i}", np.array([9], np.int32), *key(i), PHILOX, np.array(low, dtype), np.array(100, dtype))
+            run.add(
+                op,
+                f"{name} [9] key {i}",
+                np.array([9], np.int32),
+                *key(i),
+                PHILOX,
+                np.array(low, dtype),
+                np.array(100, dtype),
+            )
         for shape in SHAPES:
-            run.add(op, f"{name} {list(shape)}", np.array(shape, np.int32), *key(2), PHILOX, np.array(low, dtype), np.array(100, dtype))
-        run.add(op, f"{name} whole range but one", np.array([9], np.int32), *key(2), PHILOX, np.array(info.min, dtype), np.array(info.max, dtype))
-        run.add(op, f"{name} one value", np.array([5], np.int32), *key(2), PHILOX, np.array(7, dtype), np.array(8, dtype))
+            run.add(
+                op,
+                f"{name} {list(shape)}",
+                np.array(shape, np.int32),
+                *key(2),
+                PHILOX,
+                np.array(low, dtype),
+                np.array(100, dtype),
+            )
+        run.add(
+            op,
+            f"{name} whole range but one",
+            np.array([9], np.int32),
+            *key(2),
+            PHILOX,
+            np.array(info.min, dtype),
+            np.array(info.max, dtype),
+        )
+        run.add(
+            op, f"{name} one value", np.array([5], np.int32), *key(2), PHILOX, np.array(7, dtype), np.array(8, dtype)
+        )
         if dtype in (np.int32, np.int64):  # The others have no CPU kernel.
-            run.fails(op, f"{name} empty range", np.array([5], np.int32), *key(2), PHILOX, np.array(8, dtype), np.array(8, dtype))
-            run.fails(op, f"{name} reversed range", np.array([5], np.int32), *key(2), PHILOX, np.array(9, dtype), np.array(8, dtype))
+            run.fails(
+                op,
+                f"{name} empty range",
+                np.array([5], np.int32),
+                *key(2),
+                PHILOX,
+                np.array(8, dtype),
+                np.array(8, dtype),
+            )
+            run.fails(
+                op,
+                f"{name} reversed range",
+                np.array([5], np.int32),
+                *key(2),
+                PHILOX,
+                np.array(9, dtype),
+                np.array(8, dtype),
+            )
         op = "StatelessRandomUniformFullIntV2"
         for i in range(len(KEYS)):
             run.add(op, f"{name} [9] key {i}", np.array([9], np.int32), *key(i), PHILOX, dtype=tf.as_dtype(dtype))
         for shape in SHAPES:
             run.add(op, f"{name} {list(shape)}", np.array(shape, np.int32), *key(2), PHILOX, dtype=tf.as_dtype(dtype))
-    run.fails("StatelessRandomUniformIntV2", "bounds of rank 1", np.array([5], np.int32), *key(2), PHILOX, np.array([0], np.int32), np.array([9], np.int32))
+    run.fails(
+        "StatelessRandomUniformIntV2",
+        "bounds of rank 1",
+        np.array([5], np.int32),
+        *key(2),
+        PHILOX,
+        np.array([0], np.int32),
+        np.array([9], np.int32),
+    )
     refusals(run, "StatelessRandomUniformFullIntV2", dtype=tf.int32)
 
 

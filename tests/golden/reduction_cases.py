@@ -1,10 +1,9 @@
 """Reductions, scans, products of matrices, softmax and its losses."""
 
-import ml_dtypes
 import numpy as np
 import tensorflow as tf
 
-from elementwise_cases import FLOATS, INTEGERS, bf16, draw, extremes, f16, f32, f64, label, name, specials
+from elementwise_cases import FLOATS, INTEGERS, bf16, draw, extremes, f16, f32, f64, label, name
 from fixture import stream
 
 
@@ -22,9 +21,27 @@ def distinct(rng, shape, dtype):
     return ((rng.permutation(count) - count / 2) / 4).reshape(shape).astype(dtype)
 
 
-REDUCED = [((), []), ((5,), 0), ((5,), [-1]), ((3, 4), [0]), ((3, 4), [1]), ((3, 4), -1), ((3, 4), [0, 1]), ((3, 4), []),
-           ((2, 3, 4), [0, 2]), ((2, 3, 4), [1]), ((2, 3, 4), [-1, -3]), ((2, 3, 4), [0, 1, 2]), ((2, 2, 3, 2), [1, 3]),
-           ((2, 2, 3, 2), [0, 2]), ((1, 4, 1), [0, 2]), ((0, 3), [0]), ((0, 3), [1]), ((2, 0, 3), [1]), ((2, 0, 3), [0, 1, 2])]
+REDUCED = [
+    ((), []),
+    ((5,), 0),
+    ((5,), [-1]),
+    ((3, 4), [0]),
+    ((3, 4), [1]),
+    ((3, 4), -1),
+    ((3, 4), [0, 1]),
+    ((3, 4), []),
+    ((2, 3, 4), [0, 2]),
+    ((2, 3, 4), [1]),
+    ((2, 3, 4), [-1, -3]),
+    ((2, 3, 4), [0, 1, 2]),
+    ((2, 2, 3, 2), [1, 3]),
+    ((2, 2, 3, 2), [0, 2]),
+    ((1, 4, 1), [0, 2]),
+    ((0, 3), [0]),
+    ((0, 3), [1]),
+    ((2, 0, 3), [1]),
+    ((2, 0, 3), [0, 1, 2]),
+]
 
 
 def reductions(run):
@@ -50,12 +67,32 @@ def reductions(run):
                 run.add(op, f"{label(dtype, (0, 2))} axis [0]", np.zeros((0, 2), dtype), axes([0]))
                 run.add(op, f"{name(dtype)} extremes", extremes(dtype), axes([0]))
         run.add(op, "float32 [3,4] int64 axis", values((3, 4), f32), np.array([0], np.int64))
-        run.add(op, "float32 three nan and inf rows", np.array([[1, np.nan, 2], [np.inf, 1, -np.inf], [np.inf, 1, 2]], f32), axes([1]), grad=False)
-        run.add(op, "float32 nan first, nan last", np.array([[np.nan, 1, 2], [1, 2, np.nan]], f32), axes([1]), grad=False)
+        run.add(
+            op,
+            "float32 three nan and inf rows",
+            np.array([[1, np.nan, 2], [np.inf, 1, -np.inf], [np.inf, 1, 2]], f32),
+            axes([1]),
+            grad=False,
+        )
+        run.add(
+            op, "float32 nan first, nan last", np.array([[np.nan, 1, 2], [1, 2, np.nan]], f32), axes([1]), grad=False
+        )
         run.add(op, "float64 signed zeros", np.array([[0.0, -0.0], [-0.0, -0.0]]), axes([1]), grad=False)
-        run.add(op, "float32 [1000] axis 0", draw(rng, (1000,), f32, 0.98, 1.02) if op == "Prod" else draw(rng, (1000,), f32, -1, 1), axes(0), grad=False)
+        run.add(
+            op,
+            "float32 [1000] axis 0",
+            draw(rng, (1000,), f32, 0.98, 1.02) if op == "Prod" else draw(rng, (1000,), f32, -1, 1),
+            axes(0),
+            grad=False,
+        )
         if op in ("Sum", "Mean"):
-            run.add(op, "float32 [1000] of one sign and many magnitudes", np.exp(draw(rng, (1000,), f64, -8, 8)).astype(f32), axes(0), grad=False)
+            run.add(
+                op,
+                "float32 [1000] of one sign and many magnitudes",
+                np.exp(draw(rng, (1000,), f64, -8, 8)).astype(f32),
+                axes(0),
+                grad=False,
+            )
             run.add(op, "float32 [7,101] axis 0", draw(rng, (7, 101), f32, -1, 1), axes(0), grad=False)
             run.add(op, "float32 [101,7] axis 0", draw(rng, (101, 7), f32, -1, 1), axes(0), grad=False)
             run.add(op, "float32 [5,67,3] axis 1", draw(rng, (5, 67, 3), f32, -1, 1), axes(1), grad=False)
@@ -64,11 +101,23 @@ def reductions(run):
             run.add(op, "bfloat16 [300] axis 0", draw(rng, (300,), bf16, 0, 1), axes(0), grad=False)
         if op in ("Max", "Min"):
             for dtype in (f32, f64):
-                run.add(op, f"{name(dtype)} ties", np.array([[1, 3, 3, 2], [2, 2, 2, 2], [-1, -1, 0, 0]], dtype), axes([1]))
+                run.add(
+                    op, f"{name(dtype)} ties", np.array([[1, 3, 3, 2], [2, 2, 2, 2], [-1, -1, 0, 0]], dtype), axes([1])
+                )
         if op == "Prod":
             for dtype in (f32, f64):
-                run.add(op, f"{name(dtype)} one zero and two zeros in a row", np.array([[1, 0, 3], [0, 2, 0], [2, 3, 4]], dtype), axes([1]))
-                run.add(op, f"{name(dtype)} zeros, axes [0, 2]", np.array([[[1, 0], [3, 2]], [[2, 2], [0, 0]]], dtype), axes([0, 2]))
+                run.add(
+                    op,
+                    f"{name(dtype)} one zero and two zeros in a row",
+                    np.array([[1, 0, 3], [0, 2, 0], [2, 3, 4]], dtype),
+                    axes([1]),
+                )
+                run.add(
+                    op,
+                    f"{name(dtype)} zeros, axes [0, 2]",
+                    np.array([[[1, 0], [3, 2]], [[2, 2], [0, 0]]], dtype),
+                    axes([0, 2]),
+                )
         run.fails(op, "axis beyond the rank", np.ones((2, 3), f32), axes([2]))
         run.fails(op, "axis below the rank", np.ones((2, 3), f32), axes([-3]))
         run.fails(op, "an axis twice", np.ones((2, 3), f32), axes([0, 0]))
@@ -95,13 +144,26 @@ def positions(run):
             run.add(op, f"{label(dtype, (3, 4))} axis -1", distinct(rng, (3, 4), dtype), i32(-1)[0])
         for shape, axis in [((5,), 0), ((2, 3, 4), 1), ((2, 3, 4), -3), ((2, 3, 4), 2), ((0, 3), 1), ((2, 2, 3, 2), 2)]:
             run.add(op, f"{label(f32, shape)} axis {axis}", distinct(rng, shape, f32), i32(axis)[0])
-            run.add(op, f"{label(f32, shape)} axis {axis} int32 output", distinct(rng, shape, f32), i32(axis)[0], output_type=tf.int32)
+            run.add(
+                op,
+                f"{label(f32, shape)} axis {axis} int32 output",
+                distinct(rng, shape, f32),
+                i32(axis)[0],
+                output_type=tf.int32,
+            )
         for dtype in INTEGERS:
-            run.add(op, f"{label(dtype, (2, 5))} axis 1", np.array([[3, 1, 4, 1, 5], [9, 2, 6, 5, 9]], dtype), np.array(1, np.int64))
+            run.add(
+                op,
+                f"{label(dtype, (2, 5))} axis 1",
+                np.array([[3, 1, 4, 1, 5], [9, 2, 6, 5, 9]], dtype),
+                np.array(1, np.int64),
+            )
         run.add(op, "bool", np.array([[False, True, True], [True, False, False]]), i32(1)[0])
         run.add(op, "float32 ties", np.array([[1, 3, 3, 2], [2, 2, 2, 2]], f32), i32(1)[0])
         run.add(op, "float32 nan first", np.array([np.nan, 1, 2], f32), i32(0)[0])
-        run.add(op, "float32 nan inside", np.array([[1, np.nan, 2, 0], [np.nan, np.nan, -np.inf, np.inf]], f32), i32(1)[0])
+        run.add(
+            op, "float32 nan inside", np.array([[1, np.nan, 2, 0], [np.nan, np.nan, -np.inf, np.inf]], f32), i32(1)[0]
+        )
         run.add(op, "float32 infinities", np.array([-np.inf, np.inf, np.inf, -np.inf], f32), i32(0)[0])
         run.add(op, "float64 signed zeros", np.array([-0.0, 0.0, -0.0]), i32(0)[0])
         run.fails(op, "axis beyond the rank", np.ones((2, 3), f32), i32(2)[0])
@@ -114,18 +176,46 @@ def positions(run):
 def scans(run):
     for op in ("Cumsum", "Cumprod"):
         rng = stream(op)
-        for shape, axis in [((5,), 0), ((3, 4), 0), ((3, 4), -1), ((2, 3, 4), 1), ((2, 3, 4), -3), ((0, 3), 0), ((2, 0), 1), ((1,), 0)]:
+        for shape, axis in [
+            ((5,), 0),
+            ((3, 4), 0),
+            ((3, 4), -1),
+            ((2, 3, 4), 1),
+            ((2, 3, 4), -3),
+            ((0, 3), 0),
+            ((2, 0), 1),
+            ((1,), 0),
+        ]:
             for exclusive in (False, True):
                 for reverse in (False, True):
                     flags = (" exclusive" if exclusive else "") + (" reverse" if reverse else "")
                     x = draw(rng, shape, f32, -2, 2, (0,))
-                    run.add(op, f"{label(f32, shape)} axis {axis}{flags}", x, i32(axis)[0], exclusive=exclusive, reverse=reverse)
+                    run.add(
+                        op,
+                        f"{label(f32, shape)} axis {axis}{flags}",
+                        x,
+                        i32(axis)[0],
+                        exclusive=exclusive,
+                        reverse=reverse,
+                    )
                     if shape == (3, 4):
-                        run.add(op, f"{label(f64, shape)} axis {axis}{flags}", x.astype(f64), i32(axis)[0], exclusive=exclusive, reverse=reverse)
+                        run.add(
+                            op,
+                            f"{label(f64, shape)} axis {axis}{flags}",
+                            x.astype(f64),
+                            i32(axis)[0],
+                            exclusive=exclusive,
+                            reverse=reverse,
+                        )
         for dtype in (f16, bf16):
             run.add(op, f"{label(dtype, (2, 6))} axis 1", draw(rng, (2, 6), dtype, -2, 2, (0,)), i32(1)[0])
         for dtype in INTEGERS:
-            run.add(op, f"{label(dtype, (2, 4))} axis 1", np.array([[1, 2, 3, 4], [5, 6, 7, 100]], dtype), np.array(1, np.int64))
+            run.add(
+                op,
+                f"{label(dtype, (2, 4))} axis 1",
+                np.array([[1, 2, 3, 4], [5, 6, 7, 100]], dtype),
+                np.array(1, np.int64),
+            )
         run.add(op, "float32 with a nan", np.array([1, np.nan, 2], f32), i32(0)[0], grad=False)
         run.add(op, "float32 [300] axis 0", draw(rng, (300,), f32, 0.97, 1.03), i32(0)[0], grad=False)
         run.fails(op, "axis of a scalar", np.array(2, f32), i32(0)[0])
@@ -144,13 +234,50 @@ def products(run):
                     a = draw(rng, (k, m) if ta else (m, k), dtype, -2, 2)
                     b = draw(rng, (n, k) if tb else (k, n), dtype, -2, 2)
                     flags = (" transpose_a" if ta else "") + (" transpose_b" if tb else "")
-                    run.add("MatMul", label(dtype, a.shape, b.shape) + flags, a, b, grad=not big or dtype is f32, transpose_a=ta, transpose_b=tb)
+                    run.add(
+                        "MatMul",
+                        label(dtype, a.shape, b.shape) + flags,
+                        a,
+                        b,
+                        grad=not big or dtype is f32,
+                        transpose_a=ta,
+                        transpose_b=tb,
+                    )
     for dtype in (np.int32, np.int64, np.uint8):
-        run.add("MatMul", label(dtype, (2, 3), (3, 2)), np.arange(6).reshape(2, 3).astype(dtype), np.arange(6).reshape(3, 2).astype(dtype))
-    run.add("MatMul", "float32 nan and inf", np.array([[1, np.nan], [np.inf, 0]], f32), np.array([[1, 2], [0, 1]], f32), grad=False)
-    run.add("MatMul", "float32 [3,300] [300,2]", draw(rng, (3, 300), f32, -1, 1), draw(rng, (300, 2), f32, -1, 1), grad=False)
-    run.add("MatMul", "float32 [1,257] [257,1]", draw(rng, (1, 257), f32, -1, 1), draw(rng, (257, 1), f32, -1, 1), grad=False)
-    run.add("MatMul", "float32 [65,20] [20,70]", draw(rng, (65, 20), f32, -1, 1), draw(rng, (20, 70), f32, -1, 1), grad=False)
+        run.add(
+            "MatMul",
+            label(dtype, (2, 3), (3, 2)),
+            np.arange(6).reshape(2, 3).astype(dtype),
+            np.arange(6).reshape(3, 2).astype(dtype),
+        )
+    run.add(
+        "MatMul",
+        "float32 nan and inf",
+        np.array([[1, np.nan], [np.inf, 0]], f32),
+        np.array([[1, 2], [0, 1]], f32),
+        grad=False,
+    )
+    run.add(
+        "MatMul",
+        "float32 [3,300] [300,2]",
+        draw(rng, (3, 300), f32, -1, 1),
+        draw(rng, (300, 2), f32, -1, 1),
+        grad=False,
+    )
+    run.add(
+        "MatMul",
+        "float32 [1,257] [257,1]",
+        draw(rng, (1, 257), f32, -1, 1),
+        draw(rng, (257, 1), f32, -1, 1),
+        grad=False,
+    )
+    run.add(
+        "MatMul",
+        "float32 [65,20] [20,70]",
+        draw(rng, (65, 20), f32, -1, 1),
+        draw(rng, (20, 70), f32, -1, 1),
+        grad=False,
+    )
     run.fails("MatMul", "inner sizes 3 and 4", np.ones((2, 3), f32), np.ones((4, 2), f32))
     run.fails("MatMul", "inner sizes 4 and 3, the seed's", np.ones((1, 4), f32), np.ones((3, 3), f32))
     run.fails("MatMul", "inner sizes after transpose_a", np.ones((2, 3), f32), np.ones((3, 2), f32), transpose_a=True)
@@ -160,8 +287,18 @@ def products(run):
     run.fails("MatMul", "bool refused", np.ones((2, 3), bool), np.ones((3, 2), bool))
 
     rng = stream("BatchMatMulV2")
-    for xs, ys in [((2, 3), (3, 4)), ((2, 2, 3), (2, 3, 4)), ((2, 2, 3), (3, 4)), ((3, 2), (4, 2, 5)), ((2, 1, 2, 3), (3, 3, 2)), ((1, 2, 3), (5, 3, 1)),
-                   ((0, 2, 3), (1, 3, 2)), ((2, 2, 0), (2, 0, 3)), ((2, 0, 3), (3, 2)), ((2, 1, 1, 2, 2), (1, 3, 1, 2, 2))]:
+    for xs, ys in [
+        ((2, 3), (3, 4)),
+        ((2, 2, 3), (2, 3, 4)),
+        ((2, 2, 3), (3, 4)),
+        ((3, 2), (4, 2, 5)),
+        ((2, 1, 2, 3), (3, 3, 2)),
+        ((1, 2, 3), (5, 3, 1)),
+        ((0, 2, 3), (1, 3, 2)),
+        ((2, 2, 0), (2, 0, 3)),
+        ((2, 0, 3), (3, 2)),
+        ((2, 1, 1, 2, 2), (1, 3, 1, 2, 2)),
+    ]:
         for ax in (False, True):
             for ay in (False, True):
                 if (ax or ay) and xs not in ((2, 2, 3), (2, 1, 2, 3)):
@@ -172,20 +309,50 @@ def products(run):
                 run.add("BatchMatMulV2", label(f32, x.shape, y.shape) + flags, x, y, adj_x=ax, adj_y=ay)
                 if xs == (2, 2, 3):
                     for dtype in (f64, f16, bf16):
-                        run.add("BatchMatMulV2", label(dtype, x.shape, y.shape) + flags, x.astype(dtype), y.astype(dtype), adj_x=ax, adj_y=ay)
+                        run.add(
+                            "BatchMatMulV2",
+                            label(dtype, x.shape, y.shape) + flags,
+                            x.astype(dtype),
+                            y.astype(dtype),
+                            adj_x=ax,
+                            adj_y=ay,
+                        )
     for dtype in (np.int32, np.int64):
-        run.add("BatchMatMulV2", label(dtype, (2, 1, 3), (3, 2)), np.arange(6).reshape(2, 1, 3).astype(dtype), np.arange(6).reshape(3, 2).astype(dtype))
-    run.add("BatchMatMulV2", "float32 [3,17,33] [3,33,9]", draw(rng, (3, 17, 33), f32, -1, 1), draw(rng, (3, 33, 9), f32, -1, 1), grad=False)
+        run.add(
+            "BatchMatMulV2",
+            label(dtype, (2, 1, 3), (3, 2)),
+            np.arange(6).reshape(2, 1, 3).astype(dtype),
+            np.arange(6).reshape(3, 2).astype(dtype),
+        )
+    run.add(
+        "BatchMatMulV2",
+        "float32 [3,17,33] [3,33,9]",
+        draw(rng, (3, 17, 33), f32, -1, 1),
+        draw(rng, (3, 33, 9), f32, -1, 1),
+        grad=False,
+    )
     run.fails("BatchMatMulV2", "inner sizes 3 and 4", np.ones((2, 2, 3), f32), np.ones((2, 4, 2), f32))
     run.fails("BatchMatMulV2", "batches 2 and 3", np.ones((2, 2, 3), f32), np.ones((3, 3, 2), f32))
     run.fails("BatchMatMulV2", "rank 1", np.ones(3, f32), np.ones((3, 2), f32))
 
     rng = stream("BiasAdd")
-    for shape, bias, layout in [((2, 3), 3, "NHWC"), ((2, 4, 3), 3, "NHWC"), ((2, 2, 2, 3), 3, "NHWC"), ((2, 1, 2, 2, 3), 3, "NHWC"), ((0, 3), 3, "NHWC"), ((2, 0), 0, "NHWC"),
-                                ((2, 3), 3, "NCHW"), ((2, 3, 4), 3, "NCHW"), ((2, 3, 2, 2), 3, "NCHW"), ((2, 3, 2, 1, 2), 3, "NCHW")]:
+    for shape, bias, layout in [
+        ((2, 3), 3, "NHWC"),
+        ((2, 4, 3), 3, "NHWC"),
+        ((2, 2, 2, 3), 3, "NHWC"),
+        ((2, 1, 2, 2, 3), 3, "NHWC"),
+        ((0, 3), 3, "NHWC"),
+        ((2, 0), 0, "NHWC"),
+        ((2, 3), 3, "NCHW"),
+        ((2, 3, 4), 3, "NCHW"),
+        ((2, 3, 2, 2), 3, "NCHW"),
+        ((2, 3, 2, 1, 2), 3, "NCHW"),
+    ]:
         for dtype in FLOATS if shape in ((2, 4, 3), (2, 3, 2, 2)) else (f32, f64):
             x = draw(rng, shape, dtype, -2, 2)
-            run.add("BiasAdd", f"{label(dtype, shape)} {layout}", x, draw(rng, (bias,), dtype, -2, 2), data_format=layout)
+            run.add(
+                "BiasAdd", f"{label(dtype, shape)} {layout}", x, draw(rng, (bias,), dtype, -2, 2), data_format=layout
+            )
             run.add("BiasAddGrad", f"{label(dtype, shape)} {layout}", x, data_format=layout)
     run.add("BiasAdd", "int32 [2,3] NHWC", np.arange(6).reshape(2, 3).astype(np.int32), i32(1, 2, 3))
     run.fails("BiasAdd", "bias of another length", np.ones((2, 3), f32), np.ones(2, f32))
@@ -215,7 +382,12 @@ def softmaxes(run):
         for dtype in (f32, f64):
             big = np.array([[1000, 1001, 999], [-1000, -1001, -2000], [1e30, -1e30, 0], [88, -88, 0]], dtype)
             run.add(op, f"{name(dtype)} large logits", big, grad=False)
-            run.add(op, f"{name(dtype)} infinities", np.array([[0, -np.inf, 1], [np.inf, 0, 1], [-np.inf, -np.inf, -np.inf], [np.nan, 0, 1]], dtype), grad=False)
+            run.add(
+                op,
+                f"{name(dtype)} infinities",
+                np.array([[0, -np.inf, 1], [np.inf, 0, 1], [-np.inf, -np.inf, -np.inf], [np.nan, 0, 1]], dtype),
+                grad=False,
+            )
             run.add(op, f"{name(dtype)} equal logits", np.full((2, 4), 3, dtype))
         run.add(op, "float32 [7,130]", draw(rng, (7, 130), f32, -8, 8), grad=False)
         run.fails(op, "a scalar", np.array(1, f32))
@@ -223,7 +395,14 @@ def softmaxes(run):
 
     op = "SoftmaxCrossEntropyWithLogits"
     rng = stream(op)
-    for features, labels in [((2, 3), (2, 3)), ((1, 1), (1, 1)), ((4, 5), (1, 5)), ((1, 5), (3, 5)), ((0, 3), (0, 3)), ((5, 2), (5, 2))]:
+    for features, labels in [
+        ((2, 3), (2, 3)),
+        ((1, 1), (1, 1)),
+        ((4, 5), (1, 5)),
+        ((1, 5), (3, 5)),
+        ((0, 3), (0, 3)),
+        ((5, 2), (5, 2)),
+    ]:
         for dtype in FLOATS if features == (2, 3) else (f32, f64):
             x = draw(rng, features, dtype, -3, 3)
             t = rng.uniform(0.1, 1, size=labels)
@@ -235,9 +414,27 @@ def softmaxes(run):
                 run.add(op, f"{label(dtype, features, labels)} both cotangents", x, t)
     onehot = np.eye(4, dtype=f32)[[1, 3, 0]]
     run.add(op, "float32 one-hot labels", draw(rng, (3, 4), f32, -3, 3), onehot, dy=[np.array([1.0, -0.5, 2.0]), None])
-    run.add(op, "float32 large logits", np.array([[1000, 0, -1000, 5], [88, -88, 3, 0], [-1e30, 1e30, 0, 0]], f32), onehot, grad=False)
-    run.add(op, "float32 labels that do not sum to one", draw(rng, (2, 3), f32, -3, 3), np.array([[1, 2, 0.5], [0, 0, 0]], f32), dy=[np.array([1.0, -0.5]), None])
-    run.add(op, "float32 infinite logits", np.array([[-np.inf, 0, 1, 2], [np.inf, 0, 0, 0], [0, 0, np.nan, 0]], f32), onehot, grad=False)
+    run.add(
+        op,
+        "float32 large logits",
+        np.array([[1000, 0, -1000, 5], [88, -88, 3, 0], [-1e30, 1e30, 0, 0]], f32),
+        onehot,
+        grad=False,
+    )
+    run.add(
+        op,
+        "float32 labels that do not sum to one",
+        draw(rng, (2, 3), f32, -3, 3),
+        np.array([[1, 2, 0.5], [0, 0, 0]], f32),
+        dy=[np.array([1.0, -0.5]), None],
+    )
+    run.add(
+        op,
+        "float32 infinite logits",
+        np.array([[-np.inf, 0, 1, 2], [np.inf, 0, 0, 0], [0, 0, np.nan, 0]], f32),
+        onehot,
+        grad=False,
+    )
     run.fails(op, "shapes [2,3] and [2,4]", np.ones((2, 3), f32), np.ones((2, 4), f32))
     run.fails(op, "shapes [2,3] and [3,3]", np.ones((2, 3), f32), np.ones((3, 3), f32))
     run.fails(op, "rank 1", np.ones(3, f32), np.ones(3, f32))
@@ -250,7 +447,13 @@ def softmaxes(run):
             for index in (np.int32, np.int64) if shape == (4, 5) else (np.int64,):
                 x = draw(rng, shape, dtype, -3, 3)
                 t = rng.randint(0, shape[1], size=shape[0]).astype(index)
-                run.add(op, f"{label(dtype, shape)} {name(index)} labels", x, t, dy=[(np.arange(shape[0]) % 3 + 1) / 4.0, None])
+                run.add(
+                    op,
+                    f"{label(dtype, shape)} {name(index)} labels",
+                    x,
+                    t,
+                    dy=[(np.arange(shape[0]) % 3 + 1) / 4.0, None],
+                )
     run.add(op, "float32 [2,3] both cotangents", draw(rng, (2, 3), f32, -3, 3), i32(2, 0))
     run.add(op, "float32 large logits", np.array([[1000, 0, -1000, 5], [88, -88, 3, 0]], f32), i32(2, 0), grad=False)
     run.fails(op, "label beyond the classes", np.ones((2, 3), f32), i32(0, 3))

@@ -231,3 +231,66 @@ fn multiply_by<T: Factor>(set: Instructions, a: Strided<T>, b: Strided<T>, out: 
     let (_, scratch, _) = bytemuck::pod_align_to_mut::<T, T::Term>(scratch);
     multiply_with(T::Term::tiles(set), a, b, (m, k, n), out, scratch);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers i·2⁻⁹ with i from −500 to 500 without order: their products need rounding when added up.
+    fn values<T: Factor>(n: usize, widen: impl Fn(i64) -> T) -> Vec<T> {
+        (0..n as i64).map(|i| widen(i * 7919 % 1001 - 500)).collect()
+    }
+
+    fn check_bits<T: Factor>(widen: impl Fn(i64) -> T) {
+        let sets = [
+            Instructions::Portable,
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512,
+        ];
+        let here = sets.iter().take_while(|&&set| set != Instructions::here()).count();
+        for (m, k, n) in [(1, 300, 40), (40, 129, 1), (13, 131, 33), (6, 17, 8), (25, 5, 530), (30, 260, 16)] {
+            let (a, b) = (values(m * k, &widen), values(2 * k * n, &widen));
+            let (a_shape, b_shape) = ([m, k], [k, n]);
+            // As they are; then both lie transposed; then the columns of b run backwards, two apart.
+            let mut a_turned = vec![T::zeroed(); m * k];
+            let (mut b_turned, mut b_apart) = (vec![T::zeroed(); k * n], vec![T::zeroed(); 2 * k * n]);
+            for (i, &x) in a.iter().enumerate() {
+                a_turned[i % k * m + i / k] = x;
+            }
+            for (i, &x) in b[..k * n].iter().enumerate() {
+                b_turned[i % n * k + i / n] = x;
+                b_apart[2 * (i / n * n + n - 1 - i % n)] = x;
+            }
+            let layouts = [
+                (&a, [k as isize, 1], &b, [n as isize, 1], 0),
+                (&a_turned, [1, m as isize], &b_turned, [1, k as isize], 0),
+                (&a, [k as isize, 1], &b_apart, [2 * n as isize, -2], 2 * (n - 1)),
+            ];
+            let mut expected: Option<Vec<T>> = None;
+            for &set in &sets[..=here] {
+                for (a, a_strides, b, b_strides, offset) in layouts {
+                    let mut out = vec![T::zeroed(); m * n];
+                    let mut scratch = vec![T::zeroed(); scratch::<T>(m, k, n)];
+                    let a = Strided::new(a, &a_shape, &a_strides, 0).expect("in bounds");
+                    let b = Strided::new(b, &b_shape, &b_strides, offset).expect("in bounds");
+                    multiply_by(set, a, b, &mut out, &mut scratch);
+                    let expected = expected.get_or_insert_with(|| out.clone());
+                    let (expected, found): (&[u8], &[u8]) =
+                        (bytemuck::cast_slice(expected), bytemuck::cast_slice(&out));
+                    assert!(expected == found, "{m}×{k}×{n} with {set:?}, strides {a_strides:?} and {b_strides:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn instruction_sets_and_layouts_give_the_same_bits() {
+        check_bits(|i| i as f32 / 512.0 * 1.000_001);
+        check_bits(|i| i as f64 / 512.0 * 1.000_000_000_001);
+        check_bits(|i| <bf16 as narrow::Half>::narrow(i as f32 / 512.0));
+        check_bits(|i| i as i32);
+        check_bits(|i| Complex::new(i as f32 / 511.0, 1.0 - i as f32 / 513.0));
+    }
+}

@@ -5,10 +5,11 @@ use crate::fold::{Reduce, Sum};
 use crate::matmul::Factor;
 use crate::operation::Fault;
 
-/// What the elements of a row are scaled by: the greatest one, and Σ e^(x − greatest).
+/// What the elements of a row are scaled by: the greatest one, Σ e^(x − greatest), and its logarithm.
 struct Scale<R> {
     greatest: R,
     sum: R,
+    log_sum: R,
 }
 
 /// e^(x − greatest), the rounding error of the difference included.
@@ -33,7 +34,9 @@ where
 {
     let greatest = row.iter().fold(T::Term::NEG_INFINITY, |greatest, &x| maximum(greatest, x.widen()));
     let total = row.iter().fold(Sum::start(), |total, &x| Sum::push(total, exp_below(x.widen(), greatest)));
-    Scale { greatest, sum: Sum::finish(total, row.len()) }
+    // The greatest itself counts 1: without it the logarithm is exact also where one element outweighs the others.
+    let others = Sum::finish(Sum::push(total, -T::Term::ONE), row.len());
+    Scale { greatest, sum: Sum::finish(total, row.len()), log_sum: others.log1p() }
 }
 
 #[inline(always)]
@@ -47,8 +50,7 @@ where
         return;
     }
     for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
-        let Scale { greatest, sum } = scale(x);
-        let log_sum = sum.log();
+        let Scale { greatest, sum, log_sum } = scale(x);
         for (out, &x) in out.iter_mut().zip(x) {
             let x = x.widen();
             *out = T::narrow(if log { (x - greatest) - log_sum } else { exp_below(x, greatest) / sum });
@@ -69,8 +71,7 @@ where
     }
     let rows = logits.chunks_exact(n).zip(labels.chunks_exact(n)).zip(gradient.chunks_exact_mut(n));
     for (((logits, labels), gradient), loss) in rows.zip(loss) {
-        let Scale { greatest, sum } = scale(logits);
-        let log_sum = sum.log();
+        let Scale { greatest, sum, log_sum } = scale(logits);
         let mut total = Sum::start();
         for ((gradient, &x), &label) in gradient.iter_mut().zip(logits).zip(labels) {
             let (x, label) = (x.widen(), label.widen());
@@ -104,13 +105,13 @@ where
     }
     let rows = logits.chunks_exact(n).zip(labels).zip(gradient.chunks_exact_mut(n));
     for (((logits, &label), gradient), loss) in rows.zip(loss) {
-        let Scale { greatest, sum } = scale(logits);
+        let Scale { greatest, sum, log_sum } = scale(logits);
         for (column, (gradient, &x)) in gradient.iter_mut().zip(logits).enumerate() {
             let share = exp_below(x.widen(), greatest) / sum;
             *gradient = T::narrow(if column as i64 == label { share - T::Term::ONE } else { share });
         }
         let chosen = logits[label as usize].widen();
-        *loss = T::narrow(sum.log() - (chosen - greatest));
+        *loss = T::narrow(log_sum - (chosen - greatest));
     }
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use super::{Layer, Module};
 use crate::{
-    Error, Feed, Result, Structure, Tensor, Tree,
-    module::{Identity, InputShapes, Site, name as names, walk},
-    op::scope,
+    Error, Feed, Result, Structure, Tensor, Tree, Variable,
+    module::{Identity, InputShapes, Site, cells, name as names, walk},
+    scope,
+    variable::with_snapshot,
 };
 use std::{cell::Cell, panic::Location};
 
@@ -43,7 +44,7 @@ where
     let frame = Frame::enter(caller);
     let body = || {
         let inputs = frame.prepare(module, name, &x.to_tree())?;
-        let output = layer.forward(x);
+        let output = frame.at_one_moment(module, || layer.forward(x))?;
         match (output, inputs.conflict()) {
             (Ok(output), None) => finished(output, layer.mask(x)?),
             (Ok(_), Some(conflict)) => Err(Error::invalid_argument(conflict)),
@@ -109,6 +110,16 @@ impl Frame {
         let inputs = InputShapes::seen_from(shapes, self.caller);
         module.build(&inputs)?;
         Ok(inputs)
+    }
+
+    /// Runs the outermost `forward` with every variable of the module seen as it is now: what other threads commit in
+    /// the meantime is seen whole by the next call, and not in part by this one.
+    fn at_one_moment<R>(&self, module: &dyn Module, forward: impl FnOnce() -> R) -> Result<R> {
+        if !self.is_outermost || scope::tracing() {
+            return Ok(forward());
+        }
+        let cells = cells(&walk(module)).into_iter().map(|(_, variable)| variable);
+        with_snapshot(&cells.filter(Variable::is_valued).collect::<Vec<_>>(), forward)
     }
 
     /// Puts the name of the place that failed in front of the error: a layer does not know its name, its holder does.

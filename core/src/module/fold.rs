@@ -1,5 +1,6 @@
 //! The folds over a module that everybody uses: its variables, its submodules, freezing.
 
+use super::walk::join;
 use super::{Module, Node, copy, walk};
 use crate::{Error, Result, Tensor, Variable, nearest};
 use std::collections::HashSet;
@@ -19,7 +20,7 @@ pub trait ModuleExt: Module {
     /// Every variable once, as `tf.Module.variables` lists them: what a module holds directly comes first, by sorted
     /// field name; then each submodule in turn, the same way.
     ///
-    /// A variable whose shape is not known yet is not there yet: before a layer is built the list lacks its variables.
+    /// The variables of a layer come into being together: before it is built, the list has none of them.
     fn variables(&self) -> Vec<Variable> {
         self.named_variables().into_iter().map(|(_, variable)| variable).collect()
     }
@@ -38,22 +39,22 @@ pub trait ModuleExt: Module {
     ///
     /// A shared variable is listed where it is met first.
     fn named_variables(&self) -> Vec<(String, Variable)> {
-        let mut cells = cells(&walk(self));
-        cells.retain(|(_, variable)| variable.is_sized());
-        cells
+        let mut cells = Vec::new();
+        in_order(&walk(self), &mut |path, node| {
+            if node.is_built() {
+                let sized = node.sorted_variables().into_iter().filter(|(_, variable)| variable.is_sized());
+                cells.extend(sized.map(|(name, variable)| (join(path, name), variable.clone())));
+            }
+        });
+        first_met(cells)
     }
 
     /// Every variable once in Keras's order, which is that of saved weights: those that a module holds itself, in order
     /// of declaration but trainable ones first; then those of its submodules, in order of declaration.
     fn weights(&self) -> Vec<Variable> {
         let mut weights = Vec::new();
-        let mut met = HashSet::new();
-        walk(self).each_variable(&mut |_, variable| {
-            if variable.is_sized() && met.insert(variable.id()) {
-                weights.push(variable.clone());
-            }
-        });
-        weights
+        walk(self).each_built_variable(&mut |path, variable| weights.push((path.to_owned(), variable.clone())));
+        first_met(weights).into_iter().map(|(_, variable)| variable).collect()
     }
 
     /// Every module below this one once, by path and class, as `tf.Module.submodules` lists them: those it holds
@@ -138,15 +139,22 @@ impl<M: Module + ?Sized> ModuleExt for M {}
 /// Every variable once, built or not, in TensorFlow's order, with the path where it is met first.
 pub(crate) fn cells(root: &Node) -> Vec<(String, Variable)> {
     let mut cells = Vec::new();
-    let mut met = HashSet::new();
-    root.in_order(&mut |_, _| {}, &mut |path, node| {
-        for (name, variable) in node.sorted_variables() {
-            if met.insert(variable.id()) {
-                cells.push((super::walk::join(path, name), variable.clone()));
-            }
-        }
+    in_order(root, &mut |path, node| {
+        let variables = node.sorted_variables().into_iter();
+        cells.extend(variables.map(|(name, variable)| (join(path, name), variable.clone())));
     });
-    cells
+    first_met(cells)
+}
+
+fn in_order(root: &Node, entered: &mut dyn FnMut(&str, &Node)) {
+    root.in_order(&mut |_, _| {}, entered);
+}
+
+/// Each variable where it is met first.
+fn first_met(mut variables: Vec<(String, Variable)>) -> Vec<(String, Variable)> {
+    let mut met = HashSet::new();
+    variables.retain(|(_, variable)| met.insert(variable.id()));
+    variables
 }
 
 fn set_trainable(

@@ -24,6 +24,7 @@ pub use field::{
     kept, part, read_with, setting, setting_with, skipped, variable, write_with,
 };
 pub use fold::ModuleExt;
+pub(crate) use fold::cells;
 pub use identity::{Held, Identity};
 pub use input::{InputShapes, ManualBuild};
 pub(crate) use walk::Site;

@@ -113,6 +113,16 @@ impl<'a> ViewMut<'a> {
         self.dims
     }
 
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.dims.iter().product()
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.dims.contains(&0)
+    }
+
     /// The elements; `T` must be how elements of this dtype are stored.
     pub fn elements<T: Pod>(&mut self) -> Result<&mut [T]> {
         let dtype = self.dtype;

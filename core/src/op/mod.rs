@@ -120,6 +120,7 @@ pub struct Call {
 pub struct Backward<'a> {
     pub(crate) call: &'a Call,
     pub(crate) dy: &'a [Tensor],
+    pub(crate) arrives: &'a [bool],
     pub(crate) needs: &'a [bool],
 }
 
@@ -143,6 +144,10 @@ impl Backward<'_> {
     /// The gradients that arrive at all outputs.
     pub fn dys(&self) -> &[Tensor] {
         self.dy
+    }
+    /// Whether anything depends on output `i`: if not, its gradient is zeros, and need not be computed with.
+    pub fn arrives(&self, i: usize) -> bool {
+        self.arrives[i]
     }
     /// Whether anybody asks for the gradient of input `i`; another one may be left `None`.
     pub fn needs(&self, i: usize) -> bool {

@@ -35,7 +35,7 @@ pub(crate) fn dims_from(values: &[i64]) -> Result<Vec<usize>> {
 }
 
 /// The shape that an input of dims says, as far as it is known.
-fn shape_input(input: &Input, what: &str) -> Result<Shape> {
+pub(crate) fn shape_input(input: &Input, what: &str) -> Result<Shape> {
     match ints(input, what)? {
         Some(values) => Ok(dims_from(&values)?.into()),
         None => Ok(input.spec.shape.dim(0).map_or(Shape::unknown(), Shape::of_rank)),

@@ -18,3 +18,9 @@ impl Tensor {
         String::new()
     }
 }
+
+impl fmt::Display for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}

@@ -30,6 +30,8 @@ pub trait Constraint: Send + Sync + 'static {
 /// How a variable begins, and what holds of it afterwards.
 #[derive(Clone)]
 pub struct Declaration {
+    /// The name of the place that declares it: what it is called until it has a path.
+    pub name: Option<&'static str>,
     /// Its first value.
     pub init: Arc<dyn Initializer>,
     /// The dims, as far as they are known before there is an input; `None` when not even their number is.
@@ -50,6 +52,7 @@ impl Declaration {
     /// Trainable, persistent, free, of whatever dtype and shape the initializer has.
     pub fn new(init: Arc<dyn Initializer>) -> Declaration {
         Declaration {
+            name: None,
             init,
             shape: None,
             dtype: None,

@@ -93,7 +93,11 @@ impl State {
     }
 
     fn label(&self) -> String {
-        self.path.clone().unwrap_or_else(|| "variable".to_owned())
+        self.path.clone().unwrap_or_else(|| self.declared_name().to_owned())
+    }
+
+    fn declared_name(&self) -> &'static str {
+        self.declared.as_ref().and_then(|declared| declared.name).unwrap_or("variable")
     }
 
     fn dtype(&self) -> DType {
@@ -114,7 +118,8 @@ impl State {
         if let Some(queued) = self.queued.take() {
             return Ok(queued);
         }
-        let path = self.path.get_or_insert_with(|| seed::numbered("variable"));
+        let name = self.declared_name();
+        let path = self.path.get_or_insert_with(|| seed::numbered(name));
         let value = declared.init.init(dims, declared.dtype(), seed::of_path(path))?;
         if value.dtype() != declared.dtype() || *value.shape() != **dims {
             return Err(Error::invalid_argument(format!(

@@ -38,12 +38,12 @@ impl Expansion<'_> {
     fn new(&self, arm: &Arm) -> TokenStream {
         let vis = self.input.vis;
         let arguments = arm.fields.iter().filter(|field| self.default(arm, field).is_none()).map(|field| {
-            let Field { local, ty, .. } = field;
+            let (local, ty) = (&field.local, taken(field));
             quote!(#local: #ty)
         });
         let fields = arm.fields.iter().map(|field| {
             let member = &field.member;
-            let value = self.default(arm, field).unwrap_or_else(|| field.local.to_token_stream());
+            let value = self.default(arm, field).unwrap_or_else(|| given(field));
             quote!(#member: #value)
         });
         let doc = format!(
@@ -62,7 +62,7 @@ impl Expansion<'_> {
         let (Role::Setting { default: Some(_), .. }, Some(name)) = (&field.role, &field.original.ident) else {
             return TokenStream::new();
         };
-        let ty = &field.ty;
+        let (ty, value) = (taken(field), given(field));
         let vis = self.input.vis;
         let docs: Vec<_> = field.original.attrs.iter().filter(|attribute| attribute.path().is_ident("doc")).collect();
         let doc = format!(" Sets `{}`.", field.name);
@@ -71,9 +71,25 @@ impl Expansion<'_> {
             #docs
             #[must_use]
             #vis fn #name(mut self, #name: #ty) -> Self {
-                self.#name = #name;
+                self.#name = #value;
                 __m::ModuleExt::declared(self)
             }
         }
     }
+}
+
+fn is_into(field: &Field) -> bool {
+    matches!(field.role, Role::Setting { into: true, .. })
+}
+
+/// The type of the argument for a field.
+fn taken(field: &Field) -> TokenStream {
+    let ty = &field.ty;
+    if is_into(field) { quote!(impl ::core::convert::Into<#ty>) } else { ty.to_token_stream() }
+}
+
+/// The field's value from that argument.
+fn given(field: &Field) -> TokenStream {
+    let local = &field.local;
+    if is_into(field) { quote!(::core::convert::Into::into(#local)) } else { local.to_token_stream() }
 }

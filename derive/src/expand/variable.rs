@@ -22,6 +22,7 @@ impl Expansion<'_> {
             _ => return TokenStream::new(),
         };
         let cell = self.cell(arm, field);
+        let name = field.key();
         let init = self.init(words);
         let shape = match &words.shape {
             None => quote!(__m::None),
@@ -63,6 +64,7 @@ impl Expansion<'_> {
         let declaration = quote! {{
             #settings
             __m::Variable::declare(#cell, __m::Declaration {
+                name: __m::Some(#name),
                 init: #init,
                 shape: #shape,
                 dtype: #dtype,

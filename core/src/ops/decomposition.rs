@@ -1,0 +1,146 @@
+//! Matrices as products of simpler ones.
+
+use crate::dtype::dispatch;
+use crate::op::{
+    Accuracy, Attrs, Input, Op, OpDef, Scratch, View, ViewMut, allowed, apply, arity, at_least_rank, unsupported,
+};
+use crate::{DType, Error, Result, Shape, Spec, Tensor};
+use modulor_kernels::qr::{qr, qr_work};
+use modulor_kernels::{Number, Strided, cast};
+use std::sync::Arc;
+
+/// A matrix as orthonormal columns times an upper triangle. Computed in float64 whatever the dtype.
+#[derive(Debug)]
+struct Qr {
+    full_matrices: bool,
+}
+
+impl Qr {
+    /// The columns of Q, which are the rows of R, for a matrix of so many rows and columns.
+    fn width(&self, rows: usize, cols: usize) -> usize {
+        if self.full_matrices { rows } else { rows.min(cols) }
+    }
+}
+
+impl Op for Qr {
+    fn name(&self) -> &'static str {
+        "Qr"
+    }
+    fn attrs(&self) -> Attrs {
+        Attrs::new().with("full_matrices", self.full_matrices)
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let [x] = arity(inputs)?;
+        let takes = |d| matches!(d, DType::F16 | DType::F32 | DType::F64);
+        let dtype = allowed(x.spec.dtype, takes, "matrices of float16, float32 or float64")?;
+        at_least_rank(&x.spec.shape, 2, "a matrix")?;
+        let Some(dims) = x.spec.shape.dims() else {
+            return Ok(vec![Spec::new(dtype, Shape::unknown()), Spec::new(dtype, Shape::unknown())]);
+        };
+        let (batch, matrix) = dims.split_at(dims.len() - 2);
+        let (rows, cols) = (matrix[0], matrix[1]);
+        let width = match (rows, cols) {
+            (Some(rows), Some(cols)) => Some(self.width(rows, cols)),
+            (rows, None) if self.full_matrices => rows,
+            _ => None,
+        };
+        let q: Shape = [batch, &[rows, width]].concat().into();
+        let r: Shape = [batch, &[width, cols]].concat().into();
+        Ok(vec![Spec::new(dtype, q), Spec::new(dtype, r)])
+    }
+    fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
+        let (rows, cols) = matrix(inputs[0].dims());
+        let q_len: usize = outputs[0].dims().iter().product();
+        (inputs[0].len() + q_len + qr_work(rows, cols)) * size_of::<f64>()
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
+        let [q_out, r_out] = outputs else {
+            return Err(Error::internal("a QR decomposition has two outputs"));
+        };
+        let x = inputs[0];
+        let (rows, cols) = matrix(x.dims());
+        let width = self.width(rows, cols);
+        let matrices: usize = x.dims()[..x.dims().len() - 2].iter().product();
+        let (a_len, q_len) = (x.len(), q_out.dims().iter().product());
+        let (a, rest) = scratch.take(a_len + q_len + qr_work(rows, cols))?.split_at_mut(a_len);
+        let (q, work) = rest.split_at_mut(q_len);
+        dispatch!(x.dtype(), float T => {
+            cast(x.elements::<T>()?, a);
+            for i in 0..matrices {
+                let a = &mut a[i * rows * cols..][..rows * cols];
+                qr(rows, cols, width, a, &mut q[i * rows * width..], work);
+                narrow(&a[..width * cols], &mut r_out.elements::<T>()?[i * width * cols..][..width * cols])?;
+            }
+            narrow(q, q_out.elements::<T>()?)
+        }, else => Err(unsupported(x.dtype())))
+    }
+}
+
+/// The rows and columns of the matrices in a tensor of these dims, of which there are at least two.
+fn matrix(dims: &[usize]) -> (usize, usize) {
+    (dims[dims.len() - 2], dims[dims.len() - 1])
+}
+
+fn narrow<T: Number>(from: &[f64], to: &mut [T]) -> Result<()> {
+    let (shape, strides) = ([from.len()], [1]);
+    let from = Strided::new(from, &shape, &strides, 0).ok_or_else(|| Error::internal("a slice is a view of itself"))?;
+    cast(from, to);
+    Ok(())
+}
+
+impl Tensor {
+    /// Q and R with `self = Q·R`, for each matrix in the last two axes: Q has orthonormal columns, R is upper
+    /// triangular.
+    ///
+    /// TensorFlow's `Qr`, for float16, float32 and float64. Of a `[m, n]` matrix Q is `[m, k]` and R `[k, n]` with
+    /// k = min(m, n), or k = m with `full_matrices`. Has no gradient yet.
+    pub fn qr(&self, full_matrices: bool) -> Result<(Tensor, Tensor)> {
+        let factors = apply(Qr { full_matrices }, &[self])?;
+        let [q, r] = factors.try_into().map_err(|_| Error::internal("a QR decomposition has two outputs"))?;
+        Ok((q, r))
+    }
+}
+
+/// The ops of this file.
+pub(crate) const OPS: &[&[OpDef]] = &[&[OpDef {
+    name: "Qr",
+    parse: |attrs| Ok(Arc::new(Qr { full_matrices: attrs.bool("full_matrices", false)? })),
+    accuracy: Accuracy::Sum,
+}]];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_matrix_of_a_batch_is_factored() -> Result<()> {
+        let elements: Vec<f32> = (0..24).map(|i| ((i * i) % 11) as f32 - 4.0).collect();
+        let x = Tensor::new([2, 4, 3], elements)?;
+        for (full_matrices, k) in [(false, 3), (true, 4)] {
+            let (q, r) = x.qr(full_matrices)?;
+            assert_eq!((q.dims()?, r.dims()?), (&[2, 4, k][..], &[2, k, 3][..]));
+            let (x, q, r) = (x.to_vec::<f32>()?, q.to_vec::<f32>()?, r.to_vec::<f32>()?);
+            for (at, x) in x.iter().enumerate() {
+                let (matrix, i, j) = (at / 12, at / 3 % 4, at % 3);
+                let product: f32 = (0..k).map(|l| q[matrix * 4 * k + i * k + l] * r[matrix * k * 3 + l * 3 + j]).sum();
+                assert!((product - x).abs() < 1e-5, "{product} is not {x} at {at}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_matrix_without_columns_has_a_full_q() -> Result<()> {
+        let (q, r) = Tensor::zeros([2, 0], DType::F64)?.qr(true)?;
+        assert_eq!((q.to_vec::<f64>()?, r.dims()?), (vec![1.0, 0.0, 0.0, 1.0], &[2, 0][..]));
+        Ok(())
+    }
+
+    #[test]
+    fn only_float_matrices_are_factored() -> Result<()> {
+        for x in [Tensor::zeros([3], DType::F32)?, Tensor::zeros([3, 3], DType::I32)?] {
+            assert_eq!(x.qr(false).expect_err("refused").op(), Some("Qr"));
+        }
+        Ok(())
+    }
+}
