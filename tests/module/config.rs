@@ -64,7 +64,7 @@ fn a_type_of_the_users_has_a_registered_name() {
         "module": null,
         "class_name": "FlexibleDense",
         "config": {"out_features": 3},
-        "registered_name": "modulor>FlexibleDense",
+        "registered_name": "module_tests>FlexibleDense",
     });
     assert_eq!(object, expected);
 }
@@ -212,15 +212,17 @@ fn an_unknown_class_is_an_error_that_says_what_there_is_and_how_to_register() {
         let value = json!({"module": null, "class_name": class, "config": {}, "registered_name": name});
         Box::<dyn Layer>::from_field(Some(&value)).err().unwrap().to_string()
     };
-    let error = layer("modulor>FlexibelDense");
-    assert!(error.contains("no class is registered as `modulor>FlexibelDense`; did you mean `modulor>FlexibleDense`?"));
-    assert!(layer("modulor>Residual<Relu>").contains("modulor::register!(Residual<Relu>);"));
+    let error = layer("module_tests>FlexibelDense");
+    assert!(error.contains(
+        "no class is registered as `module_tests>FlexibelDense`; did you mean `module_tests>FlexibleDense`?"
+    ));
+    assert!(layer("module_tests>Residual<Relu>").contains("modulor::register!(Residual<Relu>);"));
     assert_eq!(layer("modulor>Config1"), layer("modulor>Config1"));
     let module =
         json!({"module": null, "class_name": "Versioned", "config": {}, "registered_name": "modulor>Versioned"});
     let error = Box::<dyn Layer>::from_field(Some(&module)).err().unwrap().to_string();
     assert_eq!(error, "`Versioned` is a module and not a layer");
-    let add = json!({"module": null, "class_name": "Relu", "config": {}, "registered_name": "modulor>Relu"});
+    let add = json!({"module": null, "class_name": "Relu", "config": {}, "registered_name": "module_tests>Relu"});
     let error = Box::<dyn Layer<(Tensor, Tensor)>>::from_field(Some(&add)).err().unwrap().to_string();
     assert!(error.starts_with("`Relu` is not a layer from `("), "{error}");
 }
