@@ -2,6 +2,8 @@
 
 mod golden;
 mod guide;
+mod keras;
 mod module;
 mod threads;
+mod ops;
 mod tidy;

@@ -51,7 +51,7 @@ impl Axes for RangeFull {
 }
 
 /// The axes given as an input, as a mask over the dims; repeated axes are refused.
-fn mask(axes: &[i64], rank: usize) -> Result<Vec<bool>> {
+pub(super) fn mask(axes: &[i64], rank: usize) -> Result<Vec<bool>> {
     let mut mask = vec![false; rank];
     for &axis in axes {
         let axis = normalize_axis(axis, rank)?;

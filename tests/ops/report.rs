@@ -1,0 +1,143 @@
+//! All that is wrong at once, as a table.
+
+use super::case::{Case, reals};
+use modulor::{DType, Result, Tensor};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where our results differ from TensorFlow's: op, how the case's name begins, why.
+///
+/// The test of values reports a row that has nothing to excuse any more. These are ours on purpose:
+const DELIBERATE: &[[&str; 3]] = &[
+    ["Erf", "float64 special values", "TensorFlow's float64 erf is NaN at the lowest numbers, where it is -1"],
+    [
+        "FloorDiv",
+        "bfloat16 special values",
+        "a quotient that underflows is flushed to -0 there, and floored to -1 here",
+    ],
+    ["FloorDiv", "float16 special values", "a quotient that underflows is rounded to -0 there, and floored to -1 here"],
+    ["FloorDiv", "float32 special values", "a quotient that underflows is flushed to -0 there, and floored to -1 here"],
+    ["FloorDiv", "float64 special values", "a quotient that underflows is flushed to -0 there, and floored to -1 here"],
+    ["Round", "int", "TensorFlow's kernel leaves integers at 0, against its documentation"],
+];
+
+/// These wait for the library.
+const OPEN: &[[&str; 3]] = &[
+    ["Cast", "float32 to bfloat16, Truncate", "the attribute is ignored"],
+    ["Cast", "float32 to string", "kind of the error"],
+    ["Cast", "string to float32", "kind of the error"],
+    ["Equal", "incompatible shapes allowed", "the attribute is ignored"],
+    ["Fill", "dims of rank 2", "accepted"],
+    ["Fill", "string", "no kernel"],
+    ["NotEqual", "incompatible shapes allowed", "the attribute is ignored"],
+    ["LeakyRelu", "", "not Exact: two roundings in half precision"],
+    ["Rank", "", "it writes an attribute that TensorFlow's has not"],
+    ["Reciprocal", "float32", "not Exact: TensorFlow's 1/1 is 1 - 2^-24"],
+    ["Reshape", "float32 [0,3] to [0, -1]", "the dim of -1 is 0, not 3"],
+    ["Reshape", "shape of rank 2", "accepted"],
+    ["SelectV2", "string", "no kernel"],
+    ["Softsign", "float16", "not Exact: two roundings in half precision"],
+    ["SquaredDifference", "", "not Exact: two roundings in half precision"],
+    ["ZerosLike", "string", "no kernel"],
+];
+
+/// Rows of op, case, what, found, expected.
+#[derive(Default)]
+pub struct Report {
+    rows: Vec<[String; 5]>,
+    excused: BTreeSet<usize>,
+}
+
+/// More rows than this are counted, and not shown.
+const SHOWN: usize = 150;
+
+impl Report {
+    pub fn new() -> Report {
+        Report::default()
+    }
+
+    /// One thing that is wrong with one case.
+    pub fn add(&mut self, case: &Case, what: &str, found: impl ToString, expected: impl ToString) {
+        let known = |row: &[&str; 3]| row[0] == case.def.name && case.golden.case.starts_with(row[1]);
+        if let Some(at) = DELIBERATE.iter().chain(OPEN).position(known) {
+            self.excused.insert(at);
+            return;
+        }
+        let row = [
+            case.def.name.to_owned(),
+            case.golden.case.clone(),
+            what.to_owned(),
+            found.to_string(),
+            expected.to_string(),
+        ];
+        self.rows.push(row);
+    }
+
+    /// Compares outputs with those of another way to compute them: bit for bit.
+    pub fn same(&mut self, case: &Case, what: &str, found: &Result<Vec<Tensor>>, expected: &[Tensor]) {
+        match found {
+            Err(error) => self.add(case, what, format!("{error:?}"), "the same outputs"),
+            Ok(found) if found.len() != expected.len() => self.add(case, what, found.len(), expected.len()),
+            Ok(found) => {
+                for (found, expected) in found.iter().zip(expected) {
+                    if let Some((found, expected)) = difference(found, expected) {
+                        self.add(case, what, found, expected);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reports the rows of known differences that excused nothing.
+    pub fn all_excuses_were_needed(mut self) -> Report {
+        for (at, [op, case, why]) in DELIBERATE.iter().chain(OPEN).enumerate() {
+            if !self.excused.contains(&at) {
+                self.rows
+                    .push([op, case, "listed as different", "equal: remove the row", why].map(ToString::to_string));
+            }
+        }
+        self
+    }
+
+    /// Fails the test if anything was added.
+    pub fn finish(self) {
+        if self.rows.is_empty() {
+            return;
+        }
+        let mut counts: BTreeMap<[&str; 2], usize> = BTreeMap::new();
+        for [op, _, what, ..] in &self.rows {
+            *counts.entry([op, what]).or_default() += 1;
+        }
+        let mut text = format!("{} failures\n", self.rows.len());
+        for row in self.rows.iter().take(SHOWN) {
+            text +=
+                &format!("  {}\n", row.each_ref().map(|cell| cell.chars().take(110).collect::<String>()).join(" | "));
+        }
+        for ([op, what], count) in counts {
+            text += &format!("  {count} x {op}: {what}\n");
+        }
+        panic!("{text}");
+    }
+}
+
+/// The first place where two tensors differ, if they do: dtype, shape, any bit of any element.
+pub fn difference(found: &Tensor, expected: &Tensor) -> Option<(String, String)> {
+    if found.spec() != expected.spec() {
+        return Some((found.spec().to_string(), expected.spec().to_string()));
+    }
+    if found.dtype() == DType::String {
+        let strings = [found, expected].map(|t| t.to_strings());
+        let [Ok(a), Ok(b)] = &strings else { return Some((format!("{:?}", strings[0]), format!("{:?}", strings[1]))) };
+        return (a != b).then(|| (format!("{a:?}"), format!("{b:?}")));
+    }
+    let (a, b) = match (found.to_bytes(), expected.to_bytes()) {
+        (Ok(a), Ok(b)) => (a, b),
+        (a, b) => return Some((format!("{:?}", a.err()), format!("{:?}", b.err()))),
+    };
+    let size = found.dtype().size();
+    let at = a.chunks(size).zip(b.chunks(size)).position(|(a, b)| a != b)?;
+    let show = |t: &Tensor, bytes: &[u8]| {
+        let value = reals(t).get(at).copied().unwrap_or(f64::NAN);
+        format!("[{at}] {value:?} {:x?}", &bytes[at * size..][..size])
+    };
+    Some((show(found, &a), show(expected, &b)))
+}
