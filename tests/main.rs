@@ -4,4 +4,5 @@ mod golden;
 mod guide;
 mod module;
 mod ops;
+mod printing;
 mod tidy;
