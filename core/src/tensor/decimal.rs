@@ -4,39 +4,41 @@ use half::{bf16, f16};
 
 /// A float dtype, as far as its text is concerned.
 pub(super) trait Real: Copy {
-    /// The same number; every float is one of float64.
-    fn exact(self) -> f64;
-    /// The fewest digits that mean this number among those of its dtype, as `d.ddde-7`. The number must be finite.
-    fn shortest(self) -> String;
-    /// The number of its dtype next to a float64.
-    fn nearest(x: f64) -> Self;
     /// Decimal digits that the dtype holds: larger numbers are written with an exponent.
     const DIGITS: u32;
+    /// The same number; every float is one of float64.
+    fn exact(self) -> f64;
+    /// The number of this dtype next to a float64.
+    fn nearest(x: f64) -> Self;
+
+    /// The fewest digits that mean this number among those of its dtype, as `d.ddde-7`. The number must be finite.
+    ///
+    /// Rust's own shortest digits round a tie of the last one up, and NumPy's to even, as digits of a given number are
+    /// by both.
+    fn shortest(self) -> String {
+        /// 17 digits tell all numbers of float64 apart.
+        const MOST: usize = 16;
+        let exact = self.exact();
+        let text = |places: usize| format!("{exact:.places$e}");
+        let means_it = |text: &String| text.parse().is_ok_and(|back| Self::nearest(back).exact() == exact);
+        (0..MOST).map(text).find(means_it).unwrap_or_else(|| text(MOST))
+    }
 }
 
 macro_rules! reals {
-    ($($t:ty, |$x:ident| $shortest:expr, $nearest:expr;)*) => { $(
+    ($($t:ident, $nearest:expr;)*) => { $(
         impl Real for $t {
-            const DIGITS: u32 = <$t>::DIGITS;
+            const DIGITS: u32 = $t::DIGITS;
             fn exact(self) -> f64 { f64::from(self) }
-            fn shortest(self) -> String { let $x = self; $shortest }
             fn nearest(x: f64) -> $t { $nearest(x) }
         }
     )* };
 }
 
 reals! {
-    f64, |x| format!("{x:e}"), |x| x;
-    f32, |x| format!("{x:e}"), |x| x as f32;
-    f16, |x| shortest_half(x), f16::from_f64;
-}
-
-/// As [`Real::shortest`], for the one dtype that Rust cannot print itself: five digits tell all its numbers apart.
-fn shortest_half(x: f16) -> String {
-    let exact = x.to_f64();
-    let text = |places: usize| format!("{exact:.places$e}");
-    let means_it = |text: &String| text.parse().is_ok_and(|back| f16::from_f64(back) == x);
-    (0..4).map(text).find(means_it).unwrap_or_else(|| text(4))
+    f64, |x| x;
+    f32, |x| x as f32;
+    f16, f16::from_f64;
 }
 
 /// A number in parts of text: a sign and digits before the point, digits after it, and an exponent where it has one.
@@ -176,10 +178,10 @@ fn columns<R: Real>(values: &[R], plus: bool) -> Vec<String> {
     let exponent = most(|parts| parts.exponent(2).len().saturating_sub(2));
     // What stands after the point: the digits, and the exponent with its `e` and sign.
     let tail = if scientific { right + exponent + 2 } else { right };
-    let others = values.iter().map(|x| x.exact()).filter(|x| !x.is_finite());
-    let wide = |x: f64| outside(x).len() + usize::from(plus && x == f64::INFINITY);
-    // Where nothing is finite there is no point to make room for, and the width is that of the words.
-    let left = others.map(wide).map(|width| width.saturating_sub(tail + 1)).chain([left]).max().unwrap_or(0);
+    // Where there are any, `nan` and `inf` have room before the end of the tail, and so has a sign if any may have one.
+    let others = || values.iter().map(|x| x.exact()).filter(|x| !x.is_finite());
+    let sign = usize::from(plus || others().any(|x| x == f64::NEG_INFINITY));
+    let left = if others().next().is_some() { left.max((3 + sign).saturating_sub(tail + 1)) } else { left };
     values
         .iter()
         .map(|&x| {
@@ -247,6 +249,7 @@ mod tests {
     fn digits_beyond_the_last_are_rounded_to_even() {
         assert_eq!(aligned(&[0.001953125_f64]), ["0.00195312"]);
         assert_eq!(aligned(&[0.005859375_f64]), ["0.00585938"]);
+        assert_eq!([356270.625_f32, -2902901.25].map(scalar), ["356270.62", "-2.9029012e+06"]);
     }
 
     #[test]
