@@ -2,7 +2,9 @@
 
 mod golden;
 mod guide;
+mod keras;
 mod module;
+mod threads;
 mod ops;
 mod printing;
 mod tidy;

@@ -253,7 +253,9 @@ impl GradientTape {
         } else if let Some(op) = state.cut.get(&target.id()) {
             format!("the way there goes through {op}, which carries no gradient")
         } else if !state.watched.contains(&target.id()) {
-            "the target was not computed while the tape recorded, or from nothing that is watched".to_owned()
+            "the target was not computed while the tape recorded, or from nothing that is watched, or on another thread \
+             without `Scopes::current().enter(..)`"
+                .to_owned()
         } else {
             "the target does not depend on it".to_owned()
         }
@@ -301,8 +303,8 @@ fn backward(
     }
     for call in calls.iter().rev() {
         let needs: Vec<bool> = call.inputs.iter().map(|input| useful.contains(&input.id())).collect();
-        let arrives = call.outputs.iter().any(|output| gradients.contains_key(&output.id()));
-        if !arrives || !needs.contains(&true) {
+        let arrives: Vec<bool> = call.outputs.iter().map(|output| gradients.contains_key(&output.id())).collect();
+        if !arrives.contains(&true) || !needs.contains(&true) {
             continue;
         }
         let dy = call.outputs.iter().map(|output| match gradients.get(&output.id()) {
@@ -311,7 +313,7 @@ fn backward(
             None => Ok(output.clone()),
         });
         let dy = dy.collect::<Result<Vec<_>>>()?;
-        let back = Backward { call, dy: &dy, needs: &needs };
+        let back = Backward { call, dy: &dy, arrives: &arrives, needs: &needs };
         let at_inputs = call.op.grad(&back).map_err(|error| error.in_op(call.op.name()))?;
         for ((input, gradient), needed) in call.inputs.iter().zip(at_inputs).zip(&needs) {
             let (Some(gradient), true) = (gradient, needed) else { continue };

@@ -14,6 +14,7 @@
 //! # }
 //! ```
 
+use crate::family::{NoSettings, no_settings};
 use modulor::variable::Initializer;
 use modulor::{DType, Error, Result, Tensor};
 use serde::de::Error as _;
@@ -43,25 +44,6 @@ impl Initializer for Ones {
     }
 }
 
-/// The configuration `{}`.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoSettings {}
-
-macro_rules! no_settings {
-    ($($class:ident)*) => { $(
-        impl From<$class> for NoSettings {
-            fn from(_: $class) -> Self {
-                NoSettings {}
-            }
-        }
-        impl From<NoSettings> for $class {
-            fn from(_: NoSettings) -> Self {
-                $class
-            }
-        }
-    )* };
-}
 no_settings!(Zeros Ones);
 
 /// One number everywhere, cast to the variable's dtype.

@@ -1,3 +1,21 @@
-//! Layers.
+//! The library of layers, and what it takes to train them: `tf.keras`, with Keras's names, arguments, defaults and
+//! configurations.
+//!
+//! Every kind has one visible list: [`activation::ACTIVATIONS`], [`regularizer::REGULARIZERS`],
+//! [`constraint::CONSTRAINTS`], [`loss::LOSSES`], [`library::LAYERS`].
 
+pub mod activation;
+pub mod constraint;
+mod family;
 pub mod initializer;
+pub mod library;
+pub mod loss;
+pub mod regularizer;
+
+inventory::submit! {
+    modulor::variable::Builtins {
+        initializer: |name| Ok(std::sync::Arc::new(initializer::AnyInitializer::named(name)?)),
+        regularizer: regularizer::by_name,
+        constraint: constraint::by_name,
+    }
+}

@@ -9,10 +9,11 @@ mod operand;
 pub mod scope;
 
 pub use apply::{apply, apply_one, dispatch};
+pub(crate) use apply::on_strings;
 pub use attrs::{Attr, Attrs};
 pub(crate) use buffer::allocate;
 pub use buffer::{Scratch, View, ViewMut};
-pub(crate) use infer::{allowed, arity, at_least_rank, int_values, ints, same_dtype, unsupported, with_rank};
+pub(crate) use infer::{allowed, arity, at_least_rank, int_values, ints, one_int, same_dtype, unsupported, with_rank};
 pub(crate) use node::{Node, Origin};
 pub use operand::Operand;
 pub use scope::{Recorder, Scopes};
@@ -119,6 +120,7 @@ pub struct Call {
 pub struct Backward<'a> {
     pub(crate) call: &'a Call,
     pub(crate) dy: &'a [Tensor],
+    pub(crate) arrives: &'a [bool],
     pub(crate) needs: &'a [bool],
 }
 
@@ -142,6 +144,10 @@ impl Backward<'_> {
     /// The gradients that arrive at all outputs.
     pub fn dys(&self) -> &[Tensor] {
         self.dy
+    }
+    /// Whether anything depends on output `i`: if not, its gradient is zeros, and need not be computed with.
+    pub fn arrives(&self, i: usize) -> bool {
+        self.arrives[i]
     }
     /// Whether anybody asks for the gradient of input `i`; another one may be left `None`.
     pub fn needs(&self, i: usize) -> bool {

@@ -8,7 +8,7 @@ use crate::op::{
 use crate::shape::{Brackets, MAX_RANK, broadcast};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
 use bytemuck::Pod;
-use modulor_kernels::{Binary, Number, Strided};
+use modulor_kernels::{Binary, Fold, Number, Strided};
 use std::sync::Arc;
 
 fn multiplies(dtype: DType) -> Result<DType> {
@@ -199,18 +199,12 @@ struct BiasAdd {
     channels_first: bool,
 }
 
-impl BiasAdd {
-    fn axis(&self, rank: usize) -> usize {
-        if self.channels_first { 1 } else { rank - 1 }
-    }
-}
-
 impl Op for BiasAdd {
     fn name(&self) -> &'static str {
         "BiasAdd"
     }
     fn attrs(&self) -> Attrs {
-        Attrs::new().with("data_format", if self.channels_first { "NCHW" } else { "NHWC" })
+        Attrs::new().with("data_format", data_format(self.channels_first))
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, bias] = arity(inputs)?;
@@ -218,7 +212,7 @@ impl Op for BiasAdd {
         let (x, bias) = (&x.spec.shape, with_rank(&bias.spec.shape, 1, "the bias")?);
         at_least_rank(x, 2, "the value")?;
         if let (Some(rank), Some(n)) = (x.rank(), bias.dim(0))
-            && let Some(channels) = x.dim(self.axis(rank))
+            && let Some(channels) = x.dim(channel_axis(self.channels_first, rank))
             && channels != n
         {
             return Err(Error::invalid_argument(format!(
@@ -231,7 +225,7 @@ impl Op for BiasAdd {
         let [x, bias] = inputs else { return Err(Error::internal("two inputs were inferred")) };
         let dims = x.dims();
         let mut strides = [0; MAX_RANK];
-        strides[self.axis(dims.len())] = bias.strides()[0];
+        strides[channel_axis(self.channels_first, dims.len())] = bias.strides()[0];
         dispatch!(x.dtype(), arithmetic T => {
             let bias = bias.restrided(dims, &strides[..dims.len()])?;
             T::binary(Binary::Add, x.elements()?, bias, outputs[0].elements()?).map_err(|_| unsupported(x.dtype()))
@@ -239,14 +233,70 @@ impl Op for BiasAdd {
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let dy = b.dy(0);
-        let dbias = b.when(1, || {
-            let Some(rank) = dy.rank() else {
-                return Err(Error::unimplemented("the gradient of a bias needs the rank of the value"));
-            };
-            let others: Vec<i64> = (0..rank).filter(|&a| a != self.axis(rank)).map(|a| a as i64).collect();
-            dy.sum(others)
-        })?;
+        let dbias = b.when(1, || apply_one(BiasAddGrad { channels_first: self.channels_first }, &[dy]))?;
         Ok(vec![Some(dy.clone()), dbias])
+    }
+}
+
+/// The sum over all axes but that of channels.
+#[derive(Debug)]
+struct BiasAddGrad {
+    channels_first: bool,
+}
+
+impl Op for BiasAddGrad {
+    fn name(&self) -> &'static str {
+        "BiasAddGrad"
+    }
+    fn attrs(&self) -> Attrs {
+        Attrs::new().with("data_format", data_format(self.channels_first))
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let [dy] = arity(inputs)?;
+        let dtype = allowed(dy.spec.dtype, |d| d.is_float() || d.is_integer() || d.is_complex(), "numbers")?;
+        let shape = &dy.spec.shape;
+        at_least_rank(shape, 2, "the gradient")?;
+        let channels = shape.rank().and_then(|rank| shape.dim(channel_axis(self.channels_first, rank)));
+        Ok(vec![Spec::new(dtype, [channels])])
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
+        let (dy, rank) = (inputs[0], inputs[0].dims().len());
+        let mut summed = [true; MAX_RANK];
+        summed[channel_axis(self.channels_first, rank)] = false;
+        dispatch!(dy.dtype(), arithmetic T => {
+            T::fold(Fold::Sum, dy.elements()?, &summed[..rank], outputs[0].elements()?)
+                .map_err(|_| unsupported(dy.dtype()))
+        }, else => Err(unsupported(dy.dtype())))
+    }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        let (x, mut g) = (b.input(0), b.dy(0).clone());
+        if self.channels_first {
+            let rank = x.rank().ok_or_else(|| {
+                Error::unimplemented("the gradient of a sum over all axes but the second needs the rank")
+            })?;
+            for _ in 2..rank {
+                g = g.expand_dims(-1)?;
+            }
+        }
+        Ok(vec![Some(g.broadcast_like(x)?)])
+    }
+}
+
+/// The axis of channels: the second or the last.
+fn channel_axis(channels_first: bool, rank: usize) -> usize {
+    if channels_first { 1 } else { rank - 1 }
+}
+
+fn data_format(channels_first: bool) -> &'static str {
+    if channels_first { "NCHW" } else { "NHWC" }
+}
+
+/// Whether the attributes put the channels first.
+fn channels_first(attrs: &Attrs) -> Result<bool> {
+    match &*attrs.string("data_format", "NHWC".to_owned())? {
+        "NHWC" => Ok(false),
+        "NCHW" => Ok(true),
+        other => Err(Error::invalid_argument(format!("data_format is NHWC or NCHW, found {other}"))),
     }
 }
 
@@ -308,11 +358,12 @@ pub(crate) const OPS: &[&[OpDef]] = &[&[
     },
     OpDef {
         name: "BiasAdd",
-        parse: |attrs| match &*attrs.string("data_format", "NHWC".to_owned())? {
-            "NHWC" => Ok(Arc::new(BiasAdd { channels_first: false })),
-            "NCHW" => Ok(Arc::new(BiasAdd { channels_first: true })),
-            other => Err(Error::invalid_argument(format!("data_format is NHWC or NCHW, found {other}"))),
-        },
+        parse: |attrs| Ok(Arc::new(BiasAdd { channels_first: channels_first(attrs)? })),
         accuracy: Accuracy::Exact,
+    },
+    OpDef {
+        name: "BiasAddGrad",
+        parse: |attrs| Ok(Arc::new(BiasAddGrad { channels_first: channels_first(attrs)? })),
+        accuracy: Accuracy::Sum,
     },
 ]];

@@ -1,5 +1,6 @@
 //! Elementwise arithmetic, functions, comparison and logic. Binary ops broadcast as NumPy does.
 
+use super::row_major;
 use crate::dtype::dispatch;
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scratch, View, ViewMut, allowed, apply_one, arity,
@@ -10,12 +11,25 @@ use crate::{DType, Error, Result, Shape, Spec, Tensor};
 use modulor_kernels::{Binary, Compare, Fault, Logical, Number, Strided, Test, Unary, cast, select};
 use std::sync::Arc;
 
-/// The dtypes an elementwise op takes.
+/// The dtypes an elementwise op takes: those for which TensorFlow has it, but for the complex ones without a kernel
+/// here.
 #[derive(Clone, Copy)]
 enum Takes {
+    /// float32 and float64.
+    Full,
     Float,
+    /// Floats and complex numbers.
+    Field,
+    /// float32, float64, int32 and int64.
+    Wide,
+    /// Floats, int32 and int64.
+    FloatOrWide,
+    /// The same and complex numbers.
+    FieldOrWide,
     /// Floats and signed integers.
     Signed,
+    /// The same and complex numbers.
+    SignedOrComplex,
     Number,
     Arithmetic,
 }
@@ -23,17 +37,33 @@ enum Takes {
 impl Takes {
     fn check(self, dtype: DType) -> Result<DType> {
         let unsigned = matches!(dtype, DType::U8 | DType::U16 | DType::U32 | DType::U64);
-        match self {
-            Takes::Float => allowed(dtype, DType::is_float, "floats"),
-            Takes::Signed => {
-                allowed(dtype, |d| d.is_float() || d.is_integer() && !unsigned, "floats and signed integers")
-            }
-            Takes::Number => allowed(dtype, |d| d.is_float() || d.is_integer(), "numbers"),
-            Takes::Arithmetic => {
-                allowed(dtype, |d| d.is_float() || d.is_integer() || d.is_complex(), "numbers and complex numbers")
-            }
-        }
+        let signed = dtype.is_integer() && !unsigned;
+        let full = matches!(dtype, DType::F32 | DType::F64);
+        let wide = matches!(dtype, DType::I32 | DType::I64);
+        let (float, complex) = (dtype.is_float(), dtype.is_complex());
+        let (holds, what) = match self {
+            Takes::Full => (full, "float32 and float64"),
+            Takes::Float => (float, "floats"),
+            Takes::Field => (float || complex, "floats and complex numbers"),
+            Takes::Wide => (full || wide, "float32, float64, int32 and int64"),
+            Takes::FloatOrWide => (float || wide, "floats, int32 and int64"),
+            Takes::FieldOrWide => (float || wide || complex, "floats, int32, int64 and complex numbers"),
+            Takes::Signed => (float || signed, "floats and signed integers"),
+            Takes::SignedOrComplex => (float || signed || complex, "floats, signed integers and complex numbers"),
+            Takes::Number => (float || dtype.is_integer(), "numbers"),
+            Takes::Arithmetic => (float || dtype.is_integer() || complex, "numbers and complex numbers"),
+        };
+        allowed(dtype, |_| holds, what)
     }
+}
+
+/// The gradient that arrives, where the formula it goes into holds: that of a product of complex numbers needs
+/// conjugates, for which there is no op.
+fn real(dy: &Tensor) -> Result<&Tensor> {
+    if dy.dtype().is_complex() {
+        return Err(Error::unimplemented(format!("no gradient of complex numbers, found {}", dy.dtype())));
+    }
+    Ok(dy)
 }
 
 /// One op a row: documentation, what it takes, its class, its TensorFlow name, method and kernel, and its gradient as
@@ -86,7 +116,7 @@ fn map(kernel: &Unary, inputs: &[View], outputs: &mut [ViewMut]) -> Result<()> {
 
 unary! {
     /// `−x`.
-    [Arithmetic] Exact Neg neg = Unary::Neg, |x, y, dy| Some(-dy);
+    [SignedOrComplex] Exact Neg neg = Unary::Neg, |x, y, dy| Some(-dy);
     /// `|x|`.
     [Signed] Exact Abs abs = Unary::Abs, |x, y, dy| Some(dy * x.sign()?);
     /// −1, 0 or 1 by the sign of `x`; NaN of NaN.
@@ -100,13 +130,14 @@ unary! {
     /// `ln(1 + x)`, exact near 0.
     [Float] Ulp4 Log1p log1p = Unary::Log1p, |x, y, dy| Some(dy * (x + 1.0).reciprocal()?);
     /// `√x`.
-    [Float] Exact Sqrt sqrt = Unary::Sqrt, |x, y, dy| Some(dy * 0.5 / y);
+    [Float] Exact Sqrt sqrt = Unary::Sqrt, |x, y, dy| Some(apply_one(SqrtGrad, &[y, dy])?);
     /// `1/√x`.
-    [Float] Ulp4 Rsqrt rsqrt = Unary::Rsqrt, |x, y, dy| Some(dy * -0.5 * y * y * y);
+    [Float] Ulp4 Rsqrt rsqrt = Unary::Rsqrt, |x, y, dy| Some(apply_one(RsqrtGrad, &[y, dy])?);
     /// `x²`.
-    [Arithmetic] Exact Square square = Unary::Square, |x, y, dy| Some(dy * (x * 2.0));
+    [Arithmetic] Exact Square square = Unary::Square, |x, y, dy| Some(real(dy)? * (x * 2.0));
     /// `1/x`.
-    [Float] Exact Reciprocal reciprocal = Unary::Reciprocal, |x, y, dy| Some(-(dy * y * y));
+    [Field] Exact Reciprocal reciprocal = Unary::Reciprocal,
+        |x, y, dy| Some(apply_one(ReciprocalGrad, &[y, real(dy)?])?);
     /// The sine of `x` radians.
     [Float] Ulp4 Sin sin = Unary::Sin, |x, y, dy| Some(dy * x.cos()?);
     /// The cosine of `x` radians.
@@ -123,14 +154,20 @@ unary! {
     [Float] Ulp4 Acos acos = Unary::Acos, |x, y, dy| Some(-(dy * (1.0 - x * x).rsqrt()?));
     /// The angle in radians whose tangent is `x`.
     [Float] Ulp4 Atan atan = Unary::Atan, |x, y, dy| Some(dy / (1.0 + x * x));
+    /// The inverse of the hyperbolic sine.
+    [Float] Ulp4 Asinh asinh = Unary::Asinh, |x, y, dy| Some(dy / y.cosh()?);
+    /// The inverse of the hyperbolic cosine, not below 0; NaN below 1.
+    [Float] Ulp4 Acosh acosh = Unary::Acosh, |x, y, dy| Some(dy / y.sinh()?);
+    /// The inverse of the hyperbolic tangent; NaN outside of −1 to 1.
+    [Float] Ulp4 Atanh atanh = Unary::Atanh, |x, y, dy| Some(dy / (1.0 - x * x));
     /// The hyperbolic tangent.
-    [Float] Ulp4 Tanh tanh = Unary::Tanh, |x, y, dy| Some(dy * (1.0 - y * y));
+    [Float] Ulp4 Tanh tanh = Unary::Tanh, |x, y, dy| Some(apply_one(TanhGrad, &[y, dy])?);
     /// `1/(1 + e⁻ˣ)`.
-    [Float] Ulp4 Sigmoid sigmoid = Unary::Sigmoid, |x, y, dy| Some(dy * y * (1.0 - y));
+    [Float] Ulp4 Sigmoid sigmoid = Unary::Sigmoid, |x, y, dy| Some(apply_one(SigmoidGrad, &[y, dy])?);
     /// `ln(1 + eˣ)`.
-    [Float] Ulp4 Softplus softplus = Unary::Softplus, |x, y, dy| Some(dy * x.sigmoid()?);
+    [Float] Ulp4 Softplus softplus = Unary::Softplus, |x, y, dy| Some(apply_one(SoftplusGrad, &[dy, x])?);
     /// `x/(1 + |x|)`.
-    [Float] Exact Softsign softsign = Unary::Softsign, |x, y, dy| Some(dy / (1.0 + x.abs()?).square()?);
+    [Float] Exact Softsign softsign = Unary::Softsign, |x, y, dy| Some(apply_one(SoftsignGrad, &[dy, x])?);
     /// The error function.
     [Float] Ulp4 Erf erf = Unary::Erf, |x, y, dy| Some(dy * std::f64::consts::FRAC_2_SQRT_PI * (-(x * x)).exp()?);
     /// `1 − erf(x)`, exact where that is small.
@@ -140,57 +177,59 @@ unary! {
     /// The smallest whole number not below `x`.
     [Float] Exact Ceil ceil = Unary::Ceil, |x, y, dy| None;
     /// The nearest whole number, halves to even.
-    [Float] Exact Rint rint = Unary::Rint, |x, y, dy| None;
+    [Full] Exact Rint rint = Unary::Rint, |x, y, dy| None;
     /// The nearest whole number, halves to even; integers stay.
-    [Number] Exact Round round = Unary::Rint, |x, y, dy| None;
+    [FloatOrWide] Exact Round round = Unary::Rint, |x, y, dy| None;
     /// `max(x, 0)`.
-    [Number] Exact Relu relu = Unary::Relu, |x, y, dy| Some(dy * y.greater(0.0)?.cast(dy.dtype())?);
+    [Number] Exact Relu relu = Unary::Relu, |x, y, dy| Some(apply_one(ReluGrad, &[dy, y])?);
     /// `min(max(x, 0), 6)`.
-    [Number] Exact Relu6 relu6 = Unary::Relu6,
-        |x, y, dy| Some(dy * x.greater(0.0)?.logical_and(&x.less(6.0)?)?.cast(dy.dtype())?);
+    [Number] Exact Relu6 relu6 = Unary::Relu6, |x, y, dy| Some(apply_one(Relu6Grad, &[dy, y])?);
     /// `x` above 0, `eˣ − 1` below.
-    [Float] Ulp4 Elu elu = Unary::Elu, |x, y, dy| Some(y.less(0.0)?.select(&(dy * (y + 1.0)), dy)?);
+    [Float] Ulp4 Elu elu = Unary::Elu, |x, y, dy| Some(apply_one(EluGrad, &[dy, y])?);
     /// `1.0507·x` above 0, `1.7581·(eˣ − 1)` below: keeps mean and variance through deep nets.
-    [Float] Ulp4 Selu selu = Unary::Selu,
-        |x, y, dy| Some(y.less(0.0)?.select(&(dy * (y + SELU_SCALE_ALPHA)), &(dy * SELU_SCALE))?);
+    [Float] Ulp4 Selu selu = Unary::Selu, |x, y, dy| Some(apply_one(SeluGrad, &[dy, y])?);
 }
 
-/// λ of Klambauer et al., "Self-Normalizing Neural Networks".
-const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
-/// λα of the same.
-const SELU_SCALE_ALPHA: f64 = 1.758_099_340_847_376_6;
+/// An op of two operands: its dtypes, name and kernel, the shape of its output and whether that is a broadcast, and the
+/// gradients of both operands, before they are summed back to their shapes.
+macro_rules! of_two {
+    ([$takes:ident] $op:ident = $kernel:expr, $shape:ident, $broadcasts:literal,
+        |$a:ident, $b:ident, $y:ident, $dy:ident| ($da:expr, $db:expr)) => {
+        #[derive(Debug, Default)]
+        struct $op;
 
-/// One binary op a row, as [`unary!`]; the gradients of both sides, before they are summed back to their shapes.
+        impl Op for $op {
+            fn name(&self) -> &'static str {
+                stringify!($op)
+            }
+            fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+                let dtype = Takes::$takes.check(same_dtype(inputs)?)?;
+                Ok(vec![Spec::new(dtype, $shape(inputs)?)])
+            }
+            fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
+                zip($kernel, inputs, outputs)
+            }
+            fn grad(&self, back: &Backward) -> Result<Vec<Option<Tensor>>> {
+                #[allow(unused_variables)]
+                let ($a, $b, $y, $dy) = (back.input(0), back.input(1), back.output(0), back.dy(0));
+                let none = || Ok::<Option<Tensor>, Error>(None);
+                let da = if back.needs(0) { $da } else { none()? };
+                let db = if back.needs(1) { $db } else { none()? };
+                Ok(vec![da, db])
+            }
+            fn broadcasts(&self) -> bool {
+                $broadcasts
+            }
+        }
+    };
+}
+
+/// One op of two operands that broadcast a row, as [`unary!`].
 macro_rules! binary {
     ($($(#[$doc:meta])* [$takes:ident] $class:ident $op:ident $method:ident = $kernel:expr,
         |$a:ident, $b:ident, $y:ident, $dy:ident| ($da:expr, $db:expr);)*) => {
         $(
-            #[derive(Debug, Default)]
-            struct $op;
-
-            impl Op for $op {
-                fn name(&self) -> &'static str {
-                    stringify!($op)
-                }
-                fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
-                    let dtype = Takes::$takes.check(same_dtype(inputs)?)?;
-                    Ok(vec![Spec::new(dtype, broadcast_shape(inputs)?)])
-                }
-                fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
-                    zip($kernel, inputs, outputs)
-                }
-                fn grad(&self, back: &Backward) -> Result<Vec<Option<Tensor>>> {
-                    #[allow(unused_variables)]
-                    let ($a, $b, $y, $dy) = (back.input(0), back.input(1), back.output(0), back.dy(0));
-                    let none = || Ok::<Option<Tensor>, Error>(None);
-                    let da = if back.needs(0) { $da } else { none()? };
-                    let db = if back.needs(1) { $db } else { none()? };
-                    Ok(vec![da, db])
-                }
-                fn broadcasts(&self) -> bool {
-                    true
-                }
-            }
+            of_two! { [$takes] $op = $kernel, broadcast_shape, true, |$a, $b, $y, $dy| ($da, $db) }
 
             impl Tensor {
                 $(#[$doc])*
@@ -203,6 +242,25 @@ macro_rules! binary {
         )*
         const BINARY: &[OpDef] = &[$(OpDef::plain::<$op>(stringify!($op), Accuracy::$class)),*];
     };
+}
+
+/// One op that TensorFlow has only for gradients a row: of the gradient that arrives and what the function took (x) or
+/// gave (y), in TensorFlow's order. Both have one shape.
+macro_rules! gradients {
+    ($([$takes:ident] $class:ident $op:ident,
+        |$a:ident, $b:ident, $y:ident, $dy:ident| ($da:expr, $db:expr);)*) => {
+        $(of_two! { [$takes] $op = Binary::$op, one_shape, false, |$a, $b, $y, $dy| ($da, $db) })*
+        const GRADIENTS: &[OpDef] = &[$(OpDef::plain::<$op>(stringify!($op), Accuracy::$class)),*];
+    };
+}
+
+/// The shape of inputs that must have the same one.
+fn one_shape(inputs: &[Input]) -> Result<Shape> {
+    inputs.iter().try_fold(Shape::unknown(), |shape, input| {
+        shape.merge(&input.spec.shape).ok_or_else(|| {
+            Error::invalid_argument(format!("inputs must have one shape, found {shape} and {}", input.spec.shape))
+        })
+    })
 }
 
 fn broadcast_shape(inputs: &[Input]) -> Result<Shape> {
@@ -244,19 +302,26 @@ binary! {
     /// `a − b`.
     [Arithmetic] Exact Sub sub = Binary::Sub, |a, b, y, dy| (Some(dy.clone()), Some(-dy));
     /// `a · b`.
-    [Arithmetic] Exact Mul mul = Binary::Mul, |a, b, y, dy| (Some(dy * b), Some(dy * a));
-    /// `a / b`, of floats; of integers see [`floor_div`](Tensor::floor_div).
-    [Float] Exact RealDiv div = Binary::Div, |a, b, y, dy| (Some(dy / b), Some(-(dy * (a / b) / b)));
+    [Arithmetic] Exact Mul mul = Binary::Mul, |a, b, y, dy| (Some(real(dy)? * b), Some(real(dy)? * a));
+    /// `a / b`, of floats; of integers see [`floor_div`](Tensor::floor_div) and [`truncate_div`](Tensor::truncate_div).
+    [Field] Exact RealDiv div = Binary::Div, |a, b, y, dy| (Some(real(dy)? / b), Some(real(dy)? * (-a / b / b)));
     /// `⌊a / b⌋`, also of integers.
     [Number] Exact FloorDiv floor_div = Binary::FloorDiv, |a, b, y, dy| (None, None);
     /// `a − ⌊a / b⌋·b`: the remainder with the sign of `b`.
     [Number] Exact FloorMod floor_mod = Binary::FloorMod,
         |a, b, y, dy| (Some(dy.clone()), Some(-(dy * a.floor_div(b)?)));
+    /// `a / b` without its fraction, also of integers.
+    [Number] Exact TruncateDiv truncate_div = Binary::TruncateDiv, |a, b, y, dy| (None, None);
+    /// What [`truncate_div`](Tensor::truncate_div) leaves: the remainder with the sign of `a`.
+    [Wide] Exact TruncateMod truncate_mod = Binary::TruncateMod,
+        |a, b, y, dy| (Some(dy.clone()), Some(-(dy * a.truncate_div(b)?)));
     /// `a / b`, and 0 where `b` is 0.
-    [Float] Exact DivNoNan div_no_nan = Binary::DivNoNan,
-        |a, b, y, dy| (Some(dy.div_no_nan(b)?), Some(-(dy * a.div_no_nan(b)?.div_no_nan(b)?)));
+    [Field] Exact DivNoNan div_no_nan = Binary::DivNoNan, |a, b, y, dy| (
+        Some(real(dy)?.div_no_nan(b)?),
+        Some(real(dy)? * (-a).div_no_nan(b)?.div_no_nan(b)?)
+    );
     /// `aᵇ`.
-    [Number] Ulp4 Pow pow = Binary::Pow, |a, b, y, dy| (
+    [Signed] Ulp4 Pow pow = Binary::Pow, |a, b, y, dy| (
         Some(dy * b * a.pow(b - 1.0)?),
         // aᵇ is constant in b where a is 0, though ln 0 is not finite.
         Some(dy * y * a.greater(0.0)?.select(&a.greater(0.0)?.select(a, &a.ones_like()?)?.log()?, &a.zeros_like()?)?)
@@ -271,9 +336,61 @@ binary! {
         Some(a.less_equal(b)?.select(dy, &dy.zeros_like()?)?),
         Some(a.less_equal(b)?.select(&dy.zeros_like()?, dy)?)
     );
-    /// `(a − b)²`.
-    [Arithmetic] Exact SquaredDifference squared_difference = Binary::SquaredDifference,
-        |a, b, y, dy| (Some(dy * ((a - b) * 2.0)), Some(dy * ((b - a) * 2.0)));
+    /// `(a − b)²`; of complex numbers `|a − b|²`.
+    [FieldOrWide] Exact SquaredDifference squared_difference = Binary::SquaredDifference,
+        |a, b, y, dy| (Some(real(dy)? * ((a - b) * 2.0)), Some(real(dy)? * ((b - a) * 2.0)));
+    /// The angle in radians of the point at height `a` and distance `b`.
+    [Float] Ulp4 Atan2 atan2 = Binary::Atan2, |a, b, y, dy| (
+        Some(b * (dy / (a.square()? + b.square()?))),
+        Some(-a * (dy / (a.square()? + b.square()?)))
+    );
+    /// `a / b`, and 0 where `a` is 0.
+    [Float] Exact Xdivy xdivy = Binary::Xdivy,
+        |a, b, y, dy| (Some(dy * where_not_zero(a)?.xdivy(b)?), Some(dy * (-a).xdivy(b.square()?)?));
+    /// `a · ln b`, and 0 where `a` is 0.
+    [Float] Ulp4 Xlogy xlogy = Binary::Xlogy,
+        |a, b, y, dy| (Some(dy * where_not_zero(a)?.xlogy(b)?), Some(dy * a.xdivy(b)?));
+    /// `a · ln(1 + b)`, and 0 where `a` is 0.
+    [Float] Ulp4 Xlog1py xlog1py = Binary::Xlog1py,
+        |a, b, y, dy| (Some(dy * where_not_zero(a)?.xlog1py(b)?), Some(dy * a.xdivy(b + 1.0)?));
+}
+
+/// 1 where `x` is not 0, else 0.
+fn where_not_zero(x: &Tensor) -> Result<Tensor> {
+    x.not_equal(0.0)?.cast(x.dtype())
+}
+
+// TensorFlow 1's division, which graphs still say: of integers it truncates.
+of_two! {
+    [Arithmetic] Div = Binary::Div, broadcast_shape, true,
+    |a, b, y, dy| (Some(real(dy)? / b), Some(real(dy)? * (-a / b / b)))
+}
+
+gradients! {
+    [Float] Exact ReluGrad, |dy, x, out, g| (Some(apply_one(ReluGrad, &[g, x])?), None);
+    [Float] Exact Relu6Grad, |dy, x, out, g| (Some(apply_one(Relu6Grad, &[g, x])?), None);
+    [Float] Exact EluGrad, |dy, y, out, g| (Some(apply_one(EluGrad, &[g, y])?), Some(where_negative(y, &(g * dy))?));
+    [Float] Exact SeluGrad, |dy, y, out, g| (Some(apply_one(SeluGrad, &[g, y])?), Some(where_negative(y, &(g * dy))?));
+    [Float] Ulp4 SoftplusGrad, |dy, x, out, g| (
+        Some(apply_one(SoftplusGrad, &[g, x])?),
+        Some(g * dy * x.sigmoid()? * (-x).sigmoid()?)
+    );
+    [Float] Exact SoftsignGrad, |dy, x, out, g| (
+        Some(apply_one(SoftsignGrad, &[g, x])?),
+        Some(g * dy * -2.0 * x.sign()? * (1.0 + x.abs()?).pow(-3.0)?)
+    );
+    [Float] Exact TanhGrad, |y, dy, out, g| (Some(g * -2.0 * dy * y), Some(apply_one(TanhGrad, &[y, g])?));
+    [Float] Exact SigmoidGrad,
+        |y, dy, out, g| (Some(g * dy * (1.0 - y * 2.0)), Some(apply_one(SigmoidGrad, &[y, g])?));
+    [Float] Exact SqrtGrad, |y, dy, out, g| (Some(-(g / y) * out), Some(apply_one(SqrtGrad, &[y, g])?));
+    [Float] Exact RsqrtGrad, |y, dy, out, g| (Some(g * -1.5 * dy * y.square()?), Some(apply_one(RsqrtGrad, &[y, g])?));
+    [Float] Exact ReciprocalGrad,
+        |y, dy, out, g| (Some(g * -2.0 * dy * y), Some(apply_one(ReciprocalGrad, &[y, g])?));
+}
+
+/// `g` where `x` is below 0, else 0.
+fn where_negative(x: &Tensor, g: &Tensor) -> Result<Tensor> {
+    x.less(0.0)?.select(g, &g.zeros_like()?)
 }
 
 /// One comparison a row.
@@ -561,8 +678,8 @@ impl Op for Cast {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x] = arity(inputs)?;
-        for dtype in [x.spec.dtype, self.to] {
-            allowed(dtype, |d| d.size() > 0, "numbers and bools")?;
+        if x.spec.dtype.size() == 0 || self.to.size() == 0 {
+            return Err(Error::unimplemented(format!("casting {} to {} is not supported", x.spec.dtype, self.to)));
         }
         Ok(vec![Spec::new(self.to, &x.spec.shape)])
     }
@@ -611,37 +728,170 @@ impl Tensor {
     }
 }
 
-/// `x` above 0, `alpha·x` below.
-#[derive(Debug)]
-struct LeakyRelu {
-    alpha: f32,
+/// One op with a slope below 0 a row: of `x`, and of the gradient that arrives beside it.
+macro_rules! leaky {
+    ($($op:ident $inputs:literal, |$this:ident, $b:ident| $grads:expr;)*) => { $(
+        #[derive(Debug)]
+        struct $op {
+            alpha: f32,
+        }
+
+        impl Op for $op {
+            fn name(&self) -> &'static str {
+                stringify!($op)
+            }
+            fn attrs(&self) -> Attrs {
+                Attrs::new().with("alpha", self.alpha)
+            }
+            fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+                arity::<$inputs>(inputs)?;
+                Ok(vec![Spec::new(Takes::Float.check(same_dtype(inputs)?)?, one_shape(inputs)?)])
+            }
+            fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
+                let alpha = f64::from(self.alpha);
+                match $inputs {
+                    1 => map(&Unary::LeakyRelu(alpha), inputs, outputs),
+                    _ => zip(Binary::LeakyReluGrad(alpha), inputs, outputs),
+                }
+            }
+            fn grad(&self, $b: &Backward) -> Result<Vec<Option<Tensor>>> {
+                let $this = LeakyReluGrad { alpha: self.alpha };
+                Ok($grads)
+            }
+        }
+    )* };
 }
 
-impl Op for LeakyRelu {
-    fn name(&self) -> &'static str {
-        "LeakyRelu"
-    }
-    fn attrs(&self) -> Attrs {
-        Attrs::new().with("alpha", self.alpha)
-    }
-    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
-        let [x] = arity(inputs)?;
-        Takes::Float.check(x.spec.dtype)?;
-        Ok(vec![x.spec.clone()])
-    }
-    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
-        map(&Unary::LeakyRelu(f64::from(self.alpha)), inputs, outputs)
-    }
-    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
-        let dy = b.dy(0);
-        Ok(vec![Some(b.input(0).greater(0.0)?.select(dy, &(dy * f64::from(self.alpha)))?)])
-    }
+leaky! {
+    LeakyRelu 1, |slope, b| vec![Some(apply_one(slope, &[b.dy(0), b.input(0)])?)];
+    LeakyReluGrad 2, |slope, b| vec![Some(apply_one(slope, &[b.dy(0), b.input(1)])?), None];
 }
 
 impl Tensor {
     /// `x` above 0, `alpha·x` below. TensorFlow's `LeakyRelu`.
     pub fn leaky_relu(&self, alpha: f32) -> Result<Tensor> {
         apply_one(LeakyRelu { alpha }, &[self])
+    }
+}
+
+/// The sum of tensors of one shape.
+#[derive(Debug, Default)]
+struct AddN;
+
+impl Op for AddN {
+    fn name(&self) -> &'static str {
+        "AddN"
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        Ok(vec![Spec::new(Takes::Arithmetic.check(same_dtype(inputs)?)?, one_shape(inputs)?)])
+    }
+    fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
+        if inputs.len() > 2 { outputs[0].len() * outputs[0].dtype().size() } else { 0 }
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
+        let out = &mut outputs[0];
+        let (dims, dtype) = (out.dims(), out.dtype());
+        dispatch!(dtype, arithmetic T => {
+            let out = out.elements::<T>()?;
+            let [first, rest @ ..] = inputs else { return Err(Error::internal("an input was inferred")) };
+            let [second, rest @ ..] = rest else {
+                modulor_kernels::copy(first.elements::<T>()?, out);
+                return Ok(());
+            };
+            let sum = |a: Strided<T>, b: Strided<T>, out: &mut [T]| {
+                T::binary(Binary::Add, a, b, out).map_err(|_| unsupported(dtype))
+            };
+            sum(first.elements()?, second.elements()?, out)?;
+            for next in rest {
+                let before = scratch.take::<T>(out.len())?;
+                before.copy_from_slice(out);
+                row_major(before, dims, |before| sum(before, next.elements()?, out))?;
+            }
+            Ok(())
+        }, else => Err(unsupported(dtype)))
+    }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![Some(b.dy(0).clone()); b.inputs().len()])
+    }
+}
+
+/// Elements kept between two bounds, each a scalar or of the elements' shape.
+#[derive(Debug, Default)]
+struct ClipByValue;
+
+impl Op for ClipByValue {
+    fn name(&self) -> &'static str {
+        "ClipByValue"
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let [x, low, high] = arity(inputs)?;
+        let dtype = Takes::Number.check(same_dtype(inputs)?)?;
+        for bound in [low, high] {
+            let bound = &bound.spec.shape;
+            if bound.rank() != Some(0) && !bound.is_compatible_with(&x.spec.shape) {
+                return Err(Error::invalid_argument(format!(
+                    "a bound must be a scalar or of the shape {}, found {bound}",
+                    x.spec.shape
+                )));
+            }
+        }
+        Ok(vec![Spec::new(dtype, &x.spec.shape)])
+    }
+    fn scratch(&self, _: &[View], outputs: &[ViewMut]) -> usize {
+        outputs[0].len() * outputs[0].dtype().size()
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
+        let [x, low, high] = inputs else { return Err(Error::internal("three inputs were inferred")) };
+        let out = &mut outputs[0];
+        let (dims, dtype) = (out.dims(), out.dtype());
+        dispatch!(dtype, number T => {
+            let out = out.elements::<T>()?;
+            let below = scratch.take::<T>(out.len())?;
+            let done = repeated(&[*x, *high], dims, |x, high| T::binary(Binary::Minimum, x, high, below))?;
+            done.map_err(|_| unsupported(dtype))?;
+            let mut strides = [0; MAX_RANK];
+            let strides = &mut strides[..dims.len()];
+            low.broadcast_strides(dims, strides);
+            let low = low.restrided(dims, strides)?;
+            row_major(below, dims, |below| T::binary(Binary::Maximum, below, low, out).map_err(|_| unsupported(dtype)))
+        }, else => Err(unsupported(dtype)))
+    }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        let (x, low, high, dy) = (b.input(0), b.input(1), b.input(2), b.dy(0));
+        let zeros = dy.zeros_like()?;
+        let (below, above) = (x.less(low)?, x.greater(high)?);
+        Ok(vec![
+            b.when(0, || below.logical_or(&above)?.select(&zeros, dy))?,
+            b.when(1, || below.select(dy, &zeros))?,
+            b.when(2, || above.select(dy, &zeros))?,
+        ])
+    }
+    fn broadcasts(&self) -> bool {
+        true
+    }
+}
+
+impl Tensor {
+    /// The sum of tensors of one shape, of which there is at least one. TensorFlow's `AddN`.
+    pub fn add_n(tensors: &[Tensor]) -> Result<Tensor> {
+        apply_one(AddN, &tensors.iter().collect::<Vec<_>>())
+    }
+
+    /// `x` where it lies between `low` and `high`, else the nearer of them; each is a scalar or of this shape.
+    /// TensorFlow's `ClipByValue`.
+    ///
+    /// ```
+    /// use modulor_core::Tensor;
+    /// # fn main() -> modulor_core::Result<()> {
+    /// let x = Tensor::from([-3.0_f32, 0.5, 3.0]);
+    /// assert_eq!(x.clip_by_value(-1.0, 1.0)?.to_vec::<f32>()?, [-1.0, 0.5, 1.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn clip_by_value(&self, low: impl Operand, high: impl Operand) -> Result<Tensor> {
+        self.check()?;
+        let (low, high) = (low.operand(self.dtype())?, high.operand(self.dtype())?);
+        apply_one(ClipByValue, &[self, &low, &high])
     }
 }
 
@@ -658,7 +908,15 @@ const WITH_ATTRS: &[OpDef] = &[
         parse: |attrs| Ok(Arc::new(LeakyRelu { alpha: attrs.float("alpha", 0.2)? })),
         accuracy: Accuracy::Exact,
     },
+    OpDef {
+        name: "LeakyReluGrad",
+        parse: |attrs| Ok(Arc::new(LeakyReluGrad { alpha: attrs.float("alpha", 0.2)? })),
+        accuracy: Accuracy::Exact,
+    },
+    OpDef::plain::<Div>("Div", Accuracy::Exact),
+    OpDef::plain::<AddN>("AddN", Accuracy::Sum),
+    OpDef::plain::<ClipByValue>("ClipByValue", Accuracy::Exact),
 ];
 
 /// The ops of this file.
-pub(crate) const OPS: &[&[OpDef]] = &[UNARY, BINARY, COMPARE, QUESTIONS, LOGICAL, WITH_ATTRS];
+pub(crate) const OPS: &[&[OpDef]] = &[UNARY, BINARY, GRADIENTS, COMPARE, QUESTIONS, LOGICAL, WITH_ATTRS];

@@ -2,15 +2,24 @@
 //!
 //! What TensorFlow has no op for is a composite, in [`composite`]: a named function over public tensor operations.
 
-use crate::{MAX_RANK, Result};
+use crate::{Error, MAX_RANK, Result};
+use modulor_kernels::Strided;
 
 pub(crate) mod array;
+pub mod composite;
+pub(crate) mod concat;
 pub(crate) mod decomposition;
+pub(crate) mod fill;
+pub(crate) mod gather;
 pub(crate) mod linalg;
 pub(crate) mod math;
+pub(crate) mod nn;
 pub(crate) mod operators;
+pub(crate) mod order;
+pub(crate) mod pad;
 pub(crate) mod random;
 pub(crate) mod reduce;
+pub(crate) mod slice;
 pub(crate) mod state;
 
 /// Calls `f` with every index below `dims`, in row-major order.
@@ -26,4 +35,16 @@ fn each_index(dims: &[usize], f: &mut dyn FnMut(&[usize]) -> Result<()>) -> Resu
         index[axis] += 1;
         index[axis + 1..].fill(0);
     }
+}
+
+/// Calls `f` with elements that lie in row-major order.
+fn row_major<T, R>(elements: &[T], dims: &[usize], f: impl FnOnce(Strided<T>) -> Result<R>) -> Result<R> {
+    let mut strides = [0; MAX_RANK];
+    let strides = &mut strides[..dims.len()];
+    let mut step = 1;
+    for (stride, &dim) in strides.iter_mut().zip(dims).rev() {
+        *stride = step;
+        step *= dim as isize;
+    }
+    f(Strided::new(elements, dims, strides, 0).ok_or_else(|| Error::internal("dims that do not count the elements"))?)
 }

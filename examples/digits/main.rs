@@ -1,0 +1,90 @@
+//! A model that is nothing but a struct learns to read handwritten digits.
+//!
+//! `cargo run --release --example digits`
+
+mod data;
+mod model;
+
+use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
+use data::Digits;
+use indicatif::{ProgressBar, ProgressStyle};
+use model::{Classifier, classify, steps, train};
+use modulor::prelude::*;
+
+const SEED: u64 = 1;
+
+fn main() -> Result<()> {
+    set_seed(SEED);
+    let (learn, test) = Digits::load()?.split(SEED)?;
+    println!("{} digits to learn from, {} held out\n", learn.len(), test.len());
+
+    let model = Classifier::new();
+    let bar = ProgressBar::new(steps(&learn) as u64).with_style(
+        ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed_precise}  {msg}").expect("a template of its own words"),
+    );
+    train(&model, &learn, |now| {
+        bar.set_position(now.step as u64);
+        bar.set_message(format!("loss {:.4}  accuracy {:.4}", now.loss, now.accuracy));
+    })?;
+    bar.finish();
+    println!("\nthe model has {} parameters\n", model.count_params());
+
+    let answers = classify(&model, &test.images)?;
+    let truth: Vec<i64> = test.labels.cast(DType::I64)?.to_vec()?;
+    println!("{}\n", per_class(&truth, &answers));
+    draw(&test, &truth, &answers)?;
+
+    let right = truth.iter().zip(&answers).filter(|(t, a)| t == a).count();
+    println!("test accuracy: {:.4}", right as f64 / truth.len() as f64);
+    Ok(())
+}
+
+/// How each class fares: how many there are, how many of them were found, and how many of the answers were right.
+fn per_class(truth: &[i64], answers: &[i64]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_BORDERS_ONLY).set_header(["digit", "shown", "precision", "recall", "taken for"]);
+    for class in 0..10 {
+        let pairs = || truth.iter().copied().zip(answers.iter().copied());
+        let shown = pairs().filter(|&(t, _)| t == class).count();
+        let given = pairs().filter(|&(_, a)| a == class).count();
+        let right = pairs().filter(|&(t, a)| t == class && a == class).count();
+        let mistakes: Vec<String> =
+            pairs().filter(|&(t, a)| t == class && a != class).map(|(_, a)| a.to_string()).collect();
+        let share = |n: usize, of: usize| if of == 0 { "-".to_owned() } else { format!("{:.3}", n as f64 / of as f64) };
+        let numbers = [class.to_string(), shown.to_string(), share(right, given), share(right, shown)];
+        let mut row: Vec<Cell> =
+            numbers.into_iter().map(|n| Cell::new(n).set_alignment(CellAlignment::Right)).collect();
+        row.push(Cell::new(mistakes.join(" ")));
+        table.add_row(row);
+    }
+    table
+}
+
+/// A few held-out digits side by side, the first wrong ones among them, with what the model said below.
+fn draw(test: &Digits, truth: &[i64], answers: &[i64]) -> Result<()> {
+    let wrong = (0..truth.len()).filter(|&i| truth[i] != answers[i]).take(3);
+    let right = (0..truth.len()).filter(|&i| truth[i] == answers[i]);
+    let chosen: Vec<usize> = wrong.chain(right).take(7).collect();
+    let images = test.images.view::<f32>()?;
+    // A character is as high as two are wide.
+    for y in 0..8 {
+        let line = chosen.iter().map(|&i| {
+            (0..8)
+                .map(|x| match images[[i, y, x]] {
+                    ink if ink > 0.75 => "██",
+                    ink if ink > 0.5 => "▓▓",
+                    ink if ink > 0.25 => "▒▒",
+                    ink if ink > 0.0 => "░░",
+                    _ => "  ",
+                })
+                .collect::<String>()
+        });
+        println!("{}", line.collect::<Vec<_>>().join("  "));
+    }
+    let said = chosen.iter().map(|&i| match truth[i] == answers[i] {
+        true => format!("{:^16}", format!("it is a {}", answers[i])),
+        false => format!("{:^16}", format!("{}? it is a {}", answers[i], truth[i])),
+    });
+    println!("{}\n", said.collect::<Vec<_>>().join("  "));
+    Ok(())
+}

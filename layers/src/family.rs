@@ -1,0 +1,152 @@
+//! What initializers, regularizers, constraints and losses have in common: a visible list of classes that Keras names,
+//! and one type for any of them.
+
+use modulor::{Error, Result, nearest};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+/// Keras's ε: what it adds to a divisor that may be 0, and how near to 0 and 1 it lets a probability come.
+pub(crate) const EPSILON: f64 = 1e-7;
+
+/// One family: the enum of its classes, from a list of rows of class name and Keras's other names for it.
+///
+/// The enum serializes as Keras does, `{"module": .., "class_name": .., "config": {..}, "registered_name": null}`, and is
+/// read from that or from a name alone. Classes are [`Default`] and serde types that implement the family's trait.
+macro_rules! family {
+    (
+        $(#[$doc:meta])*
+        $any:ident: $trait:ident, $noun:literal of $module:literal, listed in $list:ident;
+        $($class:ident $($alias:literal)*;)*
+    ) => {
+        #[doc = concat!("The class names of all that are built in, each a variant of [`", stringify!($any), "`].")]
+        pub const $list: &[&str] = &[$(stringify!($class)),*];
+
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum $any {
+            $(#[doc = concat!("[`", stringify!($class), "`].")] $class($class),)*
+        }
+
+        impl $any {
+            #[doc = concat!("The ", $noun, " of a class name or one of Keras's other names, with its defaults.")]
+            ///
+            /// Any other name is an error that says what there is.
+            pub fn named(name: &str) -> modulor::Result<$any> {
+                match name {
+                    $(stringify!($class) $(| $alias)* => Ok(<$class>::default().into()),)*
+                    _ => Err($crate::family::unknown($noun, name, $list)),
+                }
+            }
+
+            /// The class name.
+            pub fn class_name(&self) -> &'static str {
+                match self { $(Self::$class(_) => stringify!($class),)* }
+            }
+
+            fn inner(&self) -> &dyn $trait {
+                match self { $(Self::$class(inner) => inner,)* }
+            }
+        }
+
+        $(impl From<$class> for $any {
+            fn from(inner: $class) -> Self {
+                $any::$class(inner)
+            }
+        })*
+
+        impl serde::Serialize for $any {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+                let config = match self { $(Self::$class(inner) => serde_json::to_value(inner),)* };
+                serde_json::json!({
+                    "module": $module,
+                    "class_name": self.class_name(),
+                    "config": config.map_err(serde::ser::Error::custom)?,
+                    "registered_name": null,
+                })
+                .serialize(serializer)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $any {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+                let (class, config) = $crate::family::read($noun, $module, $list, deserializer)?;
+                let Some(config) = config else { return Self::named(&class).map_err(serde::de::Error::custom) };
+                match class.as_str() {
+                    $(stringify!($class) $(| $alias)* => {
+                        let inner: std::result::Result<$class, _> = serde_json::from_value(config);
+                        inner.map(Self::$class).map_err(|error| serde::de::Error::custom(format!("{class}: {error}")))
+                    })*
+                    _ => Err(serde::de::Error::custom($crate::family::unknown($noun, &class, $list))),
+                }
+            }
+        }
+    };
+}
+pub(crate) use family;
+
+/// The error for a name that nothing in a list has.
+pub(crate) fn unknown(noun: &str, name: &str, known: &[&str]) -> Error {
+    Error::not_found(format!("unknown {noun} `{name}`; {}", nearest::suggestion(name, known.iter().copied())))
+}
+
+/// A class name, and its config where the serialized form has one.
+pub(crate) fn read<'de, D: Deserializer<'de>>(
+    noun: &str,
+    home: &str,
+    known: &[&str],
+    deserializer: D,
+) -> std::result::Result<(String, Option<Value>), D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Name(String),
+        Object {
+            module: Option<String>,
+            class_name: String,
+            #[serde(default)]
+            config: Option<Value>,
+        },
+    }
+    match Form::deserialize(deserializer)? {
+        Form::Name(name) => Ok((name, None)),
+        Form::Object { module: Some(module), class_name, .. } if module != home => {
+            Err(serde::de::Error::custom(unknown(noun, &format!("{module}.{class_name}"), known)))
+        }
+        Form::Object { class_name, config, .. } => Ok((class_name, config)),
+    }
+}
+
+/// A setting that Keras keeps as a float32 and writes as the float64 that this is.
+pub(crate) fn as_float32<S: serde::Serializer>(value: &f64, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_f64(f64::from(*value as f32))
+}
+
+/// A number that a setting can take: finite and not negative.
+pub(crate) fn not_negative(name: &str, value: f64) -> Result<f64> {
+    if value.is_finite() && value >= 0.0 {
+        return Ok(value);
+    }
+    Err(Error::invalid_argument(format!("`{name}` must be a finite number not below 0, found {value}")))
+}
+
+/// The configuration `{}`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoSettings {}
+
+/// Makes [`NoSettings`] the serde form of unit structs, which say `#[serde(into = "NoSettings", from = "NoSettings")]`.
+macro_rules! no_settings {
+    ($($class:ident)*) => { $(
+        impl From<$class> for $crate::family::NoSettings {
+            fn from(_: $class) -> Self {
+                $crate::family::NoSettings {}
+            }
+        }
+        impl From<$crate::family::NoSettings> for $class {
+            fn from(_: $crate::family::NoSettings) -> Self {
+                $class
+            }
+        }
+    )* };
+}
+pub(crate) use no_settings;

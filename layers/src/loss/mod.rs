@@ -1,0 +1,122 @@
+//! Losses: what training makes small. Keras's names, arguments, defaults and configurations.
+//!
+//! A loss is a struct of its settings. What it computes is also there as a function of two tensors, one value per
+//! sample.
+//!
+//! ```
+//! use modulor::Tensor;
+//! use modulor_layers::loss::{Loss, SparseCategoricalCrossentropy};
+//! # fn main() -> modulor::Result<()> {
+//! let loss = SparseCategoricalCrossentropy { from_logits: true, ..Default::default() };
+//! let value = loss.value(&Tensor::from([1, 0]), &Tensor::from([[0.0_f32, 0.0], [0.0, 0.0]]), None)?;
+//! assert!((value.item::<f32>()? - 2.0_f32.ln()).abs() < 1e-6);
+//! # Ok(())
+//! # }
+//! ```
+
+mod binary;
+mod categorical;
+mod mean;
+mod reduction;
+mod sparse;
+
+pub use binary::{BinaryCrossentropy, binary_crossentropy};
+pub use categorical::{CategoricalCrossentropy, categorical_crossentropy};
+pub use mean::{MeanAbsoluteError, MeanSquaredError, mean_absolute_error, mean_squared_error};
+pub use reduction::Reduction;
+use reduction::same_rank;
+pub use sparse::{SparseCategoricalCrossentropy, sparse_categorical_crossentropy};
+
+use crate::family::family;
+use modulor::{Error, Result, Tensor};
+
+/// A loss. A new one implements [`losses`](Loss::losses), and is used by [`value`](Loss::value).
+pub trait Loss: Send + Sync + 'static {
+    /// The name that logs and configurations have.
+    fn name(&self) -> &str;
+
+    /// The loss of every sample (or of every step of it), differentiable in `y_pred`.
+    ///
+    /// A mask on the result says which of them count; so does a mask on `y_pred`.
+    fn losses(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor>;
+
+    /// What becomes of the losses of all samples.
+    fn reduction(&self) -> Reduction {
+        Reduction::SumOverBatchSize
+    }
+
+    /// The losses, weighted, masked and reduced: a scalar, or one value per sample under [`Reduction::None`].
+    ///
+    /// A weight is a scalar, or has the dims of the losses, of which some may be 1. What the mask of `y_pred` or of the
+    /// losses leaves out does not count; under the mean reductions the others count more for it.
+    fn value(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<Tensor> {
+        let within = |error: Error| error.within(self.name());
+        let losses = self.losses(y_true, y_pred).map_err(within)?;
+        let mask = match (y_pred.mask(), losses.mask()) {
+            (Some(given), Some(own)) => Some(given.logical_and(own).map_err(within)?),
+            (given, own) => given.or(own).cloned(),
+        };
+        self.reduction().reduce(&losses, sample_weight, mask.as_ref()).map_err(within)
+    }
+}
+
+family! {
+    /// Any of this module's losses.
+    ///
+    /// ```
+    /// use modulor_layers::loss::{AnyLoss, MeanSquaredError};
+    /// # fn main() -> modulor::Result<()> {
+    /// assert_eq!(AnyLoss::named("mse")?, MeanSquaredError::default().into());
+    /// # Ok(())
+    /// # }
+    /// ```
+    AnyLoss: Loss, "loss" of "keras.losses", listed in LOSSES;
+    BinaryCrossentropy "binary_crossentropy" "bce" "BCE";
+    CategoricalCrossentropy "categorical_crossentropy";
+    MeanAbsoluteError "mean_absolute_error" "mae" "MAE";
+    MeanSquaredError "mean_squared_error" "mse" "MSE";
+    SparseCategoricalCrossentropy "sparse_categorical_crossentropy";
+}
+
+impl Loss for AnyLoss {
+    fn name(&self) -> &str {
+        self.inner().name()
+    }
+    fn losses(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+        self.inner().losses(y_true, y_pred)
+    }
+    fn reduction(&self) -> Reduction {
+        self.inner().reduction()
+    }
+}
+
+/// Both as tensors of the dtype and rank of one, a last dim of 1 added or taken where one has it and the other not.
+///
+/// Dims that would broadcast are refused: a loss of every target against every prediction is never what was meant.
+pub(crate) fn aligned(y_true: &Tensor, y_pred: &Tensor) -> Result<(Tensor, Tensor)> {
+    y_true.check()?;
+    y_pred.check()?;
+    if !y_pred.dtype().is_float() {
+        return Err(Error::invalid_argument(format!("predictions are floats, found {}", y_pred.spec())));
+    }
+    let (y_true, y_pred) = same_rank(y_true, y_pred)?;
+    if !y_true.shape().is_compatible_with(y_pred.shape()) {
+        let message = format!("targets of shape {} and predictions of shape {}", y_true.shape(), y_pred.shape());
+        return Err(Error::invalid_argument(message));
+    }
+    Ok((y_true.cast(y_pred.dtype())?, y_pred))
+}
+
+/// Probabilities, kept off 0 and 1 as far as Keras does.
+fn clipped(p: &Tensor) -> Result<Tensor> {
+    use crate::family::EPSILON;
+    p.minimum(1.0 - EPSILON)?.maximum(EPSILON)
+}
+
+/// An axis that must be the last one.
+fn last_axis(axis: i64, rank: Option<usize>) -> Result<()> {
+    if axis == -1 || rank.is_some_and(|rank| axis + 1 == rank as i64) {
+        return Ok(());
+    }
+    Err(Error::invalid_argument(format!("the classes must be on the last axis, -1; found `axis` {axis}")))
+}

@@ -1,0 +1,109 @@
+//! The cross entropy of class ids.
+
+use super::{Loss, Reduction, clipped, last_axis};
+use crate::activation::log_softmax;
+use modulor::{DType, Error, Result, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// `−ln p` of the class that is true, for class ids `y_true` of the shape of `y_pred` without its last axis (or with 1
+/// there).
+///
+/// The losses of `ignore_class` are 0, and a mask says so. Another id outside of the classes is an error. Probabilities
+/// are kept 1e-7 away from 0 and 1 and then scaled to sum to 1, as Keras has it; logits are put through the softmax.
+pub fn sparse_categorical_crossentropy(
+    y_true: &Tensor,
+    y_pred: &Tensor,
+    from_logits: bool,
+    ignore_class: Option<i64>,
+    axis: i64,
+) -> Result<Tensor> {
+    y_true.check()?;
+    y_pred.check()?;
+    last_axis(axis, y_pred.rank())?;
+    if !y_pred.dtype().is_float() {
+        return Err(Error::invalid_argument(format!("predictions are floats, found {}", y_pred.spec())));
+    }
+    let with_axis = y_true.rank().is_some() && y_true.rank() == y_pred.rank();
+    let labels = if with_axis { y_true.squeeze([-1])? } else { y_true.clone() }.cast(DType::I64)?;
+    let samples = y_pred.shape().dims().map(|dims| dims[..dims.len().saturating_sub(1)].iter().copied().collect());
+    if samples.is_some_and(|samples| !labels.shape().is_compatible_with(&samples)) {
+        return Err(Error::invalid_argument(format!(
+            "class ids of shape {} and predictions of shape {}",
+            y_true.shape(),
+            y_pred.shape()
+        )));
+    }
+    let valid = ignore_class.map(|class| labels.not_equal(&Tensor::scalar(class))).transpose()?;
+    let counted = match &valid {
+        Some(valid) => valid.select(&labels, &labels.zeros_like()?)?,
+        None => labels,
+    };
+    let logits = if from_logits { y_pred.with_mask(None) } else { clipped(y_pred)?.log()? };
+    let chosen = one_hot(&counted, y_pred)?;
+    let log_p = log_softmax(&logits, -1)?;
+    let losses = chosen.select(&log_p, &log_p.zeros_like()?)?.sum(-1)?.neg()?;
+    match valid {
+        Some(valid) => Ok(valid.select(&losses, &losses.zeros_like()?)?.with_mask(Some(valid))),
+        None => Ok(losses),
+    }
+}
+
+/// Where the last axis of `scores` is the class of a label: bools of the shape of `scores`.
+///
+/// An error for a class id that is none, where the ids have values.
+pub(crate) fn one_hot(labels: &Tensor, scores: &Tensor) -> Result<Tensor> {
+    let classes = scores.rank().and_then(|rank| scores.shape().dim(rank.checked_sub(1)?));
+    let classes = classes.ok_or_else(|| {
+        Error::invalid_argument(format!("the number of classes must be known, found predictions {}", scores.spec()))
+    })?;
+    if !labels.is_symbolic() {
+        let known = 0..classes as i64;
+        if let Some(label) = labels.to_vec::<i64>()?.into_iter().find(|label| !known.contains(label)) {
+            let message = format!("class id {label} is outside of the {classes} classes that there are predictions of");
+            return Err(Error::invalid_argument(message));
+        }
+    }
+    let ids = Tensor::new([classes], (0..classes as i64).collect::<Vec<_>>())?;
+    labels.expand_dims(-1)?.equal(&ids)
+}
+
+/// The cross entropy between class ids and predictions: [`sparse_categorical_crossentropy`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SparseCategoricalCrossentropy {
+    /// The name in logs.
+    pub name: String,
+    /// What becomes of the losses of all samples.
+    pub reduction: Reduction,
+    /// Whether predictions are logits, not probabilities.
+    pub from_logits: bool,
+    /// A class id whose samples do not count; none unless set.
+    pub ignore_class: Option<i64>,
+    /// The axis of the classes: -1, the last. Not in configurations, as in Keras.
+    #[serde(skip_serializing)]
+    pub axis: i64,
+}
+
+impl Default for SparseCategoricalCrossentropy {
+    fn default() -> Self {
+        SparseCategoricalCrossentropy {
+            name: "sparse_categorical_crossentropy".to_owned(),
+            reduction: Reduction::default(),
+            from_logits: false,
+            ignore_class: None,
+            axis: -1,
+        }
+    }
+}
+
+impl Loss for SparseCategoricalCrossentropy {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn losses(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+        sparse_categorical_crossentropy(y_true, y_pred, self.from_logits, self.ignore_class, self.axis)
+    }
+    fn reduction(&self) -> Reduction {
+        self.reduction
+    }
+}

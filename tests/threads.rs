@@ -1,0 +1,205 @@
+//! Many threads and one model: whole steps, one build, equal bits.
+
+use modulor::prelude::*;
+use modulor::{scope::Scopes, variable::commit};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+#[derive(Module)]
+struct Dense {
+    #[config]
+    units: usize,
+    #[variable(shape = [input[-1], units], init = GlorotUniform::default())]
+    kernel: Variable,
+    #[variable(shape = [units], init = Zeros)]
+    bias: Variable,
+}
+
+impl Layer for Dense {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(x.matmul(&self.kernel)? + &self.bias)
+    }
+}
+
+#[derive(Module)]
+struct Mlp {
+    hidden: Dense,
+    out: Dense,
+}
+
+impl Layer for Mlp {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.out.call(&self.hidden.call(x)?.tanh()?)
+    }
+}
+
+fn mlp() -> Mlp {
+    Mlp { hidden: Dense::new(16), out: Dense::new(4) }
+}
+
+fn inputs() -> Tensor {
+    let elements: Vec<f32> = (0..8 * 6).map(|i| (i as f32 * 0.37).sin()).collect();
+    Tensor::new([8, 6], elements).expect("8 x 6")
+}
+
+/// Every element of every variable becomes `n`.
+fn all(model: &Mlp, n: f32) -> Vec<(Variable, Tensor)> {
+    let filled = |v: &Variable| Tensor::fill(v.shape().expect("built"), &Tensor::scalar(n)).expect("a float");
+    model.variables().into_iter().map(|v| (v.clone(), filled(&v))).collect()
+}
+
+#[test]
+fn inference_beside_assignments_sees_each_of_them_whole() {
+    const READERS: usize = 64;
+    const ASSIGNMENTS: usize = 60;
+    let model = mlp();
+    let x = inputs();
+    model.call(&x).expect("it builds");
+    // What the model gives after each whole assignment.
+    let results: Vec<Vec<f32>> = (0..ASSIGNMENTS)
+        .map(|n| {
+            commit(all(&model, n as f32 / 64.0)).expect("shapes fit");
+            model.call(&x).and_then(|y| y.to_vec()).expect("it runs")
+        })
+        .collect();
+    let (reading, torn) = (AtomicUsize::new(READERS), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..READERS {
+            scope.spawn(|| {
+                for _ in 0..30 {
+                    let y: Vec<f32> = model.call(&x).and_then(|y| y.to_vec()).expect("it runs");
+                    torn.fetch_add(usize::from(!results.contains(&y)), Ordering::Relaxed);
+                }
+                reading.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        for n in (0..ASSIGNMENTS).cycle() {
+            if reading.load(Ordering::Relaxed) == 0 {
+                break;
+            }
+            commit(all(&model, n as f32 / 64.0)).expect("shapes fit");
+        }
+    });
+    assert_eq!(torn.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_lazy_build_that_threads_race_for_happens_once() {
+    let x = inputs();
+    for round in 0..1000 {
+        let model = mlp();
+        let start = Barrier::new(8);
+        let results: Vec<Vec<f32>> = thread::scope(|scope| {
+            let race = || {
+                start.wait();
+                model.call(&x).and_then(|y| y.to_vec::<f32>()).expect("it builds")
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(race)).collect();
+            threads.into_iter().map(|t| t.join().expect("no panic")).collect()
+        });
+        assert!(results.iter().all(|y| *y == results[0]), "round {round}");
+        assert_eq!(model.count_params(), 6 * 16 + 16 + 16 * 4 + 4);
+        let serial: Vec<f32> = model.call(&x).and_then(|y| y.to_vec()).expect("built");
+        assert_eq!(serial, results[0], "round {round}");
+    }
+}
+
+/// The bits of all variables, as one number.
+fn fingerprint(model: &Mlp) -> u64 {
+    let bytes = model.weights().into_iter().flat_map(|v| v.value().and_then(|t| t.to_bytes()).expect("plain"));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// A model whose variables start from the same seeds every time: its path is given, whatever was called before.
+fn seeded() -> Mlp {
+    let model = mlp();
+    modulor::module::name::stamp(&model, "seeded");
+    model
+}
+
+/// The fingerprint after some steps of gradient descent.
+fn trained(steps: usize) -> u64 {
+    let model = seeded();
+    let x = inputs();
+    let target = Tensor::new([8, 4], (0..32).map(|i| (i as f32 * 0.71).cos()).collect::<Vec<f32>>()).expect("8 x 4");
+    model.call(&x).expect("it builds");
+    for _ in 0..steps {
+        let tape = GradientTape::new();
+        let loss = tape.record(|| model.call(&x)?.squared_difference(&target)?.mean(..)).expect("it runs");
+        let variables = model.trainable_variables();
+        let gradients = tape.gradients(&loss, &variables).expect("it is differentiable");
+        let stepped = variables.iter().zip(gradients).map(|(v, gradient)| {
+            let gradient = gradient.expect("every variable counts");
+            Ok((v.clone(), v.value()? - gradient * 0.1))
+        });
+        commit(stepped.collect::<Result<Vec<_>>>().expect("values")).expect("shapes fit");
+    }
+    fingerprint(&model)
+}
+
+/// What every machine and every build gives: the test runs in debug and in release.
+const BEGINNING: u64 = 14_914_631_351_161_581_124;
+const AFTER_20_STEPS: u64 = 9_480_891_299_934_111_210;
+
+#[test]
+fn the_same_seed_gives_the_same_bits_in_every_build_and_on_every_thread() {
+    assert_eq!([trained(0), trained(20)], [BEGINNING, AFTER_20_STEPS]);
+    let threads: Vec<_> = (0..4).map(|_| thread::spawn(|| trained(20))).collect();
+    for thread in threads {
+        assert_eq!(thread.join().expect("no panic"), AFTER_20_STEPS);
+    }
+}
+
+#[test]
+fn a_panic_in_one_caller_leaves_the_others_working() {
+    #[derive(Module)]
+    struct Panics {
+        dense: Dense,
+    }
+    impl Layer for Panics {
+        fn forward(&self, x: &Tensor) -> Result<Tensor> {
+            let y = self.dense.call(x)?;
+            assert!(x.dims()?[0] != 1, "on purpose");
+            Ok(y)
+        }
+    }
+    let model = Arc::new(Panics { dense: Dense::new(2) });
+    let x = inputs();
+    model.call(&x).expect("it builds");
+    let one = Tensor::from([[0.0_f32; 6]]);
+    let other = model.clone();
+    assert!(thread::spawn(move || other.call(&one)).join().is_err());
+    model.call(&x).expect("nothing is poisoned");
+    commit(model.variables().into_iter().map(|v| (v.clone(), v.value().expect("valued"))))
+        .expect("nothing is poisoned");
+}
+
+#[test]
+fn scopes_go_to_another_thread_only_when_they_are_carried() {
+    let w = Variable::new(3.0);
+    let tape = GradientTape::persistent();
+    let [left, carried] = tape.record(|| {
+        let scopes = Scopes::current();
+        let left = thread::scope(|scope| scope.spawn(|| w.read().and_then(|w| w.square())).join().expect("no panic"));
+        let carried = thread::scope(|scope| {
+            scope.spawn(|| scopes.enter(|| w.read().and_then(|w| w.square()))).join().expect("no panic")
+        });
+        [left.expect("it runs"), carried.expect("it runs")]
+    });
+    assert_eq!(tape.gradient(&carried, &w).expect("recorded").item::<f32>().expect("one"), 6.0);
+    let error = tape.gradient(&left, &w).unwrap_err();
+    assert!(error.message().contains("another thread"), "losing a tape is said, not silent: {error}");
+}
+
+#[test]
+fn handles_and_models_are_send_and_sync() {
+    fn check<T: Send + Sync + 'static>() {}
+    check::<Tensor>();
+    check::<Variable>();
+    check::<GradientTape>();
+    check::<Mlp>();
+    check::<Box<dyn Layer>>();
+    check::<modulor::graph::Graph>();
+    check::<Error>();
+}
