@@ -6,4 +6,5 @@ mod keras;
 mod module;
 mod threads;
 mod ops;
+mod printing;
 mod tidy;

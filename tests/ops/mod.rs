@@ -11,6 +11,7 @@ mod inference;
 mod report;
 mod view;
 
+pub use case::tensor;
 use case::{CASES, Case};
 use modulor::op::OpDef;
 use modulor::registry;
