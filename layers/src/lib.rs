@@ -9,6 +9,7 @@ pub mod constraint;
 mod family;
 pub mod initializer;
 pub mod loss;
+pub mod optimizer;
 pub mod regularizer;
 
 inventory::submit! {
