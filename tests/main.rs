@@ -4,7 +4,7 @@ mod golden;
 mod guide;
 mod keras;
 mod module;
-mod threads;
 mod ops;
 mod printing;
+mod threads;
 mod tidy;
