@@ -315,6 +315,11 @@ fn check_transparent(input: &Input, faults: &mut Faults) {
         );
         return;
     }
+    if let Some(variable) = input.fields().find(|field| matches!(field.role, Role::Variable(_))) {
+        let message = format!("`transparent` takes the name of a module out of paths; `{}` is a variable", variable.name);
+        faults.push(span, message);
+        return;
+    }
     let tracked: Vec<String> =
         input.fields().filter(|field| field.is_tracked()).map(|field| format!("`{}`", field.name)).collect();
     if tracked.len() != 1 {
