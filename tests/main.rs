@@ -1,6 +1,5 @@
 //! What crosses the packages: files, golden values, whole models.
 
-mod digits;
 mod golden;
 mod guide;
 mod keras;
