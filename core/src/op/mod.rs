@@ -8,8 +8,8 @@ mod node;
 mod operand;
 pub mod scope;
 
-pub use apply::{apply, apply_one, dispatch};
 pub(crate) use apply::on_strings;
+pub use apply::{apply, apply_one, dispatch};
 pub use attrs::{Attr, Attrs};
 pub(crate) use buffer::allocate;
 pub use buffer::{Scratch, View, ViewMut};
