@@ -1,9 +1,11 @@
 //! What crosses the packages: files, golden values, whole models.
 
+mod digits;
 mod golden;
 mod guide;
 mod keras;
 mod module;
-mod threads;
 mod ops;
+mod printing;
+mod threads;
 mod tidy;

@@ -51,7 +51,6 @@ pub fn expand(input: &DeriveInput) -> TokenStream {
             use #krate::__private as __m;
             #tables
             #[automatically_derived]
-            #[diagnostic::do_not_recommend]
             #[allow(clippy::all)]
             impl #impl_generics __m::Structure for #ident #type_generics #where_clause {
                 fn to_tree(&self) -> __m::Tree {

@@ -178,6 +178,9 @@ fn check_field(field: &Field, input: &Input, faults: &mut Faults) {
             if let Some((_, span)) = place.trainable {
                 faults.push(span, "whether a variable is trained is said in `#[variable(trainable = ..)]`");
             }
+            if let Some((_, span)) = &place.default {
+                faults.push(*span, "`new` asks for no variable; its first value is said in `#[variable(init = ..)]`");
+            }
             if words.trainable == Some(false)
                 && let Some((_, span)) = &words.regularizer
             {
@@ -310,6 +313,11 @@ fn check_transparent(input: &Input, faults: &mut Faults) {
             span,
             "`transparent` is for a struct with one tracked field; on an enum write `flatten` on the fields",
         );
+        return;
+    }
+    if let Some(variable) = input.fields().find(|field| matches!(field.role, Role::Variable(_))) {
+        let message = format!("`transparent` takes the name of a module out of paths; `{}` is a variable", variable.name);
+        faults.push(span, message);
         return;
     }
     let tracked: Vec<String> =

@@ -10,6 +10,7 @@ mod family;
 pub mod initializer;
 pub mod library;
 pub mod loss;
+pub mod optimizer;
 pub mod regularizer;
 
 inventory::submit! {

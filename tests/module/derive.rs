@@ -17,7 +17,7 @@ fn structs_of_every_kind() {
     #[derive(Module)]
     struct Empty {}
     let tuple = Tuple::new(FlexibleDense::new(1), 2.0);
-    assert_eq!(paths(&tuple), ["2", "0/b"]);
+    assert_eq!(paths(&tuple), ["2", "0/b", "0/w"]);
     assert_eq!(value(tuple.config().unwrap())["1"], json!(2.0));
     assert_eq!(Tuple::from_config(&tuple.config().unwrap()).unwrap().1, 2.0);
     assert!(Unit.variables().is_empty() && Empty {}.submodules().is_empty());
@@ -51,8 +51,8 @@ impl Layer for Block {
 fn enums_of_every_kind_of_variant() {
     let linear = Block::Linear { dense: FlexibleDense::new(2), scale: 2.0 };
     let pair = Block::Pair(FlexibleDense::new(2), FlexibleDense::new(1));
-    assert_eq!(paths(&linear), ["dense/b"]);
-    assert_eq!(paths(&pair), ["pair/0/b", "pair/1/b"]);
+    assert_eq!(paths(&linear), ["dense/b", "dense/w"]);
+    assert_eq!(paths(&pair), ["pair/0/b", "pair/0/w", "pair/1/b", "pair/1/w"]);
     assert!(paths(&Block::Off).is_empty());
     for block in [linear, pair, Block::Off] {
         let config = block.config().unwrap();
@@ -121,7 +121,7 @@ struct Bounded<T> {
 
 #[test]
 fn bounds_can_be_given() {
-    assert_eq!(paths(&Bounded { inner: FlexibleDense::new(1) }), ["inner/b"]);
+    assert_eq!(paths(&Bounded { inner: FlexibleDense::new(1) }), ["inner/b", "inner/w"]);
 }
 
 #[derive(Module)]
@@ -138,7 +138,7 @@ struct Places {
 #[test]
 fn places_can_be_renamed_aliased_and_flattened() {
     let places = Places::new(FlexibleDense::new(1), FlexibleDense::new(2));
-    assert_eq!(paths(&places), ["b", "gain", "encoder/b"]);
+    assert_eq!(paths(&places), ["b", "gain", "w", "encoder/b", "encoder/w"]);
     let aliases = modulor::module::walk(&places).aliases.clone();
     assert_eq!(aliases, [("encoder", "enc"), ("gain", "scale")].map(|(a, b)| (a.to_owned(), b.to_owned())));
     let mut config = places.config().unwrap();
@@ -173,8 +173,8 @@ fn a_transparent_wrapper_adds_no_part_to_paths() {
         }
     }
     let outer = Outer { wrapped: Wrapper::new("x".to_owned(), FlexibleDense::new(1)) };
-    assert_eq!(paths(&outer), ["wrapped/b"]);
-    assert_eq!(paths(&outer.wrapped), ["b"]);
+    assert_eq!(paths(&outer), ["wrapped/b", "wrapped/w"]);
+    assert_eq!(paths(&outer.wrapped), ["b", "w"]);
     outer.call(&ones([1, 3])).unwrap();
     let error = outer.call(&ones([1, 4])).unwrap_err();
     assert_eq!(error.path(), ["outer", "wrapped"]);
@@ -327,7 +327,7 @@ mod hygiene {
 #[test]
 fn no_name_of_the_users_is_in_the_way() {
     let module = hygiene::new();
-    assert_eq!(paths(&module), ["__visitor", "match"]);
+    assert_eq!(paths(&module), ["__m", "__visitor", "match"]);
     assert_eq!(module.class_name(), "type");
     assert_eq!(value(module.config().unwrap()), json!({"fn": 1, "__config": 3}));
 }

@@ -99,6 +99,7 @@ fn every_container_is_entered_in_place() {
         "boxed/w",
         "counted/w",
         "dynamic_counted/b",
+        "dynamic_counted/w",
         "hashed/b/w",
         "hashed/c/w",
         "hashed/d/w",

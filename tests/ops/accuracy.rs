@@ -24,7 +24,7 @@ const SUMS_OF_TERMS: &[&str] = &[
 ];
 
 /// Ops of which TensorFlow's vector loop and its loop for the rest of a row give zeros of different signs.
-const SIGN_OF_ZERO_OPEN: &[&str] = &["Max", "Maximum", "Min", "Minimum", "Relu", "Relu6"];
+const SIGN_OF_ZERO_OPEN: &[&str] = &["Max", "Maximum", "Min", "Minimum", "Relu", "Relu6", "Relu6Grad", "ReluGrad"];
 
 /// Ops that TensorFlow computes from `exp(x) − 1`, so that its float64 results have an absolute error of eps.
 const REFERENCE_CANCELS: &[&str] = &["Elu", "Selu"];

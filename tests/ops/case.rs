@@ -128,7 +128,8 @@ fn parts(tensor: &Tensor, size: usize, part: impl Fn(&[u8]) -> f64) -> Vec<f64> 
     tensor.to_bytes().expect("complex numbers are plain").chunks_exact(size).map(part).collect()
 }
 
-fn tensor(array: &Array) -> Tensor {
+/// A golden array as a tensor.
+pub fn tensor(array: &Array) -> Tensor {
     match &*array.dtype {
         "string" => Tensor::strings(array.shape.clone(), &array.strings),
         dtype => DType::from_name(dtype).and_then(|dtype| Tensor::from_bytes(dtype, array.shape.clone(), &array.bytes)),

@@ -4,7 +4,7 @@ use super::{Layer, Module};
 use crate::{
     Error, Feed, Result, Structure, Tensor, Tree, Variable,
     module::{Identity, InputShapes, Site, cells, name as names, walk},
-    op::scope,
+    scope,
     variable::with_snapshot,
 };
 use std::{cell::Cell, panic::Location};

@@ -52,14 +52,9 @@ pub trait ModuleExt: Module {
     /// Every variable once in Keras's order, which is that of saved weights: those that a module holds itself, in order
     /// of declaration but trainable ones first; then those of its submodules, in order of declaration.
     fn weights(&self) -> Vec<Variable> {
-        let mut built: HashSet<u64> = self.variables().iter().map(Variable::id).collect();
         let mut weights = Vec::new();
-        walk(self).each_variable(&mut |_, variable| {
-            if built.remove(&variable.id()) {
-                weights.push(variable.clone());
-            }
-        });
-        weights
+        walk(self).each_built_variable(&mut |path, variable| weights.push((path.to_owned(), variable.clone())));
+        first_met(weights).into_iter().map(|(_, variable)| variable).collect()
     }
 
     /// Every module below this one once, by path and class, as `tf.Module.submodules` lists them: those it holds

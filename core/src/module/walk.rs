@@ -134,18 +134,35 @@ impl Node {
     /// Every variable with its path, in Keras's order: a module's own in order of declaration, trainable ones first; then
     /// those of its submodules. What is below an `Arc` comes once; other variables come as often as they are held.
     pub fn each_variable(&self, visit: &mut dyn FnMut(&str, &Variable)) {
-        self.variables_below("", &mut HashSet::new(), visit);
+        self.each_node("", &mut HashSet::new(), &mut |path, node| node.own_variables(path, visit));
     }
 
-    fn variables_below(&self, path: &str, met: &mut HashSet<*const Node>, visit: &mut dyn FnMut(&str, &Variable)) {
+    /// As [`each_variable`](Node::each_variable), without those that are not built.
+    pub(crate) fn each_built_variable(&self, visit: &mut dyn FnMut(&str, &Variable)) {
+        self.each_node("", &mut HashSet::new(), &mut |path, node| {
+            if node.is_built() {
+                node.own_variables(path, &mut |path, variable| {
+                    if variable.is_sized() {
+                        visit(path, variable);
+                    }
+                });
+            }
+        });
+    }
+
+    fn own_variables(&self, path: &str, visit: &mut dyn FnMut(&str, &Variable)) {
         let is_trained = |variable: &Variable| variable.declaration().is_none_or(|declaration| declaration.trainable);
         let (trained, kept): (Vec<_>, Vec<_>) = self.variables.iter().partition(|(_, variable)| is_trained(variable));
         for (name, variable) in trained.into_iter().chain(kept) {
             visit(&join(path, name), variable);
         }
+    }
+
+    fn each_node(&self, path: &str, met: &mut HashSet<*const Node>, visit: &mut dyn FnMut(&str, &Node)) {
+        visit(path, self);
         for (name, module) in &self.modules {
             if met.insert(Arc::as_ptr(module)) {
-                module.variables_below(&join(path, name), met, visit);
+                module.each_node(&join(path, name), met, visit);
             }
         }
     }

@@ -3,7 +3,7 @@
 use crate::dtype::{by_width, dispatch};
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allocate, allowed, apply_one, arity,
-    int_values, ints, on_strings,
+    int_values, ints, on_strings, with_rank,
 };
 use crate::shape::{broadcast, count, normalize_axis};
 use crate::tensor::Layout;
@@ -37,6 +37,9 @@ pub(crate) fn dims_from(values: &[i64]) -> Result<Vec<usize>> {
 
 /// The shape that an input of dims says, as far as it is known.
 pub(crate) fn shape_input(input: &Input, what: &str) -> Result<Shape> {
+    if input.spec.shape.rank().is_some_and(|rank| rank > 1) {
+        return Err(Error::invalid_argument(format!("{what} are a vector, found shape {}", input.spec.shape)));
+    }
     match ints(input, what)? {
         Some(values) => Ok(dims_from(&values)?.into()),
         None => Ok(input.spec.shape.dim(0).map_or(Shape::unknown(), Shape::of_rank)),
@@ -152,8 +155,12 @@ macro_rules! fills_like {
                 }
                 fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
                     let [x] = arity(inputs)?;
-                    allowed(x.spec.dtype, |d| d.size() > 0, "numbers and bools")?;
+                    let text = |d: DType| d == DType::String && $value == 0;
+                    allowed(x.spec.dtype, |d| d.size() > 0 || text(d), "numbers and bools")?;
                     Ok(vec![x.spec.clone()])
+                }
+                fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+                    Ok(vec![Tensor::zeros(inputs[0].dims()?, inputs[0].dtype())?])
                 }
                 fn run(&self, _: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
                     fill_number(&mut outputs[0], $value)
@@ -176,7 +183,7 @@ macro_rules! fills_like {
 }
 
 fills_like! {
-    /// Zeros of this dtype and shape.
+    /// Zeros (empty strings) of this dtype and shape.
     ZerosLike zeros_like 0;
     /// Ones of this dtype and shape.
     OnesLike ones_like 1;
@@ -218,11 +225,13 @@ fn reshaped(x: &Shape, wanted: &[i64]) -> Result<Shape> {
         let dims = wanted.iter().map(|&d| usize::try_from(d).ok());
         return Ok(dims.collect());
     };
-    let left = match product {
-        0 if free == 1 && elements == 0 => Some(0),
-        0 => None,
-        n => (elements % n == 0).then_some(elements / n),
+    // Beside a dim of 0, what is left is what the other dims leave.
+    let beside_zero = |dims: &[usize]| count(&dims.iter().copied().filter(|&d| d != 0).collect::<Vec<_>>());
+    let (all, given) = match (product, elements, x.known()) {
+        (0, 0, Some(dims)) if free == 1 => (beside_zero(dims)?, beside_zero(&fixed)?),
+        _ => (elements, product),
     };
+    let left = (given > 0 && all % given == 0).then(|| all / given);
     let fits = if free == 1 { left.is_some() } else { product == elements };
     if !fits {
         return Err(refused(&format!("the number of elements is {elements}")));
@@ -236,6 +245,7 @@ impl Op for Reshape {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, dims] = arity(inputs)?;
+        with_rank(&dims.spec.shape, 1, "dims")?;
         let shape = match ints(dims, "dims")? {
             Some(wanted) => reshaped(&x.spec.shape, &wanted)?,
             None => dims.spec.shape.dim(0).map_or(Shape::unknown(), Shape::of_rank),

@@ -230,8 +230,10 @@ impl Op for SplitV {
         let [x, sizes, axis] = arity(inputs)?;
         let (sizes, axis) = (ints(sizes, "lengths")?, one_int(axis, "the axis")?);
         let mut specs = outputs(self.num_split, Spec::new(x.spec.dtype, Shape::unknown()))?;
-        if sizes.as_ref().is_some_and(|sizes| sizes.len() != specs.len()) || specs.is_empty() {
-            return Err(Error::invalid_argument(format!("{sizes:?} are not the lengths of {} parts", specs.len())));
+        let given = sizes.as_ref().map_or(specs.len(), Vec::len);
+        if specs.is_empty() || given != specs.len() {
+            let message = format!("{} parts need as many lengths, and at least one, found {given}", specs.len());
+            return Err(Error::invalid_argument(message));
         }
         let Some(dims) = x.spec.shape.dims() else { return Ok(specs) };
         let axis = axis.map(|axis| normalize_axis(axis, dims.len())).transpose()?;

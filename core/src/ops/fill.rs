@@ -171,13 +171,13 @@ impl Op for LinSpace {
         dispatch!(dtype, float T => {
             let (start, stop) = (one::<T>(&inputs[0])?, one::<T>(&inputs[1])?);
             let out = out.elements::<T>()?;
-            let (gaps, nothing) = (out.len() - 1, T::default());
-            // 0 + gaps·1 is the number of gaps in this type.
-            let unit = Ranged::at(nothing, gaps, T::from(1_u8));
-            let delta = (stop - start) / unit;
-            out.iter_mut().enumerate().for_each(|(i, place)| *place = Ranged::at(start, i, delta));
+            let gaps = out.len() - 1;
+            out.fill(start);
             if let (true, Some(last)) = (gaps > 0, out.last_mut()) {
                 *last = stop;
+                // 0 + gaps·1 is the number of gaps in this type.
+                let delta = (stop - start) / Ranged::at(T::default(), gaps, T::from(1_u8));
+                out[..gaps].iter_mut().enumerate().for_each(|(i, place)| *place = Ranged::at(start, i, delta));
             }
             Ok(())
         }, else => Err(unsupported(dtype)))

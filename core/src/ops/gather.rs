@@ -516,3 +516,74 @@ pub(crate) const OPS: &[&[OpDef]] = &[&[
     OpDef::plain::<TensorScatterUpdate>("TensorScatterUpdate", Accuracy::Exact),
     OpDef::plain::<UnsortedSegmentSum>("UnsortedSegmentSum", Accuracy::Sum),
 ]];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{jvp, step};
+
+    /// Moving elements is linear: its derivative in a direction is the move of the direction. By two passes backwards
+    /// this takes the gradient of every gradient.
+    #[test]
+    fn the_derivative_of_a_move_is_the_move() {
+        let x = Tensor::range(0.0_f64, 24.0, 1.0).unwrap().reshape([2, 3, 4]).unwrap();
+        let tangent = x.square().unwrap();
+        let indices = Tensor::from([[2, 0], [1, 1]]);
+        let coordinates = Tensor::from([[1, 2], [0, 0], [1, 2]]);
+        let updates = Tensor::from([[9.0_f64; 4]; 2]);
+        type Move<'a> = &'a dyn Fn(&Tensor) -> Result<Tensor>;
+        let moves: [(&str, Move); 15] = [
+            ("slice", &|x| x.slice((1, step(.., -2), ..2))),
+            ("block", &|x| x.block([0, 1, 0], [-1, 2, 3])),
+            ("reverse", &|x| x.reverse([0, -1])),
+            ("gather", &|x| x.gather(&indices, 1)),
+            ("gather_batched", &|x| x.gather_batched(&indices, -1, 1)),
+            ("gather_nd", &|x| x.gather_nd(&coordinates)),
+            ("scatter_nd", &|x| Tensor::scatter_nd(&Tensor::from([[3], [3]]), x, [5, 3, 4])),
+            ("segment_sum", &|x| x.segment_sum(&Tensor::from([[0, 2, -1], [2, 2, 0]]), 3)),
+            ("pad", &|x| x.pad([[1, 0], [0, 2], [0, 0]])),
+            ("pad_reflect", &|x| x.pad_reflect([[1, 1], [0, 2], [3, 0]])),
+            ("pad_symmetric", &|x| x.pad_symmetric([[2, 1], [0, 3], [4, 0]])),
+            ("tile", &|x| x.tile([2, 1, 3])),
+            ("band_part", &|x| x.band_part(1, 0)),
+            ("concat", &|x| Tensor::concat(&[x.slice((.., 1..))?, x.clone()], 1)),
+            ("stack", &|x| Tensor::stack(&x.unstack(1)?, -1)),
+        ];
+        for (name, f) in moves {
+            let (_, derivative) = jvp(f, &x, &tangent).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(derivative.to_vec::<f64>().unwrap(), f(&tangent).unwrap().to_vec::<f64>().unwrap(), "{name}");
+        }
+        let at = Tensor::from([[1, 2], [0, 0]]);
+        let (_, derivative) = jvp(|x| x.scatter_update(&at, &updates), &x, &tangent).unwrap();
+        let expected = tangent.scatter_update(&at, &updates.zeros_like().unwrap()).unwrap();
+        assert_eq!(derivative.to_vec::<f64>().unwrap(), expected.to_vec::<f64>().unwrap());
+    }
+
+    #[test]
+    fn strings_move_like_numbers() {
+        let x = Tensor::strings([2, 2], ["a", "", "c", "d"]).unwrap();
+        let check = |moved: Result<Tensor>, expected: &[&str]| {
+            let found = moved.unwrap().to_strings().unwrap();
+            assert_eq!(found.iter().map(|s| std::str::from_utf8(s).unwrap()).collect::<Vec<_>>(), expected);
+        };
+        check(x.gather(&Tensor::from([1]), 1), &["", "d"]);
+        check(x.pad([[0, 1], [0, 0]]), &["a", "", "c", "d", "", ""]);
+        check(x.transpose().unwrap().reshape([-1]), &["a", "c", "", "d"]);
+        check(x.scatter_update(&Tensor::from([[0, 1]]), &Tensor::strings([1], ["b"]).unwrap()), &["a", "b", "c", "d"]);
+        check(x.slice(step(.., -1)), &["c", "d", "a", ""]);
+        check(Tensor::fill([2], &Tensor::strings([], ["z"]).unwrap()), &["z", "z"]);
+    }
+
+    #[test]
+    fn an_index_that_is_not_there_is_named() {
+        let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
+        let indices = Tensor::from([[0, 1], [2, -1]]);
+        let check = |result: Result<Tensor>, expected: &str| assert_eq!(result.unwrap_err().to_string(), expected);
+        check(x.gather(&indices, 1), "indices[1,1] = -1 is not in [0, 3) [Op:GatherV2]");
+        check(x.gather_nd(&indices), "indices[1] = [2,-1] does not index into shape [2,3] [Op:GatherNd]");
+        check(
+            x.segment_sum(&Tensor::from([0, 7]), 3),
+            "segment_ids[1] = 7 is out of range [0, 3) [Op:UnsortedSegmentSum]",
+        );
+    }
+}

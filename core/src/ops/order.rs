@@ -244,3 +244,30 @@ pub(crate) const OPS: &[&[OpDef]] = &[&[
     OpDef::plain::<Where>("Where", Accuracy::Exact),
     OpDef::plain::<InvertPermutation>("InvertPermutation", Accuracy::Exact),
 ]];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_come_first_and_nan_before_them() {
+        let x = Tensor::from([[1.0_f32, f32::NAN, 3.0, 3.0], [-0.0, 0.0, f32::NEG_INFINITY, -1.0]]);
+        for k in 0..=4 {
+            let (values, indices) = x.top_k(k).unwrap();
+            let order = [[1, 2, 3, 0], [0, 1, 3, 2]].map(|row| row[..k].to_vec()).concat();
+            assert_eq!(indices.to_vec::<i32>().unwrap(), order);
+            assert_eq!(*values.shape(), [2, k]);
+        }
+        let error = x.top_k(5).unwrap_err();
+        assert_eq!(error.to_string(), "input must have at least k columns. Had 4, needed 5 [Op:TopKV2]");
+    }
+
+    #[test]
+    fn only_permutations_are_inverted() {
+        let invert = |x: Vec<i64>| Tensor::from(x).invert_permutation()?.to_vec::<i64>();
+        assert_eq!(invert(vec![1, 2, 0]).unwrap(), [2, 0, 1]);
+        assert!(invert(vec![0, 2, 2]).unwrap_err().message().starts_with("2 is duplicated"));
+        assert!(invert(vec![0, 3, 1]).unwrap_err().message().starts_with("3 is not between"));
+        assert!(invert(vec![0, i64::MIN]).is_err());
+    }
+}

@@ -131,10 +131,8 @@ impl Op for PadV2 {
         on_strings(self, inputs)
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
-        let dx = unpadded(b.dy(0), b.input(0), b.input(1))?;
-        // The value is what all of the border is.
-        let border = b.when(2, || b.dy(0).reshape([-1])?.sum(0)?.sub(&dx.reshape([-1])?.sum(0)?))?;
-        Ok(vec![Some(dx), None, border])
+        // As TensorFlow has it, the value is a constant.
+        Ok(vec![Some(unpadded(b.dy(0), b.input(0), b.input(1))?), None, None])
     }
 }
 
@@ -433,7 +431,8 @@ impl Tensor {
         pad(self, &pairs(paddings.as_ref())?)
     }
 
-    /// With a scalar's value around it: so many before and after each axis. TensorFlow's `PadV2`.
+    /// With a scalar's value around it: so many before and after each axis. No gradient flows to the value.
+    /// TensorFlow's `PadV2`.
     pub fn pad_with(&self, paddings: impl AsRef<[[i64; 2]]>, value: impl Operand) -> Result<Tensor> {
         self.check()?;
         apply_one(PadV2, &[self, &pairs(paddings.as_ref())?, &value.operand(self.dtype())?])

@@ -269,7 +269,7 @@ impl Masks {
         let (first, last) = if step > 0 { (0, length) } else { (-1, length - 1) };
         let (open_begin, open_end) = if step > 0 { (first, last) } else { (last, first) };
         let place = |mask: i64, open: i64, given: i64| match mask & 1 << entry {
-            0 => from_end(given).clamp(first, last.max(first)),
+            0 => from_end(given).clamp(first, last),
             _ => open,
         };
         let (begin, end) = (place(self.begin, open_begin, begin), place(self.end, open_end, end));
@@ -653,3 +653,108 @@ pub(crate) const OPS: &[&[OpDef]] = &[&[
     OpDef::plain::<Slice>("Slice", Accuracy::Exact),
     OpDef::plain::<ReverseV2>("ReverseV2", Accuracy::Exact),
 ]];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DType, graph::trace};
+
+    /// What Python's slice of `0..length` gives.
+    fn walked(length: i64, start: Option<i64>, end: Option<i64>, step: i64) -> Vec<i32> {
+        let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
+        let place = |given: i64| (if given < 0 { given.saturating_add(length) } else { given }).clamp(low, high);
+        let from = start.map_or(if step > 0 { low } else { high }, place);
+        let to = end.map_or(if step > 0 { high } else { low }, place);
+        let mut places = Vec::new();
+        let mut at = from;
+        while if step > 0 { at < to } else { at > to } {
+            places.push(at as i32);
+            at = at.saturating_add(step);
+        }
+        places
+    }
+
+    #[test]
+    fn ranges_are_pythons() {
+        for length in [0, 1, 5] {
+            let x = Tensor::range(0, length as i32, 1).unwrap();
+            let ends: Vec<Option<i64>> =
+                (-7..=7).chain([i64::MIN, i64::MIN + 1, i64::MAX]).map(Some).chain([None]).collect();
+            for (&start, &end) in ends.iter().flat_map(|start| ends.iter().map(move |end| (start, end))) {
+                for step in [1, 2, 3, 9, i64::MAX, -1, -2, -3, -9, i64::MIN] {
+                    let slice = x.slice(Index::Range { start, end, step }).unwrap();
+                    let found = slice.to_vec::<i32>().unwrap();
+                    assert_eq!(found, walked(length, start, end, step), "{length} {start:?}..{end:?} by {step}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_range_is_an_item() {
+        let x = Tensor::range(0, 5, 1).unwrap();
+        let check = |slice: Result<Tensor>, expected: &[i32]| {
+            assert_eq!(slice.unwrap().to_vec::<i32>().unwrap(), expected);
+        };
+        check(x.slice(..), &[0, 1, 2, 3, 4]);
+        check(x.slice(3..), &[3, 4]);
+        check(x.slice(..-3), &[0, 1]);
+        check(x.slice(1..=2), &[1, 2]);
+        check(x.slice(-2..=-1), &[3, 4]);
+        check(x.slice(..=-2), &[0, 1, 2, 3]);
+        check(x.slice(2_usize..usize::MAX), &[2, 3, 4]);
+        check(x.slice(..=usize::MAX), &[0, 1, 2, 3, 4]);
+        check(x.slice(4_i64..2), &[]);
+        check(x.slice([1]), &[1]);
+        check(x.slice(()), &[0, 1, 2, 3, 4]);
+        check(x.slice(vec![Index::NewAxis, Index::At(1)]), &[1]);
+        assert_eq!(*x.slice(-1).unwrap().shape(), [0; 0]);
+    }
+
+    #[test]
+    fn items_of_every_kind_stand_side_by_side() {
+        let x = Tensor::range(0, 120, 1).unwrap().reshape([2, 3, 4, 5]).unwrap();
+        let y = x.slice((0, .., -3..-1, Ellipsis, NewAxis)).unwrap();
+        assert_eq!(*y.shape(), [3, 2, 5, 1]);
+        assert_eq!(y.slice((2, 1, 4, 0)).unwrap().item::<i32>().unwrap(), 2 * 20 + 2 * 5 + 4);
+        let y = x.slice((Ellipsis, step(.., -2), 1)).unwrap();
+        assert_eq!(*y.shape(), [2, 3, 2]);
+        assert_eq!(y.slice((1, 0, 0)).unwrap().item::<i32>().unwrap(), 60 + 3 * 5 + 1);
+    }
+
+    #[test]
+    fn what_cannot_be_sliced_says_why() {
+        let x = Tensor::zeros([2, 3], DType::F32).unwrap();
+        let check = |slice: Result<Tensor>, expected: &str| {
+            assert_eq!(slice.unwrap_err().to_string(), format!("{expected} [Op:StridedSlice]"));
+        };
+        check(x.slice((.., -4)), "slice index -4 of dimension 1 out of bounds: it has 3 elements");
+        check(
+            x.slice(usize::MAX),
+            &format!("slice index {} of dimension 0 out of bounds: it has 2 elements", i64::MAX),
+        );
+        check(x.slice((0, 0, 0)), "the slice has items for 3 axes, and the tensor has 2");
+        check(x.slice(step(.., 0)), "strides[0] must be non-zero");
+        check(x.slice((Ellipsis, Ellipsis)), "a slice has at most one ellipsis");
+        check(x.slice(vec![NewAxis; 40]), "a slice has fewer than 32 items, found 40");
+    }
+
+    #[test]
+    fn a_slice_of_a_symbol_knows_what_does_not_depend_on_unknown_dims() {
+        let spec = Spec::new(DType::F32, [None, Some(4)]);
+        let graph = trace(
+            |x| Ok(vec![x[0].slice((.., 1..-1))?, x[0].slice((1.., 0))?, x[0].slice((0, NewAxis, step(.., -3)))?]),
+            std::slice::from_ref(&spec),
+        )
+        .unwrap();
+        let shapes: Vec<String> = graph.outputs().map(|spec| spec.shape.to_string()).collect();
+        assert_eq!(shapes, ["(None, 2)", "(None,)", "(1, 2)"]);
+        let x = Tensor::from([[1.0_f32, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]);
+        let out = graph.run(&[&x]).unwrap();
+        assert_eq!(out[0].to_vec::<f32>().unwrap(), [2.0, 3.0, 6.0, 7.0]);
+        assert_eq!(out[1].to_vec::<f32>().unwrap(), [5.0]);
+        assert_eq!(out[2].to_vec::<f32>().unwrap(), [4.0, 1.0]);
+        let error = trace(|x| Ok(vec![x[0].slice((0, 4))?]), &[spec]).unwrap_err();
+        assert!(error.message().contains("slice index 4 of dimension 1"), "{error}");
+    }
+}

@@ -135,9 +135,12 @@ impl Expansion<'_> {
     fn implement(&self, what: TokenStream, body: TokenStream) -> TokenStream {
         let ident = self.input.ident;
         let (impl_generics, type_generics, where_clause) = self.generics.split_for_impl();
+        // Keeps this type out of the lists of "other types" that errors of other types would show. Where there are
+        // parameters, it is these bounds that an error is about.
+        let unlisted = self.generics.params.is_empty().then(|| quote!(#[diagnostic::do_not_recommend]));
         quote! {
             #[automatically_derived]
-            #[diagnostic::do_not_recommend]
+            #unlisted
             #[allow(unused_variables, non_shorthand_field_patterns, clippy::all)]
             impl #impl_generics __m::#what for #ident #type_generics #where_clause {
                 #body

@@ -34,6 +34,7 @@ impl Track for ActivityRegularizer {
 
     fn from_field(config: Option<&Value>) -> Result<Self> {
         let read = config.map(|config| serde_json::from_value(config.clone())).transpose();
-        read.map(|setting| ActivityRegularizer(setting.flatten())).map_err(|error| Error::invalid_argument(error.to_string()))
+        read.map(|setting| ActivityRegularizer(setting.flatten()))
+            .map_err(|error| Error::invalid_argument(error.to_string()))
     }
 }

@@ -71,7 +71,8 @@ pub struct Dense {
 impl Layer for Dense {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         if self.units == 0 || x.rank().is_some_and(|rank| rank < 2) {
-            let message = format!("{} units of an input of shape {}: at least 1 and 2 dims are needed", self.units, x.shape());
+            let message =
+                format!("{} units of an input of shape {}: at least 1 and 2 dims are needed", self.units, x.shape());
             return Err(Error::invalid_argument(message));
         }
         let mut y = x.matmul(&self.kernel)?;

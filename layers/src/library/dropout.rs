@@ -58,7 +58,8 @@ impl Dropout {
         let Some(wanted) = &self.noise_shape else { return x.shape_tensor() };
         let dims = x.dims()?;
         if wanted.len() != dims.len() {
-            let message = format!("`noise_shape` {wanted:?} is for another rank than that of an input of {}", x.shape());
+            let message =
+                format!("`noise_shape` {wanted:?} is for another rank than that of an input of {}", x.shape());
             return Err(Error::invalid_argument(message));
         }
         let dims: Vec<i64> = wanted.iter().zip(dims).map(|(wanted, &dim)| wanted.unwrap_or(dim) as i64).collect();

@@ -36,7 +36,8 @@ impl Layer for Reshape {
 /// The samples of a batch under other dims. The batch may be unknown, or empty, beside a dim of -1: what that stands for
 /// follows from the other dims of the input.
 pub(super) fn reshaped(x: &Tensor, target: &[i64]) -> Result<Tensor> {
-    let needed = |what: &str| Error::invalid_argument(format!("{what} is needed, found an input of shape {}", x.shape()));
+    let needed =
+        |what: &str| Error::invalid_argument(format!("{what} is needed, found an input of shape {}", x.shape()));
     let dims = x.shape().dims().ok_or_else(|| needed("a known rank"))?;
     let (batch, sample) = dims.split_first().ok_or_else(|| needed("a batch of samples"))?;
     let mut wanted = vec![batch.map_or(-1, |n| n as i64)];
