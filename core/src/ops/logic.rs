@@ -69,10 +69,11 @@ macro_rules! equality {
                 }
                 fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
                     allowed(same_dtype(inputs)?, |d| d != DType::Resource, "numbers, bools and strings")?;
+                    let known = inputs.iter().all(|input| input.spec.shape.is_known());
                     let shape = match broadcast_shape(inputs) {
                         Err(_) if !self.incompatible_shape_error => Shape::scalar(),
                         // Dims that are not known yet may turn out not to broadcast.
-                        Ok(shape) if !self.incompatible_shape_error && !shape.is_known() => Shape::unknown(),
+                        Ok(_) if !self.incompatible_shape_error && !known => Shape::unknown(),
                         shape => shape?,
                     };
                     Ok(vec![Spec::new(DType::Bool, shape)])
