@@ -2,6 +2,7 @@
 
 mod golden;
 mod guide;
+mod keras;
 mod module;
 mod threads;
 mod tidy;

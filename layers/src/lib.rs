@@ -2,13 +2,14 @@
 //! configurations.
 //!
 //! Every kind has one visible list: [`activation::ACTIVATIONS`], [`regularizer::REGULARIZERS`],
-//! [`constraint::CONSTRAINTS`], [`loss::LOSSES`].
+//! [`constraint::CONSTRAINTS`], [`loss::LOSSES`], [`metric::METRICS`], [`optimizer::OPTIMIZERS`].
 
 pub mod activation;
 pub mod constraint;
 mod family;
 pub mod initializer;
 pub mod loss;
+pub mod metric;
 pub mod optimizer;
 pub mod regularizer;
 

@@ -4,6 +4,8 @@ mod activation;
 mod config;
 mod constraint;
 mod loss;
+mod metric;
+mod optimizer;
 mod regularizer;
 
 use crate::golden::{Entry, Fixture};

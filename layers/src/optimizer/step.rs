@@ -76,12 +76,7 @@ pub(super) fn apply(optimizer: &(impl Optimizer + ?Sized), gradients: &[(Variabl
     let _turn = parts.slots.turn();
     let trained = trained(gradients)?;
     prepare(optimizer, &trained.iter().map(|(variable, _)| variable.clone()).collect::<Vec<_>>())?;
-    let writes = scope::without_tapes(|| writes(optimizer, &trained))?;
-    // In a trace the writes are nodes of the graph, and the graph's run is what happens at once.
-    if scope::tracing() {
-        return writes.iter().try_for_each(|(variable, value)| variable.assign(value));
-    }
-    commit(writes)
+    commit(scope::without_tapes(|| writes(optimizer, &trained))?)
 }
 
 /// The pairs that count, if there is a gradient in any of them.
