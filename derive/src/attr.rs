@@ -212,10 +212,11 @@ fn parse_word(input: ParseStream, place: Place, faults: &mut Faults) -> Option<W
         return Some(Word { name, value: None });
     }
     let _: Option<Token![=]> = input.parse().ok();
+    let start = input.span();
     match input.parse::<Expr>() {
         Ok(value) => Some(Word { name, value: Some(value) }),
         Err(_) if text == "shape" => {
-            faults.push(input.span(), SHAPE_LOOKS_LIKE);
+            faults.push(start, SHAPE_LOOKS_LIKE);
             pass_to_comma(input);
             None
         }
@@ -359,6 +360,8 @@ pub struct VariableWords {
     pub trainable: Option<bool>,
     pub persistent: Option<bool>,
     pub when: Option<Expr>,
+    /// Whether some word could not be read, so that what seems to be missing may be there.
+    pub is_partial: bool,
 }
 
 /// What a field is, by its words.
@@ -456,6 +459,7 @@ fn skip(attribute: &Attribute, faults: &mut Faults) -> Role {
 
 fn variable(attribute: &Attribute, faults: &mut Faults) -> Role {
     let mut found = VariableWords::default();
+    let before = faults.len();
     for word in words(attribute, Place::Variable, faults) {
         match word.name.to_string().as_str() {
             "shape" => {
@@ -493,6 +497,7 @@ fn variable(attribute: &Attribute, faults: &mut Faults) -> Role {
             _ => {}
         }
     }
+    found.is_partial = faults.len() > before;
     Role::Variable(Box::new(found))
 }
 

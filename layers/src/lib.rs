@@ -2,12 +2,13 @@
 //! configurations.
 //!
 //! Every kind has one visible list: [`activation::ACTIVATIONS`], [`regularizer::REGULARIZERS`],
-//! [`constraint::CONSTRAINTS`], [`loss::LOSSES`], [`metric::METRICS`], [`optimizer::OPTIMIZERS`].
+//! [`constraint::CONSTRAINTS`], [`loss::LOSSES`], [`metric::METRICS`], [`optimizer::OPTIMIZERS`], [`library::LAYERS`].
 
 pub mod activation;
 pub mod constraint;
 mod family;
 pub mod initializer;
+pub mod library;
 pub mod loss;
 pub mod metric;
 pub mod optimizer;

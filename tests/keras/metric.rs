@@ -178,7 +178,13 @@ fn shapes_that_do_not_fit_are_refused_and_count_nothing() {
         ("categorical_accuracy", Tensor::from([[1.0_f32, 0.0, 0.0]]), scores.clone(), None, "y_true of shape (1, 3)"),
         ("sparse_categorical_accuracy", Tensor::from([0, 1, 2]), scores.clone(), None, "does not number the classes"),
         ("sparse_categorical_accuracy", Tensor::from([0]), scores.clone(), None, "does not number the classes"),
-        ("sparse_categorical_accuracy", Tensor::from([0, 1]), scores.clone(), Some(&three), "sample weights of shape (3,)"),
+        (
+            "sparse_categorical_accuracy",
+            Tensor::from([0, 1]),
+            scores.clone(),
+            Some(&three),
+            "sample weights of shape (3,)",
+        ),
         ("sparse_categorical_accuracy", Tensor::scalar(0), Tensor::scalar(0.5_f32), None, "no dim of classes"),
         ("top_k_categorical_accuracy", Tensor::from([0, 1]), scores.clone(), None, "y_true of shape (2,)"),
     ];

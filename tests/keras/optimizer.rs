@@ -107,7 +107,11 @@ fn what_makes_no_sense_is_refused_by_name_and_changes_nothing() {
     let sgd = SGD::new;
     let rate = |rate: f64| sgd().learning_rate(rate);
     let rows: Vec<(Box<dyn Optimizer>, Vec<(Variable, Option<Tensor>)>, &str)> = vec![
-        (Box::new(rate(f64::NAN)), vec![pair(&w)], "sgd: `learning_rate` must be a finite number not below 0, found NaN"),
+        (
+            Box::new(rate(f64::NAN)),
+            vec![pair(&w)],
+            "sgd: `learning_rate` must be a finite number not below 0, found NaN",
+        ),
         (Box::new(rate(f64::INFINITY)), vec![pair(&w)], "found inf"),
         (Box::new(rate(1e300)), vec![pair(&w)], "`learning_rate`"),
         (Box::new(rate(-0.5)), vec![pair(&w)], "found -0.5"),
@@ -121,7 +125,11 @@ fn what_makes_no_sense_is_refused_by_name_and_changes_nothing() {
         (Box::new(sgd()), vec![(w.clone(), None)], "no gradient for any variable: `net/w`"),
         (Box::new(sgd()), vec![pair(&frozen)], "nothing to train: `net/frozen` not trainable"),
         (Box::new(sgd()), vec![pair(&w), pair(&w)], "variable `net/w` is given twice"),
-        (Box::new(sgd()), vec![(w.clone(), Some(Tensor::scalar(1.0_f32)))], "'net/w' float32(2,)> has a gradient of shape ()"),
+        (
+            Box::new(sgd()),
+            vec![(w.clone(), Some(Tensor::scalar(1.0_f32)))],
+            "'net/w' float32(2,)> has a gradient of shape ()",
+        ),
         (Box::new(sgd()), vec![(integer.clone(), Some(Tensor::from([1.0_f32, 1.0])))], "optimizers update floats"),
     ];
     for (optimizer, pairs, words) in rows {

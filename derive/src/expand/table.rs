@@ -18,7 +18,7 @@ impl Expansion<'_> {
 
     /// The call of the function that gives a field's table.
     pub(super) fn table(&self, arm: &Arm, field: &Field) -> TokenStream {
-        let name = function("__field", arm, field);
+        let name = function("__modulor_field", arm, field);
         let turbofish = self.turbofish();
         match &field.role {
             Role::Variable(_) => quote!(#name #turbofish ().field),
@@ -29,7 +29,7 @@ impl Expansion<'_> {
 
     /// The variable that a field marked `#[variable]` is.
     pub(super) fn cell(&self, arm: &Arm, field: &Field) -> TokenStream {
-        let name = function("__field", arm, field);
+        let name = function("__modulor_field", arm, field);
         let turbofish = self.turbofish();
         let local = &field.local;
         quote!((#name #turbofish ().cell)(#local))
@@ -37,7 +37,7 @@ impl Expansion<'_> {
 
     /// The value of a field that nobody is asked for; `None` for one that somebody is.
     pub(super) fn default(&self, arm: &Arm, field: &Field) -> Option<TokenStream> {
-        let name = function("__default", arm, field);
+        let name = function("__modulor_default", arm, field);
         let turbofish = self.turbofish();
         has_default(field).then(|| quote!(#name #turbofish ()))
     }
@@ -48,7 +48,7 @@ impl Expansion<'_> {
     }
 
     fn table_of(&self, arm: &Arm, field: &Field) -> TokenStream {
-        let name = function("__field", arm, field);
+        let name = function("__modulor_field", arm, field);
         let ty = &field.ty;
         let span = field.original.ty.span();
         let (impl_generics, _, where_clause) = self.generics.split_for_impl();
@@ -83,7 +83,7 @@ impl Expansion<'_> {
     }
 
     fn default_of(&self, arm: &Arm, field: &Field) -> TokenStream {
-        let table = function("__field", arm, field);
+        let table = function("__modulor_field", arm, field);
         let turbofish = self.turbofish();
         let value = match &field.role {
             Role::Setting { default: Some(default), .. } => default_value(default, field),
@@ -96,7 +96,7 @@ impl Expansion<'_> {
             Role::Variable(_) => quote!((#table #turbofish ().fresh)()),
             _ => return TokenStream::new(),
         };
-        let name = function("__default", arm, field);
+        let name = function("__modulor_default", arm, field);
         let ty = &field.ty;
         let (impl_generics, _, where_clause) = self.generics.split_for_impl();
         quote! {

@@ -68,11 +68,7 @@ pub(super) type Reduce = fn(&Tensor, &[i64]) -> Result<Tensor>;
 ///
 /// Where values have more dims than the weights, they are reduced to as many first; in the end all dims but the first
 /// are reduced.
-pub(super) fn by_sample(
-    values: &Tensor,
-    weight: Option<&Tensor>,
-    reduce: Reduce,
-) -> Result<(Tensor, Option<Tensor>)> {
+pub(super) fn by_sample(values: &Tensor, weight: Option<&Tensor>, reduce: Reduce) -> Result<(Tensor, Option<Tensor>)> {
     let values = values.with_mask(None).cast(DType::F64)?;
     let rest = |t: &Tensor, from: usize| match rank(t)? {
         rank if rank > from => reduce(t, &(from as i64..rank as i64).collect::<Vec<_>>()),

@@ -1,5 +1,6 @@
 //! One step: what happens to gradients, variables and slots, in Keras's order.
 
+use super::class::as_cast;
 use super::{Optimizer, Parts, SlotValues};
 use modulor::variable::commit;
 use modulor::{DType, Error, Result, Tensor, Variable, module, scope};
@@ -172,7 +173,7 @@ fn update(optimizer: &(impl Optimizer + ?Sized), moving: &mut [Moving], step: &S
     for Moving { variable, value, gradient, slots } in moving {
         let Some(gradient) = gradient else { continue };
         if let Some(decay) = parts.weight_decay {
-            let lost = &*value * decay * step.learning_rate(value.dtype())?;
+            let lost = &*value * as_cast(decay) * step.learning_rate(value.dtype())?;
             *value = &*value - lost;
         }
         let updated = optimizer.update(value, gradient, slots, step);
