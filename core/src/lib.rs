@@ -10,7 +10,7 @@ pub mod error;
 pub mod graph;
 pub mod layer;
 pub mod module;
-mod nearest;
+pub mod nearest;
 pub mod op;
 pub mod ops;
 pub mod registry;
