@@ -2,6 +2,9 @@
 
 mod golden;
 mod guide;
+mod keras;
 mod module;
+mod ops;
+mod printing;
 mod threads;
 mod tidy;

@@ -3,7 +3,7 @@
 /// The sentence to end an "unknown .." message with: the nearest of `known`, or all of them when none is near.
 ///
 /// Near means at most two edits, and fewer than half the letters, so that short words do not suggest just anything.
-pub(crate) fn suggestion<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn suggestion<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     let nearest = known.iter().map(|candidate| (distance(word, candidate), *candidate)).min();
     match nearest {

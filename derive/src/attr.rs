@@ -14,7 +14,7 @@ use syn::{
 const TYPE_WORDS: &[&str] =
     &["name", "package", "version", "migrate", "no_new", "build", "transparent", "no_config", "crate", "bound"];
 /// Words of `#[module(..)]` on a field.
-const PLACE_WORDS: &[&str] = &["rename", "alias", "flatten", "trainable"];
+const PLACE_WORDS: &[&str] = &["rename", "alias", "flatten", "trainable", "default"];
 /// Words of `#[module(..)]` on a variant.
 const VARIANT_WORDS: &[&str] = &["rename", "tagged", "default"];
 /// Words of `#[variable(..)]`.
@@ -343,6 +343,8 @@ pub struct PlaceWords {
     pub alias: Option<LitStr>,
     pub flatten: Option<Span>,
     pub trainable: Option<(bool, Span)>,
+    /// What `new` puts there; with the word's place.
+    pub default: Option<(SettingDefault, Span)>,
     /// The attribute itself.
     pub span: Option<Span>,
 }
@@ -421,6 +423,10 @@ impl PlaceWords {
             "trainable" => {
                 let trainable = word.bool(faults).map(|trainable| (trainable, word.span()));
                 once(&mut self.trainable, word, trainable, faults);
+            }
+            "default" => {
+                let value = word.value.clone().map_or(SettingDefault::Trait, SettingDefault::Expr);
+                once(&mut self.default, word, Some((value, word.span())), faults);
             }
             _ => {}
         }

@@ -178,6 +178,9 @@ fn check_field(field: &Field, input: &Input, faults: &mut Faults) {
             if let Some((_, span)) = place.trainable {
                 faults.push(span, "whether a variable is trained is said in `#[variable(trainable = ..)]`");
             }
+            if let Some((_, span)) = &place.default {
+                faults.push(*span, "`new` asks for no variable; its first value is said in `#[variable(init = ..)]`");
+            }
             if words.trainable == Some(false)
                 && let Some((_, span)) = &words.regularizer
             {

@@ -1,7 +1,7 @@
 //! What initializers, regularizers, constraints and losses have in common: a visible list of classes that Keras names,
 //! and one type for any of them.
 
-use modulor::{Error, Result};
+use modulor::{Error, Result, nearest};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -86,7 +86,7 @@ pub(crate) use family;
 
 /// The error for a name that nothing in a list has.
 pub(crate) fn unknown(noun: &str, name: &str, known: &[&str]) -> Error {
-    Error::not_found(format!("unknown {noun} `{name}`; there are {}", known.join(", ")))
+    Error::not_found(format!("unknown {noun} `{name}`; {}", nearest::suggestion(name, known.iter().copied())))
 }
 
 /// A class name, and its config where the serialized form has one.

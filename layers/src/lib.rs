@@ -2,13 +2,15 @@
 //! configurations.
 //!
 //! Every kind has one visible list: [`activation::ACTIVATIONS`], [`regularizer::REGULARIZERS`],
-//! [`constraint::CONSTRAINTS`], [`loss::LOSSES`].
+//! [`constraint::CONSTRAINTS`], [`loss::LOSSES`], [`library::LAYERS`].
 
 pub mod activation;
 pub mod constraint;
 mod family;
 pub mod initializer;
+pub mod library;
 pub mod loss;
+pub mod optimizer;
 pub mod regularizer;
 
 inventory::submit! {

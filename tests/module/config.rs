@@ -11,7 +11,7 @@ fn config(value: Value) -> Config {
 
 #[derive(Module)]
 #[module(package = "keras.layers")]
-struct Dense {
+struct Affine {
     #[config]
     units: usize,
     #[config(default = true)]
@@ -22,7 +22,7 @@ struct Dense {
     bias: Variable,
 }
 
-impl Layer for Dense {
+impl Layer for Affine {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let y = x.matmul(&self.kernel)?;
         if self.use_bias { Ok(y + &self.bias) } else { Ok(y) }
@@ -36,23 +36,23 @@ fn a_keras_layer_has_the_keys_of_keras() {
     });
     let expected = json!({
         "module": "keras.layers",
-        "class_name": "Dense",
-        "config": {"name": "dense", "trainable": true, "dtype": policy, "units": 3, "use_bias": true},
+        "class_name": "Affine",
+        "config": {"name": "affine", "trainable": true, "dtype": policy, "units": 3, "use_bias": true},
         "registered_name": null,
     });
-    let dense = Dense::new(3);
+    let dense = Affine::new(3);
     assert_eq!(object(&dense).unwrap(), expected);
-    let again = Dense::from_field(Some(&expected)).unwrap();
+    let again = Affine::from_field(Some(&expected)).unwrap();
     assert_eq!((again.units, again.use_bias), (3, true));
-    let minimal = Dense::from_config(&config(json!({"units": 2, "dtype": "float32"}))).unwrap();
+    let minimal = Affine::from_config(&config(json!({"units": 2, "dtype": "float32"}))).unwrap();
     assert!(minimal.use_bias);
-    let error = Dense::from_config(&config(json!({"units": 2, "dtype": "float16"}))).err().unwrap().to_string();
+    let error = Affine::from_config(&config(json!({"units": 2, "dtype": "float16"}))).err().unwrap().to_string();
     assert!(error.contains("this class computes in float32"), "{error}");
 }
 
 #[test]
 fn a_variable_that_the_settings_exclude_is_not_there() {
-    let dense = Dense::new(3).use_bias(false);
+    let dense = Affine::new(3).use_bias(false);
     dense.call(&ones([1, 2])).unwrap();
     assert_eq!(paths(&dense), ["kernel"]);
 }
@@ -77,8 +77,8 @@ struct Net {
     list: Vec<Box<dyn Layer>>,
     maybe: Option<FlexibleDense>,
     two: (FlexibleDense, Relu),
-    array: [Dense; 2],
-    map: std::collections::BTreeMap<String, Dense>,
+    array: [Affine; 2],
+    map: std::collections::BTreeMap<String, Affine>,
     #[variable(init = 1.0)]
     scale: Variable,
 }
@@ -92,11 +92,11 @@ impl Layer for Net {
 fn net() -> Net {
     Net::new(
         Box::new(my_sequential_model()),
-        vec![Box::new(Relu), Box::new(Dense::new(4))],
+        vec![Box::new(Relu), Box::new(Affine::new(4))],
         None,
         (FlexibleDense::new(1), Relu),
-        [Dense::new(1), Dense::new(2)],
-        [("key".to_owned(), Dense::new(7))].into(),
+        [Affine::new(1), Affine::new(2)],
+        [("key".to_owned(), Affine::new(7))].into(),
     )
     .label(Some("net".to_owned()))
 }
@@ -188,7 +188,7 @@ fn frozen_flags_survive() {
 
 #[test]
 fn a_shared_module_is_marked_and_stays_one() {
-    let dense = Dense::new(2);
+    let dense = Affine::new(2);
     let net = Net { array: [dense.share(), dense], ..net() };
     let config = net.config().unwrap();
     assert_eq!(config["array"][0]["shared_object_id"], config["array"][1]["shared_object_id"]);

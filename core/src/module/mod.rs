@@ -19,6 +19,7 @@ pub(crate) use config::shared;
 pub use config::{Config, Faults, Schema, object, read_object, reading, write, writing};
 pub use container::PathKey;
 pub(crate) use container::{held_config, track_held};
+pub use copy::copying;
 pub use field::{
     Field, Flatten, ForeignSetting, Kept, OtherType, Probe, Setting, Skipped, VariableCell, VariableField, flattened,
     kept, part, read_with, setting, setting_with, skipped, variable, write_with,

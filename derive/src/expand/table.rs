@@ -85,13 +85,12 @@ impl Expansion<'_> {
     fn default_of(&self, arm: &Arm, field: &Field) -> TokenStream {
         let table = function("__modulor_field", arm, field);
         let turbofish = self.turbofish();
-        let span = field.original.ty.span();
         let value = match &field.role {
-            Role::Setting { default: Some(SettingDefault::Expr(value)), .. } => value.to_token_stream(),
-            Role::Setting { default: Some(SettingDefault::Trait), .. } => {
-                let ty = &field.ty;
-                quote_spanned!(span=> <#ty as __m::Default>::default())
-            }
+            Role::Setting { default: Some(default), .. } => default_value(default, field),
+            Role::Part => match &field.place.default {
+                Some((default, _)) => default_value(default, field),
+                None => return TokenStream::new(),
+            },
             Role::Skip { default: Some(value) } => value.to_token_stream(),
             Role::Skip { default: None } => quote!((#table #turbofish ().1)()),
             Role::Variable(_) => quote!((#table #turbofish ().fresh)()),
@@ -137,7 +136,7 @@ pub(super) fn has_default(field: &Field) -> bool {
     match &field.role {
         Role::Setting { default, .. } => default.is_some(),
         Role::Skip { .. } | Role::Variable(_) => true,
-        Role::Part => false,
+        Role::Part => field.place.default.is_some(),
     }
 }
 
@@ -145,5 +144,14 @@ fn function(prefix: &str, arm: &Arm, field: &Field) -> Ident {
     match &arm.variant {
         Some(variant) => format_ident!("{}_{}_{}", prefix, variant.ident, field.name),
         None => format_ident!("{}_{}", prefix, field.name),
+    }
+}
+
+/// The value that `default` or `default = ..` says.
+fn default_value(default: &SettingDefault, field: &Field) -> TokenStream {
+    let (ty, span) = (&field.ty, field.original.ty.span());
+    match default {
+        SettingDefault::Expr(value) => value.to_token_stream(),
+        SettingDefault::Trait => quote_spanned!(span=> <#ty as __m::Default>::default()),
     }
 }

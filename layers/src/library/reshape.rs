@@ -1,0 +1,55 @@
+use modulor::{Error, Layer, Module, Result, Tensor};
+
+/// Every sample under other dims: `[batch, ..]` becomes `[batch, target_shape..]`.
+///
+/// One of the dims may be -1, for whatever is left.
+///
+/// ```
+/// use modulor::{Call, DType, Tensor};
+/// use modulor_layers::library::Reshape;
+/// # fn main() -> modulor::Result<()> {
+/// let y = Reshape::new([3, -1]).call(&Tensor::zeros([5, 12], DType::F32)?)?;
+/// assert_eq!(*y.shape(), [5, 3, 4]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Module)]
+#[module(package = "keras.layers", no_new)]
+pub struct Reshape {
+    #[config]
+    target_shape: Vec<i64>,
+}
+
+impl Reshape {
+    /// A layer to these dims, which do not count the batch.
+    pub fn new(target_shape: impl Into<Vec<i64>>) -> Reshape {
+        Reshape { target_shape: target_shape.into() }
+    }
+}
+
+impl Layer for Reshape {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        reshaped(x, &self.target_shape)
+    }
+}
+
+/// The samples of a batch under other dims. The batch may be unknown, or empty, beside a dim of -1: what that stands for
+/// follows from the other dims of the input.
+pub(super) fn reshaped(x: &Tensor, target: &[i64]) -> Result<Tensor> {
+    let needed =
+        |what: &str| Error::invalid_argument(format!("{what} is needed, found an input of shape {}", x.shape()));
+    let dims = x.shape().dims().ok_or_else(|| needed("a known rank"))?;
+    let (batch, sample) = dims.split_first().ok_or_else(|| needed("a batch of samples"))?;
+    let mut wanted = vec![batch.map_or(-1, |n| n as i64)];
+    wanted.extend(target);
+    let elements: Option<i64> = sample.iter().map(|dim| dim.map(|n| n as i64)).product();
+    if let (Some(open), Some(elements)) = (target.iter().position(|&dim| dim == -1), elements) {
+        let others: i64 = target.iter().enumerate().filter(|&(at, _)| at != open).map(|(_, &dim)| dim).product();
+        if others <= 0 || elements % others != 0 {
+            let message = format!("a sample of {} has {elements} elements, which cannot be {target:?}", x.shape());
+            return Err(Error::invalid_argument(message));
+        }
+        wanted[open + 1] = elements / others;
+    }
+    x.reshape(wanted)
+}

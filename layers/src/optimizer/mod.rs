@@ -1,0 +1,147 @@
+//! Optimizers: from gradients to the next values of variables. Keras's names, arguments, defaults and configurations.
+//!
+//! An optimizer is a module: its counter of steps, its learning rate and what it remembers of every variable are
+//! variables, so that checkpoints, copies and configs need to know nothing about optimizers.
+//!
+//! ```
+//! use modulor::{GradientTape, Tensor, Variable};
+//! use modulor_layers::optimizer::{Optimizer, SGD};
+//! # fn main() -> modulor::Result<()> {
+//! let w = Variable::new(3.0);
+//! let optimizer = SGD::new().learning_rate(0.25);
+//! let tape = GradientTape::new();
+//! let loss = tape.record(|| w.read()?.square())?;
+//! optimizer.minimize(&tape, &loss, &[w.clone()])?;
+//! assert_eq!(w.value()?.item::<f32>()?, 1.5);
+//! # Ok(())
+//! # }
+//! ```
+
+mod adam;
+mod class;
+mod rate;
+mod rmsprop;
+mod sgd;
+mod slots;
+mod step;
+
+pub use adam::{Adam, AdamW};
+pub use class::Parts;
+pub use rate::LearningRate;
+pub use rmsprop::RMSprop;
+pub use sgd::SGD;
+pub use slots::{SlotValues, Slots};
+pub use step::Step;
+
+use modulor::{Error, FromConfig, GradientTape, Module, Result, Tensor, Variable, module};
+use serde_json::Value;
+
+/// The formula of an optimizer, for one variable.
+pub trait Rule {
+    /// The names of what it remembers of every variable, zeros at first, of the variable's dtype and shape.
+    ///
+    /// The variables of one group are made together, those of the next after all of them: the order in which Keras
+    /// saves them.
+    fn slots(&self) -> Vec<&'static [&'static str]>;
+
+    /// The value after a step, of `value` with this gradient (equal in dtype and shape). `slots` holds what is remembered
+    /// and takes what is to be remembered. In tensor operations alone, so that it can be traced.
+    fn update(&self, value: &Tensor, gradient: &Tensor, slots: &mut SlotValues, step: &Step) -> Result<Tensor>;
+
+    /// Refuses settings that make no sense.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Changes variables by their gradients. A new one is a [`Rule`] with [`Parts`].
+pub trait Optimizer: Module + Rule {
+    /// What every optimizer has.
+    fn parts(&self) -> Parts<'_>;
+
+    /// One step: in this order gradients are unscaled, accumulated and clipped, then every variable decays, is updated
+    /// by the rule, enters the moving average, and is projected by its constraint; then the step is counted.
+    ///
+    /// All of it is written at once, by one [`commit`](modulor::variable::commit): other threads see a whole step or none.
+    /// Variables that are frozen, and those without a gradient, stay as they are. An error where that leaves none, where
+    /// a gradient has not the shape of its variable, where a variable comes twice, or where a setting makes no sense; it
+    /// names what it is about, and nothing has changed.
+    fn apply(&self, gradients: &[(Variable, Option<Tensor>)]) -> Result<()> {
+        step::apply(self, gradients).map_err(|error| error.within(self.parts().name))
+    }
+
+    /// [`apply`](Optimizer::apply) of the gradients of `loss`, which was computed while `tape` recorded.
+    ///
+    /// The gradients are those of the loss times `loss_scale_factor`, which the step divides by again.
+    fn minimize(&self, tape: &GradientTape, loss: &Tensor, variables: &[Variable]) -> Result<()> {
+        let within = |error: Error| error.within(self.parts().name);
+        let scale = self.parts().loss_scale_factor.map(|scale| Ok(loss.ones_like()? * scale)).transpose();
+        let target = (loss.clone(), scale.map_err(within)?);
+        let gradients = tape.gradients_with(&[target], variables, Default::default()).map_err(within)?;
+        let missing = variables.iter().find(|variable| variable.trainable());
+        if let (true, Some(variable)) = (gradients.iter().all(Option::is_none), missing) {
+            return Err(within(Error::invalid_argument(tape.why_no_gradient(loss, variable))));
+        }
+        self.apply(&variables.iter().cloned().zip(gradients).collect::<Vec<_>>())
+    }
+
+    /// Makes what is remembered of these variables, which otherwise the first step does: Keras's `build`. Refuses
+    /// settings that make no sense.
+    fn prepare(&self, variables: &[Variable]) -> Result<()> {
+        step::prepare(self, variables).map_err(|error| error.within(self.parts().name))
+    }
+
+    /// The learning rate as it is now.
+    fn current_learning_rate(&self) -> Result<f64> {
+        self.parts().learning_rate.value()
+    }
+
+    /// Changes the learning rate, from the next step on.
+    fn set_learning_rate(&self, rate: f64) -> Result<()> {
+        self.parts().learning_rate.set(rate).map_err(|error| error.within(self.parts().name))
+    }
+
+    /// Puts the moving averages in the place of the variables, which is what training with `use_ema` ends with.
+    fn finalize(&self, variables: &[Variable]) -> Result<()> {
+        step::finalize(self, variables).map_err(|error| error.within(self.parts().name))
+    }
+}
+
+/// A built-in optimizer: its class name and the way to one with the settings of a config, or the defaults.
+struct Class {
+    name: &'static str,
+    make: fn(Option<&module::Config>) -> Result<Box<dyn Optimizer>>,
+}
+
+fn make<O: Optimizer + FromConfig + Default>(config: Option<&module::Config>) -> Result<Box<dyn Optimizer>> {
+    Ok(match config {
+        Some(config) => Box::new(O::from_config(config)?),
+        None => Box::new(O::default()),
+    })
+}
+
+macro_rules! list {
+    ($($class:ident)*) => {
+        const CLASSES: &[Class] = &[$(Class { name: stringify!($class), make: make::<$class> }),*];
+
+        /// The class names of all that are built in.
+        pub const OPTIMIZERS: &[&str] = &[$(stringify!($class)),*];
+    };
+}
+
+list! { Adam AdamW RMSprop SGD }
+
+/// An optimizer by its class name, in upper or lower case, with its defaults.
+pub fn by_name(name: &str) -> Result<Box<dyn Optimizer>> {
+    let class = CLASSES.iter().find(|class| class.name.eq_ignore_ascii_case(name));
+    (class.ok_or_else(|| crate::family::unknown("optimizer", name, OPTIMIZERS))?.make)(None)
+}
+
+/// An optimizer out of what [`module::object`] wrote of it, or Keras.
+pub fn from_object(object: &Value) -> Result<Box<dyn Optimizer>> {
+    let (Some(name), Some(config)) = (object["class_name"].as_str(), object["config"].as_object()) else {
+        return Err(Error::invalid_argument(format!("expected a serialized optimizer, found {object}")));
+    };
+    let class = CLASSES.iter().find(|class| class.name == name);
+    (class.ok_or_else(|| crate::family::unknown("optimizer", name, OPTIMIZERS))?.make)(Some(config))
+}

@@ -1,0 +1,64 @@
+use super::class::{optimizer, within};
+use super::{Rule, SlotValues, Step};
+use modulor::{Result, Tensor};
+
+optimizer! {
+    /// Divides gradients by the root of the running mean of their squares: `v ← ρ v + (1 − ρ) g²`, then
+    /// `w − η g / √(v + ε)`. If `centered`, the square of the gradients' own running mean is taken from v; with momentum,
+    /// `b ← μ b + η g / √(v + ε)` and `w − b`.
+    ///
+    /// # Variables
+    ///
+    /// `iteration`, `learning_rate`; for every variable `<variable>_velocity`, with momentum `<variable>_momentum`, if
+    /// centered `<variable>_average_gradient`.
+    RMSprop "rm_sprop", learning_rate = 0.001, weight_decay = None;
+    /// ρ, between 0 and 1; 0.9 unless set.
+    rho: f64 = 0.9;
+    /// μ, 0 or more; none of it unless set.
+    momentum: f64 = 0.0;
+    /// ε, which keeps the divisor from 0; 1e-7 unless set.
+    epsilon: f64 = 1e-7;
+    /// Whether the variance of the gradients divides, and not the mean of their squares.
+    centered: bool = false;
+}
+
+impl Rule for RMSprop {
+    fn slots(&self) -> Vec<&'static [&'static str]> {
+        let mut slots: Vec<&'static [&'static str]> = vec![&["velocity"]];
+        if self.momentum > 0.0 {
+            slots.push(&["momentum"]);
+        }
+        if self.centered {
+            slots.push(&["average_gradient"]);
+        }
+        slots
+    }
+
+    fn check(&self) -> Result<()> {
+        let finite = |x: f64| x >= 0.0 && x.is_finite();
+        within("rho", self.rho, |rho| (0.0..=1.0).contains(&rho), "between 0 and 1")?;
+        within("momentum", self.momentum, finite, "a finite number not below 0")?;
+        within("epsilon", self.epsilon, finite, "a finite number not below 0")
+    }
+
+    fn update(&self, value: &Tensor, gradient: &Tensor, slots: &mut SlotValues, step: &Step) -> Result<Tensor> {
+        let running = |mean: Tensor, new: &Tensor| self.rho * mean + (1.0 - self.rho) * new;
+
+        let velocity = running(slots.get("velocity")?, &gradient.square()?);
+        slots.set("velocity", &velocity);
+        let variance = if self.centered {
+            let mean = running(slots.get("average_gradient")?, gradient);
+            slots.set("average_gradient", &mean);
+            velocity - mean.square()?
+        } else {
+            velocity
+        };
+        let change = step.learning_rate(value.dtype())? * gradient / (variance + self.epsilon).sqrt()?;
+        if self.momentum == 0.0 {
+            return value.sub(change);
+        }
+        let momentum = self.momentum * slots.get("momentum")? + change;
+        slots.set("momentum", &momentum);
+        value.sub(momentum)
+    }
+}
