@@ -3,7 +3,11 @@
 //! The texts are compared on the compiler named in `ui/RUSTC`, which `TRYBUILD=overwrite cargo test --test ui` writes
 //! them with. On another one the files must still be refused, and what is said is not looked at.
 
-use std::{env, fs, path::{Path, PathBuf}, process::Command};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// Says, to the test run by itself, that it should take the files from elsewhere.
 const ELSEWHERE: &str = "MODULOR_UI_CASES";
