@@ -24,7 +24,7 @@ pub use binary::{BinaryCrossentropy, binary_crossentropy};
 pub use categorical::{CategoricalCrossentropy, categorical_crossentropy};
 pub use mean::{MeanAbsoluteError, MeanSquaredError, mean_absolute_error, mean_squared_error};
 pub use reduction::Reduction;
-use reduction::same_rank;
+pub(crate) use reduction::same_rank;
 pub use sparse::{SparseCategoricalCrossentropy, sparse_categorical_crossentropy};
 
 use crate::family::family;
