@@ -7,4 +7,10 @@ pub use crate::{
 };
 
 #[doc(no_inline)]
-pub use crate::keras::initializer::{GlorotUniform, HeNormal, Ones, RandomNormal, RandomUniform, Zeros};
+pub use crate::keras::{
+    initializer::{GlorotUniform, HeNormal, Ones, RandomNormal, RandomUniform, Zeros},
+    library::{Activation, Dense, Dropout, Flatten, Reshape, Sequential},
+    loss::{BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError, SparseCategoricalCrossentropy},
+    metric::{Mean, Metric, SparseCategoricalAccuracy},
+    optimizer::{Adam, AdamW, Optimizer, SGD},
+};

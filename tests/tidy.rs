@@ -24,7 +24,7 @@ const CORE: &[&str] = &[
 
 /// Modules of layers, likewise.
 const LAYERS: &[&str] =
-    &["activation", "initializer", "regularizer", "constraint", "loss", "metric", "optimizer", "library"];
+    &["family", "activation", "initializer", "regularizer", "constraint", "loss", "metric", "optimizer", "library"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

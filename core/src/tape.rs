@@ -160,7 +160,7 @@ impl GradientTape {
     ///
     /// An error that says why where the target does not depend on it.
     pub fn gradient(&self, target: &Tensor, source: impl Source) -> Result<Tensor> {
-        let reason = self.reason(target, &source);
+        let reason = self.why_none(target, &source);
         let mut gradients = self.gradients(target, [&source])?;
         gradients.pop().flatten().ok_or_else(|| Error::failed_precondition(reason))
     }
@@ -242,8 +242,9 @@ impl GradientTape {
         Ok(std::mem::take(&mut state.calls))
     }
 
-    /// Why there may be no gradient.
-    fn reason(&self, target: &Tensor, source: &impl Source) -> String {
+    /// Why there is no gradient of a target with respect to a source, where [`gradients`](Self::gradients) gave none; in
+    /// words, for an error.
+    pub fn why_none(&self, target: &Tensor, source: &impl Source) -> String {
         let state = self.record.state();
         let label = source.label();
         let head = format!("no gradient of the target {} with respect to {label}: ", target.spec());

@@ -2,7 +2,8 @@
 //! configurations.
 //!
 //! Every kind has one visible list: [`activation::ACTIVATIONS`], [`regularizer::REGULARIZERS`],
-//! [`constraint::CONSTRAINTS`], [`loss::LOSSES`], [`library::LAYERS`].
+//! [`constraint::CONSTRAINTS`], [`loss::LOSSES`], [`library::LAYERS`],
+//! [`metric::METRICS`], [`optimizer::OPTIMIZERS`].
 
 pub mod activation;
 pub mod constraint;
@@ -10,6 +11,8 @@ mod family;
 pub mod initializer;
 pub mod library;
 pub mod loss;
+pub mod metric;
+pub mod optimizer;
 pub mod regularizer;
 
 inventory::submit! {

@@ -7,22 +7,22 @@ fn apply(name: &str, args: &Map<String, Value>, x: &Tensor) -> Result<Tensor> {
     let number = |key: &str, default: f64| args.get(key).map_or(default, |value| value.as_f64().expect("a number"));
     let axis = args.get("axis").and_then(Value::as_i64).unwrap_or(-1);
     match name {
-        "threshold" => activation::threshold(x, number("threshold", 0.0), number("default_value", 0.0)),
+        "threshold" => x.threshold(number("threshold", 0.0), number("default_value", 0.0)),
         _ if args.is_empty() => AnyActivation::from(name).apply(x),
-        "celu" => activation::celu(x, number("alpha", 1.0)),
+        "celu" => x.celu(number("alpha", 1.0)),
         "elu" => activation::elu(x, number("alpha", 1.0)),
-        "gelu" => activation::gelu(x, args["approximate"] == true),
-        "hard_shrink" => activation::hard_shrink(x, number("threshold", 0.5)),
-        "leaky_relu" => activation::leaky_relu(x, number("negative_slope", 0.2)),
-        "log_softmax" => activation::log_softmax(x, axis),
+        "gelu" => x.gelu(args["approximate"] == true),
+        "hard_shrink" => x.hard_shrink(number("threshold", 0.5)),
+        "leaky_relu" => x.leaky_relu(number("negative_slope", 0.2) as f32),
+        "log_softmax" => x.log_softmax(axis),
         "relu" => {
             let max_value = args.get("max_value").and_then(Value::as_f64);
             activation::relu(x, number("negative_slope", 0.0), max_value, number("threshold", 0.0))
         }
-        "soft_shrink" => activation::soft_shrink(x, number("threshold", 0.5)),
-        "softmax" => activation::softmax(x, axis),
+        "soft_shrink" => x.soft_shrink(number("threshold", 0.5)),
+        "softmax" => x.softmax(axis),
         "sparsemax" => activation::sparsemax(x, axis),
-        "squareplus" => activation::squareplus(x, number("b", 4.0)),
+        "squareplus" => x.squareplus(number("b", 4.0)),
         _ => panic!("{name} takes no {args:?}"),
     }
 }

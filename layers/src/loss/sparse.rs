@@ -1,7 +1,6 @@
 //! The cross entropy of class ids.
 
 use super::{Loss, Reduction, clipped, last_axis};
-use crate::activation::log_softmax;
 use modulor::{DType, Error, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -39,9 +38,7 @@ pub fn sparse_categorical_crossentropy(
         None => labels,
     };
     let logits = if from_logits { y_pred.with_mask(None) } else { clipped(y_pred)?.log()? };
-    let chosen = one_hot(&counted, y_pred)?;
-    let log_p = log_softmax(&logits, -1)?;
-    let losses = chosen.select(&log_p, &log_p.zeros_like()?)?.sum(-1)?.neg()?;
+    let losses = logits.sparse_softmax_cross_entropy_with_logits(&counted)?;
     match valid {
         Some(valid) => Ok(valid.select(&losses, &losses.zeros_like()?)?.with_mask(Some(valid))),
         None => Ok(losses),
