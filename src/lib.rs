@@ -1,4 +1,4 @@
-//! Modulor.
+#![doc = include_str!("../README.md")]
 
 pub use modulor_core::*;
 pub use modulor_layers as keras;

@@ -11,6 +11,5 @@ pub use crate::keras::{
     initializer::{GlorotUniform, HeNormal, Ones, RandomNormal, RandomUniform, Zeros},
     library::{Activation, Dense, Dropout, Flatten, Reshape, Sequential},
     loss::{BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError, SparseCategoricalCrossentropy},
-    metric::{Mean, Metric, SparseCategoricalAccuracy},
     optimizer::{Adam, AdamW, Optimizer, SGD},
 };

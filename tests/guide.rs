@@ -5,6 +5,7 @@ use modulor::prelude::*;
 use modulor::{FromConfig, ModuleExt, add_loss, collecting_losses, scope};
 
 #[derive(Module)]
+#[module(package = "guide")]
 struct SimpleModule {
     #[variable(init = 5.0)]
     a_variable: Variable,
@@ -20,6 +21,7 @@ impl SimpleModule {
 
 /// A layer of the notes' first kind: both sizes are given.
 #[derive(Module)]
+#[module(package = "guide")]
 struct Dense {
     #[config]
     in_features: usize,
@@ -38,6 +40,7 @@ impl Dense {
 }
 
 #[derive(Module)]
+#[module(package = "guide")]
 struct SequentialModule {
     dense_1: Dense,
     dense_2: Dense,
@@ -55,6 +58,7 @@ fn sequential_module() -> SequentialModule {
 
 /// The kind that takes its input's size from its first input.
 #[derive(Module)]
+#[module(package = "guide")]
 struct FlexibleDense {
     #[config]
     out_features: usize,
@@ -71,6 +75,7 @@ impl Layer for FlexibleDense {
 }
 
 #[derive(Module)]
+#[module(package = "guide")]
 struct MySequentialModel {
     dense_1: FlexibleDense,
     dense_2: FlexibleDense,
@@ -197,7 +202,6 @@ fn block_11_calling_builds() -> Result<()> {
 
 #[test]
 fn block_12_the_variables_of_a_built_layer() -> Result<()> {
-    set_seed(1);
     let flexible_dense = FlexibleDense::new(3);
     flexible_dense.call(&twos())?;
     assert_eq!(flexible_dense.variables().len(), 2);

@@ -4,5 +4,7 @@ mod golden;
 mod guide;
 mod keras;
 mod module;
+mod ops;
+mod printing;
 mod threads;
 mod tidy;

@@ -27,7 +27,7 @@ pub use std::{
     vec::Vec,
 };
 
-use crate::{DType, variable::Initializer};
+use crate::{DType, Tensor, variable::Initializer};
 use std::sync::Arc;
 
 /// The initializer of a variable that has a shape.
@@ -40,6 +40,17 @@ pub fn value_init(init: impl ValueInit) -> Arc<dyn Initializer> {
     init.into_init()
 }
 
+/// The initializer of a variable that gets its shape in a `build` written by hand, be it a value with another shape.
+pub fn filling_init(init: impl IntoInit) -> Arc<dyn Initializer> {
+    struct Filling(Arc<dyn Initializer>);
+    impl Initializer for Filling {
+        fn init(&self, dims: &[usize], dtype: DType, seed: u64) -> Result<Tensor> {
+            self.0.init(dims, dtype, seed)
+        }
+    }
+    Arc::new(Filling(init.into_init()))
+}
+
 /// A dtype, or none to leave the choice to the initializer.
 pub fn dtype(dtype: impl Into<Option<DType>>) -> Option<DType> {
     dtype.into()
@@ -50,12 +61,21 @@ pub fn dtype_by_name(name: &str) -> Option<DType> {
     DType::from_name(name).ok()
 }
 
+/// What a derived structure does with a field.
+pub struct StructurePart<S> {
+    /// The erased form.
+    pub to_tree: fn(&S) -> Tree,
+    /// The inverse.
+    pub from_tree: fn(Tree) -> Result<S>,
+}
+
+/// The table of a field of a derived structure.
+pub const fn structure_part<S: Structure>() -> StructurePart<S> {
+    StructurePart { to_tree: S::to_tree, from_tree: S::from_tree }
+}
+
 /// The part of a structure under a name; `None` stands for one that is missing.
-pub fn named_part<S>(
-    parts: &mut BTreeMap<String, Tree>,
-    name: &str,
-    from_tree: impl FnOnce(Tree) -> Result<S>,
-) -> Result<S> {
+pub fn named_part<S>(parts: &mut BTreeMap<String, Tree>, name: &str, from_tree: fn(Tree) -> Result<S>) -> Result<S> {
     from_tree(parts.remove(name).unwrap_or(Tree::None)).map_err(|error| error.within(name))
 }
 

@@ -179,3 +179,33 @@ macro_rules! dispatch {
     };
 }
 pub(crate) use dispatch;
+
+/// Runs one body with a type alias for the unsigned integer as wide as the elements of a dtype: moving elements is the
+/// same for all dtypes of one width. `by_width!(dtype, T => body)`; the dtype must be plain.
+macro_rules! by_width {
+    ($d:expr, $t:ident => $body:expr) => {
+        match $d.size() {
+            1 => {
+                type $t = u8;
+                $body
+            }
+            2 => {
+                type $t = u16;
+                $body
+            }
+            4 => {
+                type $t = u32;
+                $body
+            }
+            8 => {
+                type $t = u64;
+                $body
+            }
+            _ => {
+                type $t = u128;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use by_width;

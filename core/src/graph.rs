@@ -249,7 +249,8 @@ fn write_captured(f: &mut fmt::Formatter<'_>, value: &Tensor) -> fmt::Result {
         return write!(f, " = {}", resource.name());
     }
     let small = matches!(value.payload(), Payload::Value(value) if value.layout.len() <= 8);
-    if small { write!(f, " = {}", value.elements_text()) } else { Ok(()) }
+    // A node has one line.
+    if small { write!(f, " = {}", value.elements_text().replace('\n', "")) } else { Ok(()) }
 }
 
 impl fmt::Debug for Graph {

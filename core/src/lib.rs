@@ -28,6 +28,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use layer::{Call, Layer, NameLayer, add_loss, collecting_losses};
 pub use module::{FromConfig, Module, ModuleExt};
 pub use op::{Operand, scope};
+pub use ops::slice::{Ellipsis, Index, Indices, NewAxis, ToIndex, step};
 pub use shape::{MAX_RANK, Shape};
 pub use structure::{Feed, Refs, Structure, Tree};
 pub use tape::{GradientTape, UnconnectedGradients, custom_gradient, hessian, jvp, value_and_grad};

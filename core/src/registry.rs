@@ -3,13 +3,29 @@
 pub mod class;
 
 use crate::op::{Attrs, Op, OpDef};
-use crate::ops::{array, decomposition, linalg, math, nn, random, reduce, state};
+use crate::ops::{
+    array, concat, decomposition, fill, gather, linalg, math, nn, order, pad, random, reduce, slice, state,
+};
 use crate::{Error, Result};
 use std::sync::Arc;
 
 /// Every family's rows. A family is added here once; an op, in its family's file.
-const FAMILIES: &[&[&[OpDef]]] =
-    &[math::OPS, array::OPS, reduce::OPS, linalg::OPS, nn::OPS, decomposition::OPS, random::OPS, state::OPS];
+const FAMILIES: &[&[&[OpDef]]] = &[
+    math::OPS,
+    nn::OPS,
+    array::OPS,
+    concat::OPS,
+    slice::OPS,
+    pad::OPS,
+    fill::OPS,
+    gather::OPS,
+    order::OPS,
+    reduce::OPS,
+    linalg::OPS,
+    decomposition::OPS,
+    random::OPS,
+    state::OPS,
+];
 
 /// All ops.
 pub fn ops() -> impl Iterator<Item = &'static OpDef> {

@@ -109,12 +109,17 @@ pub(crate) fn count(dims: &[usize]) -> Result<usize> {
 /// The strides, in elements, of a row-major tensor.
 pub(crate) fn row_major(dims: &[usize]) -> Vec<isize> {
     let mut strides = vec![0; dims.len()];
+    write_row_major(dims, &mut strides);
+    strides
+}
+
+/// As [`row_major`], without allocating.
+pub(crate) fn write_row_major(dims: &[usize], strides: &mut [isize]) {
     let mut step = 1_usize;
     for (stride, &dim) in strides.iter_mut().zip(dims).rev() {
         *stride = step as isize;
         step = step.saturating_mul(dim.max(1));
     }
-    strides
 }
 
 /// An axis as users give it, counted from the end when negative, as an index below `rank`.

@@ -268,6 +268,7 @@ impl<S: Structure, const N: usize> Refs for [&S; N] {
 
 macro_rules! tuples {
     ($($count:literal: $($part:ident $index:tt),+;)*) => { $(
+        #[diagnostic::do_not_recommend]
         impl<$($part: Structure),+> Structure for ($($part,)+) {
             fn to_tree(&self) -> Tree {
                 Tree::List(vec![$(self.$index.to_tree()),+])

@@ -160,7 +160,7 @@ impl GradientTape {
     ///
     /// An error that says why where the target does not depend on it.
     pub fn gradient(&self, target: &Tensor, source: impl Source) -> Result<Tensor> {
-        let reason = self.why_none(target, &source);
+        let reason = self.why_no_gradient(target, &source);
         let mut gradients = self.gradients(target, [&source])?;
         gradients.pop().flatten().ok_or_else(|| Error::failed_precondition(reason))
     }
@@ -242,9 +242,8 @@ impl GradientTape {
         Ok(std::mem::take(&mut state.calls))
     }
 
-    /// Why there is no gradient of a target with respect to a source, where [`gradients`](Self::gradients) gave none; in
-    /// words, for an error.
-    pub fn why_none(&self, target: &Tensor, source: &impl Source) -> String {
+    /// Why there may be no gradient of the target with respect to a source, in a sentence that names both.
+    pub fn why_no_gradient(&self, target: &Tensor, source: &impl Source) -> String {
         let state = self.record.state();
         let label = source.label();
         let head = format!("no gradient of the target {} with respect to {label}: ", target.spec());

@@ -121,7 +121,7 @@ fn arm<'a>(variant: Option<Variant<'a>>, fields: &'a Fields, itself: &TypePath, 
             Some(ident) => (Member::Named(ident.clone()), ident.clone(), ident.unraw().to_string()),
             None => {
                 let member = Member::Unnamed(Index { index: index as u32, span: original.ty.span() });
-                (member, format_ident!("__{}", index), index.to_string())
+                (member, format_ident!("__modulor_{}", index), index.to_string())
             }
         };
         Field { original, ty, member, local, name, role, place }

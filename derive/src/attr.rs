@@ -14,7 +14,7 @@ use syn::{
 const TYPE_WORDS: &[&str] =
     &["name", "package", "version", "migrate", "no_new", "build", "transparent", "no_config", "crate", "bound"];
 /// Words of `#[module(..)]` on a field.
-const PLACE_WORDS: &[&str] = &["rename", "alias", "flatten", "trainable"];
+const PLACE_WORDS: &[&str] = &["rename", "alias", "flatten", "trainable", "default"];
 /// Words of `#[module(..)]` on a variant.
 const VARIANT_WORDS: &[&str] = &["rename", "tagged", "default"];
 /// Words of `#[variable(..)]`.
@@ -212,10 +212,11 @@ fn parse_word(input: ParseStream, place: Place, faults: &mut Faults) -> Option<W
         return Some(Word { name, value: None });
     }
     let _: Option<Token![=]> = input.parse().ok();
+    let start = input.span();
     match input.parse::<Expr>() {
         Ok(value) => Some(Word { name, value: Some(value) }),
         Err(_) if text == "shape" => {
-            faults.push(input.span(), SHAPE_LOOKS_LIKE);
+            faults.push(start, SHAPE_LOOKS_LIKE);
             pass_to_comma(input);
             None
         }
@@ -342,6 +343,8 @@ pub struct PlaceWords {
     pub alias: Option<LitStr>,
     pub flatten: Option<Span>,
     pub trainable: Option<(bool, Span)>,
+    /// What `new` puts there; with the word's place.
+    pub default: Option<(SettingDefault, Span)>,
     /// The attribute itself.
     pub span: Option<Span>,
 }
@@ -357,6 +360,8 @@ pub struct VariableWords {
     pub trainable: Option<bool>,
     pub persistent: Option<bool>,
     pub when: Option<Expr>,
+    /// Whether some word could not be read, so that what seems to be missing may be there.
+    pub is_partial: bool,
 }
 
 /// What a field is, by its words.
@@ -419,6 +424,10 @@ impl PlaceWords {
                 let trainable = word.bool(faults).map(|trainable| (trainable, word.span()));
                 once(&mut self.trainable, word, trainable, faults);
             }
+            "default" => {
+                let value = word.value.clone().map_or(SettingDefault::Trait, SettingDefault::Expr);
+                once(&mut self.default, word, Some((value, word.span())), faults);
+            }
             _ => {}
         }
     }
@@ -450,6 +459,7 @@ fn skip(attribute: &Attribute, faults: &mut Faults) -> Role {
 
 fn variable(attribute: &Attribute, faults: &mut Faults) -> Role {
     let mut found = VariableWords::default();
+    let before = faults.len();
     for word in words(attribute, Place::Variable, faults) {
         match word.name.to_string().as_str() {
             "shape" => {
@@ -487,6 +497,7 @@ fn variable(attribute: &Attribute, faults: &mut Faults) -> Role {
             _ => {}
         }
     }
+    found.is_partial = faults.len() > before;
     Role::Variable(Box::new(found))
 }
 

@@ -23,6 +23,11 @@ impl Faults {
         self.0.is_empty()
     }
 
+    /// How many mistakes there are so far.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// One `compile_error!` for each, in the order of the source.
     pub fn into_compile_errors(self) -> TokenStream {
         let mut faults: Vec<Error> = self.0.into_iter().flatten().collect();

@@ -66,6 +66,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `#[module(alias = "..")]` | a name that older files have |
 /// | `#[module(flatten)]` | the fields of this module are in the place of the field itself |
 /// | `#[module(trainable = false)]` | frozen from the start |
+/// | `#[module(default)]`, `#[module(default = EXPR)]` | a module or container that `new` does not ask for |
 ///
 /// # Types and variants
 ///

@@ -2,8 +2,8 @@
 
 use crate::{attr::TypeWords, fault::Faults};
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
-use syn::{Data, DeriveInput, Fields, Generics, Index, Type, ext::IdentExt, parse_quote, spanned::Spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{Data, DeriveInput, Field, Fields, Generics, Ident, Index, ext::IdentExt, parse_quote, spanned::Spanned};
 
 pub fn expand(input: &DeriveInput) -> TokenStream {
     let mut faults = Faults::default();
@@ -31,15 +31,25 @@ pub fn expand(input: &DeriveInput) -> TokenStream {
     };
     let krate = words.krate.as_ref().map_or_else(|| quote!(::modulor), ToTokens::to_token_stream);
     let generics = bounded(&input.generics, &krate);
+    let tables: TokenStream = fields.iter().enumerate().map(|(index, field)| table(index, field, &generics)).collect();
+    let (_, type_generics, _) = generics.split_for_impl();
+    let turbofish = type_generics.as_turbofish();
+    let parts: Vec<TokenStream> = (0..fields.len())
+        .map(|index| {
+            let name = table_name(index);
+            quote!(#name #turbofish ())
+        })
+        .collect();
     let (to_tree, from_tree) = match fields {
-        Fields::Named(_) => by_name(fields),
-        Fields::Unnamed(_) | Fields::Unit => by_order(fields),
+        Fields::Named(_) => by_name(fields, &parts),
+        Fields::Unnamed(_) | Fields::Unit => by_order(&parts),
     };
     let ident = &input.ident;
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     quote! {
         const _: () = {
             use #krate::__private as __m;
+            #tables
             #[automatically_derived]
             #[allow(clippy::all)]
             impl #impl_generics __m::Structure for #ident #type_generics #where_clause {
@@ -47,12 +57,29 @@ pub fn expand(input: &DeriveInput) -> TokenStream {
                     #to_tree
                 }
 
-                fn from_tree(__tree: __m::Tree) -> __m::Result<Self> {
+                fn from_tree(__modulor_tree: __m::Tree) -> __m::Result<Self> {
                     #from_tree
                 }
             }
         };
     }
+}
+
+/// The one place that asks for a field to be a structure, so that one that is not gives one message.
+fn table(index: usize, field: &Field, generics: &Generics) -> TokenStream {
+    let name = table_name(index);
+    let ty = &field.ty;
+    let table = quote_spanned!(ty.span()=> __m::structure_part::<#ty>());
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    quote! {
+        const fn #name #impl_generics () -> __m::StructurePart<#ty> #where_clause {
+            #table
+        }
+    }
+}
+
+fn table_name(index: usize) -> Ident {
+    format_ident!("__modulor_part_{}", index)
 }
 
 fn bounded(generics: &Generics, krate: &TokenStream) -> Generics {
@@ -64,50 +91,33 @@ fn bounded(generics: &Generics, krate: &TokenStream) -> Generics {
     generics
 }
 
-fn by_name(fields: &Fields) -> (TokenStream, TokenStream) {
-    let fields = || fields.iter().filter_map(|field| Some((field.ident.as_ref()?, &field.ty)));
-    let to = fields().map(|(name, ty)| {
+fn by_name(fields: &Fields, parts: &[TokenStream]) -> (TokenStream, TokenStream) {
+    let named = || fields.iter().filter_map(|field| field.ident.as_ref()).zip(parts);
+    let to = named().map(|(name, part)| {
         let key = name.unraw().to_string();
-        let part = to_tree(ty);
-        quote!((#key.into(), #part(&self.#name)))
+        quote!((#key.into(), (#part.to_tree)(&self.#name)))
     });
-    let from = fields().map(|(name, ty)| {
+    let from = named().map(|(name, part)| {
         let key = name.unraw().to_string();
-        let part = from_tree(ty);
-        quote!(#name: __m::named_part(&mut __parts, #key, #part)?)
+        quote!(#name: __m::named_part(&mut __modulor_parts, #key, #part.from_tree)?)
     });
     let from = quote! {
-        let mut __parts = __tree.into_map()?;
-        let __structure = Self { #(#from),* };
-        __m::no_more_parts(__parts)?;
-        __m::Ok(__structure)
+        let mut __modulor_parts = __modulor_tree.into_map()?;
+        let __modulor_structure = Self { #(#from),* };
+        __m::no_more_parts(__modulor_parts)?;
+        __m::Ok(__modulor_structure)
     };
     (quote!(__m::Tree::Map(__m::BTreeMap::from([#(#to),*]))), from)
 }
 
-fn by_order(fields: &Fields) -> (TokenStream, TokenStream) {
-    let count = fields.len();
-    let to = fields.iter().enumerate().map(|(index, field)| {
-        let part = to_tree(&field.ty);
-        let index = Index::from(index);
-        quote!(#part(&self.#index))
-    });
-    let from = fields.iter().enumerate().map(|(index, field)| {
-        let part = from_tree(&field.ty);
-        let index = Index::from(index);
-        quote!(#index: #part(__m::next_part(&mut __parts)?)?)
-    });
+fn by_order(parts: &[TokenStream]) -> (TokenStream, TokenStream) {
+    let count = parts.len();
+    let indexed = || parts.iter().enumerate().map(|(index, part)| (Index::from(index), part));
+    let to = indexed().map(|(index, part)| quote!((#part.to_tree)(&self.#index)));
+    let from = indexed().map(|(index, part)| quote!(#index: (#part.from_tree)(__m::next_part(&mut __modulor_parts)?)?));
     let from = quote! {
-        let mut __parts = __m::IntoIterator::into_iter(__tree.into_list(#count)?);
+        let mut __modulor_parts = __m::IntoIterator::into_iter(__modulor_tree.into_list(#count)?);
         __m::Ok(Self { #(#from),* })
     };
     (quote!(__m::Tree::List(__m::Vec::from([#(#to),*]))), from)
-}
-
-fn to_tree(ty: &Type) -> TokenStream {
-    quote_spanned!(ty.span()=> <#ty as __m::Structure>::to_tree)
-}
-
-fn from_tree(ty: &Type) -> TokenStream {
-    quote_spanned!(ty.span()=> <#ty as __m::Structure>::from_tree)
 }

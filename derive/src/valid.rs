@@ -7,7 +7,7 @@ use crate::{
 };
 use quote::ToTokens;
 use std::collections::HashMap;
-use syn::{LitStr, Type};
+use syn::{LitStr, PathArguments, Type};
 
 /// Checks everything that spans more than one word.
 pub fn check(input: &Input, faults: &mut Faults) {
@@ -178,12 +178,16 @@ fn check_field(field: &Field, input: &Input, faults: &mut Faults) {
             if let Some((_, span)) = place.trainable {
                 faults.push(span, "whether a variable is trained is said in `#[variable(trainable = ..)]`");
             }
+            if let Some((_, span)) = &place.default {
+                faults.push(*span, "`new` asks for no variable; its first value is said in `#[variable(init = ..)]`");
+            }
             if words.trainable == Some(false)
                 && let Some((_, span)) = &words.regularizer
             {
                 faults.push(*span, "a variable that is not trained takes no regularizer; remove one of the two");
             }
-            if words.init.is_none() && words.shape.is_none() && input.words.manual_build.is_none() {
+            let says_nothing = words.init.is_none() && words.shape.is_none() && !words.is_partial;
+            if says_nothing && input.words.manual_build.is_none() {
                 faults.push(
                     field.span(),
                     "a variable needs `shape = [..]`, or `init = ..` with a value that has a shape, a number or a Tensor",
@@ -247,10 +251,15 @@ fn pointer(ty: &Type) -> Option<&'static str> {
     }
 }
 
-/// A type that cannot be sent between threads, by its usual name, with what to use instead.
+/// A type that cannot be sent between threads, by the name that nobody gives to anything else, with what to use
+/// instead. Any other such type is refused by the compiler, at more length.
 fn unshareable(ty: &Type) -> Option<(&'static str, &'static str)> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last()?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    if arguments.args.len() != 1 {
+        return None;
+    }
     match last.ident.to_string().as_str() {
         "Rc" => Some(("Rc", "Arc")),
         "RefCell" => Some(("RefCell", "Mutex")),
@@ -304,6 +313,12 @@ fn check_transparent(input: &Input, faults: &mut Faults) {
             span,
             "`transparent` is for a struct with one tracked field; on an enum write `flatten` on the fields",
         );
+        return;
+    }
+    if let Some(variable) = input.fields().find(|field| matches!(field.role, Role::Variable(_))) {
+        let message =
+            format!("`transparent` takes the name of a module out of paths; `{}` is a variable", variable.name);
+        faults.push(span, message);
         return;
     }
     let tracked: Vec<String> =

@@ -20,7 +20,8 @@ fn main() -> Result<()> {
 
     let model = Classifier::new();
     let bar = ProgressBar::new(steps(&learn) as u64).with_style(
-        ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed_precise}  {msg}").expect("a template of its own words"),
+        ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed_precise}  {msg}")
+            .expect("a template of its own words"),
     );
     train(&model, &learn, |now| {
         bar.set_position(now.step as u64);

@@ -1,6 +1,6 @@
 //! The model, which is its fields, and how it learns.
 
-use crate::data::{Digits, shuffled};
+use super::data::{Digits, shuffled};
 use modulor::prelude::*;
 use modulor::scope;
 

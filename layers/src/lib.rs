@@ -2,8 +2,7 @@
 //! configurations.
 //!
 //! Every kind has one visible list: [`activation::ACTIVATIONS`], [`regularizer::REGULARIZERS`],
-//! [`constraint::CONSTRAINTS`], [`loss::LOSSES`], [`library::LAYERS`],
-//! [`metric::METRICS`], [`optimizer::OPTIMIZERS`].
+//! [`constraint::CONSTRAINTS`], [`loss::LOSSES`], [`library::LAYERS`].
 
 pub mod activation;
 pub mod constraint;
@@ -11,7 +10,6 @@ mod family;
 pub mod initializer;
 pub mod library;
 pub mod loss;
-pub mod metric;
 pub mod optimizer;
 pub mod regularizer;
 

@@ -116,7 +116,9 @@ impl Regularizer for OrthogonalRegularizer {
             OrthogonalMode::Columns => (columns, 0),
         };
         if size < 2 {
-            return Err(Error::invalid_argument(format!("there is no angle among {size} vectors; at least 2 are needed")));
+            return Err(Error::invalid_argument(format!(
+                "there is no angle among {size} vectors; at least 2 are needed"
+            )));
         }
         // A vector shorter than Keras's ε stays short.
         let units = w * w.square()?.sum_keepdims(along)?.maximum(EPSILON * EPSILON)?.rsqrt()?;
@@ -168,4 +170,3 @@ impl Regularizer for AnyRegularizer {
 pub(crate) fn by_name(name: &str) -> Result<Arc<dyn Regularizer>> {
     AnyRegularizer::named(name).map(|any| Arc::new(any) as Arc<dyn Regularizer>)
 }
-

@@ -99,6 +99,9 @@ UNARY = {
     "Elu": (-4, 4, (0,), (-80, 80), ()),
     "Selu": (-4, 4, (0,), (-80, 80), ()),
     "LeakyRelu": (-4, 4, (0,), (-1e30, 1e30), ()),
+    "Asinh": (-4, 4, (), (-1e30, 1e30), ()),
+    "Acosh": (1.2, 8, (), (1, 1e30), ()),
+    "Atanh": (-0.9, 0.9, (), (-1, 1), ()),
 }
 KINKS = {
     "Abs": [0.0, -0.0],
@@ -214,7 +217,26 @@ BINARY = {
     "Atan2": ((-4, 4), (-4, 4), (0,), ()),
     "Xdivy": ((-4, 4), (-4, 4), (0,), ()),
     "Xlogy": ((-4, 4), (0.2, 4), (), ()),
+    "Xlog1py": ((-4, 4), (-0.8, 3), (), ()),
 }
+
+# Ops of which gradients are made, over (y, dy) or, where `True`, over (dy, x or y): range of x or y, points it keeps
+# away from.
+GRADIENTS = {
+    "TanhGrad": (False, (-0.9, 0.9), ()),
+    "SigmoidGrad": (False, (0.1, 0.9), ()),
+    "SqrtGrad": (False, (0.2, 3), ()),
+    "RsqrtGrad": (False, (0.2, 3), ()),
+    "ReciprocalGrad": (False, (-4, 4), (0,)),
+    "ReluGrad": (True, (-4, 4), (0,)),
+    "Relu6Grad": (True, (-3, 9), (0, 6)),
+    "EluGrad": (True, (-0.9, 3), (0,)),
+    "SeluGrad": (True, (-1.6, 3), (0,)),
+    "SoftplusGrad": (True, (-4, 4), ()),
+    "SoftsignGrad": (True, (-4, 4), (0,)),
+    "LeakyReluGrad": (True, (-4, 4), (0,)),
+}
+EDGES = {"Relu6Grad": [0.0, 6.0], "ReluGrad": [0.0, -0.0], "LeakyReluGrad": [0.0], "EluGrad": [0.0], "SeluGrad": [0.0]}
 DIVISIONS = ("Div", "FloorDiv", "FloorMod", "TruncateDiv", "TruncateMod")
 
 
@@ -296,6 +318,28 @@ def binary(run):
         )
     run.add("AddV2", "complex64 [2]", np.array([1 + 2j, -1j], np.complex64), np.array([0.5, 2j], np.complex64))
     run.add("Mul", "complex64 [2]", np.array([1 + 2j, -1j], np.complex64), np.array([0.5, 2j], np.complex64))
+
+
+def gradients(run):
+    for op, (dy_first, (low, high), away) in GRADIENTS.items():
+        rng = stream(op)
+        order = (lambda x, dy: (dy, x)) if dy_first else (lambda x, dy: (x, dy))
+        for dtype, shape in [(f32, ()), (f32, (2, 3, 4)), (f32, (0, 3)), (f64, (3, 4)), (f16, (2, 5)), (bf16, (2, 5))]:
+            x = draw(rng, shape, dtype, low, high, away)
+            run.add(op, label(dtype, shape), *order(x, draw(rng, shape, dtype, -3, 3)))
+        for dtype in FLOATS:
+            s = specials(dtype)
+            run.add(op, f"{name(dtype)} special values", *order(s, np.array(1.5, dtype) + np.zeros_like(s)), grad=False)
+        if op in EDGES:
+            x = np.array(EDGES[op], f32)
+            run.add(op, "float32 at its kinks", *order(x, np.full(x.shape, 2, f32)), grad=False)
+        run.fails(op, "float32 with float64", np.ones(2, f32), np.ones(2, f64))
+        run.fails(op, "bool refused", np.array([True]), np.array([True]))
+    for alpha in (0.0, 1.5, -0.5):
+        x = draw(stream("LeakyReluGrad", alpha), (2, 5), f32, -4, 4, (0,))
+        run.add("LeakyReluGrad", f"float32 alpha {alpha}", np.full((2, 5), 0.75, f32), x, alpha=alpha)
+    for op in ("ReluGrad", "Relu6Grad", "EluGrad", "SeluGrad", "SoftplusGrad", "SoftsignGrad", "LeakyReluGrad"):
+        run.fails(op, "float32 shapes [2] and [3]", np.ones(2, f32), np.ones(3, f32))
 
 
 def comparisons(run):
@@ -545,6 +589,7 @@ def cast(run):
 def add(run):
     unary(run)
     binary(run)
+    gradients(run)
     comparisons(run)
     selection(run)
     cast(run)

@@ -788,6 +788,57 @@ def describing(run):
     m.bad("a scalar", m.x(), scalar(0), scalar(-1), scalar(-1), np.array(0, f32))
 
 
+def inverses(run):
+    m = Mover(run, "StridedSliceGrad")
+    for shape, begin, end, strides, dy, masks in [
+        ((5,), (1,), (4,), (1,), (3,), {}),
+        ((5,), (4,), (0,), (-2,), (2,), {}),
+        ((2, 3), (0, 1), (2, 3), (1, 1), (2, 2), {}),
+        ((2, 3), (0, -1), (2, 0), (1, 1), (2,), {"shrink_axis_mask": 2}),
+        ((2, 3, 4), (1, 0), (0, 2), (1, 1), (2, 3, 2), {"ellipsis_mask": 1}),
+        ((4,), (0, 0), (0, 0), (1, 2), (1, 2), {"new_axis_mask": 1, "begin_mask": 2, "end_mask": 2}),
+        ((3,), (1,), (1,), (1,), (0,), {}),
+    ]:
+        at = (i32(*shape), i32(*begin), i32(*end), i32(*strides))
+        m.ok(f"float32 {shape} {begin} {end} {strides} {masks}", *at, m.x(*dy), **masks)
+    for dtype in (f64, f16, bf16, np.int32, np.int64, np.uint8, np.bool_):
+        m.ok(name(dtype), i32(4), i32(1), i32(3), i32(1), np.ones(2).astype(dtype))
+    m.bad("dy of another shape", i32(4), i32(1), i32(3), i32(1), m.x(3))
+    m.bad("a stride of zero", i32(4), i32(1), i32(3), i32(0), m.x(2))
+
+    m = Mover(run, "MirrorPadGrad")
+    for mode in ("REFLECT", "SYMMETRIC"):
+        for shape, paddings in [((6,), [[1, 2]]), ((4, 6), [[1, 0], [2, 1]]), ((3, 5), [[0, 0], [0, 0]])]:
+            m.ok(f"{label(f32, shape)} {paddings} {mode}", m.x(*shape), np.array(paddings, np.int32), mode=mode)
+        for dtype in (f64, f16, np.int32):
+            m.ok(f"{name(dtype)} {mode}", np.arange(6).astype(dtype), np.array([[1, 1]], np.int32), mode=mode)
+
+    m = Mover(run, "TensorScatterUpdate")
+    for shape, indices, updates in [
+        ((5,), [[1], [3]], (2,)),
+        ((5,), [[1], [1]], (2,)),
+        ((3, 4), [[2], [0]], (2, 4)),
+        ((3, 4), [[2, 1], [0, 3], [1, 1]], (3,)),
+        ((2, 2), [[[0, 0]], [[1, 1]]], (2, 1)),
+    ]:
+        m.ok(f"{label(f32, shape)} {indices}", m.x(*shape), np.array(indices, np.int32), m.x(*updates))
+    for dtype in (f64, f16, bf16, np.int32, np.int64, np.uint8, np.bool_):
+        m.ok(name(dtype), np.zeros(4).astype(dtype), np.array([[2], [0]], np.int64), np.ones(2).astype(dtype))
+    m.ok("string", np.array(["a", "b"]), np.array([[1]], np.int32), np.array(["c"]))
+    m.bad("index out of range", m.x(3), np.array([[3]], np.int32), m.x(1))
+    m.bad("negative index", m.x(3), np.array([[-1]], np.int32), m.x(1))
+    m.bad("updates of another shape", m.x(3), np.array([[1]], np.int32), m.x(2))
+
+    m = Mover(run, "InvertPermutation")
+    for dtype in (np.int32, np.int64):
+        for order in ([2, 0, 1], [0], [], [3, 4, 0, 2, 1]):
+            m.ok(f"{name(dtype)} {order}", np.array(order, dtype))
+        m.bad(f"{name(dtype)} an index twice", np.array([0, 0], dtype))
+        m.bad(f"{name(dtype)} an index beyond", np.array([0, 2], dtype))
+        m.bad(f"{name(dtype)} negative", np.array([0, -1], dtype))
+        m.bad(f"{name(dtype)} of rank 2", np.array([[0, 1]], dtype))
+
+
 def add(run):
     layout(run)
     joining(run)
@@ -795,3 +846,4 @@ def add(run):
     gathering(run)
     padding(run)
     describing(run)
+    inverses(run)

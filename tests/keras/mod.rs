@@ -5,8 +5,6 @@ mod config;
 mod constraint;
 mod layer;
 mod loss;
-mod metric;
-mod optimizer;
 mod regularizer;
 
 use crate::golden::{Entry, Fixture};

@@ -13,7 +13,13 @@ fn penalties_and_their_gradients_are_kerass() {
         assert_near(&value, &row.tensor("reference").unwrap_or(recorded), 4e-7, &row.case);
         if let Some(gradient) = row.tensor("grad").filter(|gradient| gradient.dtype() == DType::F64) {
             let dy = Tensor::scalar(1.0_f64);
-            assert_gradient(|x| regularizer.penalty(x), &x.cast(DType::F64).expect("floats"), &dy, &gradient, &row.case);
+            assert_gradient(
+                |x| regularizer.penalty(x),
+                &x.cast(DType::F64).expect("floats"),
+                &dy,
+                &gradient,
+                &row.case,
+            );
         }
         count += 1;
     }

@@ -32,10 +32,11 @@ fn a_plain_module_is_state_and_a_function_of_its_own() {
 fn the_first_call_builds() {
     let model = my_sequential_model();
     assert!(!model.dense_1.w.is_sized());
-    assert!(paths(&model).is_empty(), "the variables of a layer come together");
+    assert!(model.variables().is_empty(), "the variables of a layer come together");
     let y = model.call(&ones([1, 3])).unwrap();
     assert_eq!(y.dims().unwrap(), [1, 2]);
-    assert_eq!(paths(&model), ["dense_1/b", "dense_1/w", "dense_2/b", "dense_2/w"]);
+    let built: Vec<_> = model.named_variables().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(built, ["dense_1/b", "dense_1/w", "dense_2/b", "dense_2/w"]);
     assert_eq!(model.count_params(), 20);
     assert!(model.dense_2.w.path().unwrap().ends_with("/dense_2/w"));
 }

@@ -28,6 +28,7 @@ impl Initializer for RandomNormal {
 }
 
 #[derive(Module)]
+#[module(package = "module_tests")]
 pub struct FlexibleDense {
     #[config]
     pub out_features: usize,
@@ -44,6 +45,7 @@ impl Layer for FlexibleDense {
 }
 
 #[derive(Module)]
+#[module(package = "module_tests")]
 pub struct MySequentialModel {
     pub dense_1: FlexibleDense,
     pub dense_2: FlexibleDense,
@@ -61,6 +63,7 @@ pub fn my_sequential_model() -> MySequentialModel {
 
 /// A layer without variables.
 #[derive(Module)]
+#[module(package = "module_tests")]
 pub struct Relu;
 
 impl Layer for Relu {
@@ -69,6 +72,16 @@ impl Layer for Relu {
     }
 }
 
+/// Every variable, built or not, in TensorFlow's order.
 pub fn paths(module: &impl Module) -> Vec<String> {
-    module.named_variables().into_iter().map(|(path, _)| path).collect()
+    let mut paths = Vec::new();
+    let mut met = std::collections::HashSet::new();
+    modulor::module::walk(module).in_order(&mut |_, _| {}, &mut |path, node| {
+        for (name, variable) in node.sorted_variables() {
+            if met.insert(variable.id()) {
+                paths.push(if path.is_empty() { name.clone() } else { format!("{path}/{name}") });
+            }
+        }
+    });
+    paths
 }

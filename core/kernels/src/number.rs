@@ -7,6 +7,7 @@ use num_complex::Complex;
 use crate::cast::Cast;
 use crate::narrow::Half;
 use crate::operation::{Binary, Compare, Fault, Fold, Test, Unary, Unsupported};
+use crate::rows::{self, NoSuchRow};
 use crate::softmax;
 use crate::strided::{Strided, tiles, tiles2};
 use crate::{complex, float, fold, integer, matmul, narrow};
@@ -73,6 +74,13 @@ pub trait Number: Cast {
     /// Running totals (`sum`) or products along `axis`: with the element itself or, `exclusive`, without it; from the end
     /// in `reverse`.
     fn cumulate(sum: bool, x: Strided<Self>, axis: usize, exclusive: bool, reverse: bool, out: &mut [Self]);
+
+    /// Adds row `i` of `x` to row `rows[i]` of `out`, in order, leaving out those whose index is negative. `out` has
+    /// `count` rows of `width` elements.
+    ///
+    /// # Errors
+    /// When an index is not below `count`.
+    fn add_rows(x: &[Self], rows: &[i64], count: usize, width: usize, out: &mut [Self]) -> Result<(), NoSuchRow>;
 
     /// The elements of scratch that [`matmul`](Self::matmul) of an m × k and a k × n matrix wants.
     fn matmul_scratch(m: usize, k: usize, n: usize) -> usize;
@@ -187,6 +195,18 @@ macro_rules! numbers {
                 } else {
                     fold::cumulate::<Self, fold::Product>(x, axis, exclusive, reverse, out);
                 }
+            }
+
+            fn add_rows(
+                x: &[Self],
+                rows: &[i64],
+                count: usize,
+                width: usize,
+                out: &mut [Self],
+            ) -> Result<(), NoSuchRow> {
+                rows::add(x, rows, count, width, out, |a, b, out| {
+                    $module::binary(Binary::Add, a, b, out).expect("every number can be added");
+                })
             }
 
             fn matmul_scratch(m: usize, k: usize, n: usize) -> usize {

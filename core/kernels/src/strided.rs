@@ -304,6 +304,52 @@ fn gather_all<T: Pod>(src: Strided<T>, dst: &mut [T]) {
     }
 }
 
+/// Writes the elements of `src`, in row-major order, to the places in `dst` that a view of `src`'s shape with these
+/// strides and offset would read; the rest of `dst` stays. `None`, and nothing is written, when a place is not in `dst`.
+///
+/// ```
+/// use modulor_kernels::{Strided, place};
+///
+/// let row = Strided::new(&[1, 2, 3], &[3], &[1], 0).expect("in bounds");
+/// let mut column = [0; 6]; // 3 × 2
+/// place(row, &mut column, &[2], 1).expect("in bounds");
+/// assert_eq!(column, [0, 1, 0, 2, 0, 3]);
+/// ```
+pub fn place<T: Pod>(src: Strided<T>, dst: &mut [T], strides: &[isize], offset: usize) -> Option<()> {
+    match size_of::<T>() {
+        1 => place1(src.bytes(), bytemuck::cast_slice_mut(dst), strides, offset),
+        2 => place2(src.bytes(), bytemuck::cast_slice_mut(dst), strides, offset),
+        4 => place4(src.bytes(), bytemuck::cast_slice_mut(dst), strides, offset),
+        8 => place8(src.bytes(), bytemuck::cast_slice_mut(dst), strides, offset),
+        16 => place16(src.bytes(), bytemuck::cast_slice_mut(dst), strides, offset),
+        _ => place_all(src, dst, strides, offset),
+    }
+}
+
+#[inline(always)]
+fn place_all<T: Pod>(src: Strided<T>, dst: &mut [T], strides: &[isize], offset: usize) -> Option<()> {
+    Strided::new(&*dst, src.shape, strides, offset)?;
+    let to = Reader::<T>::new(Strided { data: &[], shape: src.shape, strides, offset, len: src.len });
+    let from = Reader::new(src);
+    let mut buffer = [T::zeroed(); TILE];
+    let mut start = 0;
+    while start < src.len {
+        let Place { mut at, left } = to.locate(start);
+        if to.step == 1 || left == 1 {
+            from.gather(start, &mut dst[at as usize..][..left]);
+            start += left;
+            continue;
+        }
+        let count = left.min(TILE);
+        for &element in from.chunk(start, &mut buffer[..count]) {
+            dst[at as usize] = element;
+            at += to.step;
+        }
+        start += count;
+    }
+    Some(())
+}
+
 /// One function per width, compiled in this package: callers compiled without optimisation copy at full speed.
 macro_rules! copies {
     ($($name:ident: $bytes:literal),*) => {
@@ -313,3 +359,42 @@ macro_rules! copies {
     };
 }
 copies!(copy1: 1, copy2: 2, copy4: 4, copy8: 8, copy16: 16);
+
+/// As [`copies!`].
+macro_rules! places {
+    ($($name:ident: $bytes:literal),*) => {
+        $(fn $name(src: Strided<[u8; $bytes]>, dst: &mut [[u8; $bytes]], strides: &[isize], offset: usize) -> Option<()> {
+            place_all(src, dst, strides, offset)
+        })*
+    };
+}
+places!(place1: 1, place2: 2, place4: 4, place8: 8, place16: 16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_placed_is_read_back_by_the_same_strides() {
+        let source: Vec<u32> = (1..=24).collect();
+        let sources = [([12, 4, 1], 0), ([-12, 4, 1], 12), ([1, 2, -6], 23 - 5)];
+        // Dense, reversed, permuted, with gaps.
+        let places = [([12, 4, 1], 0), ([-12, -4, -1], 23), ([1, 2, 6], 0), ([100, 20, 3], 7), ([100, 20, 1], 0)];
+        for (strides, offset) in sources {
+            let Some(src) = Strided::new(&source, &[2, 3, 4], &strides, offset) else { continue };
+            let mut expected = [0; 24];
+            copy(src, &mut expected);
+            for (strides, offset) in places {
+                let mut dst = vec![0_u32; 200];
+                place(src, &mut dst, &strides, offset).unwrap();
+                let mut back = [0; 24];
+                copy(Strided::new(&dst, &[2, 3, 4], &strides, offset).unwrap(), &mut back);
+                assert_eq!(back, expected, "{strides:?}");
+                assert_eq!(dst.iter().filter(|&&e| e != 0).count(), 24);
+            }
+        }
+        let one = Strided::new(&source, &[2], &[1], 0).unwrap();
+        assert!(place(one, &mut [0; 2], &[2], 0).is_none());
+        assert!(place(one, &mut [0; 2], &[-1], 0).is_none());
+    }
+}

@@ -3,11 +3,11 @@
 use super::{Layer, Module};
 use crate::{
     Error, Feed, Result, Structure, Tensor, Tree, Variable,
-    module::{Identity, InputShapes, address, cells, name as names, walk},
+    module::{Identity, InputShapes, Site, cells, name as names, walk},
     scope,
     variable::with_snapshot,
 };
-use std::{any::TypeId, cell::Cell, panic::Location};
+use std::{cell::Cell, panic::Location};
 
 /// The way to use a layer.
 pub trait Call: Module {
@@ -82,7 +82,7 @@ struct Frame {
 
 /// Which module an error came out of, for the frame that called it.
 struct Origin {
-    address: (usize, TypeId),
+    site: Site,
     identity: Option<Identity>,
     default_name: String,
 }
@@ -125,12 +125,12 @@ impl Frame {
     /// Puts the name of the place that failed in front of the error: a layer does not know its name, its holder does.
     fn blame(&self, module: &dyn Module, name: &str, mut error: Error) -> Error {
         if let Some(origin) = error.take_origin::<Origin>() {
-            let found = walk(module).find(origin.address, origin.identity.as_ref());
+            let found = walk(module).find(origin.site, origin.identity.as_ref());
             error = match found {
                 // A flattened part is in its holder's own place.
                 Some(path) if path.is_empty() => error,
                 Some(path) => error.within(path),
-                None if origin.address == address(module) => error,
+                None if origin.site == Site::of(module) => error,
                 None => error.within(origin.default_name.as_str()),
             };
         }
@@ -138,7 +138,7 @@ impl Frame {
             return error.within(name);
         }
         error.with_origin(Origin {
-            address: address(module),
+            site: Site::of(module),
             identity: Identity::of(module, None),
             default_name: name.to_owned(),
         })

@@ -181,7 +181,7 @@ fn dtype_policy(name: &str) -> Value {
 
 fn trainable_flag(node: &Node) -> Option<Value> {
     let (mut frozen, mut trained) = (false, false);
-    node.each_variable("", &mut |_, variable| {
+    node.each_variable(&mut |_, variable| {
         trained |= variable.trainable();
         frozen |= variable.is_frozen();
     });

@@ -98,6 +98,7 @@ fn at(entry: impl Display) -> impl FnOnce(Error) -> Error {
 
 macro_rules! tuples {
     ($($count:literal: $($part:ident $index:tt),+;)*) => { $(
+        #[diagnostic::do_not_recommend]
         impl<$($part: Track),+> Track for ($($part,)+) {
             fn track(&self, name: &str, visitor: &mut dyn Visitor) {
                 $(self.$index.track(&format!("{name}/{}", $index), visitor);)+
@@ -138,7 +139,7 @@ tuples! {
     message = "a map of modules cannot have keys of type `{Self}`",
     label = "keys become parts of checkpoint paths: use String"
 )]
-pub trait PathKey: Ord + Clone {
+pub trait PathKey: Ord + Clone + Send + Sync + 'static {
     /// The key as a string.
     fn as_key(&self) -> &str;
 
@@ -239,7 +240,7 @@ impl<T: Track> Track for Box<T> {
     }
 }
 
-impl<T: Track + Send + Sync + 'static> Track for Arc<T> {
+impl<T: Track> Track for Arc<T> {
     fn track(&self, name: &str, visitor: &mut dyn Visitor) {
         track_held(self, name, visitor);
     }
@@ -292,6 +293,10 @@ impl Visitor for InArc<'_> {
 
     fn alias(&mut self, name: &str, alias: &str) {
         self.visitor.alias(name, alias);
+    }
+
+    fn flattened(&mut self, module: &dyn Module) {
+        self.visitor.flattened(module);
     }
 }
 

@@ -2,10 +2,34 @@
 
 use super::{Module, fold, walk};
 use crate::{Error, Result, Variable};
+use std::cell::Cell;
+
+thread_local! {
+    static COPYING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the config that is being written is for a copy.
+///
+/// A module that gains variables by use, as an optimizer does, says there which ones it has; a config that is kept
+/// does not.
+pub fn copying() -> bool {
+    COPYING.get()
+}
+
+/// Says that a copy is being made for as long as it lives.
+struct Copying(bool);
+
+impl Drop for Copying {
+    fn drop(&mut self) {
+        COPYING.set(self.0);
+    }
+}
 
 /// A module made from the config of `module`, with the values of its variables.
 pub(super) fn copy<M: Module>(module: &M) -> Result<M> {
+    let copying = Copying(COPYING.replace(true));
     let config = super::writing(module.as_module(), || module.field_config())?;
+    drop(copying);
     let copy = super::reading(|| M::from_field(config.as_ref()))?;
     let from = fold::cells(&walk(module));
     let to = fold::cells(&walk(&copy));

@@ -66,7 +66,13 @@ impl<T: Module + Sized> Flatten for T {}
 
 /// The table of a field marked `#[module(flatten)]`.
 pub const fn flattened<T: Flatten>() -> Field<T> {
-    Field { track: |part, _, visitor| part.fields(visitor), ..part::<T>() }
+    Field {
+        track: |part, _, visitor| {
+            visitor.flattened(part.as_module());
+            part.fields(visitor);
+        },
+        ..part::<T>()
+    }
 }
 
 /// What may be marked `#[variable(..)]`: a [`Variable`].

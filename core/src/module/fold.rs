@@ -49,16 +49,11 @@ pub trait ModuleExt: Module {
         first_met(cells)
     }
 
-    /// Every variable once, in order of declaration: Keras's `layer.variables`, and the order of saved weights.
+    /// Every variable once in Keras's order, which is that of saved weights: those that a module holds itself, in order
+    /// of declaration but trainable ones first; then those of its submodules, in order of declaration.
     fn weights(&self) -> Vec<Variable> {
-        fn declared(node: &Node, weights: &mut Vec<(String, Variable)>) {
-            if node.is_built() {
-                weights.extend(node.variables.iter().filter(|(_, variable)| variable.is_sized()).cloned());
-            }
-            node.modules.iter().for_each(|(_, module)| declared(module, weights));
-        }
         let mut weights = Vec::new();
-        declared(&walk(self), &mut weights);
+        walk(self).each_built_variable(&mut |path, variable| weights.push((path.to_owned(), variable.clone())));
         first_met(weights).into_iter().map(|(_, variable)| variable).collect()
     }
 
@@ -175,21 +170,12 @@ fn set_trainable(
 
 fn set_trainable_at(module: &(impl Module + ?Sized), trainable: bool, path: &str) -> Result<()> {
     let root = walk(module);
-    let mut places = Vec::new();
-    let mut met = false;
-    // Every path counts here, so that a shared module can be named by any of its places.
-    root.each_variable("", &mut |place, variable| {
-        let below = place.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if below {
-            variable.set_trainable(trainable);
-        }
-        met |= below;
-        places.push(place.to_owned());
-    });
-    root.in_order(&mut |place, _| places.push(place.to_owned()), &mut |_, _| {});
-    if met || places.iter().any(|place| place == path) {
+    if let Some(variables) = root.at(path) {
+        variables.iter().for_each(|variable| variable.set_trainable(trainable));
         return Ok(());
     }
+    let mut places: Vec<String> = cells(&root).into_iter().map(|(place, _)| place).collect();
+    root.in_order(&mut |place, _| places.push(place.to_owned()), &mut |_, _| {});
     let known = nearest::suggestion(path, places.iter().map(String::as_str));
     Err(Error::not_found(format!("`{}` holds nothing at `{path}`; {known}", root.class_name)))
 }

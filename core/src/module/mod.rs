@@ -19,6 +19,7 @@ pub(crate) use config::shared;
 pub use config::{Config, Faults, Schema, object, read_object, reading, write, writing};
 pub use container::PathKey;
 pub(crate) use container::{held_config, track_held};
+pub use copy::copying;
 pub use field::{
     Field, Flatten, ForeignSetting, Kept, OtherType, Probe, Setting, Skipped, VariableCell, VariableField, flattened,
     kept, part, read_with, setting, setting_with, skipped, variable, write_with,
@@ -27,7 +28,7 @@ pub use fold::ModuleExt;
 pub(crate) use fold::cells;
 pub use identity::{Held, Identity};
 pub use input::{InputShapes, ManualBuild};
-pub(crate) use walk::address;
+pub(crate) use walk::Site;
 pub use walk::{Node, walk};
 
 use crate::{Error, Result, Variable};
@@ -53,6 +54,9 @@ pub trait Visitor {
 
     /// Says, before the place is visited, that what is at `name` may be stored under `alias` in older files.
     fn alias(&mut self, _name: &str, _alias: &str) {}
+
+    /// Says that the fields of `module`, which come next, stand among those of its holder.
+    fn flattened(&mut self, _module: &dyn Module) {}
 }
 
 /// What a field without a word must be: a [`Variable`], a [`Module`], or a container of them.
@@ -61,9 +65,9 @@ pub trait Visitor {
     label = "neither a variable, a module nor a container of them",
     note = "a setting is saved only when marked: `#[config]`",
     note = "a `Tensor` in a module is not tracked: use a `Variable` with `#[variable(trainable = false)]`, or `#[skip]`",
-    note = "a struct of yours needs `#[derive(Module)]`; anything else is marked `#[config]` or `#[skip]`"
+    note = "a struct of yours needs `#[derive(Module)]`, a type parameter a bound such as `L: Layer`; anything else is marked `#[config]` or `#[skip]`"
 )]
-pub trait Track {
+pub trait Track: Send + Sync + 'static {
     /// Shows itself to the visitor under `name`.
     fn track(&self, name: &str, visitor: &mut dyn Visitor);
 
@@ -89,7 +93,7 @@ pub trait Track {
     label = "not a module",
     note = "add `#[derive(Module)]` to `{Self}`"
 )]
-pub trait Module: Track + Any + Send + Sync {
+pub trait Module: Track + Any {
     /// Itself; for a `Box` or an `Arc`, what is inside.
     fn as_module(&self) -> &dyn Module;
 

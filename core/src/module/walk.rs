@@ -23,7 +23,13 @@ pub struct Node {
     pub modules: Vec<(String, Arc<Node>)>,
     /// Other names, in older files, of places in it.
     pub aliases: Vec<(String, String)>,
-    address: (usize, TypeId),
+    /// The modules whose fields stand among its own.
+    flattened: Vec<Site>,
+    /// The variables at and below it, each once.
+    ids: Arc<[u64]>,
+    /// How deeply classes are nested, from here down, around just these variables.
+    nested: HashMap<TypeId, usize>,
+    site: Site,
     /// A type without size has no address that means anything.
     is_unit: bool,
 }
@@ -42,38 +48,63 @@ fn node(module: &dyn Module, held: Option<Held>, memo: &mut Memo) -> Arc<Node> {
     if let Some(known) = held.and_then(|held| memo.get(&(class, held))) {
         return known.clone();
     }
-    let mut level = Level { variables: Vec::new(), modules: Vec::new(), aliases: Vec::new(), memo };
+    let mut level =
+        Level { variables: Vec::new(), modules: Vec::new(), aliases: Vec::new(), flattened: Vec::new(), memo };
     module.fields(&mut level);
-    let Level { variables, modules, aliases, .. } = level;
-    let mut node = Node {
+    let Level { variables, modules, aliases, flattened, .. } = level;
+    let ids = ids(&variables, &modules);
+    let mut nested: HashMap<TypeId, usize> = HashMap::new();
+    for (_, below) in modules.iter().filter(|(_, below)| below.ids == ids) {
+        for (class, depth) in &below.nested {
+            let known = nested.entry(*class).or_default();
+            *known = (*known).max(*depth);
+        }
+    }
+    let depth = nested.entry(class).and_modify(|depth| *depth += 1).or_default();
+    let node = Arc::new(Node {
         class_name: module.class_name().to_owned(),
         default_name: module.default_name().to_owned(),
-        identity: None,
+        identity: Identity::new(class, &ids, *depth, held),
         variables,
         modules,
         aliases,
-        address: address(module),
+        flattened,
+        ids,
+        nested,
+        site: Site::of(module),
         is_unit: size_of_val(module) == 0,
-    };
-    let mut ids = Vec::new();
-    node.each_variable("", &mut |_, variable| ids.push(variable.id()));
-    node.identity = Identity::new(class, ids, held);
-    let node = Arc::new(node);
+    });
     if let Some(held) = held {
         memo.insert((class, held), node.clone());
     }
     node
 }
 
+fn ids(variables: &[(String, Variable)], modules: &[(String, Arc<Node>)]) -> Arc<[u64]> {
+    let own = variables.iter().map(|(_, variable)| variable.id());
+    let below = modules.iter().flat_map(|(_, module)| module.ids.iter().copied());
+    let mut met = HashSet::new();
+    own.chain(below).filter(|id| met.insert(*id)).collect()
+}
+
 /// Where a module is and what it is: enough to find it again while it is borrowed.
-pub(crate) fn address(module: &dyn Module) -> (usize, TypeId) {
-    (std::ptr::from_ref(module).addr(), module.type_id())
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Site {
+    address: usize,
+    class: TypeId,
+}
+
+impl Site {
+    pub(crate) fn of(module: &dyn Module) -> Site {
+        Site { address: std::ptr::from_ref(module).addr(), class: module.type_id() }
+    }
 }
 
 struct Level<'m> {
     variables: Vec<(String, Variable)>,
     modules: Vec<(String, Arc<Node>)>,
     aliases: Vec<(String, String)>,
+    flattened: Vec<Site>,
     memo: &'m mut Memo,
 }
 
@@ -93,16 +124,46 @@ impl Visitor for Level<'_> {
     fn alias(&mut self, name: &str, alias: &str) {
         self.aliases.push((name.to_owned(), alias.to_owned()));
     }
+
+    fn flattened(&mut self, module: &dyn Module) {
+        self.flattened.push(Site::of(module));
+    }
 }
 
 impl Node {
-    /// Every variable with its path, in order of declaration; one that is held twice comes twice.
-    pub fn each_variable(&self, prefix: &str, visit: &mut dyn FnMut(&str, &Variable)) {
-        for (name, variable) in &self.variables {
-            visit(&join(prefix, name), variable);
+    /// Every variable with its path, in Keras's order: a module's own in order of declaration, trainable ones first; then
+    /// those of its submodules. What is below an `Arc` comes once; other variables come as often as they are held.
+    pub fn each_variable(&self, visit: &mut dyn FnMut(&str, &Variable)) {
+        self.each_node("", &mut HashSet::new(), &mut |path, node| node.own_variables(path, visit));
+    }
+
+    /// As [`each_variable`](Node::each_variable), without those that are not built.
+    pub(crate) fn each_built_variable(&self, visit: &mut dyn FnMut(&str, &Variable)) {
+        self.each_node("", &mut HashSet::new(), &mut |path, node| {
+            if node.is_built() {
+                node.own_variables(path, &mut |path, variable| {
+                    if variable.is_sized() {
+                        visit(path, variable);
+                    }
+                });
+            }
+        });
+    }
+
+    fn own_variables(&self, path: &str, visit: &mut dyn FnMut(&str, &Variable)) {
+        let is_trained = |variable: &Variable| variable.declaration().is_none_or(|declaration| declaration.trainable);
+        let (trained, kept): (Vec<_>, Vec<_>) = self.variables.iter().partition(|(_, variable)| is_trained(variable));
+        for (name, variable) in trained.into_iter().chain(kept) {
+            visit(&join(path, name), variable);
         }
+    }
+
+    fn each_node(&self, path: &str, met: &mut HashSet<*const Node>, visit: &mut dyn FnMut(&str, &Node)) {
+        visit(path, self);
         for (name, module) in &self.modules {
-            module.each_variable(&join(prefix, name), visit);
+            if met.insert(Arc::as_ptr(module)) {
+                module.each_node(&join(path, name), met, visit);
+            }
         }
     }
 
@@ -114,34 +175,27 @@ impl Node {
     pub fn in_order(&self, found: &mut dyn FnMut(&str, &Node), entered: &mut dyn FnMut(&str, &Node)) {
         let mut met = HashSet::new();
         met.extend(self.identity.clone());
-        self.enter("", &mut met, &mut Vec::new(), found, entered);
+        self.enter("", &mut met, found, entered);
     }
 
-    fn enter<'n>(
-        &'n self,
+    fn enter(
+        &self,
         path: &str,
         met: &mut HashSet<Identity>,
-        above: &mut Vec<&'n Identity>,
         found: &mut dyn FnMut(&str, &Node),
         entered: &mut dyn FnMut(&str, &Node),
     ) {
         entered(path, self);
-        above.extend(&self.identity);
         let mut next = Vec::new();
         for (name, module) in sorted(&self.modules) {
-            // A module that only wraps another of its own class has the same variables and is still another module.
-            let again = |identity: &Identity| !above.contains(&identity) && !met.insert(identity.clone());
-            if !module.identity.as_ref().is_some_and(again) {
+            if module.identity.as_ref().is_none_or(|identity| met.insert(identity.clone())) {
                 let path = join(path, name);
                 found(&path, module);
                 next.push((path, module));
             }
         }
         for (path, module) in next {
-            module.enter(&path, met, above, found, entered);
-        }
-        if self.identity.is_some() {
-            above.pop();
+            module.enter(&path, met, found, entered);
         }
     }
 
@@ -155,31 +209,68 @@ impl Node {
         sorted(&self.variables)
     }
 
+    /// The variables at or below `path`; `None` where there is nothing.
+    pub(crate) fn at(&self, path: &str) -> Option<Vec<Variable>> {
+        if let Some((_, variable)) = self.variables.iter().find(|(name, _)| name == path) {
+            return Some(vec![variable.clone()]);
+        }
+        let mut found = None;
+        let mut take = |_: &str, variable: &Variable| found.get_or_insert_with(Vec::new).push(variable.clone());
+        for (name, variable) in &self.variables {
+            if below(name, path).is_some() {
+                take(name, variable);
+            }
+        }
+        for (name, module) in &self.modules {
+            if name == path || below(name, path).is_some() {
+                module.each_variable(&mut take);
+            } else if let Some(rest) = below(path, name)
+                && let Some(variables) = module.at(rest)
+            {
+                return Some(variables);
+            }
+        }
+        let is_place = self.modules.iter().any(|(name, _)| name == path);
+        found.or_else(|| is_place.then(Vec::new))
+    }
+
     /// The path to the module at `site`, or to the one that shares its state; `None` where it is not below this one.
-    pub(crate) fn find(&self, site: (usize, TypeId), identity: Option<&Identity>) -> Option<String> {
+    ///
+    /// A flattened module is where its holder is: for one of this module's own the path is empty.
+    pub(crate) fn find(&self, site: Site, identity: Option<&Identity>) -> Option<String> {
+        if self.flattened.contains(&site) {
+            return Some(String::new());
+        }
         let mut exact = Vec::new();
-        let mut alike = Vec::new();
-        self.each_module("", &mut |path, node| {
-            if node.address == site {
+        let mut alike = None;
+        self.each_module("", &mut HashSet::new(), &mut |path, node| {
+            if node.site == site || node.flattened.contains(&site) {
                 exact.push((path.to_owned(), node.is_unit));
             }
-            if identity.is_some() && node.identity.as_ref() == identity {
-                alike.push(path.to_owned());
+            if alike.is_none() && identity.is_some() && node.identity.as_ref() == identity {
+                alike = Some(path.to_owned());
             }
         });
         match &exact[..] {
             [(path, _)] | [(path, false), ..] => Some(path.clone()),
-            _ => alike.into_iter().next(),
+            _ => alike,
         }
     }
 
-    fn each_module(&self, prefix: &str, visit: &mut dyn FnMut(&str, &Node)) {
+    fn each_module(&self, path: &str, met: &mut HashSet<*const Node>, visit: &mut dyn FnMut(&str, &Node)) {
         for (name, module) in &self.modules {
-            let path = join(prefix, name);
+            let path = join(path, name);
             visit(&path, module);
-            module.each_module(&path, visit);
+            if met.insert(Arc::as_ptr(module)) {
+                module.each_module(&path, met, visit);
+            }
         }
     }
+}
+
+/// What is left of `path` below `place`.
+fn below<'p>(path: &'p str, place: &str) -> Option<&'p str> {
+    path.strip_prefix(place)?.strip_prefix('/')
 }
 
 /// By field name, entries of one container staying in their own order (`layers/2` before `layers/10`).

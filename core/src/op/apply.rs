@@ -3,7 +3,7 @@
 use super::buffer::{Scratch, View, ViewMut, allocate};
 use super::node::{Node, Origin};
 use super::{Call, Effect, Input, Op, scope};
-use crate::tensor::Payload;
+use crate::tensor::{Payload, Text};
 use crate::{DType, Error, Result, Spec, Tensor};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -25,7 +25,8 @@ pub fn apply_one(op: impl Op, inputs: &[&Tensor]) -> Result<Tensor> {
     }
 }
 
-pub(crate) fn dispatch(op: Arc<dyn Op>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+/// Calls an op that is known only at run time: of a graph's node, or from the registry.
+pub fn dispatch(op: Arc<dyn Op>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
     let (outputs, listened) = call(&op, inputs).map_err(|error| error.in_op(op.name()))?;
     if listened {
         let inputs = inputs.iter().map(|&input| input.clone()).collect();
@@ -95,4 +96,24 @@ fn run(op: &dyn Op, inputs: &[&Tensor], specs: Vec<Spec>) -> Result<Vec<Tensor>>
     })?;
     drop(outputs);
     Ok(specs.iter().zip(buffers).map(|(spec, (dims, plain))| Tensor::plain(spec.dtype, dims, plain)).collect())
+}
+
+/// Runs a kernel that moves elements on strings, by moving numbers in their place: 0 for the empty string, which
+/// zeros stand for, and one for each string of the inputs.
+pub(crate) fn on_strings(op: &dyn Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+    let mut texts = vec![Text::from([])];
+    let number = |&input: &&Tensor| {
+        if input.dtype() != DType::String {
+            return Ok(input.clone());
+        }
+        let first = texts.len() as i64;
+        texts.extend(input.to_strings()?);
+        Tensor::new(input.dims()?, (first..texts.len() as i64).collect::<Vec<_>>())
+    };
+    let numbers = inputs.iter().map(number).collect::<Result<Vec<_>>>()?;
+    let numbers: Vec<&Tensor> = numbers.iter().collect();
+    let specs = op.infer(&numbers.iter().map(|&input| see(input)).collect::<Vec<_>>())?;
+    let named =
+        |moved: Tensor| Tensor::strings(moved.dims()?, moved.to_vec::<i64>()?.into_iter().map(|i| &texts[i as usize]));
+    run(op, &numbers, specs)?.into_iter().map(named).collect()
 }

@@ -1,5 +1,6 @@
 //! What a kernel sees: strided views to read, dense buffers to fill, and memory to scribble on.
 
+use crate::dtype::dispatch;
 use crate::tensor::{Plain, Storage, Tensor, bytes_of};
 use crate::{DType, Error, Result};
 use bytemuck::Pod;
@@ -62,10 +63,80 @@ impl<'a> View<'a> {
     where
         'a: 'b,
     {
+        self.shifted(0, dims, strides)
+    }
+
+    /// The elements under other dims and strides from a start so many elements further on in the storage.
+    pub fn shifted<'b, T: Pod>(&self, shift: isize, dims: &'b [usize], strides: &'b [isize]) -> Result<Strided<'b, T>>
+    where
+        'a: 'b,
+    {
         let data: &[T] = bytemuck::try_cast_slice(self.bytes)
             .map_err(|error| Error::internal(format!("a {} view was read as another type: {error}", self.dtype)))?;
-        Strided::new(data, dims, strides, self.offset)
+        Strided::new(data, dims, strides, self.offset.wrapping_add_signed(shift))
             .ok_or_else(|| Error::internal(format!("a view of dims {dims:?} reaches beyond its storage")))
+    }
+
+    /// Element `i` of int32 or int64 axes, dims or the like: of a vector, or a scalar's one element.
+    pub fn int(&self, i: usize) -> Result<i64> {
+        self.int_at(i as isize * self.strides.first().copied().unwrap_or(0))
+    }
+
+    /// The int32 or int64 so many elements further on in the storage than the first.
+    pub fn int_at(&self, shift: isize) -> Result<i64> {
+        match self.dtype {
+            DType::I32 => self.shifted::<i32>(shift, &[], &[])?.as_slice().map(|one| i64::from(one[0])),
+            _ => self.shifted::<i64>(shift, &[], &[])?.as_slice().map(|one| one[0]),
+        }
+        .ok_or_else(|| Error::internal("a scalar lies in one place"))
+    }
+
+    /// How much of [`dense`](View::dense)'s room these elements need.
+    pub fn dense_room(&self) -> usize {
+        match self.is_contiguous() {
+            true => 0,
+            false => (self.len() * self.dtype.size()).div_ceil(size_of::<u128>()),
+        }
+    }
+
+    /// The elements in row-major order, where they are if they lie so, else copied into `room`; and the room left.
+    pub fn dense<'r, T: Pod>(&self, room: &'r mut [u128]) -> Result<(&'r [T], &'r mut [u128])>
+    where
+        'a: 'r,
+    {
+        let elements = self.elements::<T>()?;
+        if let Some(dense) = elements.as_slice() {
+            return Ok((dense, room));
+        }
+        let (own, rest) = split(room, self.dense_room())?;
+        let own = &mut bytemuck::cast_slice_mut(own)[..self.len()];
+        modulor_kernels::copy(elements, own);
+        Ok((own, rest))
+    }
+
+    /// How much of [`ints`](View::ints)' room these elements need.
+    pub fn ints_room(&self) -> usize {
+        self.len().div_ceil(size_of::<u128>() / size_of::<i64>())
+    }
+
+    /// Integers of any type, as int64 in row-major order, copied into `room`; and the room left.
+    pub fn ints<'r>(&self, room: &'r mut [u128]) -> Result<(&'r mut [i64], &'r mut [u128])> {
+        let (own, rest) = split(room, self.ints_room())?;
+        let own = &mut bytemuck::cast_slice_mut(own)[..self.len()];
+        dispatch!(self.dtype, integer T => modulor_kernels::cast::<T, i64>(self.elements()?, own),
+            else => return Err(Error::internal(format!("a view of {} was read as integers", self.dtype))));
+        Ok((own, rest))
+    }
+
+    fn is_contiguous(&self) -> bool {
+        let mut expected = 1;
+        let mut axes = self.dims.iter().zip(self.strides).rev();
+        self.is_empty()
+            || axes.all(|(&dim, &stride)| {
+                let follows = dim == 1 || stride == expected;
+                expected *= dim as isize;
+                follows
+            })
     }
 
     /// The strides, in elements.
@@ -83,6 +154,13 @@ impl<'a> View<'a> {
             };
         }
     }
+}
+
+/// The first `words` of room, and the rest.
+fn split(room: &mut [u128], words: usize) -> Result<(&mut [u128], &mut [u128])> {
+    let have = room.len();
+    room.split_at_mut_checked(words)
+        .ok_or_else(|| Error::internal(format!("{words} words of scratch were asked for, {have} are left")))
 }
 
 /// An output of a kernel: dense, in row-major order, holding garbage until it is filled.

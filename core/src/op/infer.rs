@@ -68,3 +68,12 @@ pub(crate) fn int_values(tensor: &Tensor) -> Result<Vec<i64>> {
         _ => tensor.to_vec::<i64>(),
     }
 }
+
+/// The one value of an input of int32 or int64, where it has a value; `what` names it in the error.
+pub(crate) fn one_int(input: &Input, what: &str) -> Result<Option<i64>> {
+    match ints(input, what)?.as_deref() {
+        None => Ok(None),
+        Some([value]) => Ok(Some(*value)),
+        Some(values) => Err(Error::invalid_argument(format!("{what} is one number, found {values:?}"))),
+    }
+}

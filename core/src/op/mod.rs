@@ -8,12 +8,12 @@ mod node;
 mod operand;
 pub mod scope;
 
-pub(crate) use apply::dispatch;
-pub use apply::{apply, apply_one};
+pub(crate) use apply::on_strings;
+pub use apply::{apply, apply_one, dispatch};
 pub use attrs::{Attr, Attrs};
 pub(crate) use buffer::allocate;
 pub use buffer::{Scratch, View, ViewMut};
-pub(crate) use infer::{allowed, arity, at_least_rank, int_values, ints, same_dtype, unsupported, with_rank};
+pub(crate) use infer::{allowed, arity, at_least_rank, int_values, ints, one_int, same_dtype, unsupported, with_rank};
 pub(crate) use node::{Node, Origin};
 pub use operand::Operand;
 pub use scope::{Recorder, Scopes};

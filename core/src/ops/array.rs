@@ -1,11 +1,12 @@
 //! Shapes and the moving of elements that views can express.
 
+use crate::dtype::{by_width, dispatch};
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allocate, allowed, apply_one, arity,
-    int_values, ints, same_dtype,
+    int_values, ints, on_strings, with_rank,
 };
 use crate::shape::{broadcast, count, normalize_axis};
-use crate::tensor::{Layout, bytes_of};
+use crate::tensor::Layout;
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
 use modulor_kernels::Strided;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ pub(crate) fn index_tensor(values: &[i64]) -> Result<Tensor> {
 }
 
 /// Dims as an input to an op: int32, or int64 where they do not fit.
-fn dims_tensor(dims: &[usize]) -> Result<Tensor> {
+pub(crate) fn dims_tensor(dims: &[usize]) -> Result<Tensor> {
     let wide: Vec<i64> = dims.iter().map(|&d| d as i64).collect();
     if wide.iter().all(|&d| i32::try_from(d).is_ok()) { index_tensor(&wide) } else { Tensor::new([wide.len()], wide) }
 }
@@ -36,6 +37,9 @@ pub(crate) fn dims_from(values: &[i64]) -> Result<Vec<usize>> {
 
 /// The shape that an input of dims says, as far as it is known.
 pub(crate) fn shape_input(input: &Input, what: &str) -> Result<Shape> {
+    if input.spec.shape.rank().is_some_and(|rank| rank > 1) {
+        return Err(Error::invalid_argument(format!("{what} are a vector, found shape {}", input.spec.shape)));
+    }
     match ints(input, what)? {
         Some(values) => Ok(dims_from(&values)?.into()),
         None => Ok(input.spec.shape.dim(0).map_or(Shape::unknown(), Shape::of_rank)),
@@ -44,17 +48,11 @@ pub(crate) fn shape_input(input: &Input, what: &str) -> Result<Shape> {
 
 /// Copies the elements of a view, whatever they are, in row-major order.
 pub(crate) fn copy_view(x: View, out: &mut ViewMut) -> Result<()> {
-    match x.dtype().size() {
-        1 => modulor_kernels::copy(x.elements::<u8>()?, out.elements()?),
-        2 => modulor_kernels::copy(x.elements::<u16>()?, out.elements()?),
-        4 => modulor_kernels::copy(x.elements::<u32>()?, out.elements()?),
-        8 => modulor_kernels::copy(x.elements::<u64>()?, out.elements()?),
-        _ => modulor_kernels::copy(x.elements::<u128>()?, out.elements()?),
-    }
+    by_width!(x.dtype(), T => modulor_kernels::copy(x.elements::<T>()?, out.elements()?));
     Ok(())
 }
 
-fn layout_of(tensor: &Tensor) -> Result<&Layout> {
+pub(crate) fn layout_of(tensor: &Tensor) -> Result<&Layout> {
     Ok(&tensor.evaluated()?.layout)
 }
 
@@ -157,8 +155,12 @@ macro_rules! fills_like {
                 }
                 fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
                     let [x] = arity(inputs)?;
-                    allowed(x.spec.dtype, |d| d.size() > 0, "numbers and bools")?;
+                    let text = |d: DType| d == DType::String && $value == 0;
+                    allowed(x.spec.dtype, |d| d.size() > 0 || text(d), "numbers and bools")?;
                     Ok(vec![x.spec.clone()])
+                }
+                fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+                    Ok(vec![Tensor::zeros(inputs[0].dims()?, inputs[0].dtype())?])
                 }
                 fn run(&self, _: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
                     fill_number(&mut outputs[0], $value)
@@ -181,7 +183,7 @@ macro_rules! fills_like {
 }
 
 fills_like! {
-    /// Zeros of this dtype and shape.
+    /// Zeros (empty strings) of this dtype and shape.
     ZerosLike zeros_like 0;
     /// Ones of this dtype and shape.
     OnesLike ones_like 1;
@@ -189,7 +191,6 @@ fills_like! {
 
 /// Fills a buffer of any plain dtype with 0 or 1.
 fn fill_number(out: &mut ViewMut, value: u8) -> Result<()> {
-    use crate::dtype::dispatch;
     let dtype = out.dtype();
     if value == 0 || dtype == DType::Bool {
         out.bytes().fill(value);
@@ -224,11 +225,13 @@ fn reshaped(x: &Shape, wanted: &[i64]) -> Result<Shape> {
         let dims = wanted.iter().map(|&d| usize::try_from(d).ok());
         return Ok(dims.collect());
     };
-    let left = match product {
-        0 if free == 1 && elements == 0 => Some(0),
-        0 => None,
-        n => (elements % n == 0).then_some(elements / n),
+    // Beside a dim of 0, what is left is what the other dims leave.
+    let beside_zero = |dims: &[usize]| count(&dims.iter().copied().filter(|&d| d != 0).collect::<Vec<_>>());
+    let (all, given) = match (product, elements, x.known()) {
+        (0, 0, Some(dims)) if free == 1 => (beside_zero(dims)?, beside_zero(&fixed)?),
+        _ => (elements, product),
     };
+    let left = (given > 0 && all % given == 0).then(|| all / given);
     let fits = if free == 1 { left.is_some() } else { product == elements };
     if !fits {
         return Err(refused(&format!("the number of elements is {elements}")));
@@ -242,6 +245,7 @@ impl Op for Reshape {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, dims] = arity(inputs)?;
+        with_rank(&dims.spec.shape, 1, "dims")?;
         let shape = match ints(dims, "dims")? {
             Some(wanted) => reshaped(&x.spec.shape, &wanted)?,
             None => dims.spec.shape.dim(0).map_or(Shape::unknown(), Shape::of_rank),
@@ -257,8 +261,7 @@ impl Op for Reshape {
     }
     fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         // Strings whose strides do not allow a view.
-        let dims = reshaped(inputs[0].shape(), &int_values(inputs[1])?)?;
-        Ok(vec![Tensor::strings(dims.known().unwrap_or_default(), inputs[0].to_strings()?)?])
+        on_strings(self, inputs)
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         Ok(vec![Some(b.dy(0).reshape_as(b.input(0))?), None])
@@ -501,126 +504,6 @@ tells! {
     "Rank" RankOf rank_tensor, |x| Shape::scalar(), |dims| [dims.len()];
 }
 
-/// Tensors of one shape side by side along a new axis.
-#[derive(Debug, Default)]
-struct Pack {
-    axis: i64,
-}
-
-impl Op for Pack {
-    fn name(&self) -> &'static str {
-        "Pack"
-    }
-    fn attrs(&self) -> Attrs {
-        Attrs::new().with("axis", self.axis)
-    }
-    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
-        let dtype = same_dtype(inputs)?;
-        let mut shape = Shape::unknown();
-        for input in inputs {
-            shape = shape.merge(&input.spec.shape).ok_or_else(|| {
-                let message = format!("the tensors to stack must have one shape: {shape} vs. {}", input.spec.shape);
-                Error::invalid_argument(message)
-            })?;
-        }
-        if let Some(mut dims) = shape.dims() {
-            dims.insert(normalize_axis(self.axis, dims.len() + 1)?, Some(inputs.len()));
-            shape = dims.into();
-        }
-        Ok(vec![Spec::new(dtype, shape)])
-    }
-    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
-        let out = &mut outputs[0];
-        let axis = normalize_axis(self.axis, out.dims().len())?;
-        match out.dtype().size() {
-            1 => pack::<u8>(inputs, out, axis),
-            2 => pack::<u16>(inputs, out, axis),
-            4 => pack::<u32>(inputs, out, axis),
-            8 => pack::<u64>(inputs, out, axis),
-            _ => pack::<u128>(inputs, out, axis),
-        }
-    }
-    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
-        Err(Error::unimplemented(format!("no gradient of {} stacked tensors", b.inputs().len())))
-    }
-}
-
-/// Copies `x` into a part of `out`: for every index of the axes before `axis`, the rest of `x`, densely, to where that
-/// index begins in `out`, `period` elements apart from `start` on.
-fn copy_blocks<T: bytemuck::Pod>(x: &View, axis: usize, out: &mut [T], start: usize, period: usize) -> Result<()> {
-    let elements: Strided<T> = x.elements()?;
-    let (outer, inner) = x.dims().split_at(axis);
-    let block: usize = inner.iter().product();
-    if block == 0 {
-        return Ok(());
-    }
-    let mut at = start;
-    super::each_index(outer, &mut |index| {
-        let offset = index
-            .iter()
-            .zip(x.strides())
-            .fold(elements.offset(), |offset, (&i, &stride)| offset.wrapping_add_signed(i as isize * stride));
-        let part = Strided::new(elements.data(), inner, &x.strides()[axis..], offset)
-            .ok_or_else(|| Error::internal("a part of a view reaches beyond its storage"))?;
-        modulor_kernels::copy(part, &mut out[at..at + block]);
-        at += period;
-        Ok(())
-    })
-}
-
-/// Input `k` of `n` fills every `n`-th run of `inner` elements.
-fn pack<T: bytemuck::Pod>(inputs: &[View], out: &mut ViewMut, axis: usize) -> Result<()> {
-    let inner: usize = out.dims()[axis + 1..].iter().product();
-    let out = out.elements::<T>()?;
-    let period = inner * inputs.len();
-    inputs.iter().enumerate().try_for_each(|(k, input)| copy_blocks(input, axis, out, k * inner, period))
-}
-
-impl Tensor {
-    /// Tensors of one shape side by side along a new axis. TensorFlow's `Pack`, `tf.stack`.
-    pub fn stack(tensors: &[Tensor], axis: i64) -> Result<Tensor> {
-        apply_one(Pack { axis }, &tensors.iter().collect::<Vec<_>>())
-    }
-}
-
-/// One value everywhere.
-#[derive(Debug, Default)]
-struct Fill;
-
-impl Op for Fill {
-    fn name(&self) -> &'static str {
-        "Fill"
-    }
-    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
-        let [dims, value] = arity(inputs)?;
-        if value.spec.shape.rank().is_some_and(|rank| rank != 0) {
-            return Err(Error::invalid_argument(format!("the value must be a scalar, found {}", value.spec.shape)));
-        }
-        let shape = shape_input(dims, "dims")?;
-        if let Some(elements) = shape.elements() {
-            bytes_of(value.spec.dtype, elements)?;
-        }
-        Ok(vec![Spec::new(value.spec.dtype, shape)])
-    }
-    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
-        let (value, out) = (inputs[1], &mut outputs[0]);
-        let dims = out.dims();
-        let strides = [0; crate::MAX_RANK];
-        let strides = &strides[..dims.len()];
-        match value.dtype().size() {
-            1 => modulor_kernels::copy(value.restrided::<u8>(dims, strides)?, out.elements()?),
-            2 => modulor_kernels::copy(value.restrided::<u16>(dims, strides)?, out.elements()?),
-            4 => modulor_kernels::copy(value.restrided::<u32>(dims, strides)?, out.elements()?),
-            8 => modulor_kernels::copy(value.restrided::<u64>(dims, strides)?, out.elements()?),
-            _ => modulor_kernels::copy(value.restrided::<u128>(dims, strides)?, out.elements()?),
-        }
-        Ok(())
-    }
-    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![None, Some(b.dy(0).sum(..)?)])
-    }
-}
-
 impl Tensor {
     /// The same elements under other dims; one of them may be -1 for whatever is left. TensorFlow's `Reshape`.
     ///
@@ -651,6 +534,19 @@ impl Tensor {
             Some(dims) if *self.shape() == *dims => Ok(self.clone()),
             Some(dims) => self.reshape_to(dims),
             None => apply_one(Reshape, &[self, &other.shape_tensor()?]),
+        }
+    }
+
+    /// The same elements under dims that are a tensor.
+    pub(crate) fn reshape_by(&self, dims: &Tensor) -> Result<Tensor> {
+        apply_one(Reshape, &[self, dims])
+    }
+
+    /// The dim of an axis as a scalar: of a symbol perhaps one that is known only when the graph runs.
+    pub(crate) fn length(&self, axis: usize) -> Result<Tensor> {
+        match self.shape().dim(axis) {
+            Some(dim) => index_tensor(&[dim as i64])?.reshape([]),
+            None => self.shape_tensor()?.slice(axis),
         }
     }
 
@@ -701,16 +597,6 @@ impl Tensor {
         self.check()?;
         apply_one(Squeeze { axes: axes.as_ref().to_vec() }, &[self])
     }
-
-    /// A scalar's value everywhere. TensorFlow's `Fill`.
-    pub fn fill(dims: impl AsRef<[usize]>, value: &Tensor) -> Result<Tensor> {
-        apply_one(Fill, &[&dims_tensor(dims.as_ref())?, value])
-    }
-
-    /// Ones of a numeric dtype.
-    pub fn ones(dims: impl AsRef<[usize]>, dtype: DType) -> Result<Tensor> {
-        Tensor::fill(dims, &Tensor::number(1.0, dtype)?)
-    }
 }
 
 /// The ops of this file.
@@ -729,6 +615,5 @@ pub(crate) const OPS: &[&[OpDef]] = &[
             parse: |attrs| Ok(Arc::new(Squeeze { axes: attrs.ints("squeeze_dims")? })),
             accuracy: Accuracy::Exact,
         },
-        OpDef::plain::<Fill>("Fill", Accuracy::Exact),
     ],
 ];

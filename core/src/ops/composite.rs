@@ -26,61 +26,17 @@ pub fn composite<R>(name: &str, body: impl FnOnce() -> R) -> R {
 /// √(2/π)
 const SQRT_2_OVER_PI: f64 = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
 
-/// Elementwise functions: the name, the numbers it takes, and the body.
-macro_rules! elementwise {
-    ($($(#[$doc:meta])* $name:ident($($number:ident),*) |$x:ident| $body:expr;)*) => {
-        impl Tensor {
-            $(
-                $(#[$doc])*
-                pub fn $name(&self, $($number: f64),*) -> Result<Tensor> {
-                    composite(stringify!($name), || {
-                        let $x = self;
-                        $body
-                    })
-                }
-            )*
-        }
-    };
-}
-
-elementwise! {
-    /// `x·σ(x)`, also called swish.
-    silu() |x| x.mul(x.sigmoid()?);
-    /// `x·tanh(ln(1 + eˣ))`.
-    mish() |x| x.mul(x.softplus()?.tanh()?);
-    /// `ln σ(x)`, exact where `x` is large.
-    log_sigmoid() |x| (-x).softplus()?.neg();
-    /// `x/6 + ½`, kept between 0 and 1.
-    hard_sigmoid() |x| (x / 6.0 + 0.5).clip_by_value(0.0, 1.0);
-    /// `x·hard_sigmoid(x)`, also called hard swish.
-    hard_silu() |x| x.mul(x.hard_sigmoid()?);
-    /// `x`, kept between −1 and 1.
-    hard_tanh() |x| x.clip_by_value(-1.0, 1.0);
-    /// `x` above 0, `alpha·(e^(x/alpha) − 1)` below.
-    celu(alpha) |x| x.maximum(0.0)?.add((x.minimum(0.0)? / alpha).expm1()? * alpha);
-    /// `x − tanh x`.
-    tanh_shrink() |x| x.sub(x.tanh()?);
-    /// `x` where `|x|` is above the threshold, else 0.
-    hard_shrink(threshold) |x| x.abs()?.greater(threshold)?.select(x, &x.zeros_like()?);
-    /// `x` nearer to 0 by the threshold, and 0 where that would cross it.
-    soft_shrink(threshold) |x| {
-        let below = x.less(-threshold)?.select(&(x + threshold), &x.zeros_like()?)?;
-        x.greater(threshold)?.select(&(x - threshold), &below)
-    };
-    /// `(x + √(x² + b))/2`.
-    squareplus(b) |x| ((x + (x.square()? + b).sqrt()?) * 0.5).identity();
-    /// 0 up to −1, `x` from 1 on, `(x + 1)²/4` between.
-    sparse_plus() |x| {
-        let between = x.greater(-1.0)?.select(&((x + 1.0).square()? * 0.25), &x.zeros_like()?)?;
-        x.less(1.0)?.select(&between, x)
-    };
-    /// `(x + 1)/2`, kept between 0 and 1.
-    sparse_sigmoid() |x| ((x + 1.0) * 0.5).clip_by_value(0.0, 1.0);
-    /// `x` where it is above the threshold, else the value.
-    threshold(threshold, value) |x| x.greater(threshold)?.select(x, &Tensor::number(value, x.dtype())?);
-}
-
 impl Tensor {
+    /// `x·σ(x)`, also called swish.
+    pub fn silu(&self) -> Result<Tensor> {
+        composite("silu", || self.mul(self.sigmoid()?))
+    }
+
+    /// `ln σ(x)`, exact where `x` is large.
+    pub fn log_sigmoid(&self) -> Result<Tensor> {
+        composite("log_sigmoid", || (-self).softplus()?.neg())
+    }
+
     /// `x·Φ(x)`, Φ being the distribution function of the normal distribution: by the error function or, if
     /// `approximate`, as `x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))`.
     ///
@@ -198,5 +154,150 @@ impl Tensor {
             let draws = Tensor::stateless_uniform(&shape, seed, self.dtype())?;
             draws.greater_equal(rate)?.select(&(self * (1.0 / (1.0 - rate))), &self.zeros_like()?)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ErrorKind, Shape, Spec, graph::trace, hessian, value_and_grad};
+
+    /// Compares with numbers that TensorFlow gives, in float64.
+    #[track_caller]
+    fn near(found: &Tensor, expected: &[f64]) {
+        let found = found.to_vec::<f64>().unwrap();
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() <= 1e-14 * (1.0 + expected.abs()), "{found:?} vs. {expected:?}");
+        }
+    }
+
+    #[track_caller]
+    fn value_and_slope(f: impl Fn(&Tensor) -> Result<Tensor>, x: &Tensor, value: &[f64], slope: &[f64]) {
+        let (y, dx) = value_and_grad(|x| f(&x[0]), std::slice::from_ref(x)).unwrap();
+        near(&y, value);
+        near(&dx[0], slope);
+    }
+
+    #[test]
+    fn values_and_gradients_are_tensorflows() {
+        let x = Tensor::from([-3.0_f64, -0.5, 0.0, 0.25, 2.0]);
+        value_and_slope(
+            Tensor::silu,
+            &x,
+            &[-0.14227761953270035, -0.18877033439907273, 0.0, 0.14054412522144952, 1.7615941559557649],
+            &[-0.08810410601516963, 0.26003881269734824, 0.5, 0.6237100215701977, 1.0907842487848955],
+        );
+        value_and_slope(
+            Tensor::log_sigmoid,
+            &x,
+            &[-3.048587351573742, -0.9740769841801067, -0.6931471805599453, -0.5759394198788435, -0.1269280110429725],
+            &[0.9525741268224333, 0.6224593312018546, 0.5, 0.4378234991142019, 0.11920292202211755],
+        );
+        value_and_slope(
+            |x| x.log_sum_exp(..),
+            &x,
+            &[2.3349941249736847],
+            &[0.004819938429452701, 0.058718870807770114, 0.0968110512922634, 0.12430785047552684, 0.7153422889949869],
+        );
+        value_and_slope(
+            |x| x.norm(..),
+            &x,
+            &[3.648629879831606],
+            &[-0.822226451793038, -0.13703774196550633, 0.0, 0.06851887098275317, 0.5481509678620253],
+        );
+        value_and_slope(
+            |x| x.l2_normalize(.., 1e-12),
+            &x,
+            &[-0.822226451793038, -0.13703774196550633, 0.0, 0.06851887098275317, 0.5481509678620253],
+            &[0.19687112226030487, 0.26120809031922804, 0.27407548393101266, 0.280509180736905, 0.3255450583781512],
+        );
+        value_and_slope(
+            |x| x.sigmoid_cross_entropy_with_logits(0.75),
+            &x,
+            &[2.298587351573742, 0.8490769841801067, 0.6931471805599453, 0.6384394198788435, 0.6269280110429725],
+            &[-0.7025741268224333, -0.37245933120185454, -0.25, -0.18782349911420188, 0.13079707797788245],
+        );
+        value_and_slope(|x| Ok(x.moments(..)?.1), &x, &[2.6], &[-1.1, -0.1, 0.1, 0.2, 0.9]);
+    }
+
+    /// TensorFlow's own are those of a √2 in single precision.
+    #[test]
+    fn gelu_is_what_its_formula_says() {
+        let x = Tensor::from([-3.0_f64, -0.5, 0.0, 0.25, 2.0]);
+        value_and_slope(
+            |x| x.gelu(false),
+            &x,
+            &[-0.004049694094890287, -0.15426876936299344, 0.0, 0.14967658142073093, 1.9544997361036416],
+            &[-0.011945647204183927, 0.13250487534383712, 0.5, 0.695373354883636, 1.085231801078197],
+        );
+        value_and_slope(
+            |x| x.gelu(true),
+            &x,
+            &[-0.0036373920817729943, -0.15428599017485606, 0.0, 0.149675350701685, 1.954597694087775],
+            &[-0.011584166630969516, 0.13263009646535764, 0.5, 0.6953540951510604, 1.0860992566236183],
+        );
+    }
+
+    #[test]
+    fn a_logistic_loss_has_its_slope_in_zero_too() {
+        let x = Tensor::from([0.0_f64, -0.0]);
+        let loss = |x: &Tensor| x.sigmoid_cross_entropy_with_logits(&Tensor::from([0.25_f64, 1.0]));
+        value_and_slope(loss, &x, &[2.0_f64.ln(); 2], &[0.25, -0.5]);
+    }
+
+    #[test]
+    fn log_sum_exp_neither_overflows_nor_loses_infinities() {
+        let inf = f64::INFINITY;
+        let x = Tensor::from([[1000.0_f64, 1000.0], [-inf, -inf], [inf, 0.0]]);
+        near(&x.log_sum_exp(1).unwrap().exp().unwrap().minimum(1.0).unwrap(), &[1.0, 0.0, 1.0]);
+        assert_eq!(x.log_sum_exp(1).unwrap().to_vec::<f64>().unwrap()[1..], [-inf, inf]);
+        assert_eq!(*x.log_sum_exp(..).unwrap().shape(), Shape::scalar());
+    }
+
+    #[test]
+    fn a_variance_is_curved_as_it_should_be() {
+        let x = Tensor::from([1.0_f64, 2.0, 4.0]);
+        let curve = hessian(|x| Ok(x.moments(..)?.1), &x).unwrap();
+        let (own, other) = (2.0 / 3.0 * (1.0 - 1.0 / 3.0), -2.0 / 9.0);
+        near(&curve.reshape([9]).unwrap(), &[own, other, other, other, own, other, other, other, own]);
+    }
+
+    #[test]
+    fn dropout_keeps_the_mean_and_refuses_other_rates() {
+        let eight = Tensor::ones([8], DType::F32).unwrap().dropout(0.25, &Tensor::from([1, 2]), None).unwrap();
+        let third = (1.0_f64 / 0.75) as f32;
+        assert_eq!(eight.to_vec::<f32>().unwrap(), [third, 0.0, third, 0.0, third, third, 0.0, 0.0]);
+        let (x, seed) = (Tensor::ones([64, 64], DType::F32).unwrap(), Tensor::from([1, 2]));
+        let y = x.dropout(0.25, &seed, None).unwrap();
+        let kept = y.to_vec::<f32>().unwrap();
+        assert!(kept.iter().all(|&y| y == 0.0 || y == third));
+        assert!((y.mean(..).unwrap().item::<f32>().unwrap() - 1.0).abs() < 0.05);
+        let rows = x.dropout(0.5, &seed, Some(&Tensor::from([64, 1]))).unwrap().to_vec::<f32>().unwrap();
+        assert!(rows.chunks(64).all(|row| row.iter().all(|&y| y == row[0])));
+        for rate in [1.0, -0.1, f64::NAN] {
+            assert_eq!(x.dropout(rate, &seed, None).unwrap_err().kind(), ErrorKind::InvalidArgument);
+        }
+    }
+
+    #[test]
+    fn composites_work_on_symbols_of_which_nothing_is_known_but_the_dtype() {
+        let graph = trace(
+            |x| {
+                let (mean, variance) = x[0].moments([1])?;
+                Ok(vec![x[0].gelu(true)?, x[0].log_sum_exp(1)?, mean, variance, x[0].l2_normalize(1, 1e-12)?])
+            },
+            &[Spec::new(DType::F64, Shape::unknown())],
+        )
+        .unwrap();
+        assert!(graph.to_string().contains("# moments"), "{graph}");
+        let x = Tensor::from([[1.0_f64, 2.0], [3.0, -1.0]]);
+        let traced = graph.run(&[&x]).unwrap();
+        let (mean, variance) = x.moments([1]).unwrap();
+        let eager =
+            [x.gelu(true).unwrap(), x.log_sum_exp(1).unwrap(), mean, variance, x.l2_normalize(1, 1e-12).unwrap()];
+        for (traced, eager) in traced.iter().zip(&eager) {
+            assert_eq!(traced.to_vec::<f64>().unwrap(), eager.to_vec::<f64>().unwrap());
+        }
     }
 }

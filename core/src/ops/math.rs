@@ -136,7 +136,7 @@ unary! {
     /// `x²`.
     [Arithmetic] Exact Square square = Unary::Square, |x, y, dy| Some(real(dy)? * (x * 2.0));
     /// `1/x`.
-    [Field] Exact Reciprocal reciprocal = Unary::Reciprocal,
+    [Field] Ulp4 Reciprocal reciprocal = Unary::Reciprocal,
         |x, y, dy| Some(apply_one(ReciprocalGrad, &[y, real(dy)?])?);
     /// The sine of `x` radians.
     [Float] Ulp4 Sin sin = Unary::Sin, |x, y, dy| Some(dy * x.cos()?);
@@ -167,7 +167,7 @@ unary! {
     /// `ln(1 + eˣ)`.
     [Float] Ulp4 Softplus softplus = Unary::Softplus, |x, y, dy| Some(apply_one(SoftplusGrad, &[dy, x])?);
     /// `x/(1 + |x|)`.
-    [Float] Exact Softsign softsign = Unary::Softsign, |x, y, dy| Some(apply_one(SoftsignGrad, &[dy, x])?);
+    [Float] Ulp4 Softsign softsign = Unary::Softsign, |x, y, dy| Some(apply_one(SoftsignGrad, &[dy, x])?);
     /// The error function.
     [Float] Ulp4 Erf erf = Unary::Erf, |x, y, dy| Some(dy * std::f64::consts::FRAC_2_SQRT_PI * (-(x * x)).exp()?);
     /// `1 − erf(x)`, exact where that is small.
@@ -337,7 +337,7 @@ binary! {
         Some(a.less_equal(b)?.select(&dy.zeros_like()?, dy)?)
     );
     /// `(a − b)²`; of complex numbers `|a − b|²`.
-    [FieldOrWide] Exact SquaredDifference squared_difference = Binary::SquaredDifference,
+    [FieldOrWide] Ulp4 SquaredDifference squared_difference = Binary::SquaredDifference,
         |a, b, y, dy| (Some(real(dy)? * ((a - b) * 2.0)), Some(real(dy)? * ((b - a) * 2.0)));
     /// The angle in radians of the point at height `a` and distance `b`.
     [Float] Ulp4 Atan2 atan2 = Binary::Atan2, |a, b, y, dy| (
@@ -369,22 +369,22 @@ of_two! {
 gradients! {
     [Float] Exact ReluGrad, |dy, x, out, g| (Some(apply_one(ReluGrad, &[g, x])?), None);
     [Float] Exact Relu6Grad, |dy, x, out, g| (Some(apply_one(Relu6Grad, &[g, x])?), None);
-    [Float] Exact EluGrad, |dy, y, out, g| (Some(apply_one(EluGrad, &[g, y])?), Some(where_negative(y, &(g * dy))?));
-    [Float] Exact SeluGrad, |dy, y, out, g| (Some(apply_one(SeluGrad, &[g, y])?), Some(where_negative(y, &(g * dy))?));
+    [Float] Ulp4 EluGrad, |dy, y, out, g| (Some(apply_one(EluGrad, &[g, y])?), Some(where_negative(y, &(g * dy))?));
+    [Float] Special SeluGrad, |dy, y, out, g| (Some(apply_one(SeluGrad, &[g, y])?), Some(where_negative(y, &(g * dy))?));
     [Float] Ulp4 SoftplusGrad, |dy, x, out, g| (
         Some(apply_one(SoftplusGrad, &[g, x])?),
         Some(g * dy * x.sigmoid()? * (-x).sigmoid()?)
     );
-    [Float] Exact SoftsignGrad, |dy, x, out, g| (
+    [Float] Ulp4 SoftsignGrad, |dy, x, out, g| (
         Some(apply_one(SoftsignGrad, &[g, x])?),
         Some(g * dy * -2.0 * x.sign()? * (1.0 + x.abs()?).pow(-3.0)?)
     );
-    [Float] Exact TanhGrad, |y, dy, out, g| (Some(g * -2.0 * dy * y), Some(apply_one(TanhGrad, &[y, g])?));
-    [Float] Exact SigmoidGrad,
+    [Float] Sum TanhGrad, |y, dy, out, g| (Some(g * -2.0 * dy * y), Some(apply_one(TanhGrad, &[y, g])?));
+    [Float] Ulp4 SigmoidGrad,
         |y, dy, out, g| (Some(g * dy * (1.0 - y * 2.0)), Some(apply_one(SigmoidGrad, &[y, g])?));
-    [Float] Exact SqrtGrad, |y, dy, out, g| (Some(-(g / y) * out), Some(apply_one(SqrtGrad, &[y, g])?));
-    [Float] Exact RsqrtGrad, |y, dy, out, g| (Some(g * -1.5 * dy * y.square()?), Some(apply_one(RsqrtGrad, &[y, g])?));
-    [Float] Exact ReciprocalGrad,
+    [Float] Ulp4 SqrtGrad, |y, dy, out, g| (Some(-(g / y) * out), Some(apply_one(SqrtGrad, &[y, g])?));
+    [Float] Ulp4 RsqrtGrad, |y, dy, out, g| (Some(g * -1.5 * dy * y.square()?), Some(apply_one(RsqrtGrad, &[y, g])?));
+    [Float] Ulp4 ReciprocalGrad,
         |y, dy, out, g| (Some(g * -2.0 * dy * y), Some(apply_one(ReciprocalGrad, &[y, g])?));
 }
 
@@ -393,7 +393,7 @@ fn where_negative(x: &Tensor, g: &Tensor) -> Result<Tensor> {
     x.less(0.0)?.select(g, &g.zeros_like()?)
 }
 
-/// One comparison a row.
+/// One comparison of order a row.
 macro_rules! compare {
     ($($(#[$doc:meta])* $op:ident $method:ident;)*) => {
         $(
@@ -405,20 +405,11 @@ macro_rules! compare {
                     stringify!($op)
                 }
                 fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
-                    let equality = matches!(Compare::$op, Compare::Equal | Compare::NotEqual);
-                    let ordered = |d: DType| d.is_float() || d.is_integer();
-                    let equatable = |d: DType| ordered(d) || d.is_complex() || matches!(d, DType::Bool | DType::String);
-                    match same_dtype(inputs)? {
-                        dtype if equality => allowed(dtype, equatable, "numbers, bools and strings")?,
-                        dtype => allowed(dtype, ordered, "numbers")?,
-                    };
+                    Takes::Number.check(same_dtype(inputs)?)?;
                     Ok(vec![Spec::new(DType::Bool, broadcast_shape(inputs)?)])
                 }
                 fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
                     compare(Compare::$op, inputs, outputs)
-                }
-                fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-                    compare_strings(inputs, Compare::$op)
                 }
                 fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
                     Ok(vec![None, None])
@@ -441,6 +432,82 @@ macro_rules! compare {
     };
 }
 
+/// One question of equality a row.
+macro_rules! equality {
+    ($($(#[$doc:meta])* $op:ident $method:ident;)*) => {
+        $(
+            #[derive(Debug)]
+            struct $op {
+                /// Whether shapes that do not broadcast are an error; else such inputs are simply not equal.
+                incompatible_shape_error: bool,
+            }
+
+            impl Op for $op {
+                fn name(&self) -> &'static str {
+                    stringify!($op)
+                }
+                fn attrs(&self) -> Attrs {
+                    Attrs::new().with("incompatible_shape_error", self.incompatible_shape_error)
+                }
+                fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+                    let plain = |d: DType| d.is_float() || d.is_integer() || d.is_complex();
+                    let equatable = |d: DType| plain(d) || matches!(d, DType::Bool | DType::String);
+                    allowed(same_dtype(inputs)?, equatable, "numbers, bools and strings")?;
+                    let shape = match broadcast_shape(inputs) {
+                        Err(_) if !self.incompatible_shape_error => Shape::scalar(),
+                        // Dims that are not known yet may turn out not to broadcast.
+                        Ok(shape) if !self.incompatible_shape_error && !shape.is_known() => Shape::unknown(),
+                        shape => shape?,
+                    };
+                    Ok(vec![Spec::new(DType::Bool, shape)])
+                }
+                fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
+                    if inputs.iter().all(|input| fits(input, &outputs[0])) {
+                        return compare(Compare::$op, inputs, outputs);
+                    }
+                    outputs[0].bytes().fill((Compare::$op == Compare::NotEqual).into());
+                    Ok(())
+                }
+                fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+                    let equal = Compare::$op == Compare::Equal;
+                    match broadcast(inputs[0].shape(), inputs[1].shape()) {
+                        Err(_) if !self.incompatible_shape_error => Ok(vec![Tensor::scalar(!equal)]),
+                        shape => compare_strings(inputs, shape?.known().unwrap_or_default(), equal),
+                    }
+                }
+                fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
+                    Ok(vec![None, None])
+                }
+                fn broadcasts(&self) -> bool {
+                    true
+                }
+            }
+
+            impl Tensor {
+                $(#[$doc])*
+                #[doc = concat!("\n\nTensorFlow's `", stringify!($op), "`; shapes broadcast, the result is bool.")]
+                pub fn $method(&self, other: impl Operand) -> Result<Tensor> {
+                    self.check()?;
+                    apply_one($op { incompatible_shape_error: true }, &[self, &other.operand(self.dtype())?])
+                }
+            }
+        )*
+        const EQUALITY: &[OpDef] = &[$(OpDef {
+            name: stringify!($op),
+            parse: |attrs| {
+                Ok(Arc::new($op { incompatible_shape_error: attrs.bool("incompatible_shape_error", true)? }))
+            },
+            accuracy: Accuracy::Exact,
+        }),*];
+    };
+}
+
+/// Whether an input can be repeated to the dims of the output.
+fn fits(x: &View, out: &ViewMut) -> bool {
+    let (x, out) = (x.dims(), out.dims());
+    x.len() <= out.len() && x.iter().rev().zip(out.iter().rev()).all(|(&x, &out)| x == out || x == 1)
+}
+
 fn compare(kernel: Compare, inputs: &[View], outputs: &mut [ViewMut]) -> Result<()> {
     let dtype = inputs[0].dtype();
     let dims = outputs[0].dims();
@@ -453,19 +520,26 @@ fn compare(kernel: Compare, inputs: &[View], outputs: &mut [ViewMut]) -> Result<
     }, else => Err(unsupported(dtype)))
 }
 
-fn compare_strings(inputs: &[&Tensor], kernel: Compare) -> Result<Vec<Tensor>> {
-    let shape = broadcast(inputs[0].shape(), inputs[1].shape())?;
-    let (a, b) = (inputs[0].broadcast_to(&shape)?.to_strings()?, inputs[1].broadcast_to(&shape)?.to_strings()?);
-    let equal = matches!(kernel, Compare::Equal);
+fn compare_strings(inputs: &[&Tensor], dims: &[usize], equal: bool) -> Result<Vec<Tensor>> {
+    let (a, b) = (repeated_value(inputs[0], dims)?.to_strings()?, repeated_value(inputs[1], dims)?.to_strings()?);
     let same: Vec<bool> = a.iter().zip(&b).map(|(a, b)| (a == b) == equal).collect();
-    Ok(vec![Tensor::new(shape.known().unwrap_or_default(), same)?])
+    Ok(vec![Tensor::new(dims, same)?])
 }
 
-compare! {
+/// A tensor repeated to `dims`; no tape hears of it.
+fn repeated_value(tensor: &Tensor, dims: &[usize]) -> Result<Tensor> {
+    let value = tensor.evaluated()?;
+    Ok(Tensor::value(tensor.dtype(), value.layout.broadcast(dims), value.storage.clone()))
+}
+
+equality! {
     /// Where `a = b`.
     Equal equal;
     /// Where `a ≠ b`.
     NotEqual not_equal;
+}
+
+compare! {
     /// Where `a < b`.
     Less less;
     /// Where `a ≤ b`.
@@ -616,7 +690,7 @@ impl Op for SelectV2 {
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [cond, a, b] = arity(inputs)?;
         allowed(cond.spec.dtype, |d| d == DType::Bool, "a condition of bools")?;
-        let dtype = allowed(same_dtype(&inputs[1..])?, |d| d.size() > 0, "plain elements")?;
+        let dtype = allowed(same_dtype(&inputs[1..])?, |d| d != DType::Resource, "numbers, bools and strings")?;
         let shape = broadcast(&cond.spec.shape, &broadcast(&a.spec.shape, &b.spec.shape)?)?;
         Ok(vec![Spec::new(dtype, shape)])
     }
@@ -635,6 +709,14 @@ impl Op for SelectV2 {
             8 => repeated(&inputs[1..], dims, |a, b| pick::<u64>(cond, a, b, out))?,
             _ => repeated(&inputs[1..], dims, |a, b| pick::<u128>(cond, a, b, out))?,
         }
+    }
+    fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        let shape = broadcast(inputs[0].shape(), &broadcast(inputs[1].shape(), inputs[2].shape())?)?;
+        let dims = shape.known().unwrap_or_default();
+        let cond = repeated_value(inputs[0], dims)?.to_vec::<bool>()?;
+        let (a, b) = (repeated_value(inputs[1], dims)?.to_strings()?, repeated_value(inputs[2], dims)?.to_strings()?);
+        let chosen = cond.into_iter().zip(a.into_iter().zip(b)).map(|(cond, (a, b))| if cond { a } else { b });
+        Ok(vec![Tensor::strings(dims, chosen)?])
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let (cond, dy) = (b.input(0), b.dy(0));
@@ -900,18 +982,21 @@ const WITH_ATTRS: &[OpDef] = &[
     OpDef::plain::<SelectV2>("SelectV2", Accuracy::Exact),
     OpDef {
         name: "Cast",
-        parse: |attrs| Ok(Arc::new(Cast { to: attrs.dtype("DstT", None)? })),
+        parse: |attrs| match attrs.bool("Truncate", false)? {
+            false => Ok(Arc::new(Cast { to: attrs.dtype("DstT", None)? })),
+            true => Err(Error::unimplemented("casts round; Truncate=true is not there")),
+        },
         accuracy: Accuracy::Exact,
     },
     OpDef {
         name: "LeakyRelu",
         parse: |attrs| Ok(Arc::new(LeakyRelu { alpha: attrs.float("alpha", 0.2)? })),
-        accuracy: Accuracy::Exact,
+        accuracy: Accuracy::Ulp4,
     },
     OpDef {
         name: "LeakyReluGrad",
         parse: |attrs| Ok(Arc::new(LeakyReluGrad { alpha: attrs.float("alpha", 0.2)? })),
-        accuracy: Accuracy::Exact,
+        accuracy: Accuracy::Ulp4,
     },
     OpDef::plain::<Div>("Div", Accuracy::Exact),
     OpDef::plain::<AddN>("AddN", Accuracy::Sum),
@@ -919,4 +1004,69 @@ const WITH_ATTRS: &[OpDef] = &[
 ];
 
 /// The ops of this file.
-pub(crate) const OPS: &[&[OpDef]] = &[UNARY, BINARY, GRADIENTS, COMPARE, QUESTIONS, LOGICAL, WITH_ATTRS];
+pub(crate) const OPS: &[&[OpDef]] = &[UNARY, BINARY, GRADIENTS, EQUALITY, COMPARE, QUESTIONS, LOGICAL, WITH_ATTRS];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{hessian, registry};
+
+    /// The second derivative by the tape against the difference of the first.
+    #[test]
+    fn ops_for_gradients_have_gradients() {
+        let functions: [(&str, fn(&Tensor) -> Result<Tensor>); 12] = [
+            ("tanh", Tensor::tanh),
+            ("sigmoid", Tensor::sigmoid),
+            ("softplus", Tensor::softplus),
+            ("softsign", Tensor::softsign),
+            ("elu", Tensor::elu),
+            ("selu", Tensor::selu),
+            ("sqrt", |x| (x + 3.0).sqrt()),
+            ("rsqrt", |x| (x + 3.0).rsqrt()),
+            ("reciprocal", |x| (x + 3.0).reciprocal()),
+            ("relu", |x| x.relu()?.square()),
+            ("relu6", |x| (x * 4.0).relu6()?.square()),
+            ("leaky_relu", |x| x.leaky_relu(0.25)?.square()),
+        ];
+        for (name, f) in functions {
+            for at in [-1.25, -0.5, 0.75, 1.0] {
+                let first = |at: f64| {
+                    let x = [Tensor::scalar(at)];
+                    let (_, dx) = crate::value_and_grad(|x| f(&x[0]), &x).unwrap();
+                    dx[0].item::<f64>().unwrap()
+                };
+                let step = 1e-5;
+                let expected = (first(at + step) - first(at - step)) / (2.0 * step);
+                let found = hessian(f, &Tensor::scalar(at)).unwrap().item::<f64>().unwrap();
+                assert!((found - expected).abs() < 1e-8 * (1.0 + expected.abs()), "{name}({at}): {found} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_may_just_be_unequal() {
+        let lenient = registry::op("Equal", &Attrs::new().with("incompatible_shape_error", false)).unwrap();
+        let (two, three) = (Tensor::from([1, 2]), Tensor::from([1, 2, 3]));
+        let equal = crate::op::dispatch(lenient, &[&two, &three]).unwrap().remove(0);
+        assert!(!equal.item::<bool>().unwrap());
+        assert!(two.equal(&three).is_err());
+    }
+
+    #[test]
+    fn strings_are_selected_and_compared() {
+        let words = Tensor::strings([2, 1], ["a", "b"]).unwrap();
+        let other = Tensor::strings([2], ["b", "c"]).unwrap();
+        let same = words.equal(&other).unwrap();
+        assert_eq!(same.to_vec::<bool>().unwrap(), [false, false, true, false]);
+        let chosen = same.select(&Tensor::strings([], ["="]).unwrap(), &words).unwrap().to_strings().unwrap();
+        let chosen: Vec<&[u8]> = chosen.iter().map(AsRef::as_ref).collect();
+        assert_eq!(chosen, [b"a", b"a", b"=", b"b"]);
+    }
+
+    #[test]
+    fn complex_products_have_no_gradient_yet_and_say_so() {
+        let x = Tensor::scalar(num_complex::Complex32::new(1.0, 2.0));
+        let error = crate::value_and_grad(|x| x[0].square(), &[x]).unwrap_err();
+        assert_eq!(error.to_string(), "no gradient of complex numbers, found complex64 [Op:Square]");
+    }
+}

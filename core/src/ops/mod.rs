@@ -7,13 +7,19 @@ use modulor_kernels::Strided;
 
 pub(crate) mod array;
 pub mod composite;
+pub(crate) mod concat;
 pub(crate) mod decomposition;
+pub(crate) mod fill;
+pub(crate) mod gather;
 pub(crate) mod linalg;
 pub(crate) mod math;
 pub(crate) mod nn;
 pub(crate) mod operators;
+pub(crate) mod order;
+pub(crate) mod pad;
 pub(crate) mod random;
 pub(crate) mod reduce;
+pub(crate) mod slice;
 pub(crate) mod state;
 
 /// Calls `f` with every index below `dims`, in row-major order.

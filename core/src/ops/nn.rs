@@ -12,7 +12,7 @@ use modulor_kernels::{Fault, Float, Strided, copy};
 
 /// One softmax over the last axis a row; its gradient over the output `y` and the incoming `dy`.
 macro_rules! softmaxes {
-    ($($(#[$doc:meta])* $op:ident $method:ident $log:literal, |$y:ident, $dy:ident| $grad:expr;)*) => {
+    ($($(#[$doc:meta])* $class:ident $op:ident $method:ident $log:literal, |$y:ident, $dy:ident| $grad:expr;)*) => {
         $(
             #[derive(Debug, Default)]
             struct $op;
@@ -54,15 +54,15 @@ macro_rules! softmaxes {
                 }
             }
         )*
-        const SOFTMAXES: &[OpDef] = &[$(OpDef::plain::<$op>(stringify!($op), Accuracy::Special)),*];
+        const SOFTMAXES: &[OpDef] = &[$(OpDef::plain::<$op>(stringify!($op), Accuracy::$class)),*];
     };
 }
 
 softmaxes! {
     /// `eˣ` over its sum along an axis: positive, and 1 together.
-    Softmax softmax false, |y, dy| (dy - (dy * y).sum_keepdims(-1)?) * y;
+    Ulp4 Softmax softmax false, |y, dy| (dy - (dy * y).sum_keepdims(-1)?) * y;
     /// The logarithm of [`softmax`](Tensor::softmax), exact where that is near 0.
-    LogSoftmax log_softmax true, |y, dy| dy - dy.sum_keepdims(-1)? * y.exp()?;
+    Sum LogSoftmax log_softmax true, |y, dy| dy - dy.sum_keepdims(-1)? * y.exp()?;
 }
 
 /// The bytes that [`dense`] wants: none where the elements lie in row-major order already.
@@ -308,7 +308,66 @@ impl Tensor {
 pub(crate) const OPS: &[&[OpDef]] = &[
     SOFTMAXES,
     &[
-        OpDef::plain::<SoftmaxCrossEntropyWithLogits>("SoftmaxCrossEntropyWithLogits", Accuracy::Special),
-        OpDef::plain::<SparseSoftmaxCrossEntropyWithLogits>("SparseSoftmaxCrossEntropyWithLogits", Accuracy::Special),
+        OpDef::plain::<SoftmaxCrossEntropyWithLogits>("SoftmaxCrossEntropyWithLogits", Accuracy::Sum),
+        OpDef::plain::<SparseSoftmaxCrossEntropyWithLogits>("SparseSoftmaxCrossEntropyWithLogits", Accuracy::Sum),
     ],
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ErrorKind, hessian};
+
+    fn logits() -> Tensor {
+        Tensor::new([2, 3, 2], (0..12).map(|i| f64::from(i * i % 7) / 3.0).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn a_softmax_along_any_axis_is_one_along_the_last() {
+        let x = logits();
+        for (axis, order) in [(0, [1, 2, 0]), (1, [0, 2, 1]), (-2, [0, 2, 1])] {
+            let back: Vec<i64> = (0..3).map(|axis| order.iter().position(|&o| o == axis).unwrap() as i64).collect();
+            let moved = x.permute(order).unwrap();
+            let copied = Tensor::new(moved.dims().unwrap(), moved.to_vec::<f64>().unwrap()).unwrap();
+            let expected = copied.softmax(-1).unwrap().permute(&back).unwrap().to_vec::<f64>().unwrap();
+            assert_eq!(x.softmax(axis).unwrap().to_vec::<f64>().unwrap(), expected);
+        }
+        assert!(x.softmax(3).is_err());
+        assert!(Tensor::scalar(1.0_f32).log_softmax(-1).is_err());
+    }
+
+    #[test]
+    fn cross_entropies_agree_on_labels_of_one_class() {
+        let classes = Tensor::from([[0_i32, 1, 1], [1, 0, 1]]);
+        let sparse = logits().sparse_softmax_cross_entropy_with_logits(&classes).unwrap();
+        assert_eq!(*sparse.shape(), [2, 3]);
+        let second = classes.cast(DType::F64).unwrap();
+        let dense = Tensor::stack(&[1.0 - &second, second], -1).unwrap();
+        let loss = logits().softmax_cross_entropy_with_logits(&dense).unwrap();
+        let (sparse, loss) = (sparse.to_vec::<f64>().unwrap(), loss.to_vec::<f64>().unwrap());
+        assert!(sparse.iter().zip(&loss).all(|(a, b)| (a - b).abs() < 1e-15), "{sparse:?} vs. {loss:?}");
+    }
+
+    #[test]
+    fn a_label_that_is_no_class_is_named() {
+        let error = logits().sparse_softmax_cross_entropy_with_logits(&Tensor::from([[0, 1, 1], [1, -1, 1]]));
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert_eq!(
+            error.to_string(),
+            "label -1 of row 4 is outside of the range [0, 2) of classes [Op:SparseSoftmaxCrossEntropyWithLogits]"
+        );
+        let transposed = logits().sparse_softmax_cross_entropy_with_logits(&Tensor::from([[0, 1], [1, 1], [0, 0]]));
+        assert!(transposed.unwrap_err().message().starts_with("there must be one label for each row"));
+    }
+
+    #[test]
+    fn the_curve_of_a_cross_entropy_is_that_of_its_softmax() {
+        let x = Tensor::from([[0.5_f64, -1.0]]);
+        let curve = hessian(|x| x.sparse_softmax_cross_entropy_with_logits(&Tensor::from([1]))?.sum(..), &x).unwrap();
+        let p = x.softmax(-1).unwrap().to_vec::<f64>().unwrap();
+        let (found, expected) = (curve.to_vec::<f64>().unwrap(), p[0] * p[1]);
+        let expected = [expected, -expected, -expected, expected];
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-15), "{found:?} vs. {expected:?}");
+    }
+}

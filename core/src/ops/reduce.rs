@@ -51,7 +51,7 @@ impl Axes for RangeFull {
 }
 
 /// The axes given as an input, as a mask over the dims; repeated axes are refused.
-fn mask(axes: &[i64], rank: usize) -> Result<Vec<bool>> {
+pub(super) fn mask(axes: &[i64], rank: usize) -> Result<Vec<bool>> {
     let mut mask = vec![false; rank];
     for &axis in axes {
         let axis = normalize_axis(axis, rank)?;
@@ -222,7 +222,7 @@ reductions! {
     /// The mean over axes; NaN of none.
     Sum Mean mean mean_keepdims, |b, x, y, dy| (dy / terms(x, y, dy)?).broadcast_like(x)?;
     /// The product over axes; 1 of none.
-    Special Prod prod prod_keepdims, |b, x, y, dy| products_of_others(x, dy, b)?;
+    Sum Prod prod prod_keepdims, |b, x, y, dy| products_of_others(x, dy, b)?;
     /// The largest over axes; −∞ (the least integer) of none.
     Exact Max max max_keepdims, |b, x, y, dy| to_extremes(x, y, dy, b)?;
     /// The smallest over axes; ∞ (the greatest integer) of none.
@@ -484,7 +484,7 @@ running! {
     };
     /// The product along an axis of the elements up to each. Its gradient is 0 in an element that is 0, as
     /// TensorFlow's.
-    Special Cumprod cumprod cumprod_with false, |this, axis, x, y, dy| {
+    Sum Cumprod cumprod cumprod_with false, |this, axis, x, y, dy| {
         let later = Cumsum { exclusive: this.exclusive, reverse: !this.reverse };
         apply_one(later, &[&(y * dy), axis])?.div_no_nan(x)?
     };
@@ -602,3 +602,68 @@ pub(crate) const OPS: &[&[OpDef]] = &[
         OpDef::plain::<BroadcastGradientArgs>("BroadcastGradientArgs", Accuracy::Exact),
     ],
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ErrorKind, GradientTape, graph::trace, value_and_grad};
+
+    fn slope(f: impl Fn(&Tensor) -> Result<Tensor>, x: &Tensor) -> Vec<f64> {
+        let (_, mut dx) = value_and_grad(|x| f(&x[0]), std::slice::from_ref(x)).unwrap();
+        dx.remove(0).to_vec().unwrap()
+    }
+
+    #[test]
+    fn the_slope_of_a_product_is_the_product_of_the_others() {
+        let x = Tensor::from([[2.0_f64, 0.0], [3.0, 5.0]]);
+        assert_eq!(slope(|x| x.prod(..), &x), [0.0, 30.0, 0.0, 0.0]);
+        assert_eq!(slope(|x| x.prod(1), &x), [0.0, 2.0, 5.0, 3.0]);
+        let zeros = Tensor::from([0.0_f64, 0.0, 7.0]);
+        assert_eq!(slope(|x| x.prod(0), &zeros), [0.0; 3]);
+    }
+
+    #[test]
+    fn extremes_share_their_gradient() {
+        let x = Tensor::from([[2.0_f64, 2.0, 1.0], [0.0, 3.0, 1.0]]);
+        assert_eq!(slope(|x| x.max(1), &x), [0.5, 0.5, 0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(slope(|x| x.min(..), &x), [0.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn reductions_of_unknown_rank_have_gradients() {
+        let x = Tensor::from([[2.0_f64, 2.0, 1.0], [0.0, 3.0, 1.0]]);
+        let gradients = |x: &Tensor| {
+            let tape = GradientTape::new();
+            tape.watch(x);
+            let y = tape.record(|| {
+                let of_rows = [x.sum(1)?, x.mean(1)?, x.max(1)?, x.min(1)?, x.prod(1)?];
+                of_rows[1..].iter().try_fold(of_rows[0].square()?, |sum, y| sum.add(y.square()?))
+            })?;
+            tape.gradient(&y, x)
+        };
+        let graph = trace(|x| Ok(vec![gradients(&x[0])?]), &[Spec::new(DType::F64, Shape::unknown())]).unwrap();
+        let traced = graph.run(&[&x]).unwrap().remove(0);
+        assert_eq!(traced.to_vec::<f64>().unwrap(), gradients(&x).unwrap().to_vec::<f64>().unwrap());
+    }
+
+    #[test]
+    fn an_extreme_of_nothing_has_no_place() {
+        let empty = Tensor::zeros([2, 0], DType::F32).unwrap();
+        let error = empty.argmax(1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert_eq!(error.to_string(), "axis 1 is empty in shape (2, 0): there is no element to point at [Op:ArgMax]");
+        assert_eq!(*empty.argmax(0).unwrap().shape(), [0]);
+        assert!(Tensor::scalar(1.0_f32).argmin(0).is_err());
+    }
+
+    #[test]
+    fn running_totals_go_either_way() {
+        let x = Tensor::from([1.0_f32, 2.0, 3.0]);
+        let totals = |exclusive, reverse| x.cumsum_with(-1, exclusive, reverse).unwrap().to_vec::<f32>().unwrap();
+        assert_eq!(totals(false, false), [1.0, 3.0, 6.0]);
+        assert_eq!(totals(true, false), [0.0, 1.0, 3.0]);
+        assert_eq!(totals(false, true), [6.0, 5.0, 3.0]);
+        assert_eq!(x.cumprod(0).unwrap().to_vec::<f32>().unwrap(), [1.0, 2.0, 6.0]);
+        assert!(x.cumsum(1).is_err());
+    }
+}

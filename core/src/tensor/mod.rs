@@ -3,6 +3,7 @@
 //! Methods that compute stand beside their op in [`crate::ops`]; here are making, looking at and taking apart.
 
 mod convert;
+mod decimal;
 mod layout;
 mod print;
 mod resource;

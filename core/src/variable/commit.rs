@@ -8,12 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Writes all values, or none: other threads that read by [`snapshot`] see the state before or the state after.
 ///
-/// Every value is checked before one is written. Of a variable given twice the last value counts. While a graph is
-/// traced, each write becomes a node of it.
+/// Every value is checked before one is written. Of a variable given twice the last value counts.
 pub fn commit(writes: impl IntoIterator<Item = (Variable, Tensor)>) -> Result<()> {
-    if scope::tracing() {
-        return writes.into_iter().try_for_each(|(variable, value)| variable.assign(&value));
-    }
     // Locks are taken in order of the cells' numbers, everywhere, so that two commits cannot wait for each other.
     let writes: BTreeMap<u64, (Variable, Tensor)> =
         writes.into_iter().map(|(variable, value)| (variable.id(), (variable, value))).collect();

@@ -19,17 +19,17 @@ impl Expansion<'_> {
         let fields = self.match_self(|arm| {
             let variant = arm.variant.as_ref().map(|variant| {
                 let name = variant.name();
-                quote!(__config.insert("variant".into(), #name.into());)
+                quote!(__modulor_config.insert("variant".into(), #name.into());)
             });
             let fields = written(arm).map(|field| {
                 let local = &field.local;
                 let key = field.key();
                 let table = self.table(arm, field);
-                quote!((#table.config)(#local, #key, __config)?;)
+                quote!((#table.config)(#local, #key, __modulor_config)?;)
             });
             quote!(#variant #(#fields)*)
         });
-        quote!(__m::write(self, #version, &mut |__config| { #fields __m::Ok(()) }))
+        quote!(__m::write(self, #version, &mut |__modulor_config| { #fields __m::Ok(()) }))
     }
 
     pub(super) fn from_config_impl(&self) -> TokenStream {
@@ -48,9 +48,9 @@ impl Expansion<'_> {
         self.implement(
             quote!(FromConfig),
             quote! {
-                fn from_config(__config: &__m::Config) -> __m::Result<Self> {
-                    const __SCHEMA: __m::Schema = __m::Schema { class: #class, version: #version, migrate: #migrate };
-                    let __config = &*__SCHEMA.open(__config)?;
+                fn from_config(__modulor_config: &__m::Config) -> __m::Result<Self> {
+                    const __MODULOR_SCHEMA: __m::Schema = __m::Schema { class: #class, version: #version, migrate: #migrate };
+                    let __modulor_config = &*__MODULOR_SCHEMA.open(__modulor_config)?;
                     __m::reading(|| { #body })
                 }
             },
@@ -72,9 +72,9 @@ impl Expansion<'_> {
             quote!(#pattern => { #body })
         });
         quote! {
-            match __SCHEMA.variant(__config)? {
+            match __MODULOR_SCHEMA.variant(__modulor_config)? {
                 #(#arms)*
-                __other => __m::Err(__SCHEMA.unknown_variant(__other, &[#(#names),*])),
+                __modulor_other => __m::Err(__MODULOR_SCHEMA.unknown_variant(__modulor_other, &[#(#names),*])),
             }
         }
     }
@@ -88,8 +88,12 @@ impl Expansion<'_> {
         let keys: Vec<String> = written(arm).flat_map(|field| [field.key()].into_iter().chain(field.alias())).collect();
         let variant_key = arm.variant.as_ref().map(|_| quote!("variant",));
         let keys = quote!(&[#variant_key #(#keys),*]);
-        let read: Vec<(Ident, &Field)> =
-            arm.fields.iter().enumerate().map(|(index, field)| (format_ident!("__read_{}", index), field)).collect();
+        let read: Vec<(Ident, &Field)> = arm
+            .fields
+            .iter()
+            .enumerate()
+            .map(|(index, field)| (format_ident!("__modulor_read_{}", index), field))
+            .collect();
         let reads = read.iter().filter(|(_, field)| is_written(field)).map(|(local, field)| {
             let value = self.read_field(arm, field);
             quote!(let #local = #value;)
@@ -105,13 +109,13 @@ impl Expansion<'_> {
         });
         let fields: Vec<_> = fields.collect();
         quote! {
-            let mut __faults = __SCHEMA.faults(__config, #keys);
+            let mut __modulor_faults = __MODULOR_SCHEMA.faults(__modulor_config, #keys);
             #(#reads)*
             let (#(__m::Some(#some),)*) = (#(#some,)*) else {
-                return __m::Err(__faults.into_error());
+                return __m::Err(__modulor_faults.into_error());
             };
-            __faults.into_result()?;
-            __SCHEMA.close(#head { #(#fields),* }, __config, #keys)
+            __modulor_faults.into_result()?;
+            __MODULOR_SCHEMA.close(#head { #(#fields),* }, __modulor_config, #keys)
         }
     }
 
@@ -119,11 +123,11 @@ impl Expansion<'_> {
         let key = field.key();
         let table = self.table(arm, field);
         if let Some(default) = self.default(arm, field) {
-            return quote!(#table.read_or(__config, #key, &mut __faults, || #default));
+            return quote!(#table.read_or(__modulor_config, #key, &mut __modulor_faults, || #default));
         }
         match field.alias() {
-            Some(alias) => quote!(#table.read_aliased(__config, #key, #alias, &mut __faults)),
-            None => quote!(#table.read(__config, #key, &mut __faults)),
+            Some(alias) => quote!(#table.read_aliased(__modulor_config, #key, #alias, &mut __modulor_faults)),
+            None => quote!(#table.read(__modulor_config, #key, &mut __modulor_faults)),
         }
     }
 }

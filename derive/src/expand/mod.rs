@@ -99,6 +99,7 @@ fn bounded(input: &Input) -> Generics {
         predicates.extend(bound.iter().cloned());
         return generics;
     }
+    let mut unbounded = parameters.clone();
     for field in input.fields() {
         let ty = &field.ty;
         let tokens = ty.to_token_stream();
@@ -107,6 +108,8 @@ fn bounded(input: &Input) -> Generics {
         if recursive || !parameters.iter().any(|parameter| mentions(&tokens, parameter)) {
             continue;
         }
+        // Every bound below says Send, Sync and 'static of the field, and so of what is in it.
+        unbounded.retain(|parameter| !mentions(&tokens, parameter));
         let bound = match &field.role {
             Role::Part if field.place.flatten.is_some() || input.words.transparent.is_some() => quote!(Flatten),
             Role::Part => quote!(Track),
@@ -121,7 +124,7 @@ fn bounded(input: &Input) -> Generics {
             predicates.push(parse_quote!(#ty: ::core::default::Default));
         }
     }
-    for parameter in parameters {
+    for parameter in unbounded {
         predicates.push(parse_quote!(#parameter: ::core::marker::Send + ::core::marker::Sync + 'static));
     }
     generics
@@ -132,8 +135,12 @@ impl Expansion<'_> {
     fn implement(&self, what: TokenStream, body: TokenStream) -> TokenStream {
         let ident = self.input.ident;
         let (impl_generics, type_generics, where_clause) = self.generics.split_for_impl();
+        // Keeps this type out of the lists of "other types" that errors of other types would show. Where there are
+        // parameters, it is these bounds that an error is about.
+        let unlisted = self.generics.params.is_empty().then(|| quote!(#[diagnostic::do_not_recommend]));
         quote! {
             #[automatically_derived]
+            #unlisted
             #[allow(unused_variables, non_shorthand_field_patterns, clippy::all)]
             impl #impl_generics __m::#what for #ident #type_generics #where_clause {
                 #body

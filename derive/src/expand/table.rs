@@ -18,7 +18,7 @@ impl Expansion<'_> {
 
     /// The call of the function that gives a field's table.
     pub(super) fn table(&self, arm: &Arm, field: &Field) -> TokenStream {
-        let name = function("__field", arm, field);
+        let name = function("__modulor_field", arm, field);
         let turbofish = self.turbofish();
         match &field.role {
             Role::Variable(_) => quote!(#name #turbofish ().field),
@@ -29,7 +29,7 @@ impl Expansion<'_> {
 
     /// The variable that a field marked `#[variable]` is.
     pub(super) fn cell(&self, arm: &Arm, field: &Field) -> TokenStream {
-        let name = function("__field", arm, field);
+        let name = function("__modulor_field", arm, field);
         let turbofish = self.turbofish();
         let local = &field.local;
         quote!((#name #turbofish ().cell)(#local))
@@ -37,7 +37,7 @@ impl Expansion<'_> {
 
     /// The value of a field that nobody is asked for; `None` for one that somebody is.
     pub(super) fn default(&self, arm: &Arm, field: &Field) -> Option<TokenStream> {
-        let name = function("__default", arm, field);
+        let name = function("__modulor_default", arm, field);
         let turbofish = self.turbofish();
         has_default(field).then(|| quote!(#name #turbofish ()))
     }
@@ -48,7 +48,7 @@ impl Expansion<'_> {
     }
 
     fn table_of(&self, arm: &Arm, field: &Field) -> TokenStream {
-        let name = function("__field", arm, field);
+        let name = function("__modulor_field", arm, field);
         let ty = &field.ty;
         let span = field.original.ty.span();
         let (impl_generics, _, where_clause) = self.generics.split_for_impl();
@@ -83,21 +83,20 @@ impl Expansion<'_> {
     }
 
     fn default_of(&self, arm: &Arm, field: &Field) -> TokenStream {
-        let table = function("__field", arm, field);
+        let table = function("__modulor_field", arm, field);
         let turbofish = self.turbofish();
-        let span = field.original.ty.span();
         let value = match &field.role {
-            Role::Setting { default: Some(SettingDefault::Expr(value)), .. } => value.to_token_stream(),
-            Role::Setting { default: Some(SettingDefault::Trait), .. } => {
-                let ty = &field.ty;
-                quote_spanned!(span=> <#ty as __m::Default>::default())
-            }
+            Role::Setting { default: Some(default), .. } => default_value(default, field),
+            Role::Part => match &field.place.default {
+                Some((default, _)) => default_value(default, field),
+                None => return TokenStream::new(),
+            },
             Role::Skip { default: Some(value) } => value.to_token_stream(),
             Role::Skip { default: None } => quote!((#table #turbofish ().1)()),
             Role::Variable(_) => quote!((#table #turbofish ().fresh)()),
             _ => return TokenStream::new(),
         };
-        let name = function("__default", arm, field);
+        let name = function("__modulor_default", arm, field);
         let ty = &field.ty;
         let (impl_generics, _, where_clause) = self.generics.split_for_impl();
         quote! {
@@ -137,7 +136,7 @@ pub(super) fn has_default(field: &Field) -> bool {
     match &field.role {
         Role::Setting { default, .. } => default.is_some(),
         Role::Skip { .. } | Role::Variable(_) => true,
-        Role::Part => false,
+        Role::Part => field.place.default.is_some(),
     }
 }
 
@@ -145,5 +144,14 @@ fn function(prefix: &str, arm: &Arm, field: &Field) -> Ident {
     match &arm.variant {
         Some(variant) => format_ident!("{}_{}_{}", prefix, variant.ident, field.name),
         None => format_ident!("{}_{}", prefix, field.name),
+    }
+}
+
+/// The value that `default` or `default = ..` says.
+fn default_value(default: &SettingDefault, field: &Field) -> TokenStream {
+    let (ty, span) = (&field.ty, field.original.ty.span());
+    match default {
+        SettingDefault::Expr(value) => value.to_token_stream(),
+        SettingDefault::Trait => quote_spanned!(span=> <#ty as __m::Default>::default()),
     }
 }

@@ -87,12 +87,15 @@ impl Expansion<'_> {
     }
 
     fn init(&self, words: &VariableWords) -> TokenStream {
-        let needs_own_shape = words.shape.is_none() && self.input.words.manual_build.is_none();
-        match &words.init {
-            None => quote!(__m::any_init("glorot_uniform")),
-            Some(init) if needs_own_shape => quote_spanned!(init.span()=> __m::value_init(#init)),
-            Some(init) => quote_spanned!(init.span()=> __m::any_init(#init)),
-        }
+        let Some(init) = &words.init else {
+            return quote!(__m::any_init("glorot_uniform"));
+        };
+        let maker = match (&words.shape, self.input.words.manual_build) {
+            (Some(_), _) => quote!(any_init),
+            (None, None) => quote!(value_init),
+            (None, Some(_)) => quote!(filling_init),
+        };
+        quote_spanned!(init.span()=> __m::#maker(#init))
     }
 
     /// The shape of a variable, where it follows from the inputs.
@@ -109,7 +112,7 @@ impl Expansion<'_> {
         let dims = dims(shape);
         let sizing = quote! {{
             #settings
-            __inputs.size(#cell, #name, &[#(#dims),*])?;
+            __modulor_inputs.size(#cell, #name, &[#(#dims),*])?;
         }};
         self.when(arm, words, sizing)
     }
@@ -120,7 +123,7 @@ impl Expansion<'_> {
             return then;
         };
         let settings = settings_in(arm, when.to_token_stream());
-        let condition = quote_spanned! {when.span()=> { #settings let __when: bool = #when; __when } };
+        let condition = quote_spanned! {when.span()=> { #settings let __modulor_when: bool = #when; __modulor_when } };
         quote!(if #condition { #then })
     }
 }
@@ -158,7 +161,7 @@ fn dims(shape: &ExprArray) -> impl Iterator<Item = TokenStream> {
 /// A dimension that the compiler checks to be a `usize` where it is written.
 fn dim_value(dim: &Expr) -> TokenStream {
     let span = dim.span();
-    quote_spanned!(span=> { let __dim: usize = #dim; __dim })
+    quote_spanned!(span=> { let __modulor_dim: usize = #dim; __modulor_dim })
 }
 
 /// Rewrites `input[i]` and `inputs[k][i]`, wherever they stand in a dimension.
@@ -171,12 +174,12 @@ impl VisitMut for AxesOfInputs {
         let axis = &outer.index;
         let span = outer.expr.span();
         if is_word(&outer.expr, "input") {
-            *expr = parse_quote_spanned!(span=> __inputs.dim(0, #axis)?);
+            *expr = parse_quote_spanned!(span=> __modulor_inputs.dim(0, #axis)?);
         } else if let Expr::Index(inner) = &*outer.expr
             && is_word(&inner.expr, "inputs")
         {
             let index = &inner.index;
-            *expr = parse_quote_spanned!(span=> __inputs.dim(#index, #axis)?);
+            *expr = parse_quote_spanned!(span=> __modulor_inputs.dim(#index, #axis)?);
         }
     }
 }

@@ -24,13 +24,13 @@ impl Expansion<'_> {
             let refusal = no_config(&class);
             (refusal.clone(), refusal)
         } else {
-            (quote!(__m::Ok(__m::Some(__m::object(self)?))), quote!(__m::read_object::<Self>(#class, __config)))
+            (quote!(__m::Ok(__m::Some(__m::object(self)?))), quote!(__m::read_object::<Self>(#class, __modulor_config)))
         };
         self.implement(
             quote!(Track),
             quote! {
-                fn track(&self, __name: &str, __visitor: &mut dyn __m::Visitor) {
-                    __visitor.module(__name, self)
+                fn track(&self, __modulor_name: &str, __modulor_visitor: &mut dyn __m::Visitor) {
+                    __modulor_visitor.module(__modulor_name, self)
                 }
 
                 fn share(&self) -> Self {
@@ -41,7 +41,7 @@ impl Expansion<'_> {
                     #config
                 }
 
-                fn from_field(__config: __m::Option<&__m::Value>) -> __m::Result<Self> {
+                fn from_field(__modulor_config: __m::Option<&__m::Value>) -> __m::Result<Self> {
                     #from_config
                 }
             },
@@ -55,7 +55,7 @@ impl Expansion<'_> {
         let fields = self.match_self(|arm| arm.fields.iter().map(|field| self.visit(arm, field)).collect());
         let declare = self.match_self(|arm| arm.fields.iter().map(|field| self.declare(arm, field)).collect());
         let build = match self.input.words.manual_build {
-            Some(_) => quote!(__m::ManualBuild::build(self, __inputs)),
+            Some(_) => quote!(__m::ManualBuild::build(self, __modulor_inputs)),
             None => {
                 let build = self.match_self(|arm| arm.fields.iter().map(|field| self.size(arm, field)).collect());
                 quote!(#build __m::Ok(()))
@@ -81,7 +81,7 @@ impl Expansion<'_> {
                     #package
                 }
 
-                fn fields(&self, __visitor: &mut dyn __m::Visitor) {
+                fn fields(&self, __modulor_visitor: &mut dyn __m::Visitor) {
                     #fields
                 }
 
@@ -89,7 +89,7 @@ impl Expansion<'_> {
                     #declare
                 }
 
-                fn build(&self, __inputs: &__m::InputShapes) -> __m::Result<()> {
+                fn build(&self, __modulor_inputs: &__m::InputShapes) -> __m::Result<()> {
                     #build
                 }
 
@@ -110,9 +110,9 @@ impl Expansion<'_> {
         let path = path(arm, &field.key());
         let alias = field.alias().map(|alias| {
             let alias = self::path(arm, &alias);
-            quote!(__visitor.alias(#path, #alias);)
+            quote!(__modulor_visitor.alias(#path, #alias);)
         });
-        let visit = quote!(#alias (#table.track)(#local, #path, __visitor););
+        let visit = quote!(#alias (#table.track)(#local, #path, __modulor_visitor););
         match &field.role {
             Role::Variable(words) => self.when(arm, words, visit),
             _ => visit,

@@ -17,7 +17,10 @@ impl ActivityRegularizer {
         let penalty = regularizer.penalty(output)?;
         let sample: Option<usize> = output.shape().dims().and_then(|dims| dims.iter().skip(1).copied().product());
         let sample = sample.ok_or_else(|| {
-            Error::invalid_argument(format!("an activity regularizer needs the dims of a sample, found {}", output.spec()))
+            Error::invalid_argument(format!(
+                "an activity regularizer needs the dims of a sample, found {}",
+                output.spec()
+            ))
         })?;
         let batch = output.size_tensor()?.cast(penalty.dtype())? / sample.max(1) as f64;
         add_loss(penalty.div_no_nan(batch)?);
@@ -39,6 +42,7 @@ impl Track for ActivityRegularizer {
 
     fn from_field(config: Option<&Value>) -> Result<Self> {
         let read = config.map(|config| serde_json::from_value(config.clone())).transpose();
-        read.map(|setting| ActivityRegularizer(setting.flatten())).map_err(|error| Error::invalid_argument(error.to_string()))
+        read.map(|setting| ActivityRegularizer(setting.flatten()))
+            .map_err(|error| Error::invalid_argument(error.to_string()))
     }
 }

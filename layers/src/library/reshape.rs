@@ -14,17 +14,10 @@ use modulor::{Error, Layer, Module, Result, Tensor};
 /// # }
 /// ```
 #[derive(Module)]
-#[module(package = "keras.layers", no_new)]
+#[module(package = "keras.layers")]
 pub struct Reshape {
-    #[config]
+    #[config(into)]
     target_shape: Vec<i64>,
-}
-
-impl Reshape {
-    /// A layer to these dims, which do not count the batch.
-    pub fn new(target_shape: impl Into<Vec<i64>>) -> Reshape {
-        Reshape { target_shape: target_shape.into() }
-    }
 }
 
 impl Layer for Reshape {
@@ -36,7 +29,8 @@ impl Layer for Reshape {
 /// The samples of a batch under other dims. The batch may be unknown, or empty, beside a dim of -1: what that stands for
 /// follows from the other dims of the input.
 pub(super) fn reshaped(x: &Tensor, target: &[i64]) -> Result<Tensor> {
-    let needed = |what: &str| Error::invalid_argument(format!("{what} is needed, found an input of shape {}", x.shape()));
+    let needed =
+        |what: &str| Error::invalid_argument(format!("{what} is needed, found an input of shape {}", x.shape()));
     let dims = x.shape().dims().ok_or_else(|| needed("a known rank"))?;
     let (batch, sample) = dims.split_first().ok_or_else(|| needed("a batch of samples"))?;
     let mut wanted = vec![batch.map_or(-1, |n| n as i64)];

@@ -1,4 +1,6 @@
-use modulor::module::{Config, FromConfig, InputShapes, Module, Track, Visitor, name, object, read_object, reading, writing};
+use modulor::module::{
+    Config, FromConfig, InputShapes, Module, Track, Visitor, name, object, read_object, reading, writing,
+};
 use modulor::{Call, Error, Layer, NameLayer, Result, Tensor};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -131,12 +133,13 @@ impl FromConfig for Sequential {
         let model = Sequential { layers: reading(|| layers.iter().map(read).collect::<Result<_>>())? };
         // A name that is not the automatic one is a name that was given.
         let automatic: Vec<String> = model.places().map(|(name, _)| name).collect();
-        let named = model.layers.into_iter().zip(automatic).zip(layers).map(|((layer, automatic), config)| {
-            match config["config"]["name"].as_str() {
-                Some(name) if name != automatic => Box::new(layer.named(name)) as Box<dyn Layer>,
-                _ => layer,
-            }
-        });
+        let named =
+            model.layers.into_iter().zip(automatic).zip(layers).map(|((layer, automatic), config)| {
+                match config["config"]["name"].as_str() {
+                    Some(name) if name != automatic => Box::new(layer.named(name)) as Box<dyn Layer>,
+                    _ => layer,
+                }
+            });
         SCHEMA.close(Sequential { layers: named.collect() }, config, KEYS)
     }
 }

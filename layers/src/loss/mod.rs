@@ -25,7 +25,6 @@ pub use categorical::{CategoricalCrossentropy, categorical_crossentropy};
 pub use mean::{MeanAbsoluteError, MeanSquaredError, mean_absolute_error, mean_squared_error};
 pub use reduction::Reduction;
 pub(crate) use reduction::same_rank;
-pub(crate) use sparse::one_hot;
 pub use sparse::{SparseCategoricalCrossentropy, sparse_categorical_crossentropy};
 
 use crate::family::family;

@@ -45,25 +45,6 @@ pub fn sparse_categorical_crossentropy(
     }
 }
 
-/// Where the last axis of `scores` is the class of a label: bools of the shape of `scores`.
-///
-/// An error for a class id that is none, where the ids have values.
-pub(crate) fn one_hot(labels: &Tensor, scores: &Tensor) -> Result<Tensor> {
-    let classes = scores.rank().and_then(|rank| scores.shape().dim(rank.checked_sub(1)?));
-    let classes = classes.ok_or_else(|| {
-        Error::invalid_argument(format!("the number of classes must be known, found predictions {}", scores.spec()))
-    })?;
-    if !labels.is_symbolic() {
-        let known = 0..classes as i64;
-        if let Some(label) = labels.to_vec::<i64>()?.into_iter().find(|label| !known.contains(label)) {
-            let message = format!("class id {label} is outside of the {classes} classes that there are predictions of");
-            return Err(Error::invalid_argument(message));
-        }
-    }
-    let ids = Tensor::new([classes], (0..classes as i64).collect::<Vec<_>>())?;
-    labels.expand_dims(-1)?.equal(&ids)
-}
-
 /// The cross entropy between class ids and predictions: [`sparse_categorical_crossentropy`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

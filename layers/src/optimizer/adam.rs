@@ -1,83 +1,106 @@
-use super::class::optimizer;
-use super::{Optimizer, State, Step, beside};
+use super::class::{optimizer, within};
+use super::{Rule, SlotValues, Step};
 use modulor::{Result, Tensor};
 
 optimizer! {
-    /// Adam: Kingma and Ba, "Adam: a method for stochastic optimization".
-    ///
-    /// `m ← m + (g − m)·(1 − β₁)`, `v ← v + (g² − v)·(1 − β₂)`, `w ← w − α·√(1 − β₂ᵗ)/(1 − β₁ᵗ) · m/(√v + ε)`; with
-    /// `amsgrad` the greatest v so far is in the place of v.
+    /// Steps by the running mean of the gradients over the root of that of their squares (Kingma and Ba):
+    /// `m ← m + (1 − β₁)(g − m)`, `v ← v + (1 − β₂)(g² − v)`, then `w − α m / (√v + ε)` with
+    /// `α = η √(1 − β₂ᵗ) / (1 − β₁ᵗ)` in step t. With `amsgrad` the largest v so far stands in the place of v.
     ///
     /// # Variables
     ///
-    /// For each variable `momentum` and `velocity`: m and v; with `amsgrad` also `velocity_hat`.
+    /// `iteration`, `learning_rate`; for every variable `<variable>_momentum`, `<variable>_velocity` and, with `amsgrad`,
+    /// `<variable>_velocity_hat`.
     Adam "adam", learning_rate = 0.001, weight_decay = None;
-    /// β₁, 0.9 unless set.
+    /// β₁, from 0 to below 1; 0.9 unless set.
     beta_1: f64 = 0.9;
-    /// β₂, 0.999 unless set.
+    /// β₂, from 0 to below 1; 0.999 unless set.
     beta_2: f64 = 0.999;
-    /// ε, 1e-7 unless set.
+    /// ε, which keeps the divisor from 0; 1e-7 unless set.
     epsilon: f64 = 1e-7;
-    /// Whether the greatest v so far counts: Reddi et al., "On the convergence of Adam and beyond".
+    /// Whether the largest v so far divides.
     amsgrad: bool = false;
 }
 
 optimizer! {
-    /// [`Adam`] with weight decay, 0.004 unless set: Loshchilov and Hutter, "Decoupled weight decay regularization".
+    /// [`Adam`] with decoupled weight decay (Loshchilov and Hutter): before the update, `w ← w − λ η w`.
     ///
     /// # Variables
     ///
-    /// As [`Adam`].
+    /// As [`Adam`] has.
     AdamW "adam_w", learning_rate = 0.001, weight_decay = Some(0.004);
-    /// β₁, 0.9 unless set.
+    /// β₁, from 0 to below 1; 0.9 unless set.
     beta_1: f64 = 0.9;
-    /// β₂, 0.999 unless set.
+    /// β₂, from 0 to below 1; 0.999 unless set.
     beta_2: f64 = 0.999;
-    /// ε, 1e-7 unless set.
+    /// ε, which keeps the divisor from 0; 1e-7 unless set.
     epsilon: f64 = 1e-7;
-    /// Whether the greatest v so far counts.
+    /// Whether the largest v so far divides.
     amsgrad: bool = false;
 }
 
-/// The formulas of both.
-macro_rules! adam {
+/// The settings of the formula that both have.
+struct Formula {
+    beta_1: f64,
+    beta_2: f64,
+    epsilon: f64,
+    amsgrad: bool,
+}
+
+macro_rules! rules {
     ($($class:ident)*) => { $(
-        impl Optimizer for $class {
-            fn state(&self) -> &State {
-                &self.state
+        impl $class {
+            fn formula(&self) -> Formula {
+                let $class { beta_1, beta_2, epsilon, amsgrad, .. } = *self;
+                Formula { beta_1, beta_2, epsilon, amsgrad }
             }
+        }
 
-            fn state_mut(&mut self) -> &mut State {
-                &mut self.state
-            }
-
+        impl Rule for $class {
             fn slots(&self) -> Vec<&'static [&'static str]> {
-                let both: &[_] = &["momentum", "velocity"];
-                if self.amsgrad { vec![both, &["velocity_hat"]] } else { vec![both] }
+                self.formula().slots()
             }
 
-            fn step(
-                &self,
-                at: &Step,
-                value: &Tensor,
-                gradient: &Tensor,
-                slots: &[Tensor],
-            ) -> Result<(Tensor, Vec<Tensor>)> {
-                let power = |beta: f64| beside(beta, value.dtype())?.pow(&at.number);
-                let rate = &at.learning_rate * (1.0 - power(self.beta_2)?).sqrt()? / (1.0 - power(self.beta_1)?);
-                let m = &slots[0] + (gradient - &slots[0]) * (1.0 - self.beta_1);
-                let v = &slots[1] + (gradient.square()? - &slots[1]) * (1.0 - self.beta_2);
-                let (scale, kept) = match slots.get(2) {
-                    Some(greatest) => {
-                        let greatest = greatest.maximum(&v)?;
-                        (greatest.clone(), vec![m.clone(), v, greatest])
-                    }
-                    None => (v.clone(), vec![m.clone(), v]),
-                };
-                Ok((value.sub(m * rate / (scale.sqrt()? + self.epsilon))?, kept))
+            fn check(&self) -> Result<()> {
+                self.formula().check()
+            }
+
+            fn update(&self, value: &Tensor, gradient: &Tensor, slots: &mut SlotValues, step: &Step) -> Result<Tensor> {
+                self.formula().update(value, gradient, slots, step)
             }
         }
     )* };
 }
+rules! { Adam AdamW }
 
-adam!(Adam AdamW);
+impl Rule for Formula {
+    fn slots(&self) -> Vec<&'static [&'static str]> {
+        let both: &[_] = &["momentum", "velocity"];
+        if self.amsgrad { vec![both, &["velocity_hat"]] } else { vec![both] }
+    }
+
+    fn check(&self) -> Result<()> {
+        for (name, beta) in [("beta_1", self.beta_1), ("beta_2", self.beta_2)] {
+            within(name, beta, |beta| (0.0..1.0).contains(&beta), "from 0 to below 1")?;
+        }
+        within("epsilon", self.epsilon, |e| e >= 0.0 && e.is_finite(), "a finite number not below 0")
+    }
+
+    fn update(&self, value: &Tensor, gradient: &Tensor, slots: &mut SlotValues, step: &Step) -> Result<Tensor> {
+        let dtype = value.dtype();
+        let power = |beta| Tensor::number(beta, dtype)?.pow(step.number(dtype)?);
+        let (momentum, velocity) = (slots.get("momentum")?, slots.get("velocity")?);
+
+        let unbiased = (1.0 - power(self.beta_2)?).sqrt()?;
+        let alpha = step.learning_rate(dtype)? * unbiased / (1.0 - power(self.beta_1)?);
+        let momentum = &momentum + (gradient - &momentum) * (1.0 - self.beta_1);
+        let mut velocity = &velocity + (gradient.square()? - &velocity) * (1.0 - self.beta_2);
+        slots.set("momentum", &momentum);
+        slots.set("velocity", &velocity);
+        if self.amsgrad {
+            velocity = slots.get("velocity_hat")?.maximum(&velocity)?;
+            slots.set("velocity_hat", &velocity);
+        }
+        value.sub(momentum * alpha / (velocity.sqrt()? + self.epsilon))
+    }
+}

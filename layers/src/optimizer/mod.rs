@@ -1,270 +1,147 @@
-//! Optimizers: how variables follow their gradients. Keras's names, arguments, defaults, formulas and state.
+//! Optimizers: from gradients to the next values of variables. Keras's names, arguments, defaults and configurations.
 //!
-//! An optimizer is a module: the number of its steps, its learning rate and what it keeps for each variable (its slots)
-//! are variables, saved with whatever holds it.
+//! An optimizer is a module: its counter of steps, its learning rate and what it remembers of every variable are
+//! variables, so that checkpoints, copies and configs need to know nothing about optimizers.
 //!
 //! ```
-//! use modulor::{GradientTape, Variable};
+//! use modulor::{GradientTape, Tensor, Variable};
 //! use modulor_layers::optimizer::{Optimizer, SGD};
 //! # fn main() -> modulor::Result<()> {
 //! let w = Variable::new(3.0);
-//! let optimizer = SGD::new().learning_rate(0.1);
+//! let optimizer = SGD::new().learning_rate(0.25);
 //! let tape = GradientTape::new();
-//! let loss = tape.record(|| &w * &w);
+//! let loss = tape.record(|| w.read()?.square())?;
 //! optimizer.minimize(&tape, &loss, &[w.clone()])?;
-//! assert_eq!(w.value()?.item::<f32>()?, 3.0 - 0.1 * 6.0);
+//! assert_eq!(w.value()?.item::<f32>()?, 1.5);
 //! # Ok(())
 //! # }
 //! ```
 
 mod adam;
 mod class;
+mod rate;
 mod rmsprop;
 mod sgd;
-mod state;
+mod slots;
+mod step;
 
 pub use adam::{Adam, AdamW};
+pub use class::Parts;
+pub use rate::LearningRate;
 pub use rmsprop::RMSprop;
 pub use sgd::SGD;
-pub use state::State;
+pub use slots::{SlotValues, Slots};
+pub use step::Step;
 
-use crate::family::unknown;
-use modulor::module::{Config, FromConfig};
-use modulor::op::scope;
-use modulor::variable::{self, Constraint};
-use modulor::{DType, Error, GradientTape, Module, Result, Tensor, Variable};
+use modulor::{Error, FromConfig, GradientTape, Module, Result, Tensor, Variable, module};
 use serde_json::Value;
-use std::collections::HashSet;
 
-/// An optimizer. A new one says what it keeps for each variable and how a step goes; the rest is here.
-pub trait Optimizer: Module {
-    /// What all optimizers have.
-    fn state(&self) -> &State;
-
-    /// The same, to set it up.
-    fn state_mut(&mut self) -> &mut State;
-
-    /// What is kept for each variable: names, in groups. Keras's files have the groups one after the other, and in a
-    /// group all of the first variable before those of the second.
+/// The formula of an optimizer, for one variable.
+pub trait Rule {
+    /// The names of what it remembers of every variable, zeros at first, of the variable's dtype and shape.
+    ///
+    /// The variables of one group are made together, those of the next after all of them: the order in which Keras
+    /// saves them.
     fn slots(&self) -> Vec<&'static [&'static str]>;
 
-    /// The arithmetic: the new value and the new slots, flat in their order, of one variable.
-    fn step(&self, at: &Step, value: &Tensor, gradient: &Tensor, slots: &[Tensor]) -> Result<(Tensor, Vec<Tensor>)>;
+    /// The value after a step, of `value` with this gradient (equal in dtype and shape). `slots` holds what is remembered
+    /// and takes what is to be remembered. In tensor operations alone, so that it can be traced.
+    fn update(&self, value: &Tensor, gradient: &Tensor, slots: &mut SlotValues, step: &Step) -> Result<Tensor>;
 
-    /// Takes one step: all variables, slots and the number of steps are written at one moment.
+    /// Refuses settings that make no sense.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Changes variables by their gradients. A new one is a [`Rule`] with [`Parts`].
+pub trait Optimizer: Module + Rule {
+    /// What every optimizer has.
+    fn parts(&self) -> Parts<'_>;
+
+    /// One step: in this order gradients are unscaled, accumulated and clipped, then every variable decays, is updated
+    /// by the rule, enters the moving average, and is projected by its constraint; then the step is counted.
     ///
-    /// The gradients are clipped; the values decay, follow the gradients, and are projected to where their constraints
-    /// let them be. A variable without a gradient is an error that names it, and nothing is written then.
+    /// All of it is written at once, by one [`commit`](modulor::variable::commit): other threads see a whole step or none.
+    /// Variables that are frozen, and those without a gradient, stay as they are. An error where that leaves none, where
+    /// a gradient has not the shape of its variable, where a variable comes twice, or where a setting makes no sense; it
+    /// names what it is about, and nothing has changed.
     fn apply(&self, gradients: &[(Variable, Option<Tensor>)]) -> Result<()> {
-        scope::without_tapes(|| take_step(self, gradients)).map_err(|error| error.within(self.default_name()))
+        step::apply(self, gradients).map_err(|error| error.within(self.parts().name))
     }
 
-    /// Takes one step down the gradients of a loss that a tape has recorded.
+    /// [`apply`](Optimizer::apply) of the gradients of `loss`, which was computed while `tape` recorded.
     ///
-    /// ```
-    /// use modulor::{GradientTape, Tensor, Variable};
-    /// use modulor_layers::optimizer::{Adam, Optimizer};
-    /// # fn main() -> modulor::Result<()> {
-    /// let (used, unused) = (Variable::new(1.0), Variable::new(1.0));
-    /// let tape = GradientTape::new();
-    /// let loss = tape.record(|| &used * 2.0);
-    /// let error = Adam::new().minimize(&tape, &loss, &[used, unused]).unwrap_err();
-    /// assert!(error.to_string().contains("it was neither watched nor read"), "{error}");
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// The gradients are those of the loss times `loss_scale_factor`, which the step divides by again.
     fn minimize(&self, tape: &GradientTape, loss: &Tensor, variables: &[Variable]) -> Result<()> {
-        let within = |error: Error| error.within(self.default_name());
-        let scaled = self.state().scaled_loss_weight(loss).map_err(within)?;
-        let gradients = tape.gradients_with(&[(loss.clone(), scaled)], variables, Default::default()).map_err(within)?;
-        let pairs: Vec<_> = variables.iter().cloned().zip(gradients).collect();
-        let without = pairs.iter().filter(|(_, gradient)| gradient.is_none());
-        let reasons = without.map(|(variable, _)| tape.why_none(loss, variable));
-        self.apply(&pairs).map_err(|error| reasons.fold(error, Error::note))
-    }
-
-    /// The learning rate from the next step on; an error for one that is not finite.
-    fn set_learning_rate(&self, learning_rate: f64) -> Result<()> {
-        self.state().set_rate(learning_rate).map_err(|error| error.within(self.default_name()))
-    }
-
-    /// Makes the slots of these variables, which the first step does otherwise.
-    fn create_slots(&self, variables: &[Variable]) -> Result<()> {
-        self.state().create_slots(variables, &self.slots())
-    }
-
-    /// With another learning rate than the default.
-    #[must_use]
-    fn learning_rate(mut self, learning_rate: f64) -> Self
-    where
-        Self: Sized,
-    {
-        self.state_mut().start_rate(learning_rate);
-        self
-    }
-
-    /// With decay: before each step, a value loses this part of itself times the learning rate.
-    #[must_use]
-    fn weight_decay(mut self, weight_decay: f64) -> Self
-    where
-        Self: Sized,
-    {
-        self.state_mut().weight_decay = Some(weight_decay);
-        self
-    }
-
-    /// With each gradient shortened to at most this length.
-    #[must_use]
-    fn clipnorm(mut self, clipnorm: f64) -> Self
-    where
-        Self: Sized,
-    {
-        self.state_mut().clipnorm = Some(clipnorm);
-        self
-    }
-
-    /// With all gradients, as one vector, shortened to at most this length.
-    #[must_use]
-    fn global_clipnorm(mut self, global_clipnorm: f64) -> Self
-    where
-        Self: Sized,
-    {
-        self.state_mut().global_clipnorm = Some(global_clipnorm);
-        self
-    }
-
-    /// With every element of every gradient kept between minus and plus this.
-    #[must_use]
-    fn clipvalue(mut self, clipvalue: f64) -> Self
-    where
-        Self: Sized,
-    {
-        self.state_mut().clipvalue = Some(clipvalue);
-        self
-    }
-
-    /// With gradients divided by this: those of a loss that was multiplied by it, which [`minimize`](Self::minimize)
-    /// sees to.
-    #[must_use]
-    fn loss_scale_factor(mut self, loss_scale_factor: f64) -> Self
-    where
-        Self: Sized,
-    {
-        self.state_mut().loss_scale_factor = Some(loss_scale_factor);
-        self
-    }
-}
-
-/// Where an optimizer is: both scalars of the variable's dtype.
-#[derive(Debug)]
-pub struct Step {
-    /// The learning rate.
-    pub learning_rate: Tensor,
-    /// The number of this step, from 1 on.
-    pub number: Tensor,
-}
-
-fn take_step<O: Optimizer + ?Sized>(optimizer: &O, gradients: &[(Variable, Option<Tensor>)]) -> Result<()> {
-    let state = optimizer.state();
-    let _turn = state.turn();
-    state.check()?;
-    let pairs = checked(gradients)?;
-    let variables: Vec<Variable> = pairs.iter().map(|(variable, _)| (*variable).clone()).collect();
-    optimizer.create_slots(&variables)?;
-    let gradients = state.conditioned(pairs.into_iter().map(|(_, gradient)| gradient.clone()).collect())?;
-    let (rate, number) = (state.learning_rate.read()?, state.iteration.read()?.add(&Tensor::scalar(1_i64))?);
-    let mut writes = Vec::new();
-    for (variable, gradient) in variables.into_iter().zip(gradients) {
-        let mut value = variable.read()?;
-        let dtype = value.dtype();
-        let at = Step { learning_rate: rate.cast(dtype)?, number: number.cast(dtype)? };
-        if let Some(decay) = state.weight_decay {
-            value = &value - &value * decay * &at.learning_rate;
+        let within = |error: Error| error.within(self.parts().name);
+        let scale = self.parts().loss_scale_factor.map(|scale| Ok(loss.ones_like()? * scale)).transpose();
+        let target = (loss.clone(), scale.map_err(within)?);
+        let gradients = tape.gradients_with(&[target], variables, Default::default()).map_err(within)?;
+        let missing = variables.iter().find(|variable| variable.trainable());
+        if let (true, Some(variable)) = (gradients.iter().all(Option::is_none), missing) {
+            return Err(within(Error::invalid_argument(tape.why_no_gradient(loss, variable))));
         }
-        let slots = state.slots_of(&variable);
-        let kept = slots.iter().map(Variable::read).collect::<Result<Vec<_>>>()?;
-        let (mut value, kept) = optimizer.step(&at, &value, &gradient, &kept)?;
-        if let Some(constraint) = variable.declaration().and_then(|declared| declared.constraint) {
-            value = Constraint::project(&*constraint, &value)?;
-        }
-        writes.push((variable, value));
-        writes.extend(slots.into_iter().zip(kept));
+        self.apply(&variables.iter().cloned().zip(gradients).collect::<Vec<_>>())
     }
-    writes.push((state.iteration.clone(), number));
-    variable::commit(writes)
+
+    /// Makes what is remembered of these variables, which otherwise the first step does: Keras's `build`. Refuses
+    /// settings that make no sense.
+    fn prepare(&self, variables: &[Variable]) -> Result<()> {
+        step::prepare(self, variables).map_err(|error| error.within(self.parts().name))
+    }
+
+    /// The learning rate as it is now.
+    fn current_learning_rate(&self) -> Result<f64> {
+        self.parts().learning_rate.value()
+    }
+
+    /// Changes the learning rate, from the next step on.
+    fn set_learning_rate(&self, rate: f64) -> Result<()> {
+        self.parts().learning_rate.set(rate).map_err(|error| error.within(self.parts().name))
+    }
+
+    /// Puts the moving averages in the place of the variables, which is what training with `use_ema` ends with.
+    fn finalize(&self, variables: &[Variable]) -> Result<()> {
+        step::finalize(self, variables).map_err(|error| error.within(self.parts().name))
+    }
 }
 
-/// The gradients with their variables, if each fits its own, once.
-fn checked(gradients: &[(Variable, Option<Tensor>)]) -> Result<Vec<(&Variable, &Tensor)>> {
-    let mut met = HashSet::new();
-    let (mut pairs, mut without) = (Vec::new(), Vec::new());
-    for (variable, gradient) in gradients {
-        let label = variable.path().unwrap_or_else(|| "variable".to_owned());
-        let Some(gradient) = gradient else {
-            without.push(format!("`{label}`"));
-            continue;
-        };
-        gradient.check()?;
-        let fits = variable.shape().is_none_or(|dims| gradient.shape().is_compatible_with(&dims.into()));
-        if gradient.dtype() != variable.dtype() || !fits || !variable.dtype().is_float() {
-            let found = gradient.spec();
-            return Err(Error::invalid_argument(format!("a gradient {found} for the variable {variable}")));
-        }
-        if !met.insert(variable.id()) {
-            return Err(Error::invalid_argument(format!("variable `{label}` is given twice")));
-        }
-        pairs.push((variable, gradient));
-    }
-    if !without.is_empty() {
-        let names = without.join(", ");
-        let message = format!("no gradient for {names}: freeze what the loss does not depend on, or leave it out");
-        return Err(Error::invalid_argument(message));
-    }
-    if pairs.is_empty() {
-        return Err(Error::invalid_argument("there is no variable to change"));
-    }
-    Ok(pairs)
+/// A built-in optimizer: its class name and the way to one with the settings of a config, or the defaults.
+struct Class {
+    name: &'static str,
+    make: fn(Option<&module::Config>) -> Result<Box<dyn Optimizer>>,
 }
 
-/// A built-in optimizer by its class.
-#[derive(Debug)]
-pub struct Class {
-    /// The class name.
-    pub name: &'static str,
-    /// Makes one out of its config; an empty one is that of all defaults.
-    pub make: fn(&Config) -> Result<Box<dyn Optimizer>>,
+fn make<O: Optimizer + FromConfig + Default>(config: Option<&module::Config>) -> Result<Box<dyn Optimizer>> {
+    Ok(match config {
+        Some(config) => Box::new(O::from_config(config)?),
+        None => Box::new(O::default()),
+    })
 }
 
-const fn class<O: Optimizer + FromConfig>(name: &'static str) -> Class {
-    Class { name, make: |config| Ok(Box::new(O::from_config(config)?)) }
-}
+macro_rules! list {
+    ($($class:ident)*) => {
+        const CLASSES: &[Class] = &[$(Class { name: stringify!($class), make: make::<$class> }),*];
 
-/// All that are built in.
-pub const OPTIMIZERS: &[Class] =
-    &[class::<Adam>("Adam"), class::<AdamW>("AdamW"), class::<RMSprop>("RMSprop"), class::<SGD>("SGD")];
-
-/// The optimizer of a name, `adam` or `Adam`, with its defaults; or of what Keras writes, with its settings.
-///
-/// ```
-/// let adam = modulor_layers::optimizer::from_config(&"adam".into())?;
-/// assert_eq!(adam.class_name(), "Adam");
-/// # Ok::<(), modulor::Error>(())
-/// ```
-pub fn from_config(object: &Value) -> Result<Box<dyn Optimizer>> {
-    let none = Config::new();
-    let (name, config) = match object {
-        Value::String(name) => (Some(name.as_str()), Some(&none)),
-        object => (object["class_name"].as_str(), object["config"].as_object()),
+        /// The class names of all that are built in.
+        pub const OPTIMIZERS: &[&str] = &[$(stringify!($class)),*];
     };
-    let (Some(name), Some(config)) = (name, config) else {
-        return Err(Error::invalid_argument(format!("expected an optimizer's name or serialized object, found {object}")));
-    };
-    let found = OPTIMIZERS.iter().find(|class| class.name.eq_ignore_ascii_case(name));
-    let names: Vec<&str> = OPTIMIZERS.iter().map(|class| class.name).collect();
-    (found.ok_or_else(|| unknown("optimizer", name, &names))?.make)(config)
 }
 
-/// A number as a scalar beside a tensor.
-fn beside(number: f64, dtype: DType) -> Result<Tensor> {
-    Tensor::number(number, dtype)
+list! { Adam AdamW RMSprop SGD }
+
+/// An optimizer by its class name, in upper or lower case, with its defaults.
+pub fn by_name(name: &str) -> Result<Box<dyn Optimizer>> {
+    let class = CLASSES.iter().find(|class| class.name.eq_ignore_ascii_case(name));
+    (class.ok_or_else(|| crate::family::unknown("optimizer", name, OPTIMIZERS))?.make)(None)
+}
+
+/// An optimizer out of what [`module::object`] wrote of it, or Keras.
+pub fn from_object(object: &Value) -> Result<Box<dyn Optimizer>> {
+    let (Some(name), Some(config)) = (object["class_name"].as_str(), object["config"].as_object()) else {
+        return Err(Error::invalid_argument(format!("expected a serialized optimizer, found {object}")));
+    };
+    let class = CLASSES.iter().find(|class| class.name == name);
+    (class.ok_or_else(|| crate::family::unknown("optimizer", name, OPTIMIZERS))?.make)(Some(config))
 }

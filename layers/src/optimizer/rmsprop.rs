@@ -1,36 +1,28 @@
-use super::class::optimizer;
-use super::{Optimizer, State, Step};
+use super::class::{optimizer, within};
+use super::{Rule, SlotValues, Step};
 use modulor::{Result, Tensor};
 
 optimizer! {
-    /// RMSprop: gradients over the root of the mean of their squares, as Hinton proposed in his lectures.
-    ///
-    /// `v ← ρ·v + (1 − ρ)·g²` and `w ← w − α·g/√(v + ε)`. If `centered`, the square of `ḡ ← ρ·ḡ + (1 − ρ)·g` is taken from
-    /// v; with momentum, `p ← μ·p + α·g/√(v + ε)` and `w ← w − p`.
+    /// Divides gradients by the root of the running mean of their squares: `v ← ρ v + (1 − ρ) g²`, then
+    /// `w − η g / √(v + ε)`. If `centered`, the square of the gradients' own running mean is taken from v; with momentum,
+    /// `b ← μ b + η g / √(v + ε)` and `w − b`.
     ///
     /// # Variables
     ///
-    /// For each variable `velocity`: v; with momentum `momentum`: p; if centered `average_gradient`: ḡ.
+    /// `iteration`, `learning_rate`; for every variable `<variable>_velocity`, with momentum `<variable>_momentum`, if
+    /// centered `<variable>_average_gradient`.
     RMSprop "rm_sprop", learning_rate = 0.001, weight_decay = None;
-    /// ρ, 0.9 unless set.
+    /// ρ, between 0 and 1; 0.9 unless set.
     rho: f64 = 0.9;
-    /// μ, 0 unless set.
+    /// μ, 0 or more; none of it unless set.
     momentum: f64 = 0.0;
-    /// ε, 1e-7 unless set.
+    /// ε, which keeps the divisor from 0; 1e-7 unless set.
     epsilon: f64 = 1e-7;
-    /// Whether the variance of the gradients stands in the place of the mean of their squares.
+    /// Whether the variance of the gradients divides, and not the mean of their squares.
     centered: bool = false;
 }
 
-impl Optimizer for RMSprop {
-    fn state(&self) -> &State {
-        &self.state
-    }
-
-    fn state_mut(&mut self) -> &mut State {
-        &mut self.state
-    }
-
+impl Rule for RMSprop {
     fn slots(&self) -> Vec<&'static [&'static str]> {
         let mut slots: Vec<&'static [&'static str]> = vec![&["velocity"]];
         if self.momentum > 0.0 {
@@ -42,21 +34,31 @@ impl Optimizer for RMSprop {
         slots
     }
 
-    fn step(&self, at: &Step, value: &Tensor, gradient: &Tensor, slots: &[Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
-        let mean = |of: &Tensor, new: &Tensor| of * self.rho + new * (1.0 - self.rho);
-        let v = mean(&slots[0], &gradient.square()?);
-        let mut kept = vec![v.clone()];
-        let average = self.centered.then(|| mean(&slots[slots.len() - 1], gradient));
-        let variance = match &average {
-            Some(average) => v - average.square()?,
-            None => v,
+    fn check(&self) -> Result<()> {
+        let finite = |x: f64| x >= 0.0 && x.is_finite();
+        within("rho", self.rho, |rho| (0.0..=1.0).contains(&rho), "between 0 and 1")?;
+        within("momentum", self.momentum, finite, "a finite number not below 0")?;
+        within("epsilon", self.epsilon, finite, "a finite number not below 0")
+    }
+
+    fn update(&self, value: &Tensor, gradient: &Tensor, slots: &mut SlotValues, step: &Step) -> Result<Tensor> {
+        let running = |mean: Tensor, new: &Tensor| self.rho * mean + (1.0 - self.rho) * new;
+
+        let velocity = running(slots.get("velocity")?, &gradient.square()?);
+        slots.set("velocity", &velocity);
+        let variance = if self.centered {
+            let mean = running(slots.get("average_gradient")?, gradient);
+            slots.set("average_gradient", &mean);
+            velocity - mean.square()?
+        } else {
+            velocity
         };
-        let mut by = &at.learning_rate * gradient / (variance + self.epsilon).sqrt()?;
-        if self.momentum > 0.0 {
-            by = &slots[1] * self.momentum + by;
-            kept.push(by.clone());
+        let change = step.learning_rate(value.dtype())? * gradient / (variance + self.epsilon).sqrt()?;
+        if self.momentum == 0.0 {
+            return value.sub(change);
         }
-        kept.extend(average);
-        Ok((value.sub(by)?, kept))
+        let momentum = self.momentum * slots.get("momentum")? + change;
+        slots.set("momentum", &momentum);
+        value.sub(momentum)
     }
 }

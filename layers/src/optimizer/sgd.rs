@@ -1,40 +1,37 @@
-use super::class::optimizer;
-use super::{Optimizer, State, Step};
+use super::class::{optimizer, within};
+use super::{Rule, SlotValues, Step};
 use modulor::{Result, Tensor};
 
 optimizer! {
-    /// Gradient descent, with or without momentum.
-    ///
-    /// `w ← w − α·g`; with momentum `v ← μ·v − α·g` and `w ← w + v`, or by Nesterov's rule `w ← w + μ·v − α·g`.
+    /// Gradient descent, `w − η g`, with momentum if set: `m ← μ m − η g`, then `w + m`, or by Nesterov
+    /// `w + μ m − η g`.
     ///
     /// # Variables
     ///
-    /// With momentum, `momentum` for each variable: v.
+    /// `iteration`, `learning_rate`, and with momentum `<variable>_momentum` for every variable.
     SGD "sgd", learning_rate = 0.01, weight_decay = None;
-    /// μ, 0 unless set.
+    /// μ, between 0 and 1; none of it unless set.
     momentum: f64 = 0.0;
-    /// Whether Nesterov's rule holds.
+    /// Whether the step looks ahead along the momentum.
     nesterov: bool = false;
 }
 
-impl Optimizer for SGD {
-    fn state(&self) -> &State {
-        &self.state
-    }
-
-    fn state_mut(&mut self) -> &mut State {
-        &mut self.state
-    }
-
+impl Rule for SGD {
     fn slots(&self) -> Vec<&'static [&'static str]> {
-        if self.momentum == 0.0 { Vec::new() } else { vec![&["momentum"]] }
+        if self.momentum == 0.0 { vec![] } else { vec![&["momentum"]] }
     }
 
-    fn step(&self, at: &Step, value: &Tensor, gradient: &Tensor, slots: &[Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
-        let down = gradient * &at.learning_rate;
-        let [v] = slots else { return Ok((value.sub(down)?, Vec::new())) };
-        let v = v * self.momentum - &down;
-        let by = if self.nesterov { &v * self.momentum - down } else { v.clone() };
-        Ok((value.add(by)?, vec![v]))
+    fn check(&self) -> Result<()> {
+        within("momentum", self.momentum, |momentum| (0.0..=1.0).contains(&momentum), "between 0 and 1")
+    }
+
+    fn update(&self, value: &Tensor, gradient: &Tensor, slots: &mut SlotValues, step: &Step) -> Result<Tensor> {
+        let change = gradient.mul(step.learning_rate(value.dtype())?)?;
+        if self.momentum == 0.0 {
+            return value.sub(change);
+        }
+        let momentum = slots.get("momentum")? * self.momentum - &change;
+        slots.set("momentum", &momentum);
+        if self.nesterov { value.add(momentum * self.momentum - change) } else { value.add(momentum) }
     }
 }

@@ -1,0 +1,275 @@
+//! One step: what happens to gradients, variables and slots, in Keras's order.
+
+use super::{Optimizer, Parts, SlotValues};
+use modulor::variable::commit;
+use modulor::{DType, Error, Result, Tensor, Variable, module, scope};
+use std::collections::HashSet;
+
+/// The slot of `use_ema`.
+const AVERAGE: &str = "average";
+/// The slot of `gradient_accumulation_steps`.
+const ACCUMULATOR: &str = "gradient_accumulator";
+
+/// What a rule may know of the step, beside the variable.
+#[derive(Debug)]
+pub struct Step {
+    learning_rate: Tensor,
+    number: Tensor,
+}
+
+impl Step {
+    /// The learning rate, a scalar.
+    pub fn learning_rate(&self, dtype: DType) -> Result<Tensor> {
+        self.learning_rate.cast(dtype)
+    }
+
+    /// The number of the update, a scalar: 1 for the first.
+    pub fn number(&self, dtype: DType) -> Result<Tensor> {
+        self.number.cast(dtype)
+    }
+}
+
+/// The names of all slots of an optimizer, in groups that are made together.
+fn groups(optimizer: &(impl Optimizer + ?Sized)) -> Vec<&'static [&'static str]> {
+    let parts = optimizer.parts();
+    let average: &[&[_]] = if parts.use_ema { &[&[AVERAGE]] } else { &[] };
+    let accumulator: &[&[_]] = if parts.gradient_accumulation_steps.is_some() { &[&[ACCUMULATOR]] } else { &[] };
+    [average, accumulator, &optimizer.slots()].concat()
+}
+
+pub(super) fn prepare(optimizer: &(impl Optimizer + ?Sized), variables: &[Variable]) -> Result<()> {
+    let parts = optimizer.parts();
+    parts.check()?;
+    optimizer.check()?;
+    if parts.iteration.path().is_none() {
+        module::name::stamp(optimizer, parts.name);
+    }
+    let path = parts.iteration.path().unwrap_or_default();
+    let root = path.rsplit_once('/').map_or("", |(root, _)| root);
+    let trained: Vec<&Variable> = variables.iter().filter(|variable| variable.trainable()).collect();
+    for variable in &trained {
+        if !variable.value()?.dtype().is_float() {
+            return Err(Error::invalid_argument(format!("optimizers update floats, and there is {variable}")));
+        }
+    }
+    for group in groups(optimizer) {
+        for variable in &trained {
+            group.iter().try_for_each(|kind| parts.slots.of(variable, kind, root).map(|_| ()))?;
+        }
+    }
+    Ok(())
+}
+
+/// A variable on its way through a step.
+struct Moving<'a> {
+    variable: &'a Variable,
+    value: Tensor,
+    gradient: Option<Tensor>,
+    slots: SlotValues,
+}
+
+pub(super) fn apply(optimizer: &(impl Optimizer + ?Sized), gradients: &[(Variable, Option<Tensor>)]) -> Result<()> {
+    if gradients.is_empty() {
+        return Ok(());
+    }
+    let parts = optimizer.parts();
+    let _turn = parts.slots.turn();
+    let trained = trained(gradients)?;
+    prepare(optimizer, &trained.iter().map(|(variable, _)| variable.clone()).collect::<Vec<_>>())?;
+    let writes = scope::without_tapes(|| writes(optimizer, &trained))?;
+    // In a trace the writes are nodes of the graph, and the graph's run is what happens at once.
+    if scope::tracing() {
+        return writes.iter().try_for_each(|(variable, value)| variable.assign(value));
+    }
+    commit(writes)
+}
+
+/// The pairs that count, if there is a gradient in any of them.
+fn trained(gradients: &[(Variable, Option<Tensor>)]) -> Result<Vec<&(Variable, Option<Tensor>)>> {
+    let names = |pairs: &[&(Variable, Option<Tensor>)]| {
+        let labels = pairs.iter().map(|(variable, _)| format!("`{}`", label(variable)));
+        labels.collect::<Vec<_>>().join(", ")
+    };
+    let mut met = HashSet::new();
+    if let Some((variable, _)) = gradients.iter().find(|(variable, _)| !met.insert(variable.id())) {
+        return Err(Error::invalid_argument(format!("variable `{}` is given twice", label(variable))));
+    }
+    let trained: Vec<_> = gradients.iter().filter(|(variable, _)| variable.trainable()).collect();
+    if trained.is_empty() {
+        let all: Vec<_> = gradients.iter().collect();
+        return Err(Error::invalid_argument(format!("there is nothing to train: {} not trainable", names(&all))));
+    }
+    if trained.iter().all(|(_, gradient)| gradient.is_none()) {
+        return Err(Error::invalid_argument(format!("there is no gradient for any variable: {}", names(&trained))));
+    }
+    Ok(trained)
+}
+
+fn label(variable: &Variable) -> String {
+    variable.path().unwrap_or_else(|| variable.name())
+}
+
+/// All that a step changes, with the new values.
+fn writes(
+    optimizer: &(impl Optimizer + ?Sized),
+    pairs: &[&(Variable, Option<Tensor>)],
+) -> Result<Vec<(Variable, Tensor)>> {
+    let parts = optimizer.parts();
+    let kinds: Vec<&'static str> = groups(optimizer).concat();
+    let mut moving = Vec::with_capacity(pairs.len());
+    for (variable, gradient) in pairs {
+        let value = variable.read()?;
+        let gradient = gradient.as_ref().map(|gradient| fitting(&parts, variable, gradient)).transpose()?;
+        let mut slots = SlotValues::default();
+        for kind in &kinds {
+            slots.set(kind, &parts.slots.of(variable, kind, "")?.read()?);
+        }
+        moving.push(Moving { variable, value, gradient, slots });
+    }
+
+    let iteration = parts.iteration.read()?;
+    let updates = match parts.gradient_accumulation_steps {
+        Some(steps) => iteration.floor_div(f64::from(steps))?,
+        None => iteration.clone(),
+    };
+    let step = Step { learning_rate: parts.learning_rate.read()?, number: &updates + 1.0 };
+    match parts.gradient_accumulation_steps {
+        Some(steps) => accumulate(optimizer, &mut moving, &step, &iteration, f64::from(steps))?,
+        None => update(optimizer, &mut moving, &step)?,
+    }
+    if parts.use_ema {
+        average(&parts, &mut moving, &updates)?;
+    }
+    let mut writes = vec![(parts.iteration.clone(), iteration + 1.0)];
+    for Moving { variable, value, gradient, slots } in moving {
+        let constraint = variable.declaration().and_then(|declaration| declaration.constraint);
+        let value = match constraint.filter(|_| gradient.is_some()) {
+            Some(constraint) => constraint.project(&value).map_err(|error| error.within(label(variable)))?,
+            None => value,
+        };
+        writes.push((variable.clone(), value));
+        for kind in &kinds {
+            writes.push((parts.slots.of(variable, kind, "")?, slots.get(kind)?));
+        }
+    }
+    writes.iter().try_for_each(|(_, value)| value.check())?;
+    Ok(writes)
+}
+
+/// A gradient in the dtype of its variable, and as if the loss had not been scaled.
+fn fitting(parts: &Parts, variable: &Variable, gradient: &Tensor) -> Result<Tensor> {
+    gradient.check()?;
+    let dims = variable.shape().unwrap_or_default();
+    if !gradient.shape().is_compatible_with(&dims.into()) {
+        return Err(Error::invalid_argument(format!("{variable} has a gradient of shape {}", gradient.shape())));
+    }
+    let gradient = gradient.cast(variable.dtype())?;
+    Ok(match parts.loss_scale_factor {
+        Some(scale) => gradient / scale,
+        None => gradient,
+    })
+}
+
+/// Clips all gradients, then lets every variable decay and follow the rule.
+fn update(optimizer: &(impl Optimizer + ?Sized), moving: &mut [Moving], step: &Step) -> Result<()> {
+    let parts = optimizer.parts();
+    clip(&parts, moving)?;
+    for Moving { variable, value, gradient, slots } in moving {
+        let Some(gradient) = gradient else { continue };
+        if let Some(decay) = parts.weight_decay {
+            let lost = &*value * decay * step.learning_rate(value.dtype())?;
+            *value = &*value - lost;
+        }
+        let updated = optimizer.update(value, gradient, slots, step);
+        *value = updated.map_err(|error| error.within(label(variable)))?;
+    }
+    Ok(())
+}
+
+/// Adds the gradients to those of earlier steps; every so many steps, [`update`]s with their mean and begins anew.
+fn accumulate(
+    optimizer: &(impl Optimizer + ?Sized),
+    moving: &mut [Moving],
+    step: &Step,
+    iteration: &Tensor,
+    steps: f64,
+) -> Result<()> {
+    let due = (iteration + 1.0).floor_mod(steps)?.equal(0.0)?;
+    let mut sums = Vec::with_capacity(moving.len());
+    let mut before = Vec::with_capacity(moving.len());
+    for Moving { value, gradient, slots, .. } in &mut *moving {
+        let sum = gradient.as_ref().map(|gradient| slots.get(ACCUMULATOR)?.add(gradient)).transpose()?;
+        *gradient = sum.as_ref().map(|sum| sum / steps);
+        sums.push(sum);
+        before.push((value.clone(), slots.clone()));
+    }
+    update(optimizer, moving, step)?;
+    for ((Moving { value, slots, .. }, sum), (value_before, slots_before)) in moving.iter_mut().zip(sums).zip(before) {
+        let Some(sum) = sum else { continue };
+        *value = due.select(value, &value_before)?;
+        for (kind, after) in slots.iter_mut() {
+            *after = due.select(after, &slots_before.get(kind)?)?;
+        }
+        slots.set(ACCUMULATOR, &due.select(&sum.zeros_like()?, &sum)?);
+    }
+    Ok(())
+}
+
+/// The value enters the average; now and then the average becomes the value.
+fn average(parts: &Parts, moving: &mut [Moving], updates: &Tensor) -> Result<()> {
+    for Moving { value, slots, .. } in moving {
+        // The first average is the value itself.
+        let momentum = updates.not_equal(0.0)?.cast(value.dtype())? * parts.ema_momentum;
+        let average = &momentum * slots.get(AVERAGE)? + (1.0 - &momentum) * &*value;
+        slots.set(AVERAGE, &average);
+        if let Some(often) = parts.ema_overwrite_frequency {
+            let due = (updates + 1.0).floor_mod(f64::from(often))?.equal(0.0)?;
+            *value = due.select(&average, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes gradients shorter, by whichever of the three ways is set.
+fn clip(parts: &Parts, moving: &mut [Moving]) -> Result<()> {
+    let global = match parts.global_clipnorm {
+        Some(limit) => {
+            let gradients = moving.iter().filter_map(|moving| moving.gradient.as_ref());
+            let squares = gradients.map(|gradient| wide(gradient)?.square()?.sum(..)?.cast(DType::F64));
+            let norm = squares.collect::<Result<Vec<_>>>().and_then(|squares| Tensor::stack(&squares, 0)?.sum(..))?;
+            let norm = norm.sqrt()?;
+            let factor = limit * (1.0 / &norm).minimum(1.0 / limit)?;
+            // An infinite norm must not turn into a factor of 0, which would hide it.
+            Some(factor + (&norm - &norm))
+        }
+        None => None,
+    };
+    for gradient in moving.iter_mut().filter_map(|moving| moving.gradient.as_mut()) {
+        if let Some(factor) = &global {
+            *gradient = gradient.mul(factor.cast(gradient.dtype())?)?;
+        } else if let Some(limit) = parts.clipnorm {
+            let norm = wide(gradient)?.square()?.sum(..)?.sqrt()?.cast(gradient.dtype())?;
+            *gradient = &*gradient * limit / norm.maximum(limit)?;
+        } else if let Some(limit) = parts.clipvalue {
+            *gradient = gradient.maximum(-limit)?.minimum(limit)?;
+        }
+    }
+    Ok(())
+}
+
+/// In a dtype in which squares of half precision do not overflow.
+fn wide(gradient: &Tensor) -> Result<Tensor> {
+    gradient.cast(if gradient.dtype() == DType::F64 { DType::F64 } else { DType::F32 })
+}
+
+pub(super) fn finalize(optimizer: &(impl Optimizer + ?Sized), variables: &[Variable]) -> Result<()> {
+    let parts = optimizer.parts();
+    if !parts.use_ema {
+        return Ok(());
+    }
+    let _turn = parts.slots.turn();
+    prepare(optimizer, variables)?;
+    let trained = variables.iter().filter(|variable| variable.trainable());
+    let averages = trained.map(|variable| Ok((variable.clone(), parts.slots.of(variable, AVERAGE, "")?.value()?)));
+    commit(averages.collect::<Result<Vec<_>>>()?)
+}

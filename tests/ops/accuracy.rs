@@ -1,0 +1,239 @@
+//! How near a result must come to TensorFlow's, by the class of the op.
+
+use super::case::{Case, reals, run, widened};
+use super::report::{Report, difference};
+use modulor::op::Accuracy;
+use modulor::{DType, Error, Result, Tensor};
+
+/// Ops that are sums of products of their inputs: the sum of the magnitudes of the terms is the same op over the
+/// magnitudes of the inputs, in float64. For others of class `Sum`, the largest magnitude among the results stands
+/// for it, which is less, so that the bound is stricter.
+const SUMS_OF_TERMS: &[&str] = &[
+    "AddN",
+    "BatchMatMulV2",
+    "BiasAddGrad",
+    "Cumprod",
+    "Cumsum",
+    "L2Loss",
+    "MatMul",
+    "Mean",
+    "Prod",
+    "ScatterNd",
+    "Sum",
+    "UnsortedSegmentSum",
+];
+
+/// Ops of which TensorFlow's vector loop and its loop for the rest of a row give zeros of different signs.
+const SIGN_OF_ZERO_OPEN: &[&str] = &["Max", "Maximum", "Min", "Minimum", "Relu", "Relu6", "Relu6Grad", "ReluGrad"];
+
+/// Ops that TensorFlow computes from `exp(x) − 1`, so that its float64 results have an absolute error of eps.
+const REFERENCE_CANCELS: &[&str] = &["Elu", "Selu"];
+
+/// Compares what was computed with what TensorFlow recorded.
+pub fn check(case: &Case, found: &[Tensor], report: &mut Report) {
+    if found.len() != case.outputs.len() {
+        return report.add(case, "number of outputs", found.len(), case.outputs.len());
+    }
+    for (k, (found, recorded)) in found.iter().zip(&case.outputs).enumerate() {
+        if found.spec() != recorded.spec() {
+            report.add(case, "spec", found.spec(), recorded.spec());
+            continue;
+        }
+        // Where a reference is NaN and the narrow result is not, the float64 kernel is at fault.
+        let finer = |r: &Tensor| reals(r).iter().zip(reals(recorded)).all(|(r, t)| !r.is_nan() || t.is_nan());
+        let reference = case.reference.get(k).cloned().flatten().filter(finer);
+        let class = if found.dtype().is_float() { case.def.accuracy } else { Accuracy::Exact };
+        let expected = if class == Accuracy::Exact { recorded } else { reference.as_ref().unwrap_or(recorded) };
+        match kept_subnormals(case, k, found, recorded, expected) {
+            Err((found, expected)) => report.add(case, "subnormal", found, expected),
+            Ok(found) => match class {
+                Accuracy::Exact => exact(case, &found, expected, report),
+                Accuracy::Ulp4 => ulps(case, 4, &found, expected, report),
+                Accuracy::Special => ulps(case, 64, &found, expected, report),
+                Accuracy::Sum => sum(case, k, &found, expected, report),
+            },
+        }
+    }
+}
+
+/// Compares the kind of an error with TensorFlow's class of it, and looks for the op's name.
+pub fn check_error(case: &Case, error: &Error, expected: &str, report: &mut Report) {
+    let kind = format!("{:?}Error", error.kind());
+    // TensorFlow blames itself for an integer division by zero in some kernels and the caller in others; it is the
+    // caller's.
+    let expected = if expected == "InternalError" { "InvalidArgumentError" } else { expected };
+    if kind != expected {
+        report.add(case, "kind of error", format!("{error:?}"), expected);
+    }
+    if case.op.is_ok() && error.op() != Some(case.def.name) {
+        report.add(case, "op of error", format!("{error:?}"), case.def.name);
+    }
+}
+
+/// The output, with what is expected in place of elements that are right but not comparable.
+///
+/// TensorFlow flushes subnormal numbers to zero; here they are numbers like others. So where an input is subnormal, or
+/// one of the two results, the element is compared with the same op over float64, in which narrower subnormals are
+/// ordinary numbers. Those of float64 itself have no such reference. The error is what was found and expected.
+fn kept_subnormals(
+    case: &Case,
+    k: usize,
+    found: &Tensor,
+    recorded: &Tensor,
+    expected: &Tensor,
+) -> Result<Tensor, (String, String)> {
+    let dtype = found.dtype();
+    if !dtype.is_float() {
+        return Ok(found.clone());
+    }
+    let inputs: Vec<(DType, Vec<f64>)> = case.inputs.iter().map(|input| (input.dtype(), reals(input))).collect();
+    // Of an input of as many elements as the output, the one in the same place is what counts.
+    let count = found.shape().elements().expect("a value");
+    let enters = |i: usize| {
+        inputs.iter().any(|(dtype, values)| {
+            let values = if values.len() == count { &values[i..=i] } else { values };
+            values.iter().any(|&x| is_subnormal(x, *dtype))
+        })
+    };
+    let (mut values, theirs) = (reals(found), reals(recorded));
+    let leaves = |value: f64| is_subnormal(value, dtype);
+    let touched: Vec<usize> = (0..count)
+        .filter(|&i| values[i] != theirs[i] && (enters(i) || leaves(values[i]) || leaves(theirs[i])))
+        .collect();
+    if touched.is_empty() {
+        return Ok(found.clone());
+    }
+    if dtype != DType::F64 && case.inputs.iter().all(|input| input.dtype() != DType::F64) {
+        let inputs: Vec<Tensor> = case.inputs.iter().map(widened).collect();
+        let wide =
+            case.widened().and_then(|op| run(&op, &inputs)).map_err(|e| (e.to_string(), "a result".to_owned()))?;
+        let wide = reals(&wide[k]);
+        let most = if case.def.accuracy == Accuracy::Exact { 0 } else { 4 };
+        if let Some(&i) = touched.iter().find(|&&i| distance(values[i], round(wide[i], dtype), dtype) > most) {
+            return Err((format!("[{i}] {:?}", values[i]), format!("{:?}", round(wide[i], dtype))));
+        }
+    }
+    let expected = reals(expected);
+    touched.into_iter().for_each(|i| values[i] = round(expected[i], dtype));
+    let dims = found.dims().expect("a value");
+    let again = match dtype {
+        DType::F16 => Tensor::new(dims, values.into_iter().map(half::f16::from_f64).collect::<Vec<_>>()),
+        DType::BF16 => Tensor::new(dims, values.into_iter().map(half::bf16::from_f64).collect::<Vec<_>>()),
+        DType::F32 => Tensor::new(dims, values.into_iter().map(|x| x as f32).collect::<Vec<_>>()),
+        _ => Tensor::new(dims, values),
+    };
+    Ok(again.expect("as many elements as before"))
+}
+
+/// Whether a value is below the normal range of a dtype.
+fn is_subnormal(x: f64, dtype: DType) -> bool {
+    let smallest = match dtype {
+        DType::F16 => half::f16::MIN_POSITIVE.to_f64(),
+        DType::BF16 => half::bf16::MIN_POSITIVE.to_f64(),
+        DType::F32 => f32::MIN_POSITIVE.into(),
+        DType::F64 => f64::MIN_POSITIVE,
+        _ => 0.0,
+    };
+    x != 0.0 && x.abs() < smallest
+}
+
+/// Bit for bit, but that any NaN is as good as another.
+fn exact(case: &Case, found: &Tensor, expected: &Tensor, report: &mut Report) {
+    if !found.dtype().is_float() && !found.dtype().is_complex() {
+        if let Some((found, expected)) = difference(found, expected) {
+            report.add(case, "bits", found, expected);
+        }
+        return;
+    }
+    let (found, expected) = (reals(found), reals(expected));
+    let zeros_alike = SIGN_OF_ZERO_OPEN.contains(&case.def.name);
+    let same = |a: f64, b: f64| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan() || zeros_alike && a == b;
+    if let Some(at) = (0..found.len()).find(|&i| !same(found[i], expected[i])) {
+        report.add(case, "bits", format!("[{at}] {:?}", found[at]), format!("{:?}", expected[at]));
+    }
+}
+
+/// Within so many units in the last place of the reference, rounded.
+fn ulps(case: &Case, most: u64, found: &Tensor, reference: &Tensor, report: &mut Report) {
+    let (values, expected) = (reals(found), reals(reference));
+    let rounded: Vec<f64> = expected.iter().map(|&x| round(x, found.dtype())).collect();
+    let slack = if REFERENCE_CANCELS.contains(&case.def.name) { 4.0 * f64::EPSILON } else { 0.0 };
+    let apart = |i: usize| match (values[i] - expected[i]).abs() <= slack {
+        true => 0,
+        false => distance(values[i], rounded[i], found.dtype()),
+    };
+    if let Some(at) = (0..values.len()).max_by_key(|&i| apart(i)).filter(|&i| apart(i) > most) {
+        let what = format!("more than {most} ulp");
+        report.add(case, &what, format!("[{at}] {:?} ({} ulp)", values[at], apart(at)), format!("{:?}", rounded[at]));
+    }
+}
+
+/// Within `4·eps·Σ|terms|` of the reference.
+fn sum(case: &Case, k: usize, found: &Tensor, reference: &Tensor, report: &mut Report) {
+    let (values, expected) = (reals(found), reals(reference));
+    let terms = magnitudes(case, k).unwrap_or_else(|| {
+        let largest = expected.iter().filter(|x| x.is_finite()).fold(0.0_f64, |most, x| most.max(x.abs()));
+        vec![largest; expected.len()]
+    });
+    let eps = epsilon(found.dtype());
+    let right = |i: usize| {
+        let (value, expected) = (values[i], round(expected[i], found.dtype()));
+        value == expected || value.is_nan() && expected.is_nan() || (value - expected).abs() <= 4.0 * eps * terms[i]
+    };
+    if let Some(at) = (0..values.len()).find(|&i| !right(i)) {
+        let error = (values[at] - expected[at]).abs() / (eps * terms[at]);
+        let found = format!("[{at}] {:?} (off by {error:.1} eps sum of terms)", values[at]);
+        report.add(case, "more than 4 eps sum of terms", found, format!("{:?}", expected[at]));
+    }
+}
+
+fn magnitudes(case: &Case, k: usize) -> Option<Vec<f64>> {
+    if !SUMS_OF_TERMS.contains(&case.def.name) {
+        return None;
+    }
+    let magnitude = |t: &Tensor| match t.dtype().is_float() {
+        true => Tensor::new(t.dims().ok()?.to_vec(), reals(t).into_iter().map(f64::abs).collect::<Vec<_>>()).ok(),
+        false => Some(widened(t)),
+    };
+    let inputs: Option<Vec<Tensor>> = case.inputs.iter().map(magnitude).collect();
+    run(&case.widened().ok()?, &inputs?).ok().map(|outputs| reals(&outputs[k]))
+}
+
+/// The distance from 1 to the next number.
+fn epsilon(dtype: DType) -> f64 {
+    match dtype {
+        DType::F16 => half::f16::EPSILON.to_f64(),
+        DType::BF16 => half::bf16::EPSILON.to_f64(),
+        DType::F32 => f32::EPSILON.into(),
+        _ => f64::EPSILON,
+    }
+}
+
+/// The nearest value of a dtype.
+fn round(x: f64, dtype: DType) -> f64 {
+    match dtype {
+        DType::F16 => half::f16::from_f64(x).to_f64(),
+        DType::BF16 => half::bf16::from_f64(x).to_f64(),
+        DType::F32 => f64::from(x as f32),
+        _ => x,
+    }
+}
+
+/// How many values of a dtype lie between two, both of which are values of it.
+fn distance(a: f64, b: f64, dtype: DType) -> u64 {
+    // The bits of a float, read as sign and magnitude, count its values in order.
+    let place = |x: f64| {
+        let bits = match dtype {
+            DType::F16 => i64::from(half::f16::from_f64(x.abs()).to_bits()),
+            DType::BF16 => i64::from(half::bf16::from_f64(x.abs()).to_bits()),
+            DType::F32 => i64::from((x.abs() as f32).to_bits()),
+            _ => x.abs().to_bits() as i64,
+        };
+        if x.is_sign_negative() { -i128::from(bits) } else { i128::from(bits) }
+    };
+    match (a.is_nan(), b.is_nan()) {
+        (true, true) => 0,
+        (false, false) => u64::try_from((place(a) - place(b)).unsigned_abs()).unwrap_or(u64::MAX),
+        _ => u64::MAX,
+    }
+}

@@ -1,0 +1,111 @@
+//! Kernels write every element of the buffers they are given, and ask for no memory.
+
+use super::case::{CASES, caught};
+use super::report::Report;
+use modulor::op::{Input, Op, Scratch, View, ViewMut};
+use modulor::{Result, Spec, Tensor};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+/// The system's allocator, which counts what each thread asks of it.
+struct Counting;
+
+thread_local! {
+    static ASKED: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count() {
+    // A thread that is ending has no counter any more, and nobody to read it.
+    let _ = ASKED.try_with(|asked| asked.set(asked.get() + 1));
+}
+
+// SAFETY: each call goes to the system's allocator as it came; the counter is a plain cell that allocates nothing.
+#[allow(unsafe_code, reason = "an allocator that counts can be written in no other way")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on, and `old` came from `System.alloc`.
+        unsafe { System.dealloc(old, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// A buffer of words is aligned for every dtype.
+type Words = Vec<u128>;
+
+/// The outputs of the op's kernel, written over garbage, and how often it allocated; `None` where it has no kernel
+/// that writes into buffers.
+fn into_garbage(op: &dyn Op, inputs: &[Tensor]) -> Result<Option<(Vec<Tensor>, usize)>> {
+    let seen: Vec<Input> = inputs.iter().map(|tensor| Input { spec: tensor.spec(), value: Some(tensor) }).collect();
+    let specs = op.infer(&seen)?;
+    let references: Vec<&Tensor> = inputs.iter().collect();
+    let plain = |spec: &Spec| spec.dtype.size() > 0 && spec.shape.is_known();
+    if !specs.iter().all(plain) || !inputs.iter().all(|input| plain(input.spec())) {
+        return Ok(None);
+    }
+    if let [spec] = &*specs
+        && op.view(&references, spec)?.is_some()
+    {
+        return Ok(None);
+    }
+    let bytes: Vec<usize> =
+        specs.iter().map(|spec| spec.shape.elements().expect("all dims are known") * spec.dtype.size()).collect();
+    let mut buffers: Vec<Words> =
+        bytes.iter().map(|bytes| vec![u128::from_ne_bytes([0xA5; 16]); bytes / 16 + 1]).collect();
+    let views = inputs.iter().map(View::of).collect::<Result<Vec<_>>>()?;
+    let mut outputs = Vec::new();
+    for ((spec, buffer), &bytes) in specs.iter().zip(&mut buffers).zip(&bytes) {
+        let dims = spec.shape.known().expect("all dims are known");
+        let target = &mut bytemuck::cast_slice_mut(buffer)[..bytes];
+        outputs.push(ViewMut::new(spec.dtype, dims, target)?);
+    }
+    let mut scratch = Scratch::new();
+    scratch.reserve(op.scratch(&views, &outputs))?;
+    let before = ASKED.get();
+    op.run(&views, &mut outputs, &mut scratch)?;
+    let allocated = ASKED.get() - before;
+    drop(outputs);
+    let outputs = specs.iter().zip(&buffers).zip(bytes).map(|((spec, buffer), bytes)| {
+        let dims = spec.shape.known().expect("all dims are known");
+        Tensor::from_bytes(spec.dtype, dims, &bytemuck::cast_slice(buffer)[..bytes])
+    });
+    Ok(Some((outputs.collect::<Result<_>>()?, allocated)))
+}
+
+#[test]
+fn kernels_fill_dirty_buffers_and_allocate_nothing() {
+    let mut report = Report::new();
+    let mut run = 0;
+    for case in CASES.iter() {
+        let (Ok(op), Ok(expected)) = (&case.op, case.run()) else { continue };
+        // Twice: what a kernel sets up once for the process, such as what the processor can do, is not of the call.
+        let found = caught(|| into_garbage(&**op, &case.inputs).and_then(|_| into_garbage(&**op, &case.inputs)));
+        match found {
+            Ok(None) => {}
+            Ok(Some((found, allocated))) => {
+                run += 1;
+                report.same(case, "dirty buffer", &Ok(found), &expected);
+                if allocated > 0 {
+                    report.add(case, "allocations", allocated, 0);
+                }
+            }
+            Err(error) => report.add(case, "dirty buffer", format!("{error:?}"), "outputs"),
+        }
+    }
+    assert!(run > 1000, "only {run} cases have kernels");
+    report.finish();
+}
+
+#[test]
+fn the_counter_counts() {
+    let before = ASKED.get();
+    let boxed = std::hint::black_box(Box::new([0_u8; 100]));
+    assert_eq!(ASKED.get(), before + 1);
+    drop(boxed);
+}

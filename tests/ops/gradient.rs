@@ -1,0 +1,216 @@
+//! Gradients against TensorFlow's, against differences, and once more derived.
+
+use super::case::{CASES, Case, caught, reals, run, widened};
+use super::report::Report;
+use modulor::op::Op;
+use modulor::{DType, Error, GradientTape, Result, Tensor, UnconnectedGradients};
+use std::sync::Arc;
+
+/// `Σ output·dy` and its gradient with respect to every input of a float dtype; `None` for the others.
+fn gradients(op: &Arc<dyn Op>, inputs: &[Tensor], dy: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+    let tape = GradientTape::new();
+    inputs.iter().filter(|input| input.dtype().is_float()).for_each(|input| tape.watch(input));
+    let outputs = tape.record(|| run(op, inputs))?;
+    let weighted: Vec<_> =
+        outputs.into_iter().zip(dy).filter_map(|(output, dy)| Some((output, Some(dy.clone()?)))).collect();
+    let gradients = tape.gradients_with(&weighted, inputs, UnconnectedGradients::None)?;
+    let floats = inputs.iter().map(|input| input.dtype().is_float());
+    Ok(gradients.into_iter().zip(floats).map(|(gradient, float)| gradient.filter(|_| float)).collect())
+}
+
+/// `Σ output·dy`, in float64.
+fn value(op: &Arc<dyn Op>, inputs: &[Tensor], dy: &[Option<Tensor>]) -> Result<f64> {
+    let outputs = run(op, inputs)?;
+    let dot = |(output, dy): (&Tensor, &Option<Tensor>)| dy.as_ref().map_or(0.0, |dy| dotted(output, dy));
+    Ok(outputs.iter().zip(dy).map(dot).sum())
+}
+
+fn dotted(a: &Tensor, b: &Tensor) -> f64 {
+    reals(a).iter().zip(reals(b)).map(|(a, b)| a * b).sum()
+}
+
+/// Weights without pattern, between -1 and 1 and away from 0.
+fn direction(like: &Tensor) -> Result<Tensor> {
+    let count = like.shape().elements().unwrap_or(0);
+    let weights: Vec<f64> = (0..count).map(|i| (1.0 + (i as f64 * 0.754).sin().abs()) * [0.5, -0.5][i % 2]).collect();
+    Tensor::new(like.dims()?, weights)
+}
+
+fn largest(tensor: &Tensor) -> f64 {
+    reals(tensor).iter().filter(|x| x.is_finite()).fold(0.0, |most, x| most.max(x.abs()))
+}
+
+/// The cases for which TensorFlow recorded gradients, their inputs and weights.
+fn derived() -> impl Iterator<Item = (&'static Case, Vec<Tensor>)> {
+    CASES.iter().filter(|case| !case.grads.is_empty()).map(|case| {
+        let inputs = case.inputs.iter().map(widened);
+        (case, inputs.collect())
+    })
+}
+
+/// Compares with TensorFlow's gradients: each within `tolerance` of the largest element.
+fn compare(case: &Case, found: Result<Vec<Option<Tensor>>>, tolerance: f64, what: &str, report: &mut Report) {
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => return report.add(case, what, format!("{error:?}"), "gradients"),
+    };
+    for (i, (found, expected)) in found.iter().zip(&case.grads).enumerate() {
+        let what = format!("{what} of input {i}");
+        match (found, expected) {
+            (None, None) => {}
+            // TensorFlow leaves out what is zero for some ops; zeros say the same.
+            (Some(found), None) if reals(found).iter().all(|&x| x == 0.0) => {}
+            (None, Some(expected)) if reals(expected).iter().all(|&x| x == 0.0) => {}
+            (Some(found), None) => report.add(case, &what, format!("{:?}", reals(found)), "none"),
+            (None, Some(expected)) => report.add(case, &what, "none", format!("{:?}", reals(expected))),
+            (Some(found), Some(expected)) if found.shape() != expected.shape() => {
+                report.add(case, &what, found.shape(), expected.shape());
+            }
+            (Some(found), Some(expected)) => {
+                let scale = largest(expected);
+                let (found, expected) = (reals(found), reals(expected));
+                let right = |i: usize| {
+                    found[i] == expected[i]
+                        || (found[i] - expected[i]).abs() <= tolerance * scale
+                        || found[i].is_nan() && expected[i].is_nan()
+                };
+                if let Some(at) = (0..found.len()).find(|&i| !right(i)) {
+                    report.add(case, &what, format!("[{at}] {:?}", found[at]), format!("{:?}", expected[at]));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_are_tensorflows() {
+    let mut report = Report::new();
+    for (case, inputs) in derived() {
+        let found = caught(|| gradients(&case.widened()?, &inputs, &case.dy));
+        compare(case, found, 1e-9, "float64 gradient", &mut report);
+    }
+    report.finish();
+}
+
+#[test]
+fn gradients_in_float32_are_near_tensorflows_in_float64() {
+    let narrow = |tensor: &Tensor| -> Result<Tensor> {
+        Tensor::new(tensor.dims()?, reals(tensor).into_iter().map(|x| x as f32).collect::<Vec<_>>())
+    };
+    let mut report = Report::new();
+    for (case, _) in derived() {
+        let floats = || case.inputs.iter().chain(&case.outputs).filter(|tensor| tensor.dtype().is_float());
+        if floats().any(|tensor| tensor.dtype() != DType::F32) {
+            continue;
+        }
+        let found = caught(|| {
+            let dy = case.dy.iter().map(|dy| dy.as_ref().map(narrow).transpose()).collect::<Result<Vec<_>>>()?;
+            gradients(case.op.as_ref().map_err(Error::clone)?, &case.inputs, &dy)
+        });
+        compare(case, found, 1e-5, "float32 gradient", &mut report);
+    }
+    report.finish();
+}
+
+/// How far to step for a difference. One of fourth order is off by about `step⁴` times the fifth derivative, and by
+/// the rounding of the values over the step: 1e-16 / 4e-4.
+const STEP: f64 = 4e-4;
+
+/// What the names of cases say whose inputs lie where a function has no derivative, or where TensorFlow's gradient,
+/// and ours, is that of another function: of cross entropy for labels that are probabilities.
+const NOT_SMOOTH: &[&str] =
+    &["at its kinks", "at the bounds", "base zero", "labels that do not sum to one", "ties", "zero denominators"];
+
+/// The cases to take differences of. Those of half precision are left out: they are computed in float64 here like the
+/// others, and their few digits make ties likely.
+fn smooth() -> impl Iterator<Item = (&'static Case, Vec<Tensor>)> {
+    derived().filter(|(case, _)| {
+        let kinks = NOT_SMOOTH.iter().any(|words| case.golden.case.contains(words));
+        let half = case.inputs.iter().any(|input| matches!(input.dtype(), DType::F16 | DType::BF16));
+        !kinks && !half
+    })
+}
+
+/// The inputs, with input `i` moved by so much along a direction.
+fn moved(inputs: &[Tensor], i: usize, along: &Tensor, step: f64) -> Result<Vec<Tensor>> {
+    let steps = reals(along).into_iter();
+    let there: Vec<f64> = reals(&inputs[i]).into_iter().zip(steps).map(|(x, v)| x + step * v).collect();
+    let mut inputs = inputs.to_vec();
+    inputs[i] = Tensor::new(along.dims()?, there)?;
+    Ok(inputs)
+}
+
+/// The slope of `f` along a direction of input `i`.
+fn slope(inputs: &[Tensor], i: usize, along: &Tensor, f: impl Fn(&[Tensor]) -> Result<f64>) -> Result<f64> {
+    let at = |steps: f64| f(&moved(inputs, i, along, steps * STEP)?);
+    Ok((8.0 * (at(1.0)? - at(-1.0)?) - (at(2.0)? - at(-2.0)?)) / (12.0 * STEP))
+}
+
+#[test]
+fn gradients_are_the_slopes_of_differences() {
+    let mut report = Report::new();
+    for (case, inputs) in smooth() {
+        let found = caught(|| {
+            let op = case.widened()?;
+            let gradients = gradients(&op, &inputs, &case.dy)?;
+            for (i, gradient) in gradients.iter().enumerate() {
+                let Some(gradient) = gradient else { continue };
+                let along = direction(&inputs[i])?;
+                let expected = slope(&inputs, i, &along, |inputs| value(&op, inputs, &case.dy))?;
+                let found = dotted(gradient, &along);
+                let scale: f64 = reals(gradient).iter().zip(reals(&along)).map(|(a, b)| (a * b).abs()).sum();
+                if (found - expected).abs() > 1e-6 * scale.max(1.0) {
+                    report.add(case, &format!("slope along input {i}"), found, expected);
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = found {
+            report.add(case, "slope", format!("{error:?}"), "a gradient");
+        }
+    }
+    report.finish();
+}
+
+/// The gradient of `Σ gradient·along` with respect to every input, from a tape within a tape.
+fn second(op: &Arc<dyn Op>, inputs: &[Tensor], case: &Case, i: usize, along: &Tensor) -> Result<Vec<Option<Tensor>>> {
+    let outer = GradientTape::new();
+    inputs.iter().filter(|input| input.dtype().is_float()).for_each(|input| outer.watch(input));
+    let first = outer.record(|| gradients(op, inputs, &case.dy))?;
+    let Some(first) = first.into_iter().nth(i).flatten() else { return Ok(vec![None; inputs.len()]) };
+    outer.gradients_with(&[(first, Some(along.clone()))], inputs, UnconnectedGradients::None)
+}
+
+#[test]
+fn second_gradients_are_the_slopes_of_first_ones() {
+    let mut report = Report::new();
+    for (case, inputs) in smooth() {
+        let found = caught(|| {
+            let op = case.widened()?;
+            for i in (0..inputs.len()).filter(|&i| case.grads[i].is_some()) {
+                let along = direction(&inputs[i])?;
+                let seconds = second(&op, &inputs, case, i, &along)?;
+                for j in (0..inputs.len()).filter(|&j| inputs[j].dtype().is_float()) {
+                    let towards = direction(&inputs[j])?;
+                    let expected = slope(&inputs, j, &towards, |inputs| {
+                        let first = gradients(&op, inputs, &case.dy)?;
+                        Ok(first[i].as_ref().map_or(0.0, |first| dotted(first, &along)))
+                    })?;
+                    let second = seconds[j].as_ref();
+                    let found = second.map_or(0.0, |second| dotted(second, &towards));
+                    let scale: f64 = second.map_or(0.0, |second| {
+                        reals(second).iter().zip(reals(&towards)).map(|(a, b)| (a * b).abs()).sum()
+                    });
+                    if (found - expected).abs() > 1e-6 * scale.max(1.0) {
+                        report.add(case, &format!("slope of gradient {i} along input {j}"), found, expected);
+                    }
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = found {
+            report.add(case, "second gradient", format!("{error:?}"), "a gradient");
+        }
+    }
+    report.finish();
+}

@@ -1,0 +1,91 @@
+//! Every op of the registry against every golden case of it.
+//!
+//! What is checked of an op follows from its row and from what TensorFlow recorded: nothing here knows an op by name
+//! but the few lists that say so.
+
+mod accuracy;
+mod allocation;
+mod case;
+mod gradient;
+mod inference;
+mod report;
+mod view;
+
+pub use case::tensor;
+use case::{CASES, Case};
+use modulor::op::OpDef;
+use modulor::registry;
+use report::Report;
+use std::collections::BTreeSet;
+
+/// Ops that need state, which a golden case cannot carry; `modulor::variable` tests them.
+const STATEFUL: &[&str] = &["ReadVariableOp", "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"];
+
+/// Ops whose result is one of many that are right; `modulor::ops::decomposition` tests the defining equations.
+const NOT_UNIQUE: &[&str] = &["Qr"];
+
+#[test]
+fn every_op_has_a_golden_case() {
+    let recorded: BTreeSet<&str> = CASES.iter().map(|case| case.def.name).collect();
+    let elsewhere = |def: &&OpDef| STATEFUL.contains(&def.name) || NOT_UNIQUE.contains(&def.name);
+    let missing: Vec<_> =
+        registry::ops().filter(|def| !elsewhere(def) && !recorded.contains(def.name)).map(|def| def.name).collect();
+    assert!(missing.is_empty(), "no golden case for {missing:?}: add some to tests/golden");
+}
+
+#[test]
+fn no_op_is_listed_twice() {
+    let mut seen = BTreeSet::new();
+    let twice: Vec<_> = registry::ops().map(|def| def.name).filter(|name| !seen.insert(*name)).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+}
+
+#[test]
+fn values_errors_and_attributes_are_tensorflows() {
+    let mut report = Report::new();
+    for case in CASES.iter() {
+        attributes(case, &mut report);
+        match (case.run(), &case.golden.error) {
+            (Ok(found), None) => accuracy::check(case, &found, &mut report),
+            (Err(error), None) => report.add(case, "result", format!("{error:?}"), "a result"),
+            (Ok(_), Some(expected)) => report.add(case, "error", "a result", expected),
+            (Err(error), Some(expected)) => accuracy::check_error(case, &error, expected, &mut report),
+        }
+    }
+    report.finish();
+}
+
+/// What an op says of its attributes is what TensorFlow's node says, and gives the same op when it is read.
+fn attributes(case: &Case, report: &mut Report) {
+    let Ok(op) = &case.op else { return };
+    let attrs = op.attrs();
+    match (case.def.parse)(&attrs).map(|again| again.attrs()) {
+        Ok(again) if again == attrs => {}
+        again => report.add(case, "attrs again", format!("{again:?}"), format!("{attrs:?}")),
+    }
+    for (name, value) in attrs.iter() {
+        let given = case.attrs.get(name);
+        if given != Some(value) {
+            report.add(case, "attrs", format!("{name}={value:?}"), format!("{given:?}"));
+        }
+    }
+}
+
+#[test]
+fn four_threads_at_once_give_the_same_bits() {
+    let alone: Vec<_> = CASES.iter().map(|case| case.run().ok()).collect();
+    let reports = std::thread::scope(|scope| {
+        let all = [(); 4].map(|()| {
+            scope.spawn(|| {
+                let mut report = Report::new();
+                for (case, alone) in CASES.iter().zip(&alone) {
+                    let Some(alone) = alone else { continue };
+                    report.same(case, "beside other threads", &case.run(), alone);
+                }
+                report
+            })
+        });
+        all.map(|thread| thread.join().expect("panics of ops are caught"))
+    });
+    reports.into_iter().for_each(Report::finish);
+}

@@ -1,0 +1,7 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+#[module]
+struct A;
+
+fn main() {}

@@ -1,0 +1,7 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+#[module(package = "a>b")]
+struct A;
+
+fn main() {}

@@ -1,0 +1,16 @@
+use modulor::prelude::*;
+
+use modulor::module::{InputShapes, ManualBuild};
+
+#[derive(Module)]
+#[module(build = manual)]
+struct A {
+    #[variable(init = 0.0)]
+    w: Variable,
+}
+
+impl ManualBuild for A {
+    fn build(&self, _: &InputShapes) {}
+}
+
+fn main() {}

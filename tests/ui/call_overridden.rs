@@ -1,0 +1,16 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+struct A;
+
+impl Layer for A {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(x.clone())
+    }
+
+    fn call(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(x.clone())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use modulor::prelude::*;
+
+struct Child;
+
+#[derive(Module)]
+struct A {
+    child: Child,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use modulor::prelude::*;
+
+struct Foo;
+
+#[derive(Module)]
+struct A {
+    #[config]
+    foo: Foo,
+}
+
+fn main() {}

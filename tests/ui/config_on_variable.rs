@@ -1,0 +1,9 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+struct A {
+    #[config]
+    w: Variable,
+}
+
+fn main() {}

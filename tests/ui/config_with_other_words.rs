@@ -1,0 +1,10 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+struct A {
+    #[config]
+    #[module(rename = "x")]
+    units: usize,
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use modulor::prelude::*;
+
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+struct Foo;
+
+#[derive(Module)]
+struct A {
+    #[config(default)]
+    foo: Foo,
+}
+
+fn main() {}

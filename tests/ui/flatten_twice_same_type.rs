@@ -1,0 +1,16 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+struct Inner {
+    w: Variable,
+}
+
+#[derive(Module)]
+struct A {
+    #[module(flatten)]
+    a: Inner,
+    #[module(flatten)]
+    b: Inner,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+struct A {
+    log: Option<Vec<std::fs::File>>,
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+struct A;
+
+impl Layer for A {
+    fn forward(&self, x: Tensor) -> Tensor {
+        x
+    }
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+struct Pass;
+
+impl Layer for Pass {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(x.clone())
+    }
+}
+
+fn main() {
+    let _ = vec![Pass; 4];
+}

@@ -1,0 +1,11 @@
+use modulor::prelude::*;
+
+struct A;
+
+impl Layer for A {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(x.clone())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+struct Dense;
+
+#[derive(Module)]
+struct A {
+    a: std::rc::Rc<Dense>,
+    b: std::cell::RefCell<Dense>,
+}
+
+fn main() {}

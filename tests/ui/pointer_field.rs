@@ -1,0 +1,11 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+struct Dense;
+
+#[derive(Module)]
+struct A {
+    a: *const Dense,
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+enum A {
+    #[module(rename = "one")]
+    One,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+struct A {
+    #[config]
+    units: f32,
+    #[variable(shape = [units], init = 0.0)]
+    w: Variable,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+struct A {
+    #[config]
+    units: usize,
+    #[variable(shape = [input[-1], untis], init = 0.0)]
+    w: Variable,
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+struct A {
+    #[skip]
+    w: Variable,
+}
+
+fn main() {}

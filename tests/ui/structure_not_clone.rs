@@ -1,0 +1,8 @@
+use modulor::prelude::*;
+
+#[derive(Structure)]
+struct A {
+    x: Tensor,
+}
+
+fn main() {}

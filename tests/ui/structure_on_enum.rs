@@ -1,0 +1,8 @@
+use modulor::prelude::*;
+
+#[derive(Structure, Clone)]
+enum A {
+    One(Tensor),
+}
+
+fn main() {}

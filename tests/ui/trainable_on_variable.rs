@@ -1,0 +1,10 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+struct A {
+    #[variable(init = 0.0)]
+    #[module(trainable = false)]
+    w: Variable,
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+#[module(transparent)]
+struct A {
+    #[variable(init = 0.0)]
+    a: Variable,
+}
+
+fn main() {}

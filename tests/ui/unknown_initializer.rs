@@ -1,0 +1,9 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+struct A {
+    #[variable(shape = [2], init = "glorot_unifrom")]
+    w: Variable,
+}
+
+fn main() {}

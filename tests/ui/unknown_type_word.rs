@@ -1,0 +1,7 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+#[module(nmae = "x")]
+struct A;
+
+fn main() {}

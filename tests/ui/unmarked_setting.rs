@@ -1,0 +1,8 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+struct A {
+    units: usize,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+struct A {
+    #[config]
+    use_bias: bool,
+    #[variable(shape = [2], init = 0.0, when = use_bais)]
+    w: Variable,
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+#[skip]
+struct A;
+
+fn main() {}

@@ -1,0 +1,9 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+enum A {
+    #[config]
+    One,
+}
+
+fn main() {}

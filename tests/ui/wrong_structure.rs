@@ -1,0 +1,14 @@
+use modulor::prelude::*;
+
+#[derive(Module)]
+struct Add;
+
+impl Layer<(Tensor, Tensor)> for Add {
+    fn forward(&self, (a, b): &(Tensor, Tensor)) -> Result<Tensor> {
+        a.add(b)
+    }
+}
+
+fn main() {
+    let _ = Add.call(&Tensor::scalar(1.0));
+}
