@@ -110,7 +110,7 @@ pub(crate) fn aligned(y_true: &Tensor, y_pred: &Tensor) -> Result<(Tensor, Tenso
 /// Probabilities, kept off 0 and 1 as far as Keras does.
 fn clipped(p: &Tensor) -> Result<Tensor> {
     use crate::family::EPSILON;
-    p.minimum(1.0 - EPSILON)?.maximum(EPSILON)
+    p.clip_by_value(EPSILON, 1.0 - EPSILON)
 }
 
 /// An axis that must be the last one.
