@@ -454,10 +454,11 @@ macro_rules! equality {
                     let plain = |d: DType| d.is_float() || d.is_integer() || d.is_complex();
                     let equatable = |d: DType| plain(d) || matches!(d, DType::Bool | DType::String);
                     allowed(same_dtype(inputs)?, equatable, "numbers, bools and strings")?;
+                    let open = |input: &Input| !input.spec.shape.is_known();
                     let shape = match broadcast_shape(inputs) {
                         Err(_) if !self.incompatible_shape_error => Shape::scalar(),
                         // Dims that are not known yet may turn out not to broadcast.
-                        Ok(shape) if !self.incompatible_shape_error && !shape.is_known() => Shape::unknown(),
+                        Ok(_) if !self.incompatible_shape_error && inputs.iter().any(open) => Shape::unknown(),
                         shape => shape?,
                     };
                     Ok(vec![Spec::new(DType::Bool, shape)])
