@@ -208,6 +208,18 @@ fn minimizing_goes_downhill_and_explains_missing_gradients() -> Result<()> {
 }
 
 #[test]
+fn averages_replace_variables_only_once_there_are_any() -> Result<()> {
+    let w = ones("w");
+    let optimizer = SGD::new().learning_rate(1.0).use_ema(true).ema_momentum(0.5);
+    optimizer.finalize(&[w.clone()])?;
+    assert_eq!(to_f64(&w.value()?), [1.0, 1.0]);
+    (0..2).try_for_each(|_| optimizer.apply(&[pair(&w)]))?;
+    optimizer.finalize(&[w.clone()])?;
+    assert_eq!(to_f64(&w.value()?), [-0.5, -2.0]);
+    Ok(())
+}
+
+#[test]
 fn a_step_is_no_part_of_a_tape() -> Result<()> {
     let w = ones("w");
     let tape = GradientTape::new();

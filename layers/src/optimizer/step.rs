@@ -265,6 +265,9 @@ pub(super) fn finalize(optimizer: &(impl Optimizer + ?Sized), variables: &[Varia
     }
     let _turn = parts.slots.turn();
     prepare(optimizer, variables)?;
+    if parts.iteration.value()?.item::<i64>()? == 0 {
+        return Ok(());
+    }
     let trained = variables.iter().filter(|variable| variable.trainable());
     let averages = trained.map(|variable| Ok((variable.clone(), parts.slots.of(variable, AVERAGE, "")?.value()?)));
     commit(averages.collect::<Result<Vec<_>>>()?)
