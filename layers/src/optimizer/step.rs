@@ -235,8 +235,8 @@ fn clip(parts: &Parts, moving: &mut [Moving]) -> Result<()> {
             let norm = squares.collect::<Result<Vec<_>>>().and_then(|squares| Tensor::stack(&squares, 0)?.sum(..))?;
             let norm = norm.sqrt()?;
             let factor = limit * (1.0 / &norm).minimum(1.0 / limit)?;
-            // An infinite norm must not turn into a factor of 0, which would hide it.
-            Some(factor + (&norm - &norm))
+            // An infinite norm must not turn into a factor of 0, which would hide it: it becomes NaN.
+            Some(factor + &norm * 0.0)
         }
         None => None,
     };
