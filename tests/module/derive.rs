@@ -263,6 +263,26 @@ struct Declared {
     plain: Variable,
 }
 
+#[derive(Module)]
+struct Stacked {
+    #[config]
+    n: usize,
+    #[module(default)]
+    grown: Vec<Variable>,
+    #[module(default = Declared::new(Variable::new(9.0)).n(2))]
+    below: Declared,
+}
+
+#[test]
+fn parts_with_a_default_are_neither_asked_for_nor_missed() {
+    let module = Stacked::new(1);
+    assert_eq!((module.n, module.grown.len(), module.below.n), (1, 0, 2));
+    let config = serde_json::json!({ "n": 3 });
+    let read = Stacked::from_config(config.as_object().unwrap()).unwrap();
+    assert_eq!((read.n, read.below.n), (3, 2));
+    assert!(module.named_variables().iter().any(|(path, _)| path == "below/k"));
+}
+
 #[test]
 fn settings_reach_the_declarations() {
     let module = Declared::new(Variable::new(9.0)).n(4).scale(7.0);
