@@ -429,7 +429,7 @@ macro_rules! tells {
                     $name
                 }
                 fn attrs(&self) -> Attrs {
-                    Attrs::new().with("out_type", self.out_type)
+                    if $name == "Rank" { Attrs::new() } else { Attrs::new().with("out_type", self.out_type) }
                 }
                 fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
                     let [x] = arity(inputs)?;
@@ -467,7 +467,11 @@ macro_rules! tells {
         )*
         const TELLS: &[OpDef] = &[$(OpDef {
             name: $name,
-            parse: |attrs| Ok(Arc::new($op { out_type: attrs.dtype("out_type", DType::I32)? })),
+            parse: |attrs| {
+                // TensorFlow's Rank has no such attribute: it is int32.
+                let out_type = if $name == "Rank" { DType::I32 } else { attrs.dtype("out_type", DType::I32)? };
+                Ok(Arc::new($op { out_type }))
+            },
             accuracy: Accuracy::Exact,
         }),*];
     };

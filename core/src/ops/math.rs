@@ -203,6 +203,7 @@ macro_rules! of_two {
                 stringify!($op)
             }
             fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+                arity::<2>(inputs)?;
                 let dtype = Takes::$takes.check(same_dtype(inputs)?)?;
                 Ok(vec![Spec::new(dtype, $shape(inputs)?)])
             }
