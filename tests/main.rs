@@ -1,5 +1,6 @@
 //! What crosses the packages: files, golden values, whole models.
 
+mod digits;
 mod bad_input;
 mod golden;
 mod guide;

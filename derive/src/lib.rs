@@ -9,6 +9,8 @@ mod attr;
 mod expand;
 mod fallback;
 mod fault;
+#[cfg(test)]
+mod fuzz;
 mod names;
 mod nearest;
 mod structure;

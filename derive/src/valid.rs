@@ -316,7 +316,8 @@ fn check_transparent(input: &Input, faults: &mut Faults) {
         return;
     }
     if let Some(variable) = input.fields().find(|field| matches!(field.role, Role::Variable(_))) {
-        let message = format!("`transparent` takes the name of a module out of paths; `{}` is a variable", variable.name);
+        let message =
+            format!("`transparent` takes the name of a module out of paths; `{}` is a variable", variable.name);
         faults.push(span, message);
         return;
     }
