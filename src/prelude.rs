@@ -11,5 +11,6 @@ pub use crate::keras::{
     initializer::{GlorotUniform, HeNormal, Ones, RandomNormal, RandomUniform, Zeros},
     library::{Activation, Dense, Dropout, Flatten, Reshape, Sequential},
     loss::{BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError, SparseCategoricalCrossentropy},
+    metric::{Mean, Metric, SparseCategoricalAccuracy},
     optimizer::{Adam, AdamW, Optimizer, SGD},
 };

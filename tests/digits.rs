@@ -6,7 +6,7 @@ mod data;
 mod model;
 
 use data::Digits;
-use model::{Classifier, classify, train};
+use model::{Classifier, classify, steps, train};
 use modulor::prelude::*;
 
 /// The accuracy on the held-out fifth of one split.
@@ -14,11 +14,12 @@ fn accuracy(split: u64) -> Result<f64> {
     let (learn, test) = Digits::load()?.split(split)?;
     let model = Classifier::new();
     modulor::module::name::stamp(&model, "digits");
-    let mut last = f32::NAN;
+    let (mut taken, mut last) = (0, f32::NAN);
     train(&model, &learn, |now| {
         assert!(now.loss.is_finite() && (0.0..=1.0).contains(&now.accuracy), "step {}", now.step);
-        last = now.accuracy;
+        (taken, last) = (now.step, now.accuracy);
     })?;
+    assert_eq!(taken, steps(&learn));
     assert!(last > 0.97, "it knows what it has learnt: {last}");
     let answers = classify(&model, &test.images)?;
     let truth: Vec<i64> = test.labels.cast(DType::I64)?.to_vec()?;

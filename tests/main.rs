@@ -1,5 +1,7 @@
 //! What crosses the packages: files, golden values, whole models.
 
+mod bad_input;
+mod digits;
 mod golden;
 mod guide;
 mod keras;

@@ -4,7 +4,7 @@ pub mod class;
 
 use crate::op::{Attrs, Op, OpDef};
 use crate::ops::{
-    array, concat, decomposition, fill, gather, linalg, math, nn, order, pad, random, reduce, slice, state,
+    array, concat, decomposition, fill, gather, linalg, logic, math, nn, order, pad, random, reduce, slice, state,
 };
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 /// Every family's rows. A family is added here once; an op, in its family's file.
 const FAMILIES: &[&[&[OpDef]]] = &[
     math::OPS,
+    logic::OPS,
     nn::OPS,
     array::OPS,
     concat::OPS,

@@ -83,8 +83,8 @@ fn draw(test: &Digits, truth: &[i64], answers: &[i64]) -> Result<()> {
         println!("{}", line.collect::<Vec<_>>().join("  "));
     }
     let said = chosen.iter().map(|&i| match truth[i] == answers[i] {
-        true => format!("{:^16}", format!("it is a {}", answers[i])),
-        false => format!("{:^16}", format!("{}? it is a {}", answers[i], truth[i])),
+        true => format!("{:^16}", answers[i]),
+        false => format!("{:^16}", format!("{}, said {}", truth[i], answers[i])),
     });
     println!("{}\n", said.collect::<Vec<_>>().join("  "));
     Ok(())

@@ -48,11 +48,20 @@ macro_rules! family {
             }
         }
 
-        $(impl From<$class> for $any {
-            fn from(inner: $class) -> Self {
-                $any::$class(inner)
+        $(
+            impl From<$class> for $any {
+                fn from(inner: $class) -> Self {
+                    $any::$class(inner)
+                }
             }
-        })*
+
+            /// So that a setting that may be none takes one as it is.
+            impl From<$class> for Option<$any> {
+                fn from(inner: $class) -> Self {
+                    Some($any::$class(inner))
+                }
+            }
+        )*
 
         impl serde::Serialize for $any {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {

@@ -2,7 +2,7 @@
 //! configurations.
 //!
 //! Every kind has one visible list: [`activation::ACTIVATIONS`], [`regularizer::REGULARIZERS`],
-//! [`constraint::CONSTRAINTS`], [`loss::LOSSES`], [`library::LAYERS`].
+//! [`constraint::CONSTRAINTS`], [`loss::LOSSES`], [`metric::METRICS`], [`optimizer::OPTIMIZERS`], [`library::LAYERS`].
 
 pub mod activation;
 pub mod constraint;
@@ -10,6 +10,7 @@ mod family;
 pub mod initializer;
 pub mod library;
 pub mod loss;
+pub mod metric;
 pub mod optimizer;
 pub mod regularizer;
 

@@ -10,10 +10,15 @@ use serde_json::{Value, json};
 
 /// An object as Keras wrote it.
 #[derive(Deserialize)]
-struct Row {
-    kind: String,
-    class_name: String,
-    config: Value,
+pub struct Row {
+    pub kind: String,
+    pub class_name: String,
+    pub config: Value,
+}
+
+/// All of them.
+pub fn rows() -> Vec<Row> {
+    read_manifest("configs").expect("the fixture is there")
 }
 
 /// Whether two values say the same: 2 is 2.0.
@@ -35,9 +40,8 @@ fn round_trip<T: DeserializeOwned + Serialize>(config: &Value) -> Value {
 
 #[test]
 fn what_keras_wrote_is_read_and_written_again() {
-    let rows: Vec<Row> = read_manifest("configs").expect("the fixture is there");
     let mut count = 0;
-    for row in rows {
+    for row in rows() {
         let known = |list: &[&str]| list.contains(&row.class_name.as_str());
         let again = match row.kind.as_str() {
             "regularizer" if known(REGULARIZERS) => round_trip::<AnyRegularizer>(&row.config),

@@ -12,14 +12,10 @@ fn losses_and_their_gradients_are_kerass() {
         let weight = row.tensor("sample_weight");
         let value = loss.value(&target, &guess, weight.as_ref()).unwrap_or_else(|e| panic!("{}: {e}", row.case));
         assert_near(&value, &row.tensor("value").expect("a value"), 2e-6, &row.case);
-        met.insert(row.class());
-        // Where targets do not sum to 1, TensorFlow's gradient is that of another function.
-        if row.case.contains("from_logits=True, axis=1") {
-            continue;
-        }
         let wide = guess.cast(DType::F64).expect("floats").with_mask(row.tensor("mask"));
         let (dy, gradient) = (row.tensor("dy").expect("a weight"), row.tensor("grad").expect("a gradient"));
         assert_gradient(|guess| loss.value(&target, guess, weight.as_ref()), &wide, &dy, &gradient, &row.case);
+        met.insert(row.class());
     }
     assert_eq!(met.len(), LOSSES.len(), "a row for every loss");
 }
@@ -31,8 +27,8 @@ fn targets_that_do_not_fit_are_refused() {
     let ignoring = SparseCategoricalCrossentropy { ignore_class: Some(-1), ..Default::default() };
     let mean = MeanSquaredError::default();
     let rows: [(&dyn Loss, Tensor, Option<Tensor>, &str); 6] = [
-        (&sparse, Tensor::from([0, 3]), None, "class id 3 is outside of the 3 classes"),
-        (&ignoring, Tensor::from([-1, -2]), None, "class id -2"),
+        (&sparse, Tensor::from([0, 3]), None, "label 3 of row 1"),
+        (&ignoring, Tensor::from([-1, -2]), None, "label -2 of row 1"),
         (&sparse, Tensor::from([0, 1, 2]), None, "class ids of shape (3,) and predictions of shape (2, 3)"),
         (&mean, Tensor::from([0.0_f32, 1.0, 2.0]), None, "targets of shape (3,) and predictions of shape (2, 3)"),
         (&mean, Tensor::from([[0.0_f32], [1.0]]), None, "targets of shape (2, 1)"),

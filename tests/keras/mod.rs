@@ -5,6 +5,8 @@ mod config;
 mod constraint;
 mod layer;
 mod loss;
+mod metric;
+mod optimizer;
 mod regularizer;
 
 use crate::golden::{Entry, Fixture};

@@ -11,8 +11,7 @@ mod inference;
 mod report;
 mod view;
 
-pub use case::tensor;
-use case::{CASES, Case};
+pub use case::{CASES, Case, caught, run, tensor};
 use modulor::op::OpDef;
 use modulor::registry;
 use report::Report;

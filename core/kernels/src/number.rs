@@ -75,12 +75,21 @@ pub trait Number: Cast {
     /// in `reverse`.
     fn cumulate(sum: bool, x: Strided<Self>, axis: usize, exclusive: bool, reverse: bool, out: &mut [Self]);
 
-    /// Adds row `i` of `x` to row `rows[i]` of `out`, in order, leaving out those whose index is negative. `out` has
-    /// `count` rows of `width` elements.
+    /// Writes, as row `r` of `out`, the sum of the rows `i` of `x` with `rows[i] == r`, zeros where there is none. Rows
+    /// have `width` elements; negative indices are left out. A sum of n floats errs by at most 4·eps·Σ|terms|.
+    ///
+    /// `ends` has as many places as `out` has rows and `order` at least as many as `x`; they may hold anything.
     ///
     /// # Errors
-    /// When an index is not below `count`.
-    fn add_rows(x: &[Self], rows: &[i64], count: usize, width: usize, out: &mut [Self]) -> Result<(), NoSuchRow>;
+    /// When an index is not a row of `out`.
+    fn sum_rows(
+        x: &[Self],
+        rows: &[i64],
+        width: usize,
+        out: &mut [Self],
+        ends: &mut [usize],
+        order: &mut [usize],
+    ) -> Result<(), NoSuchRow>;
 
     /// The elements of scratch that [`matmul`](Self::matmul) of an m × k and a k × n matrix wants.
     fn matmul_scratch(m: usize, k: usize, n: usize) -> usize;
@@ -197,16 +206,15 @@ macro_rules! numbers {
                 }
             }
 
-            fn add_rows(
+            fn sum_rows(
                 x: &[Self],
                 rows: &[i64],
-                count: usize,
                 width: usize,
                 out: &mut [Self],
+                ends: &mut [usize],
+                order: &mut [usize],
             ) -> Result<(), NoSuchRow> {
-                rows::add(x, rows, count, width, out, |a, b, out| {
-                    $module::binary(Binary::Add, a, b, out).expect("every number can be added");
-                })
+                rows::sum::<Self, fold::Sum>(x, rows, width, out, ends, order)
             }
 
             fn matmul_scratch(m: usize, k: usize, n: usize) -> usize {

@@ -1,8 +1,8 @@
-//! Rows picked from a matrix by number, put into one, and added to those of one.
+//! Rows picked from a matrix by number, put into one, and summed into those of one.
 
 use bytemuck::Pod;
 
-use crate::strided::TILE;
+use crate::fold::Reduce;
 
 /// An index that is no row: its place in the list of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,25 +68,49 @@ pub fn scatter_rows(x: &[u8], rows: &[i64], count: usize, width: usize, out: &mu
     })
 }
 
-/// Adds row `i` of `x` to row `rows[i]` of `out` by `add`, in order, leaving out those whose index is negative.
+/// Columns that are summed side by side: a cache line of f32.
+const COLUMNS: usize = 16;
+
+/// Writes, as row `r` of `out`, the sum of the rows `i` of `x` with `rows[i] == r`.
 #[inline(always)]
-pub(crate) fn add<T: Pod>(
+pub(crate) fn sum<T: Pod, R: Reduce<T>>(
     x: &[T],
     rows: &[i64],
-    count: usize,
     width: usize,
     out: &mut [T],
-    mut add: impl FnMut(&[T], &[T], &mut [T]),
+    ends: &mut [usize],
+    order: &mut [usize],
 ) -> Result<(), NoSuchRow> {
-    assert!(x.len() == rows.len() * width && out.len() == count * width, "a row has as many elements as its width");
-    let mut before = [T::zeroed(); TILE];
-    for (at, &row) in rows.iter().enumerate().filter(|(_, row)| **row >= 0) {
-        let row = number(row, count, at)?;
-        let (x, out) = (&x[at * width..][..width], &mut out[row * width..][..width]);
-        for (x, out) in x.chunks(TILE).zip(out.chunks_mut(TILE)) {
-            let before = &mut before[..out.len()];
-            before.copy_from_slice(out);
-            add(before, x, out);
+    assert!(
+        x.len() == rows.len() * width && out.len() == ends.len() * width,
+        "a row has as many elements as its width"
+    );
+    let kept = || rows.iter().enumerate().filter(|(_, row)| **row >= 0);
+    // The rows of x by the row they go to: counted, given a start, put there.
+    ends.fill(0);
+    for (at, &row) in kept() {
+        ends[number(row, ends.len(), at)?] += 1;
+    }
+    let mut start = 0;
+    for end in &mut *ends {
+        start += std::mem::replace(end, start);
+    }
+    for (at, &row) in kept() {
+        let end = &mut ends[row as usize];
+        order[*end] = at;
+        *end += 1;
+    }
+    let mut first = 0;
+    for (row, &end) in ends.iter().enumerate() {
+        let terms = &order[first..end];
+        first = end;
+        for (i, out) in out[row * width..][..width].chunks_mut(COLUMNS).enumerate() {
+            let mut totals = [R::start(); COLUMNS];
+            for &term in terms {
+                let x = &x[term * width + i * COLUMNS..][..out.len()];
+                totals.iter_mut().zip(x).for_each(|(total, &x)| *total = R::push(*total, x));
+            }
+            out.iter_mut().zip(totals).for_each(|(out, total)| *out = R::finish(total, 1));
         }
     }
     Ok(())
@@ -116,14 +140,24 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_added_and_negative_ones_left_out() {
-        let mut out = [10_u8, 20, 250, 40];
-        u8::add_rows(&[1, 2, 3, 4, 5, 6, 7, 8], &[1, -7, 0, 1], 2, 2, &mut out).unwrap();
-        assert_eq!(out, [15, 26, 2, 50], "integers wrap");
-        let wide = vec![1.0_f32; 3 * 1000];
+    fn rows_are_summed_and_negative_ones_left_out() {
+        let (mut out, mut ends, mut order) = ([9_u8; 6], [7; 3], [7; 5]);
+        let x = [1, 2, 3, 4, 5, 6, 7, 8, 250, 0];
+        u8::sum_rows(&x, &[2, -7, 0, 2, 2], 2, &mut out, &mut ends, &mut order).unwrap();
+        assert_eq!(out, [5, 6, 0, 0, 2, 10], "integers wrap, and what nothing goes to is 0");
+        let wide: Vec<f32> = (0..3000).map(|i| (i % 1000) as f32).collect();
         let mut out = vec![0.5; 1000];
-        f32::add_rows(&wide, &[0, 0, 0], 1, 1000, &mut out).unwrap();
-        assert!(out.iter().all(|&sum| sum == 3.5));
-        assert_eq!(f32::add_rows(&[1.0], &[1], 1, 1, &mut [0.0]), Err(NoSuchRow { at: 0 }));
+        f32::sum_rows(&wide, &[0, 0, 0], 1000, &mut out, &mut [0], &mut order).unwrap();
+        assert!(out.iter().enumerate().all(|(i, &sum)| sum == 3.0 * i as f32));
+        let refused = f32::sum_rows(&[1.0], &[1], 1, &mut [0.0], &mut [0], &mut order);
+        assert_eq!(refused, Err(NoSuchRow { at: 0 }));
+    }
+
+    #[test]
+    fn long_sums_of_halves_do_not_stand_still() {
+        let ones = vec![half::bf16::ONE; 1000];
+        let mut out = [half::bf16::ZERO];
+        half::bf16::sum_rows(&ones, &[0; 1000], 1, &mut out, &mut [0], &mut [0; 1000]).unwrap();
+        assert_eq!(out[0].to_f32(), 1000.0);
     }
 }

@@ -3,6 +3,7 @@
 use super::buffer::{Scratch, View, ViewMut, allocate};
 use super::node::{Node, Origin};
 use super::{Call, Effect, Input, Op, scope};
+use crate::shape::count;
 use crate::tensor::{Payload, Text};
 use crate::{DType, Error, Result, Spec, Tensor};
 use std::cell::RefCell;
@@ -46,6 +47,8 @@ fn call(op: &Arc<dyn Op>, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, bool)> {
     let symbolic = inputs.iter().any(|input| input.is_symbolic()) || (trace.is_some() && effect != Effect::Pure);
     let seen: Vec<Input> = inputs.iter().map(|&input| see(input)).collect();
     let specs = op.infer(&seen)?;
+    // What a tensor can be is checked here once, for views as for buffers, and for symbols before they run.
+    specs.iter().filter_map(|spec| spec.shape.known()).try_for_each(|dims| count(dims).map(|_| ()))?;
     if !symbolic {
         return Ok((run(&**op, inputs, specs)?, listened));
     }

@@ -11,18 +11,18 @@ use crate::{DType, Error, Result, Shape, Spec, Tensor};
 use modulor_kernels::Strided;
 use std::sync::Arc;
 
-/// A tensor of axes or dims as TensorFlow passes them: int32.
+/// A tensor of axes or dims as TensorFlow passes them: int32, or int64 where they do not fit, for the op to judge.
 pub(crate) fn index_tensor(values: &[i64]) -> Result<Tensor> {
-    let narrow = |&value: &i64| {
-        i32::try_from(value).map_err(|_| Error::invalid_argument(format!("{value} does not fit in an int32")))
-    };
-    Tensor::new([values.len()], values.iter().map(narrow).collect::<Result<Vec<i32>>>()?)
+    let narrow: Result<Vec<i32>, _> = values.iter().map(|&value| i32::try_from(value)).collect();
+    match narrow {
+        Ok(narrow) => Tensor::new([narrow.len()], narrow),
+        Err(_) => Tensor::new([values.len()], values),
+    }
 }
 
-/// Dims as an input to an op: int32, or int64 where they do not fit.
+/// Dims as an input to an op, likewise.
 pub(crate) fn dims_tensor(dims: &[usize]) -> Result<Tensor> {
-    let wide: Vec<i64> = dims.iter().map(|&d| d as i64).collect();
-    if wide.iter().all(|&d| i32::try_from(d).is_ok()) { index_tensor(&wide) } else { Tensor::new([wide.len()], wide) }
+    index_tensor(&dims.iter().map(|&d| d as i64).collect::<Vec<_>>())
 }
 
 /// Dims out of an input; an error for a negative one.
@@ -429,7 +429,7 @@ macro_rules! tells {
                     $name
                 }
                 fn attrs(&self) -> Attrs {
-                    Attrs::new().with("out_type", self.out_type)
+                    if $name == "Rank" { Attrs::new() } else { Attrs::new().with("out_type", self.out_type) }
                 }
                 fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
                     let [x] = arity(inputs)?;
@@ -467,7 +467,11 @@ macro_rules! tells {
         )*
         const TELLS: &[OpDef] = &[$(OpDef {
             name: $name,
-            parse: |attrs| Ok(Arc::new($op { out_type: attrs.dtype("out_type", DType::I32)? })),
+            parse: |attrs| {
+                // TensorFlow's Rank has no such attribute: it is int32.
+                let out_type = if $name == "Rank" { DType::I32 } else { attrs.dtype("out_type", DType::I32)? };
+                Ok(Arc::new($op { out_type }))
+            },
             accuracy: Accuracy::Exact,
         }),*];
     };

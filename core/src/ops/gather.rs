@@ -283,28 +283,37 @@ impl Op for ScatterNd {
         check_updates(&updates.spec.shape, &indexed(&shape, indices)?)?;
         Ok(vec![Spec::new(dtype, shape)])
     }
-    fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
-        (rows_room(&inputs[0]) + inputs[1].dense_room()) * size_of::<u128>()
+    fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
+        let [count, _] = matrix(outputs[0].dims(), &inputs[0]);
+        (rows_room(&inputs[0]) + sums_room(&inputs[1], rows_of(&inputs[0]), count)) * size_of::<u128>()
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let [indices, updates, _] = inputs else { return Err(Error::internal("three inputs were inferred")) };
         let out = &mut outputs[0];
-        let room = scratch.take(rows_room(indices) + updates.dense_room())?;
-        let (rows, room) = rows(indices, out.dims(), room)?;
         let [count, width] = matrix(out.dims(), indices);
-        add_rows(updates, rows, [count, width], out, room)
+        let room = scratch.take(rows_room(indices) + sums_room(updates, rows_of(indices), count))?;
+        let (rows, room) = rows(indices, out.dims(), room)?;
+        sum_rows(updates, rows, [count, width], out, room)
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         Ok(vec![None, Some(b.dy(0).gather_nd(b.input(0))?), None])
     }
 }
 
-/// Fills `out` with zeros and adds the rows of `x`.
-fn add_rows(x: &View, rows: &[i64], [count, width]: [usize; 2], out: &mut ViewMut, room: &mut [u128]) -> Result<()> {
-    out.bytes().fill(0);
+/// Words of scratch for [`sum_rows`] beside the rows themselves.
+fn sums_room(x: &View, rows: usize, count: usize) -> usize {
+    x.dense_room() + (rows + count).div_ceil(2)
+}
+
+/// Fills the rows of `out`, of which there are `count`, with sums of the rows of `x`.
+fn sum_rows(x: &View, rows: &[i64], [count, width]: [usize; 2], out: &mut ViewMut, room: &mut [u128]) -> Result<()> {
+    let (own, room) = room
+        .split_at_mut_checked((rows.len() + count).div_ceil(2))
+        .ok_or_else(|| Error::internal("there is no room to sort rows"))?;
+    let (ends, order) = bytemuck::cast_slice_mut(own).split_at_mut(count);
     let dtype = x.dtype();
     dispatch!(dtype, arithmetic T => {
-        T::add_rows(x.dense::<T>(room)?.0, rows, count, width, out.elements()?).map_err(no_such_row)
+        T::sum_rows(x.dense::<T>(room)?.0, rows, width, out.elements()?, ends, order).map_err(no_such_row)
     }, else => Err(unsupported(dtype)))
 }
 
@@ -378,21 +387,22 @@ impl Op for UnsortedSegmentSum {
         shape.known().map(count).transpose()?;
         Ok(vec![Spec::new(dtype, shape)])
     }
-    fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
-        (inputs[0].dense_room() + inputs[1].ints_room()) * size_of::<u128>()
+    fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
+        let ids = &inputs[1];
+        (ids.ints_room() + sums_room(&inputs[0], ids.len(), outputs[0].dims()[0])) * size_of::<u128>()
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let [x, at, _] = inputs else { return Err(Error::internal("three inputs were inferred")) };
         let out = &mut outputs[0];
-        let (ids, room) = at.ints(scratch.take(x.dense_room() + at.ints_room())?)?;
         let (count, width) = (out.dims()[0], out.dims()[1..].iter().product::<usize>());
+        let (ids, room) = at.ints(scratch.take(at.ints_room() + sums_room(x, at.len(), count))?)?;
         if let Some(wrong) = ids.iter().position(|&id| id >= count as i64) {
             let (place, found) = (place(at.dims(), wrong), ids[wrong]);
             return Err(Error::invalid_argument(format!(
                 "segment_ids[{place}] = {found} is out of range [0, {count})"
             )));
         }
-        add_rows(x, ids, [count, width], out, room)
+        sum_rows(x, ids, [count, width], out, room)
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let (x, ids) = (b.input(0), b.input(1));

@@ -12,6 +12,7 @@ pub(crate) mod decomposition;
 pub(crate) mod fill;
 pub(crate) mod gather;
 pub(crate) mod linalg;
+pub(crate) mod logic;
 pub(crate) mod math;
 pub(crate) mod nn;
 pub(crate) mod operators;

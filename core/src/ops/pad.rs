@@ -8,7 +8,7 @@ use crate::op::{
 };
 use crate::shape::{MAX_RANK, count, write_row_major};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
-use modulor_kernels::{Number, Strided};
+use modulor_kernels::{Binary, Number, Strided};
 use std::sync::Arc;
 
 /// The elements before and after each axis, where they are known; one row for each axis.
@@ -255,8 +255,8 @@ impl Op for MirrorPadGrad {
         Ok(vec![Spec::new(dtype, inside.collect::<Result<Vec<_>>>()?)])
     }
     fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
-        // The gradient, and one row of it.
-        2 * inputs[0].len() * inputs[0].dtype().size()
+        // The gradient, and two rows of it.
+        3 * inputs[0].len() * inputs[0].dtype().size()
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let [dy, paddings] = inputs else { return Err(Error::internal("two inputs were inferred")) };
@@ -271,9 +271,9 @@ impl Op for MirrorPadGrad {
 impl MirrorPadGrad {
     fn fold<T: Number>(&self, dy: &View, paddings: &View, out: &mut ViewMut, scratch: &mut Scratch) -> Result<()> {
         let dims = dy.dims();
-        let (folded, row) = scratch.take::<T>(2 * dy.len())?.split_at_mut(dy.len());
+        let (folded, pair) = scratch.take::<T>(3 * dy.len())?.split_at_mut(dy.len());
         modulor_kernels::copy(dy.elements::<T>()?, folded);
-        let (mut strides, mut offset, mut added) = ([0; MAX_RANK], 0, Ok(()));
+        let (mut strides, mut offset, mut added) = ([0; MAX_RANK], 0, true);
         let strides = &mut strides[..dims.len()];
         write_row_major(dims, strides);
         each_border(paddings, dims.len(), &mut |axis, border| {
@@ -282,15 +282,22 @@ impl MirrorPadGrad {
             if border != [0, 0] && !folded.is_empty() {
                 for block in folded.chunks_mut(length * width) {
                     self.mirror.each(length, border, &mut |from, to| {
-                        let row = &mut row[..width];
-                        row.copy_from_slice(&block[from * width..][..width]);
-                        added = added.and(T::add_rows(row, &[to as i64], length, width, block));
+                        let (a, b) = pair[..2 * width].split_at_mut(width);
+                        a.copy_from_slice(&block[to * width..][..width]);
+                        b.copy_from_slice(&block[from * width..][..width]);
+                        let row = &mut block[to * width..][..width];
+                        let rows = [a, b].map(|row| Strided::new(&*row, &dims[axis + 1..], &strides[axis + 1..], 0));
+                        let sum =
+                            if let [Some(a), Some(b)] = rows { T::binary(Binary::Add, a, b, row).ok() } else { None };
+                        added &= sum.is_some();
                     });
                 }
             }
             Ok(())
         })?;
-        added.map_err(|_| Error::internal("a border mirrors what is not there"))?;
+        if !added {
+            return Err(unsupported(dy.dtype()));
+        }
         let inside = Strided::new(&*folded, out.dims(), strides, offset)
             .ok_or_else(|| Error::internal("borders reach beyond their tensor"))?;
         modulor_kernels::copy(inside, out.elements()?);

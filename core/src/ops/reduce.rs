@@ -408,7 +408,10 @@ fn write_places(max: bool, inputs: &[View], out: &mut ViewMut, scratch: &mut Scr
     let places = scratch.take::<i64>(out.len())?;
     find(places)?;
     dispatch!(out.dtype(), integer T => {
-        row_major(places, &[places.len()], |places| Ok(cast::<i64, T>(places, out.elements()?)))
+        row_major(places, &[places.len()], |places| {
+            cast::<i64, T>(places, out.elements()?);
+            Ok(())
+        })
     }, else => Err(unsupported(out.dtype())))
 }
 
@@ -516,7 +519,10 @@ impl Op for L2Loss {
             row_major(squares, &[x.len()], |squares| {
                 T::fold(Fold::Sum, squares, &[true], sum).map_err(|_| unsupported(dtype))
             })?;
-            row_major(&[0.5_f32], &[], |value| Ok(cast(value, &mut half)))?;
+            row_major(&[0.5_f32], &[], |value| {
+                cast(value, &mut half);
+                Ok(())
+            })?;
             row_major(sum, &[], |sum| row_major(&half, &[], |half| {
                 T::binary(Binary::Mul, sum, half, outputs[0].elements()?).map_err(|_| unsupported(dtype))
             }))

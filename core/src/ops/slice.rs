@@ -555,6 +555,9 @@ impl Tensor {
     /// range keeps it; negative places count from the end; `..` is a whole axis, [`Ellipsis`] as many as are left,
     /// [`NewAxis`] puts in an axis of one element, [`step`] skips or walks backwards.
     ///
+    /// Clippy takes a range of two literals such as `1..-1` for an empty one (`reversed_empty_ranges`); allow it where you
+    /// write one.
+    ///
     /// A view: no element is copied. Ranges may reach beyond the end, or be empty; an integer must be there.
     /// TensorFlow's `StridedSlice`, Python's `x[0, :, -3:-1, ..., None]`.
     ///
@@ -655,6 +658,7 @@ pub(crate) const OPS: &[&[OpDef]] = &[&[
 ]];
 
 #[cfg(test)]
+#[allow(clippy::reversed_empty_ranges)] // `1..-1` is what this file gives a meaning to.
 mod tests {
     use super::*;
     use crate::{DType, graph::trace};

@@ -1,5 +1,6 @@
 //! Tensors from and to Rust's own values, and ndarray's.
 
+use super::storage::room;
 use super::{Layout, Plain, Storage, Tensor, Text, Value};
 use crate::{Element, Error, Result};
 use ndarray::{ArrayBase, ArrayD, ArrayView, ArrayViewD, Data, Dimension, IxDyn};
@@ -8,7 +9,7 @@ impl Tensor {
     /// All elements in row-major order; an error when `T` is not the dtype.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         let (stored, layout) = self.elements::<T>()?;
-        let mut out = Vec::with_capacity(layout.len());
+        let mut out = room(layout.len())?;
         each_offset(layout, &mut |offset| out.push(T::load(stored[offset])));
         Ok(out)
     }
@@ -31,7 +32,7 @@ impl Tensor {
         let Storage::Text(text) = &**storage else {
             return Err(Error::invalid_argument(format!("expected strings, found a tensor of {}", self.dtype())));
         };
-        let mut out = Vec::with_capacity(layout.len());
+        let mut out = room(layout.len())?;
         each_offset(layout, &mut |offset| out.push(text[offset].clone()));
         Ok(out)
     }
@@ -43,7 +44,7 @@ impl Tensor {
             return Err(Error::invalid_argument(format!("a tensor of {} is not plain bytes", self.dtype())));
         };
         let (bytes, size) = (plain.bytes(), self.dtype().size());
-        let mut out = Vec::with_capacity(layout.len() * size);
+        let mut out = room(layout.len().saturating_mul(size))?;
         each_offset(layout, &mut |offset| out.extend_from_slice(&bytes[offset * size..][..size]));
         Ok(out)
     }

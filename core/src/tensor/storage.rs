@@ -75,6 +75,18 @@ pub fn memory_in_use() -> usize {
     IN_USE.load(Ordering::Relaxed)
 }
 
+/// An empty vector with room for so many elements: a view may have more of them than there is memory for.
+pub(crate) fn room<T>(elements: usize) -> Result<Vec<T>> {
+    let refused = |why: &str| Error::resource_exhausted(format!("no memory for a copy of {elements} elements: {why}"));
+    let bytes = elements.saturating_mul(size_of::<T>());
+    if bytes > LIMIT.load(Ordering::Relaxed) {
+        return Err(refused("it is more than the limit"));
+    }
+    let mut vector = Vec::new();
+    vector.try_reserve_exact(elements).map_err(|_| refused("the system has no more"))?;
+    Ok(vector)
+}
+
 impl Plain {
     /// Zeroed memory for `len` bytes: fails, and never aborts, when there is none or the limit forbids it.
     pub fn zeroed(len: usize) -> Result<Plain> {

@@ -8,11 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Writes all values, or none: other threads that read by [`snapshot`] see the state before or the state after.
 ///
-/// Every value is checked before one is written. Of a variable given twice the last value counts.
+/// Every value is checked before one is written. Of a variable given twice the last value counts. In a trace the writes
+/// become nodes of the graph, which makes them when it runs.
 pub fn commit(writes: impl IntoIterator<Item = (Variable, Tensor)>) -> Result<()> {
     // Locks are taken in order of the cells' numbers, everywhere, so that two commits cannot wait for each other.
     let writes: BTreeMap<u64, (Variable, Tensor)> =
         writes.into_iter().map(|(variable, value)| (variable.id(), (variable, value))).collect();
+    if scope::tracing() {
+        return writes.values().try_for_each(|(variable, value)| variable.assign(value));
+    }
     let mut states: Vec<_> = writes.values().map(|(variable, value)| (variable.cell.write_state(), value)).collect();
     states.iter().try_for_each(|(state, value)| state.check(value))?;
     states.iter_mut().try_for_each(|(state, value)| state.replace((*value).clone()))?;

@@ -31,7 +31,7 @@ pub fn module(input: &Input) -> TokenStream {
     let constructors = expansion.constructors();
     let track = expansion.track_impl();
     let module = expansion.module_impl();
-    let from_config = expansion.from_config_impl();
+    let from_config = expansion.make_from_config();
     let registration = expansion.registration();
     quote! {
         #[allow(non_snake_case, unused_qualifications, deprecated)]

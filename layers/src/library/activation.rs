@@ -1,7 +1,7 @@
 use crate::activation::AnyActivation;
 use modulor::{Layer, Module, Result, Tensor};
 
-/// An activation as a layer of its own.
+/// An activation as a layer of its own: `new` takes its name, or an [`AnyActivation`].
 ///
 /// ```
 /// use modulor::{Call, Tensor};
@@ -13,17 +13,10 @@ use modulor::{Layer, Module, Result, Tensor};
 /// # }
 /// ```
 #[derive(Module)]
-#[module(package = "keras.layers", no_new)]
+#[module(package = "keras.layers")]
 pub struct Activation {
-    #[config]
+    #[config(into)]
     activation: AnyActivation,
-}
-
-impl Activation {
-    /// The layer of an activation, given by name or as an [`AnyActivation`].
-    pub fn new(activation: impl Into<AnyActivation>) -> Activation {
-        Activation { activation: activation.into() }
-    }
 }
 
 impl Layer for Activation {

@@ -11,11 +11,19 @@ use serde_json::Value;
 pub struct ActivityRegularizer(pub Option<AnyRegularizer>);
 
 impl ActivityRegularizer {
-    /// Adds the penalty of a layer's output to the losses of the running call.
+    /// Adds the penalty of a layer's output, by the size of the batch, to the losses of the running call.
     pub(crate) fn charge(&self, output: &Tensor) -> Result<()> {
-        if let Some(regularizer) = &self.0 {
-            add_loss(regularizer.penalty(output)?);
-        }
+        let Some(regularizer) = &self.0 else { return Ok(()) };
+        let penalty = regularizer.penalty(output)?;
+        let sample: Option<usize> = output.shape().dims().and_then(|dims| dims.iter().skip(1).copied().product());
+        let sample = sample.ok_or_else(|| {
+            Error::invalid_argument(format!(
+                "an activity regularizer needs the dims of a sample, found {}",
+                output.spec()
+            ))
+        })?;
+        let batch = output.size_tensor()?.cast(penalty.dtype())? / sample.max(1) as f64;
+        add_loss(penalty.div_no_nan(batch)?);
         Ok(())
     }
 }

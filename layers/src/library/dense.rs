@@ -3,7 +3,9 @@ use crate::activation::AnyActivation;
 use crate::constraint::AnyConstraint;
 use crate::initializer::{AnyInitializer, GlorotUniform, Zeros};
 use crate::regularizer::AnyRegularizer;
-use modulor::{Error, Layer, Module, ModuleExt, Result, Tensor, Variable};
+use modulor::module::{Track, Visitor};
+use modulor::{Error, Layer, Module, Result, Tensor, Variable};
+use serde_json::Value;
 
 /// A layer in which every output depends on every input: `activation(x · kernel + bias)`.
 ///
@@ -27,30 +29,38 @@ use modulor::{Error, Layer, Module, ModuleExt, Result, Tensor, Variable};
 /// # }
 /// ```
 #[derive(Module)]
-#[module(package = "keras.layers", no_new)]
+#[module(package = "keras.layers")]
 pub struct Dense {
     #[config]
     units: usize,
-    #[config(default)]
+    /// The function of the result, by name or as an [`AnyActivation`]; linear unless set.
+    #[config(default, into)]
     activation: AnyActivation,
+    /// Whether there is a bias; there is unless this says no.
     #[config(default = true)]
     use_bias: bool,
-    #[config(default = GlorotUniform::default().into())]
+    /// How the kernel begins; [`GlorotUniform`] unless set.
+    #[config(default = GlorotUniform::default().into(), into)]
     kernel_initializer: AnyInitializer,
-    #[config(default = Zeros.into())]
+    /// How the bias begins; [`Zeros`] unless set.
+    #[config(default = Zeros.into(), into)]
     bias_initializer: AnyInitializer,
-    #[config(default)]
+    /// What the kernel costs; nothing unless set.
+    #[config(default, into)]
     kernel_regularizer: Option<AnyRegularizer>,
-    #[config(default)]
+    /// What the bias costs; nothing unless set.
+    #[config(default, into)]
     bias_regularizer: Option<AnyRegularizer>,
+    #[module(default)]
     activity_regularizer: ActivityRegularizer,
-    #[config(default)]
+    /// Where the kernel may be; anywhere unless set.
+    #[config(default, into)]
     kernel_constraint: Option<AnyConstraint>,
-    #[config(default)]
+    /// Where the bias may be; anywhere unless set.
+    #[config(default, into)]
     bias_constraint: Option<AnyConstraint>,
-    /// Keras's key for kernels of integers, which are not there: only null is read.
-    #[config(default)]
-    quantization_config: (),
+    #[module(default)]
+    quantization_config: Unquantized,
     #[variable(
         shape = [input[-1], units],
         init = kernel_initializer,
@@ -90,58 +100,33 @@ impl Layer for Dense {
 }
 
 impl Dense {
-    /// A layer of so many outputs, linear, with Glorot's uniform kernel and a bias of zeros.
-    pub fn new(units: usize) -> Dense {
-        Dense {
-            units,
-            activation: AnyActivation::Linear,
-            use_bias: true,
-            kernel_initializer: GlorotUniform::default().into(),
-            bias_initializer: Zeros.into(),
-            kernel_regularizer: None,
-            bias_regularizer: None,
-            activity_regularizer: ActivityRegularizer::default(),
-            kernel_constraint: None,
-            bias_constraint: None,
-            quantization_config: (),
-            kernel: Variable::default(),
-            bias: Variable::default(),
-        }
-        .declared()
+    /// What the output costs; nothing unless set.
+    #[must_use]
+    pub fn activity_regularizer(mut self, activity_regularizer: impl Into<AnyRegularizer>) -> Dense {
+        self.activity_regularizer = ActivityRegularizer(Some(activity_regularizer.into()));
+        self
     }
 }
 
-/// One builder method a row: the setting, what it takes, and how that is stored.
-macro_rules! settings {
-    ($($(#[$doc:meta])* $name:ident: $type:ty => $stored:expr;)*) => {
-        impl Dense { $(
-            $(#[$doc])*
-            #[must_use]
-            pub fn $name(mut self, $name: $type) -> Dense {
-                self.$name = $stored;
-                self.declared()
-            }
-        )* }
-    };
-}
+/// Keras's setting for kernels of integers, which do not exist here: null, whatever is asked.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unquantized;
 
-settings! {
-    /// The function of the result, by name or as an [`AnyActivation`].
-    activation: impl Into<AnyActivation> => activation.into();
-    /// Whether there is a bias.
-    use_bias: bool => use_bias;
-    /// How the kernel begins.
-    kernel_initializer: impl Into<AnyInitializer> => kernel_initializer.into();
-    /// How the bias begins.
-    bias_initializer: impl Into<AnyInitializer> => bias_initializer.into();
-    /// What the kernel costs.
-    kernel_regularizer: impl Into<AnyRegularizer> => Some(kernel_regularizer.into());
-    /// What the bias costs.
-    bias_regularizer: impl Into<AnyRegularizer> => Some(bias_regularizer.into());
-    /// What the output costs.
-    activity_regularizer: impl Into<AnyRegularizer> => ActivityRegularizer(Some(activity_regularizer.into()));
-    /// Where the kernel may be.
-    kernel_constraint: impl Into<AnyConstraint> => Some(kernel_constraint.into());
-    /// Where the bias may be.
-    bias_constraint: impl Into<AnyConstraint> => Some(bias_constraint.into());
+impl Track for Unquantized {
+    fn track(&self, _: &str, _: &mut dyn Visitor) {}
+
+    fn share(&self) -> Self {
+        *self
+    }
+
+    fn field_config(&self) -> Result<Option<Value>> {
+        Ok(Some(Value::Null))
+    }
+
+    fn from_field(config: Option<&Value>) -> Result<Self> {
+        match config {
+            None | Some(Value::Null) => Ok(Unquantized),
+            Some(other) => Err(Error::unimplemented(format!("kernels of integers do not exist here, found {other}"))),
+        }
+    }
 }

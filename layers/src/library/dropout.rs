@@ -1,7 +1,7 @@
 use super::SeedGenerator;
 use modulor::module::{InputShapes, ManualBuild};
 use modulor::op::scope;
-use modulor::{Error, Layer, Module, ModuleExt, Result, Tensor};
+use modulor::{Error, Layer, Module, Result, Tensor};
 
 /// In training, leaves out each input with probability `rate`, and scales the others so that their sum stays: Srivastava
 /// et al., "Dropout: a simple way to prevent neural networks from overfitting". Otherwise hands its input on.
@@ -22,37 +22,21 @@ use modulor::{Error, Layer, Module, ModuleExt, Result, Tensor};
 /// # }
 /// ```
 #[derive(Module)]
-#[module(package = "keras.layers", no_new, build = manual)]
+#[module(package = "keras.layers", build = manual)]
 pub struct Dropout {
     #[config]
     rate: f64,
-    #[config(default)]
+    /// The seed; without one, it follows from the layer's place in its model.
+    #[config(default, into)]
     seed: Option<i64>,
-    #[config(default)]
+    /// The dims of the choice, `None` for those of the input: along a dim of 1, inputs go or stay together.
+    #[config(default, into)]
     noise_shape: Option<Vec<Option<usize>>>,
+    #[module(default)]
     seed_generator: SeedGenerator,
 }
 
 impl Dropout {
-    /// A layer that leaves out this part, 0 to 1, of its inputs.
-    pub fn new(rate: f64) -> Dropout {
-        Dropout { rate, seed: None, noise_shape: None, seed_generator: SeedGenerator::default() }.declared()
-    }
-
-    /// The seed; without one, it follows from the layer's place in its model.
-    #[must_use]
-    pub fn seed(mut self, seed: i64) -> Dropout {
-        self.seed = Some(seed);
-        self
-    }
-
-    /// The dims of the choice, `None` for those of the input: along a dim of 1, inputs go or stay together.
-    #[must_use]
-    pub fn noise_shape(mut self, noise_shape: impl Into<Vec<Option<usize>>>) -> Dropout {
-        self.noise_shape = Some(noise_shape.into());
-        self
-    }
-
     /// The dims of the choice, as a tensor.
     fn noise_dims(&self, x: &Tensor) -> Result<Tensor> {
         let Some(wanted) = &self.noise_shape else { return x.shape_tensor() };
@@ -87,9 +71,7 @@ impl Layer for Dropout {
         if self.rate == 1.0 {
             return x.zeros_like();
         }
-        let seed = self.seed_generator.next_seed()?;
-        let kept = Tensor::stateless_uniform(&self.noise_dims(x)?, &seed, x.dtype())?.greater_equal(self.rate)?;
-        kept.select(&(x * (1.0 / (1.0 - self.rate))), &x.zeros_like()?)
+        x.dropout(self.rate, &self.seed_generator.next_seed()?, Some(&self.noise_dims(x)?))
     }
 
     fn mask(&self, x: &Tensor) -> Result<Option<Tensor>> {

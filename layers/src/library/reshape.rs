@@ -14,17 +14,10 @@ use modulor::{Error, Layer, Module, Result, Tensor};
 /// # }
 /// ```
 #[derive(Module)]
-#[module(package = "keras.layers", no_new)]
+#[module(package = "keras.layers")]
 pub struct Reshape {
-    #[config]
+    #[config(into)]
     target_shape: Vec<i64>,
-}
-
-impl Reshape {
-    /// A layer to these dims, which do not count the batch.
-    pub fn new(target_shape: impl Into<Vec<i64>>) -> Reshape {
-        Reshape { target_shape: target_shape.into() }
-    }
 }
 
 impl Layer for Reshape {

@@ -38,11 +38,11 @@ impl SeedGenerator {
         });
     }
 
-    /// The next seed, int64 of `[2]`.
+    /// The next seed, int64 of `[2]`: the state before it is counted on, in the 31 bits that Keras keeps of it.
     pub fn next_seed(&self) -> Result<Tensor> {
-        let seed = self.seed_generator_state.read()?;
+        let state = self.seed_generator_state.read()?;
         self.seed_generator_state.assign_add(&Tensor::from([0_i64, 1]))?;
-        Ok(seed)
+        state.floor_mod(f64::from(i32::MAX - 1))
     }
 }
 

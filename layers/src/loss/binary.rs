@@ -19,8 +19,7 @@ pub fn binary_crossentropy(
         y = y * (1.0 - label_smoothing) + 0.5 * label_smoothing;
     }
     let entropy = if from_logits {
-        // max(x, 0) − x·y + ln(1 + e^−|x|)
-        p.relu()? - &p * &y + (-p.abs()?).exp()?.log1p()?
+        p.sigmoid_cross_entropy_with_logits(&y)?
     } else {
         let p = clipped(&p)?;
         -(&y * p.log()? + (1.0 - &y) * (1.0 - &p).log()?)

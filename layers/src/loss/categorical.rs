@@ -1,7 +1,6 @@
 //! The cross entropy of distributions over classes.
 
 use super::{Loss, Reduction, aligned, clipped};
-use crate::activation::log_softmax;
 use modulor::{Error, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -23,11 +22,18 @@ pub fn categorical_crossentropy(
         })?;
         y = y * (1.0 - label_smoothing) + label_smoothing / classes as f64;
     }
-    let log_p = match from_logits {
-        true => log_softmax(&p, axis)?,
-        false => clipped(&p.div(p.sum_keepdims(axis)?)?)?.log()?,
-    };
-    y.mul(log_p)?.sum(axis)?.neg()
+    if !from_logits {
+        return y.mul(clipped(&p.div(p.sum_keepdims(axis)?)?)?.log()?)?.sum(axis)?.neg();
+    }
+    let (p, y) = (to_last(&p, axis)?, to_last(&y, axis)?);
+    p.softmax_cross_entropy_with_logits(&y)
+}
+
+/// With an axis moved behind the others.
+fn to_last(x: &Tensor, axis: i64) -> Result<Tensor> {
+    let Some(rank) = x.rank().map(|rank| rank as i64).filter(|_| axis != -1) else { return Ok(x.clone()) };
+    let axis = if axis < 0 { axis + rank } else { axis };
+    x.permute((0..rank).filter(|&other| other != axis).chain([axis]).collect::<Vec<_>>())
 }
 
 /// The cross entropy between distributions over classes, such as one-hot labels, and predictions:

@@ -24,7 +24,7 @@ pub use binary::{BinaryCrossentropy, binary_crossentropy};
 pub use categorical::{CategoricalCrossentropy, categorical_crossentropy};
 pub use mean::{MeanAbsoluteError, MeanSquaredError, mean_absolute_error, mean_squared_error};
 pub use reduction::Reduction;
-use reduction::same_rank;
+pub(crate) use reduction::same_rank;
 pub use sparse::{SparseCategoricalCrossentropy, sparse_categorical_crossentropy};
 
 use crate::family::family;
@@ -110,7 +110,7 @@ pub(crate) fn aligned(y_true: &Tensor, y_pred: &Tensor) -> Result<(Tensor, Tenso
 /// Probabilities, kept off 0 and 1 as far as Keras does.
 fn clipped(p: &Tensor) -> Result<Tensor> {
     use crate::family::EPSILON;
-    p.minimum(1.0 - EPSILON)?.maximum(EPSILON)
+    p.clip_by_value(EPSILON, 1.0 - EPSILON)
 }
 
 /// An axis that must be the last one.

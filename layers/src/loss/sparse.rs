@@ -1,7 +1,6 @@
 //! The cross entropy of class ids.
 
 use super::{Loss, Reduction, clipped, last_axis};
-use crate::activation::log_softmax;
 use modulor::{DType, Error, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -33,38 +32,17 @@ pub fn sparse_categorical_crossentropy(
             y_pred.shape()
         )));
     }
-    let valid = ignore_class.map(|class| labels.not_equal(&Tensor::scalar(class))).transpose()?;
+    let valid = ignore_class.map(|class| labels.not_equal(Tensor::scalar(class))).transpose()?;
     let counted = match &valid {
         Some(valid) => valid.select(&labels, &labels.zeros_like()?)?,
         None => labels,
     };
     let logits = if from_logits { y_pred.with_mask(None) } else { clipped(y_pred)?.log()? };
-    let chosen = one_hot(&counted, y_pred)?;
-    let log_p = log_softmax(&logits, -1)?;
-    let losses = chosen.select(&log_p, &log_p.zeros_like()?)?.sum(-1)?.neg()?;
+    let losses = logits.sparse_softmax_cross_entropy_with_logits(&counted)?;
     match valid {
         Some(valid) => Ok(valid.select(&losses, &losses.zeros_like()?)?.with_mask(Some(valid))),
         None => Ok(losses),
     }
-}
-
-/// Where the last axis of `scores` is the class of a label: bools of the shape of `scores`.
-///
-/// An error for a class id that is none, where the ids have values.
-pub(crate) fn one_hot(labels: &Tensor, scores: &Tensor) -> Result<Tensor> {
-    let classes = scores.rank().and_then(|rank| scores.shape().dim(rank.checked_sub(1)?));
-    let classes = classes.ok_or_else(|| {
-        Error::invalid_argument(format!("the number of classes must be known, found predictions {}", scores.spec()))
-    })?;
-    if !labels.is_symbolic() {
-        let known = 0..classes as i64;
-        if let Some(label) = labels.to_vec::<i64>()?.into_iter().find(|label| !known.contains(label)) {
-            let message = format!("class id {label} is outside of the {classes} classes that there are predictions of");
-            return Err(Error::invalid_argument(message));
-        }
-    }
-    let ids = Tensor::new([classes], (0..classes as i64).collect::<Vec<_>>())?;
-    labels.expand_dims(-1)?.equal(&ids)
 }
 
 /// The cross entropy between class ids and predictions: [`sparse_categorical_crossentropy`].

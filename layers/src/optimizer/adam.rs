@@ -1,4 +1,4 @@
-use super::class::{optimizer, within};
+use super::class::{as_cast, optimizer, within};
 use super::{Rule, SlotValues, Step};
 use modulor::{Result, Tensor};
 
@@ -88,7 +88,7 @@ impl Rule for Formula {
 
     fn update(&self, value: &Tensor, gradient: &Tensor, slots: &mut SlotValues, step: &Step) -> Result<Tensor> {
         let dtype = value.dtype();
-        let power = |beta| Tensor::number(beta, dtype)?.pow(step.number(dtype)?);
+        let power = |beta| Tensor::number(as_cast(beta), dtype)?.pow(step.number(dtype)?);
         let (momentum, velocity) = (slots.get("momentum")?, slots.get("velocity")?);
 
         let unbiased = (1.0 - power(self.beta_2)?).sqrt()?;

@@ -60,6 +60,11 @@ impl Parts<'_> {
     }
 }
 
+/// A setting that Keras casts to the dtype of the variable, which goes by way of float32; it shows in float64.
+pub(super) fn as_cast(setting: f64) -> f64 {
+    f64::from(setting as f32)
+}
+
 /// Refuses a setting that is not what it must be.
 pub(super) fn within(name: &str, value: f64, allowed: impl Fn(f64) -> bool, what: &str) -> Result<()> {
     if allowed(value) {

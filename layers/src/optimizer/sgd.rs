@@ -1,4 +1,4 @@
-use super::class::{optimizer, within};
+use super::class::{as_cast, optimizer, within};
 use super::{Rule, SlotValues, Step};
 use modulor::{Result, Tensor};
 
@@ -30,8 +30,9 @@ impl Rule for SGD {
         if self.momentum == 0.0 {
             return value.sub(change);
         }
-        let momentum = slots.get("momentum")? * self.momentum - &change;
+        let part = as_cast(self.momentum);
+        let momentum = slots.get("momentum")? * part - &change;
         slots.set("momentum", &momentum);
-        if self.nesterov { value.add(momentum * self.momentum - change) } else { value.add(momentum) }
+        if self.nesterov { value.add(momentum * part - change) } else { value.add(momentum) }
     }
 }

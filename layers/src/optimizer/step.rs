@@ -1,5 +1,6 @@
 //! One step: what happens to gradients, variables and slots, in Keras's order.
 
+use super::class::as_cast;
 use super::{Optimizer, Parts, SlotValues};
 use modulor::variable::commit;
 use modulor::{DType, Error, Result, Tensor, Variable, module, scope};
@@ -76,12 +77,7 @@ pub(super) fn apply(optimizer: &(impl Optimizer + ?Sized), gradients: &[(Variabl
     let _turn = parts.slots.turn();
     let trained = trained(gradients)?;
     prepare(optimizer, &trained.iter().map(|(variable, _)| variable.clone()).collect::<Vec<_>>())?;
-    let writes = scope::without_tapes(|| writes(optimizer, &trained))?;
-    // In a trace the writes are nodes of the graph, and the graph's run is what happens at once.
-    if scope::tracing() {
-        return writes.iter().try_for_each(|(variable, value)| variable.assign(value));
-    }
-    commit(writes)
+    commit(scope::without_tapes(|| writes(optimizer, &trained))?)
 }
 
 /// The pairs that count, if there is a gradient in any of them.
@@ -177,7 +173,7 @@ fn update(optimizer: &(impl Optimizer + ?Sized), moving: &mut [Moving], step: &S
     for Moving { variable, value, gradient, slots } in moving {
         let Some(gradient) = gradient else { continue };
         if let Some(decay) = parts.weight_decay {
-            let lost = &*value * decay * step.learning_rate(value.dtype())?;
+            let lost = &*value * as_cast(decay) * step.learning_rate(value.dtype())?;
             *value = &*value - lost;
         }
         let updated = optimizer.update(value, gradient, slots, step);
@@ -239,8 +235,8 @@ fn clip(parts: &Parts, moving: &mut [Moving]) -> Result<()> {
             let norm = squares.collect::<Result<Vec<_>>>().and_then(|squares| Tensor::stack(&squares, 0)?.sum(..))?;
             let norm = norm.sqrt()?;
             let factor = limit * (1.0 / &norm).minimum(1.0 / limit)?;
-            // An infinite norm must not turn into a factor of 0, which would hide it.
-            Some(factor + (&norm - &norm))
+            // An infinite norm must not turn into a factor of 0, which would hide it: it becomes NaN.
+            Some(factor + &norm * 0.0)
         }
         None => None,
     };
@@ -269,6 +265,9 @@ pub(super) fn finalize(optimizer: &(impl Optimizer + ?Sized), variables: &[Varia
     }
     let _turn = parts.slots.turn();
     prepare(optimizer, variables)?;
+    if parts.iteration.value()?.item::<i64>()? == 0 {
+        return Ok(());
+    }
     let trained = variables.iter().filter(|variable| variable.trainable());
     let averages = trained.map(|variable| Ok((variable.clone(), parts.slots.of(variable, AVERAGE, "")?.value()?)));
     commit(averages.collect::<Result<Vec<_>>>()?)

@@ -1,0 +1,108 @@
+//! Sums that are kept, and the rule by which values and weights become one number per sample.
+
+use crate::loss::same_rank;
+use modulor::module::{Module, name};
+use modulor::variable::commit;
+use modulor::{DType, Error, Result, Tensor, Variable, scope};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A sum in two variables: one that is saved, and an exact one that is believed as long as it rounds to the other.
+#[derive(Clone, Copy)]
+pub(super) struct Total<'a> {
+    pub saved: &'a Variable,
+    pub exact: &'a Variable,
+}
+
+impl Total<'_> {
+    /// The sum: float64.
+    pub fn read(&self) -> Result<Tensor> {
+        let (saved, exact) = (self.saved.read()?, self.exact.read()?);
+        let is_current = exact.cast(saved.dtype())?.equal(&saved)?;
+        is_current.select(&exact, &saved.cast(DType::F64)?)
+    }
+
+    /// What to write so that the sum is this.
+    fn becomes(&self, sum: Tensor) -> Result<[(Variable, Tensor); 2]> {
+        let saved = sum.cast(self.saved.dtype())?;
+        Ok([(self.saved.clone(), saved), (self.exact.clone(), sum)])
+    }
+}
+
+/// The sums of a metric.
+pub(super) struct Totals<'a> {
+    /// The metric itself.
+    pub metric: &'a dyn Module,
+    /// Its name.
+    pub name: &'a str,
+    /// Held while it counts: batches of two threads are counted one after the other.
+    pub turn: &'a Arc<Mutex<()>>,
+    pub totals: Vec<Total<'a>>,
+}
+
+impl Totals<'_> {
+    /// Adds one number to each sum, to all of them at once.
+    pub fn add(&self, more: &[Tensor]) -> Result<()> {
+        self.write(|total, index| total.read()?.add(more.get(index).unwrap_or(&Tensor::scalar(0.0))))
+    }
+
+    /// Makes all sums 0.
+    pub fn reset(&self) -> Result<()> {
+        self.write(|_, _| Ok(Tensor::scalar(0.0)))
+    }
+
+    fn write(&self, sum: impl Fn(&Total, usize) -> Result<Tensor>) -> Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.totals.iter().any(|total| total.saved.path().is_none()) {
+            name::stamp(self.metric, self.name);
+        }
+        let write = |(index, total): (usize, &Total)| total.becomes(sum(total, index)?);
+        let writes = scope::without_tapes(|| self.totals.iter().enumerate().map(write).collect::<Result<Vec<_>>>());
+        commit(writes?.into_iter().flatten())
+    }
+}
+
+/// A reduction along axes, [`Tensor::mean`] or [`Tensor::sum`].
+pub(super) type Reduce = fn(&Tensor, &[i64]) -> Result<Tensor>;
+
+/// Weighted values, one number per sample, and their weights if there are any: float64.
+///
+/// Where values have more dims than the weights, they are reduced to as many first; in the end all dims but the first
+/// are reduced.
+pub(super) fn by_sample(values: &Tensor, weight: Option<&Tensor>, reduce: Reduce) -> Result<(Tensor, Option<Tensor>)> {
+    let values = values.with_mask(None).cast(DType::F64)?;
+    let rest = |t: &Tensor, from: usize| match rank(t)? {
+        rank if rank > from => reduce(t, &(from as i64..rank as i64).collect::<Vec<_>>()),
+        _ => Ok(t.clone()),
+    };
+    let Some(weight) = weight else { return Ok((rest(&values, 1)?, None)) };
+    let (values, weight) = same_rank(&values, &weight.with_mask(None).cast(DType::F64)?)?;
+    let values = rest(&values, rank(&weight)?)?;
+    if !fits(&weight, &values) {
+        let (weight, values) = (weight.shape(), values.shape());
+        return Err(Error::invalid_argument(format!("sample weights of shape {weight} do not fit values of {values}")));
+    }
+    let weight = weight.broadcast_like(&values)?;
+    let values = values.mul(&weight)?;
+    Ok((rest(&values, 1)?, Some(rest(&weight, 1)?)))
+}
+
+/// The weights of samples together with a mask, of which `true` counts.
+pub(super) fn with_mask(weight: Option<&Tensor>, mask: Option<&Tensor>) -> Result<Option<Tensor>> {
+    let Some(mask) = mask else { return Ok(weight.cloned()) };
+    let kept = mask.cast(DType::F64)?;
+    let Some(weight) = weight else { return Ok(Some(kept)) };
+    let (kept, weight) = same_rank(&kept, &weight.cast(DType::F64)?)?;
+    weight.mul(kept).map(Some)
+}
+
+pub(super) fn rank(t: &Tensor) -> Result<usize> {
+    t.check()?;
+    t.rank().ok_or_else(|| Error::unimplemented("a metric of values of unknown rank"))
+}
+
+/// Whether every dim of the weights is that of the values or 1, so that no value counts twice.
+fn fits(weight: &Tensor, values: &Tensor) -> bool {
+    let (Some(w), Some(v)) = (weight.shape().dims(), values.shape().dims()) else { return true };
+    let each = |(w, v): (&Option<usize>, &Option<usize>)| w.is_none() || v.is_none() || w == v || *w == Some(1);
+    w.len() == v.len() && w.iter().zip(&v).all(each)
+}

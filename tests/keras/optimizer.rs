@@ -1,0 +1,291 @@
+use super::*;
+use modulor::graph::trace;
+use modulor::keras::constraint::AnyConstraint;
+use modulor::keras::optimizer::{self, Adam, AdamW, LearningRate, OPTIMIZERS, Optimizer, RMSprop, SGD};
+use modulor::variable::{Declaration, IntoConstraint, IntoInit, snapshot};
+use modulor::{Error, Module, ModuleExt, Spec, Variable, module};
+use serde_json::json;
+use std::collections::HashSet;
+
+#[derive(Deserialize)]
+struct Named {
+    path: String,
+    value: Entry,
+}
+
+#[derive(Deserialize)]
+struct Applied {
+    grads: Vec<Entry>,
+    variables: Vec<Entry>,
+    state: Vec<Named>,
+}
+
+fn variable(path: &str, value: Tensor, constraint: Option<AnyConstraint>) -> Variable {
+    let variable = Variable::default();
+    variable.declare(Declaration { constraint: constraint.into_constraint(), ..Declaration::new(value.into_init()) });
+    variable.stamp(path);
+    variable
+}
+
+fn built_in(row: &Row) -> bool {
+    OPTIMIZERS.contains(&row.class().as_str()) && !row.case.contains("schedule")
+}
+
+#[test]
+fn variables_and_state_are_kerass_after_every_step() {
+    let mut met = HashSet::new();
+    for row in rows("optimizer").filter(|row| built_in(row)) {
+        let optimizer = optimizer::from_object(&row.get("config")).unwrap_or_else(|e| panic!("{}: {e}", row.case));
+        let mut constraint: Option<AnyConstraint> = row.get("constraint");
+        let start: Vec<Named> = row.get("variables");
+        let variables: Vec<Variable> =
+            start.iter().map(|named| variable(&named.path, tensor(&named.value), constraint.take())).collect();
+        let tolerance = 4.0 * epsilon(variables[0].dtype());
+        for (number, step) in row.get::<Vec<Applied>>("steps").iter().enumerate() {
+            let about = format!("{}, step {number}", row.case);
+            let gradients = step.grads.iter().map(|gradient| Some(tensor(gradient)));
+            let pairs: Vec<_> = variables.iter().cloned().zip(gradients).collect();
+            optimizer.apply(&pairs).unwrap_or_else(|e| panic!("{about}: {e}"));
+            for (variable, expected) in variables.iter().zip(&step.variables) {
+                assert_near(&variable.value().expect("a value"), &tensor(expected), tolerance, &about);
+            }
+            let state = optimizer.weights();
+            let paths: Vec<String> = state.iter().map(|variable| variable.path().expect("a path")).collect();
+            assert_eq!(paths, step.state.iter().map(|named| named.path.as_str()).collect::<Vec<_>>(), "{about}");
+            for (variable, expected) in state.iter().zip(&step.state) {
+                let about = format!("{about}: {}", expected.path);
+                assert_near(&variable.value().expect("a value"), &tensor(&expected.value), tolerance, &about);
+            }
+        }
+        if let Some(finalized) = row.get::<Option<Vec<Entry>>>("finalized") {
+            optimizer.finalize(&variables).expect("averages");
+            for (variable, expected) in variables.iter().zip(&finalized) {
+                assert_near(&variable.value().expect("a value"), &tensor(expected), tolerance, &row.case);
+            }
+        }
+        met.insert(row.class());
+    }
+    assert_eq!(met.len(), OPTIMIZERS.len(), "a row for every optimizer");
+}
+
+#[test]
+fn configs_are_kerass() {
+    let written = |optimizer: &dyn Optimizer| module::object(optimizer.as_module()).expect("plain data");
+    let mut count = 0;
+    for row in config::rows().into_iter().filter(|row| row.kind == "optimizer") {
+        if !OPTIMIZERS.contains(&row.class_name.as_str()) {
+            continue;
+        }
+        match optimizer::from_object(&row.config) {
+            Ok(optimizer) => assert!(config::same(&written(&*optimizer), &row.config), "{}", row.config),
+            Err(error) => assert!(error.to_string().contains("not a schedule"), "{error}"),
+        }
+        count += 1;
+    }
+    assert!(count > 2 * OPTIMIZERS.len());
+    for name in OPTIMIZERS {
+        let optimizer = optimizer::by_name(&name.to_lowercase()).expect("a name of the list");
+        assert_eq!(optimizer.class_name(), *name);
+    }
+    let changed = Adam::new().name("mine").learning_rate(0.5);
+    changed.set_learning_rate(0.25).expect("sensible");
+    assert_eq!(written(&changed)["config"]["learning_rate"], json!(0.25));
+    assert_eq!(written(&changed)["config"]["name"], json!("mine"));
+}
+
+fn ones(path: &str) -> Variable {
+    variable(path, Tensor::from([1.0_f32, 1.0]), None)
+}
+
+fn pair(variable: &Variable) -> (Variable, Option<Tensor>) {
+    (variable.clone(), Some(Tensor::from([1.0_f32, 2.0])))
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_by_name_and_changes_nothing() {
+    let (w, frozen, integer) = (ones("net/w"), ones("net/frozen"), variable("net/n", Tensor::from([1, 2]), None));
+    frozen.set_trainable(false);
+    let sgd = SGD::new;
+    let rate = |rate: f64| sgd().learning_rate(rate);
+    let rows: Vec<(Box<dyn Optimizer>, Vec<(Variable, Option<Tensor>)>, &str)> = vec![
+        (
+            Box::new(rate(f64::NAN)),
+            vec![pair(&w)],
+            "sgd: `learning_rate` must be a finite number not below 0, found NaN",
+        ),
+        (Box::new(rate(f64::INFINITY)), vec![pair(&w)], "found inf"),
+        (Box::new(rate(1e300)), vec![pair(&w)], "`learning_rate`"),
+        (Box::new(rate(-0.5)), vec![pair(&w)], "found -0.5"),
+        (Box::new(sgd().clipnorm(1.0).clipvalue(1.0)), vec![pair(&w)], "found clipnorm and clipvalue"),
+        (Box::new(sgd().clipnorm(0.0)), vec![pair(&w)], "`clipnorm` must be a finite number above 0, found 0"),
+        (Box::new(sgd().momentum(2.0)), vec![pair(&w)], "`momentum` must be between 0 and 1, found 2"),
+        (Box::new(sgd().gradient_accumulation_steps(1)), vec![pair(&w)], "at least 2, found 1"),
+        (Box::new(Adam::new().beta_1(1.0)), vec![pair(&w)], "adam: `beta_1` must be from 0 to below 1, found 1"),
+        (Box::new(AdamW::new().weight_decay(f64::NAN)), vec![pair(&w)], "`weight_decay`"),
+        (Box::new(RMSprop::new().momentum(-1.0)), vec![pair(&w)], "`momentum`"),
+        (Box::new(sgd()), vec![(w.clone(), None)], "no gradient for any variable: `net/w`"),
+        (Box::new(sgd()), vec![pair(&frozen)], "nothing to train: `net/frozen` not trainable"),
+        (Box::new(sgd()), vec![pair(&w), pair(&w)], "variable `net/w` is given twice"),
+        (
+            Box::new(sgd()),
+            vec![(w.clone(), Some(Tensor::scalar(1.0_f32)))],
+            "'net/w' float32(2,)> has a gradient of shape ()",
+        ),
+        (Box::new(sgd()), vec![(integer.clone(), Some(Tensor::from([1.0_f32, 1.0])))], "optimizers update floats"),
+    ];
+    for (optimizer, pairs, words) in rows {
+        let error = optimizer.apply(&pairs).expect_err(words).to_string();
+        assert!(error.contains(words), "`{error}` does not say `{words}`");
+        assert_eq!(w.value().and_then(|w| w.to_vec::<f32>()).expect("floats"), [1.0, 1.0]);
+        assert!(!optimizer.parts().iteration.is_valued() || to_f64(&optimizer.weights()[0].value().unwrap()) == [0.0]);
+    }
+    assert!(sgd().set_learning_rate(f64::NAN).is_err());
+    assert!(Variable::default().read().is_err() && sgd().apply(&[pair(&Variable::default())]).is_err());
+    sgd().apply(&[]).expect("nothing to do is done");
+}
+
+#[test]
+fn frozen_variables_and_those_without_a_gradient_stay_as_they_are() {
+    let (w, frozen, loose) = (ones("w"), ones("frozen"), ones("loose"));
+    frozen.set_trainable(false);
+    let optimizer = SGD::new().learning_rate(0.5).momentum(0.5);
+    optimizer.apply(&[pair(&frozen), pair(&w), (loose.clone(), None)]).expect("a step");
+    let values = [&w, &frozen, &loose].map(|variable| to_f64(&variable.value().expect("a value")));
+    assert_eq!(values, [vec![0.5, 0.0], vec![1.0, 1.0], vec![1.0, 1.0]]);
+    frozen.set_trainable(true);
+    optimizer.apply(&[pair(&frozen)]).expect("a step");
+    let paths: Vec<_> = optimizer.named_variables().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(paths.len(), 5, "{paths:?}");
+    assert!(paths.contains(&"frozen_momentum".to_owned()) && paths.contains(&"iteration".to_owned()), "{paths:?}");
+}
+
+#[test]
+fn equal_paths_have_slots_of_their_own() {
+    let (a, b) = (ones("dense/kernel"), ones("dense/kernel"));
+    let optimizer = Adam::new();
+    optimizer.apply(&[pair(&a), pair(&b)]).expect("a step");
+    let paths: HashSet<_> = optimizer.variables().iter().filter_map(Variable::path).collect();
+    assert_eq!(paths.len(), 6);
+    assert!(paths.contains("adam/dense_kernel_velocity") && paths.contains("adam/dense_kernel_velocity_1"));
+}
+
+#[test]
+fn a_copy_goes_on_where_the_original_is_and_a_handle_is_the_original() {
+    let (w, twin) = (ones("net/w"), ones("net/w"));
+    let original = Adam::new().learning_rate(0.1).amsgrad(true);
+    original.apply(&[pair(&w)]).expect("a step");
+    twin.assign(&w.value().expect("a value")).expect("as large");
+    let copy = original.copy().expect("a copy");
+    copy.set_learning_rate(0.2).and_then(|()| copy.set_learning_rate(0.1)).expect("sensible");
+    for _ in 0..2 {
+        original.apply(&[pair(&w)]).expect("a step");
+        copy.apply(&[pair(&twin)]).expect("a step");
+    }
+    assert_eq!(to_f64(&w.value().unwrap()), to_f64(&twin.value().unwrap()));
+    assert_eq!(original.variables().len(), copy.variables().len());
+    let config = original.config().expect("settings");
+    assert!(!config.contains_key("slots"), "{config:?}");
+
+    let handle = module::Track::share(&original);
+    handle.apply(&[pair(&ones("net/other"))]).expect("a step");
+    assert_eq!(handle.variables().len(), original.variables().len());
+    assert_eq!(to_f64(&original.parts().iteration.value().unwrap()), [4.0]);
+}
+
+#[test]
+fn minimizing_goes_downhill_and_explains_missing_gradients() -> Result<()> {
+    let w = ones("net/w");
+    let optimizer = SGD::new().learning_rate(0.25).loss_scale_factor(8.0);
+    let tape = GradientTape::new();
+    let loss = tape.record(|| w.read()?.square()?.sum(..))?;
+    optimizer.minimize(&tape, &loss, &[w.clone(), ones("loose")])?;
+    assert_eq!(to_f64(&w.value()?), [0.5, 0.5]);
+
+    let tape = GradientTape::new();
+    let loss = tape.record(|| w.read()?.cast(DType::I32)?.cast(DType::F32)?.sum(..))?;
+    let error = optimizer.minimize(&tape, &loss, &[w.clone()]).expect_err("a cast to integers").to_string();
+    assert!(error.contains("variable `net/w`") && error.contains("Cast"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn averages_replace_variables_only_once_there_are_any() -> Result<()> {
+    let w = ones("w");
+    let optimizer = SGD::new().learning_rate(1.0).use_ema(true).ema_momentum(0.5);
+    optimizer.finalize(&[w.clone()])?;
+    assert_eq!(to_f64(&w.value()?), [1.0, 1.0]);
+    (0..2).try_for_each(|_| optimizer.apply(&[pair(&w)]))?;
+    optimizer.finalize(&[w.clone()])?;
+    assert_eq!(to_f64(&w.value()?), [-0.5, -2.0]);
+    Ok(())
+}
+
+#[test]
+fn a_step_is_no_part_of_a_tape() -> Result<()> {
+    let w = ones("w");
+    let tape = GradientTape::new();
+    tape.record(|| SGD::new().apply(&[pair(&w)]))?;
+    let loss = tape.record(|| w.read()?.sum(..))?;
+    assert_eq!(to_f64(&tape.gradient(&loss, &w)?), [1.0, 1.0]);
+    Ok(())
+}
+
+#[test]
+fn a_traced_step_does_what_an_eager_one_does() -> Result<()> {
+    let optimizers: [(fn() -> Box<dyn Optimizer>, &str); 3] = [
+        (|| Box::new(Adam::new().amsgrad(true).clipnorm(0.5).use_ema(true)), "Adam"),
+        (|| Box::new(SGD::new().momentum(0.5).gradient_accumulation_steps(2)), "SGD"),
+        (|| Box::new(RMSprop::new().centered(true).weight_decay(0.1).global_clipnorm(0.5)), "RMSprop"),
+    ];
+    for (make, about) in optimizers {
+        let (eager, traced) = (make(), make());
+        let (w, twin) = (ones("w"), ones("w"));
+        let step = |gradient: &[Tensor]| {
+            traced.apply(&[(twin.clone(), Some(gradient[0].clone()))])?;
+            Ok(vec![gradient[0].clone()])
+        };
+        let graph = trace(step, &[Spec::new(DType::F32, [2])])?;
+        for number in 0..4 {
+            let gradient = Tensor::from([number as f32 - 1.5, 0.25]);
+            eager.apply(&[(w.clone(), Some(gradient.clone()))])?;
+            graph.run(&[&gradient])?;
+            assert_eq!(w.value()?.to_bytes()?, twin.value()?.to_bytes()?, "{about}, step {number}");
+        }
+        for (a, b) in eager.weights().iter().zip(traced.weights()) {
+            assert_eq!(a.value()?.to_bytes()?, b.value()?.to_bytes()?, "{about}: {a}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn other_threads_see_whole_steps() -> Result<()> {
+    let (a, b) = (ones("a"), ones("b"));
+    let optimizer = SGD::new().learning_rate(1.0).momentum(1.0);
+    optimizer.prepare(&[a.clone(), b.clone()])?;
+    let seen = || -> Result<()> {
+        let both = [a.clone(), b.clone(), optimizer.parts().iteration.clone()];
+        for _ in 0..200 {
+            let [a, b, steps] = &snapshot(&both)?[..] else { return Err(Error::internal("three in, three out")) };
+            let steps = steps.item::<i64>()? as f64;
+            // The momentum grows by the gradient in each step, so the way is 1 + 2 + .. + n gradients long.
+            let way = steps * (steps + 1.0) / 2.0;
+            assert_eq!((to_f64(a), to_f64(b)), (vec![1.0 - way, 1.0 - 2.0 * way], vec![1.0 - way, 1.0 - 2.0 * way]));
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let step = || (0..50).try_for_each(|_| optimizer.apply(&[pair(&a), pair(&b)]));
+        let threads = [scope.spawn(step), scope.spawn(step), scope.spawn(seen)];
+        threads.into_iter().try_for_each(|thread| thread.join().expect("no panic"))
+    })?;
+    assert_eq!(optimizer.parts().iteration.value()?.item::<i64>()?, 100);
+    Ok(())
+}
+
+#[test]
+fn a_schedule_is_refused_until_there_are_schedules() {
+    let schedule = json!({"class_name": "ExponentialDecay", "config": {}});
+    let error = <LearningRate as module::Track>::from_field(Some(&schedule)).expect_err("not a number");
+    assert!(error.to_string().contains("not a schedule as \"ExponentialDecay\""), "{error}");
+}
