@@ -141,7 +141,7 @@ impl Expansion<'_> {
         quote! {
             #[automatically_derived]
             #unlisted
-            #[allow(unused_variables, non_shorthand_field_patterns, clippy::all)]
+            #[allow(unused_variables, unreachable_code, non_shorthand_field_patterns, clippy::all)]
             impl #impl_generics __m::#what for #ident #type_generics #where_clause {
                 #body
             }
