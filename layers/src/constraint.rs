@@ -163,7 +163,7 @@ family! {
 
 impl Constraint for AnyConstraint {
     fn project(&self, w: &Tensor) -> Result<Tensor> {
-        self.inner().project(w)
+        self.inner()?.project(w)
     }
 }
 

@@ -25,6 +25,8 @@ macro_rules! family {
         #[derive(Clone, Debug, PartialEq)]
         pub enum $any {
             $(#[doc = concat!("[`", stringify!($class), "`].")] $class($class),)*
+            /// A name that nothing has, kept until it is used, which is an error.
+            Unknown(String),
         }
 
         impl $any {
@@ -39,12 +41,25 @@ macro_rules! family {
             }
 
             /// The class name.
-            pub fn class_name(&self) -> &'static str {
-                match self { $(Self::$class(_) => stringify!($class),)* }
+            pub fn class_name(&self) -> &str {
+                match self {
+                    $(Self::$class(_) => stringify!($class),)*
+                    Self::Unknown(name) => name,
+                }
             }
 
-            fn inner(&self) -> &dyn $trait {
-                match self { $(Self::$class(inner) => inner,)* }
+            fn inner(&self) -> modulor::Result<&dyn $trait> {
+                match self {
+                    $(Self::$class(inner) => Ok(inner),)*
+                    Self::Unknown(name) => Err($crate::family::unknown($noun, name, $list)),
+                }
+            }
+        }
+
+        /// By name, with its defaults.
+        impl From<&str> for $any {
+            fn from(name: &str) -> Self {
+                Self::named(name).unwrap_or_else(|_| Self::Unknown(name.to_owned()))
             }
         }
 
@@ -65,7 +80,10 @@ macro_rules! family {
 
         impl serde::Serialize for $any {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-                let config = match self { $(Self::$class(inner) => serde_json::to_value(inner),)* };
+                let config = match self {
+                    $(Self::$class(inner) => serde_json::to_value(inner),)*
+                    Self::Unknown(name) => Err(serde::ser::Error::custom($crate::family::unknown($noun, name, $list))),
+                };
                 serde_json::json!({
                     "module": $module,
                     "class_name": self.class_name(),

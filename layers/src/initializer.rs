@@ -569,7 +569,7 @@ family! {
 
 impl Initializer for AnyInitializer {
     fn init(&self, dims: &[usize], dtype: DType, seed: u64) -> Result<Tensor> {
-        self.inner().init(dims, dtype, seed)
+        self.inner()?.init(dims, dtype, seed)
     }
 }
 

@@ -162,7 +162,7 @@ family! {
 
 impl Regularizer for AnyRegularizer {
     fn penalty(&self, w: &Tensor) -> Result<Tensor> {
-        self.inner().penalty(w)
+        self.inner()?.penalty(w)
     }
 }
 

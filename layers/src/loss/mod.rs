@@ -80,13 +80,13 @@ family! {
 
 impl Loss for AnyLoss {
     fn name(&self) -> &str {
-        self.inner().name()
+        self.inner().map_or(self.class_name(), |loss| loss.name())
     }
     fn losses(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
-        self.inner().losses(y_true, y_pred)
+        self.inner()?.losses(y_true, y_pred)
     }
     fn reduction(&self) -> Reduction {
-        self.inner().reduction()
+        self.inner().map_or(Reduction::SumOverBatchSize, |loss| loss.reduction())
     }
 }
 
