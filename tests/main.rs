@@ -1,7 +1,7 @@
 //! What crosses the packages: files, golden values, whole models.
 
-mod digits;
 mod bad_input;
+mod digits;
 mod golden;
 mod guide;
 mod keras;
