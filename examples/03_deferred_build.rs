@@ -38,7 +38,7 @@ fn main() -> Result<()> {
     let model = MySequentialModel { dense_1: FlexibleDense::new(3), dense_2: FlexibleDense::new(2) };
     println!("variables before the first call: {:?}", model.variables());
 
-    let results = model.call(&Tensor::from([[2.0_f32, 2.0, 2.0], [3.0, 3.0, 3.0]]))?;
+    let results = model.call(Tensor::from([[2.0_f32, 2.0, 2.0], [3.0, 3.0, 3.0]]))?;
     println!("model results: {results}");
     println!("variables after it:");
     for variable in model.variables() {
@@ -46,7 +46,7 @@ fn main() -> Result<()> {
     }
 
     // It is built once. A later input must fit, or the error says which layer cannot take it, and why.
-    let error = model.call(&Tensor::from([[2.0_f32, 2.0, 2.0, 2.0]])).unwrap_err();
+    let error = model.call(Tensor::from([[2.0_f32, 2.0, 2.0, 2.0]])).unwrap_err();
     println!("\nfailed: {error}");
     Ok(())
 }

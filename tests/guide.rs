@@ -149,11 +149,11 @@ fn block_5_variables_come_sorted_within_each_module() {
 fn blocks_6_and_7_sizes_are_taken_from_the_first_input() -> Result<()> {
     let my_model = my_sequential_model();
     assert!(!my_model.dense_1.w.is_sized());
-    let y = my_model.call(&twos())?;
+    let y = my_model.call(twos())?;
     assert_eq!(y.dims()?, [1, 2]);
     assert_eq!(my_model.dense_1.w.shape(), Some(vec![3, 3]));
     assert_eq!(my_model.dense_2.w.shape(), Some(vec![3, 2]));
-    assert_eq!(my_model.call(&twos())?.to_vec::<f32>()?, y.to_vec::<f32>()?, "built once");
+    assert_eq!(my_model.call(twos())?.to_vec::<f32>()?, y.to_vec::<f32>()?, "built once");
     Ok(())
 }
 
@@ -176,7 +176,7 @@ fn block_8_a_layer_is_called() -> Result<()> {
         }
     }
     let simple_layer = MyDense::new(3, 3).named("simple");
-    assert_eq!(simple_layer.call(&twos())?.dims()?, [1, 3]);
+    assert_eq!(simple_layer.call(twos())?.dims()?, [1, 3]);
     Ok(())
 }
 
@@ -190,7 +190,7 @@ fn blocks_9_and_10_before_the_first_call_there_are_no_variables() {
 #[test]
 fn block_11_calling_builds() -> Result<()> {
     let flexible_dense = FlexibleDense::new(3);
-    let y = flexible_dense.call(&Tensor::from([[2.0_f32, 2.0, 2.0], [3.0, 3.0, 3.0]]))?;
+    let y = flexible_dense.call(Tensor::from([[2.0_f32, 2.0, 2.0], [3.0, 3.0, 3.0]]))?;
     assert_eq!(y.dims()?, [2, 3]);
     // The notes' second row is half as much again as the first: the bias is zero.
     let y = y.to_vec::<f32>()?;
@@ -203,7 +203,7 @@ fn block_11_calling_builds() -> Result<()> {
 #[test]
 fn block_12_the_variables_of_a_built_layer() -> Result<()> {
     let flexible_dense = FlexibleDense::new(3);
-    flexible_dense.call(&twos())?;
+    flexible_dense.call(twos())?;
     assert_eq!(flexible_dense.variables().len(), 2);
     // Keras lists in the order of creation.
     assert_eq!(shapes(&flexible_dense.weights()), [vec![3, 3], vec![3]]);
@@ -215,8 +215,8 @@ fn block_12_the_variables_of_a_built_layer() -> Result<()> {
 #[test]
 fn block_13_a_later_shape_that_does_not_fit_is_an_error() -> Result<()> {
     let flexible_dense = FlexibleDense::new(3);
-    flexible_dense.call(&twos())?;
-    let error = flexible_dense.call(&Tensor::from([[2.0_f32, 2.0, 2.0, 2.0]])).unwrap_err();
+    flexible_dense.call(twos())?;
+    let error = flexible_dense.call(Tensor::from([[2.0_f32, 2.0, 2.0, 2.0]])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert_eq!(error.message(), "In[0] mismatch In[1] shape: 4 vs. 3: [1,4] [3,3]");
     assert_eq!(error.op(), Some("MatMul"));
@@ -229,12 +229,12 @@ fn block_13_a_later_shape_that_does_not_fit_is_an_error() -> Result<()> {
 #[test]
 fn block_14_a_model_of_layers_has_their_variables_and_submodules() -> Result<()> {
     let my_sequential_model = my_sequential_model();
-    assert_eq!(my_sequential_model.call(&twos())?.dims()?, [1, 2]);
+    assert_eq!(my_sequential_model.call(twos())?.dims()?, [1, 2]);
     assert_eq!(my_sequential_model.variables().len(), 4);
     assert_eq!(my_sequential_model.count_params(), 20);
     let classes: Vec<String> = my_sequential_model.submodules().into_iter().map(|(_, class)| class).collect();
     assert_eq!(classes, ["FlexibleDense", "FlexibleDense"]);
-    let error = my_sequential_model.call(&Tensor::from([[2.0_f32; 4]])).unwrap_err();
+    let error = my_sequential_model.call(Tensor::from([[2.0_f32; 4]])).unwrap_err();
     assert!(error.to_string().starts_with("my_sequential_model/dense_1: In[0] mismatch In[1] shape: 4 vs. 3"));
     Ok(())
 }
@@ -258,11 +258,11 @@ impl Layer for Penalised {
 #[test]
 fn extras_losses_are_collected_and_the_training_phase_passes_down() -> Result<()> {
     let layer = Penalised::new(FlexibleDense::new(2), 0.5);
-    let (y, losses) = collecting_losses(|| layer.call(&twos()));
+    let (y, losses) = collecting_losses(|| layer.call(twos()));
     let y = y?;
     assert_eq!(losses.len(), 1);
     assert_eq!(losses[0].item::<f32>()?, (y.square()?.mean(..)? * 0.5).item::<f32>()?);
-    let trained = scope::with_training(true, || layer.call(&twos()))?;
+    let trained = scope::with_training(true, || layer.call(twos()))?;
     assert_eq!(trained.to_vec::<f32>()?, (y * 2.0).to_vec::<f32>()?);
     Ok(())
 }
@@ -270,12 +270,12 @@ fn extras_losses_are_collected_and_the_training_phase_passes_down() -> Result<()
 #[test]
 fn extras_a_config_makes_the_same_model_again() -> Result<()> {
     let layer = Penalised::new(FlexibleDense::new(2), 0.5);
-    let y = layer.call(&twos())?;
+    let y = layer.call(twos())?;
     let again = Penalised::from_config(&layer.config()?)?;
     assert_eq!(again.config()?, layer.config()?);
-    assert_eq!(again.call(&twos())?.dims()?, [1, 2]);
+    assert_eq!(again.call(twos())?.dims()?, [1, 2]);
     let copy = layer.copy()?;
-    assert_eq!(copy.call(&twos())?.to_vec::<f32>()?, y.to_vec::<f32>()?);
+    assert_eq!(copy.call(twos())?.to_vec::<f32>()?, y.to_vec::<f32>()?);
     Ok(())
 }
 
@@ -292,7 +292,7 @@ fn plain_modules_inside_layers_are_collected() -> Result<()> {
         }
     }
     let mixed = Mixed { plain: SimpleModule::new() };
-    assert_eq!(mixed.call(&Tensor::scalar(5.0_f32))?.item::<f32>()?, 30.0);
+    assert_eq!(mixed.call(Tensor::scalar(5.0_f32))?.item::<f32>()?, 30.0);
     assert_eq!(mixed.variables().len(), 2);
     Ok(())
 }

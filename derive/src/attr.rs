@@ -122,14 +122,15 @@ impl Word {
     }
 
     /// An expression; a literal string among these must be one of the built-in names of its kind.
-    fn named(&self, faults: &mut Faults, kind: &str, known: &[&str], example: &str) -> Option<Expr> {
+    fn named(&self, faults: &mut Faults, kind: &str, known: &[&[&str]], example: &str) -> Option<Expr> {
         let value = self.expr(faults, example)?;
         if let Some(Lit::Str(string)) = literal(&value) {
             let name = string.value();
             // A name of a package is known to the registry alone, at run time.
-            if !name.contains('>') && !known.contains(&name.as_str()) {
-                let known = nearest::suggestion(&name, known);
-                faults.push_at(&value, format!("there is no {kind} `{name}`; {known}"));
+            if !name.contains('>') && !known.concat().contains(&name.as_str()) {
+                let suggested: Vec<&str> = known.iter().filter_map(|names| names.first().copied()).collect();
+                let suggestion = nearest::suggestion(&name, &suggested);
+                faults.push_at(&value, format!("there is no {kind} `{name}`; {suggestion}"));
             }
         }
         Some(value)

@@ -59,13 +59,11 @@ fn check_type(input: &Input, faults: &mut Faults) {
         }
         _ => {}
     }
-    if let Some(no_config) = words.no_config {
-        if words.version.is_some() || words.migrate.is_some() {
-            faults.push(
-                no_config,
-                "a type without config has no version of it; remove `no_config`, or `version` and `migrate`",
-            );
-        }
+    if let Some(no_config) = words.no_config
+        && (words.version.is_some() || words.migrate.is_some())
+    {
+        let message = "a type without config has no version of it; remove `no_config`, or `version` and `migrate`";
+        faults.push(no_config, message);
     }
 }
 
@@ -75,9 +73,9 @@ fn check_generics(input: &Input, faults: &mut Faults) {
     }
     for parameter in input.generics.type_params() {
         let fields_of = |wanted: fn(&Role) -> bool| {
-            input.fields().find(move |field| {
-                wanted(&field.role) && field.ty.to_token_stream().to_string() == parameter.ident.to_string()
-            })
+            input
+                .fields()
+                .find(move |field| wanted(&field.role) && parameter.ident == field.ty.to_token_stream().to_string())
         };
         let part = fields_of(|role| matches!(role, Role::Part));
         let skipped = fields_of(|role| matches!(role, Role::Skip { .. }));

@@ -1,8 +1,11 @@
 use super::config::same;
 use super::*;
-use modulor::keras::library::LAYERS;
+use modulor::graph::trace;
+use modulor::keras::library::{Dense, Dropout, Flatten, LAYERS, Reshape, Sequential};
+use modulor::keras::regularizer::L2;
 use modulor::module::{Track, object};
-use modulor::{Call, Layer, ModuleExt, Variable, collecting_losses, scope};
+use modulor::{Call, Layer, ModuleExt, Spec, Variable, collecting_losses, scope};
+use serde_json::json;
 use std::collections::HashSet;
 
 /// The config of a row. A layer computes in the dtype of its input, which Keras needs to be told.
@@ -85,28 +88,49 @@ fn layers_compute_what_kerass_do() {
     assert_eq!(missing, [&"InputLayer"], "a row for every layer");
 }
 
-/// How a model was compiled is not part of what it is.
-fn without_compile_config(value: &mut Value) {
+/// Leaves out what is not part of a layer but of a file that holds it: how it was built and compiled; and what an
+/// `InputLayer` has no use for. Every dtype is that of the input.
+fn essential(value: &mut Value) {
     match value {
         Value::Object(object) => {
-            object.remove("compile_config");
-            object.values_mut().for_each(without_compile_config);
+            ["build_config", "compile_config", "build_input_shape"].iter().for_each(|key| drop(object.remove(*key)));
+            match object.get("class_name").and_then(Value::as_str) {
+                Some("DTypePolicy") => object["config"]["name"] = "float32".into(),
+                Some("InputLayer") => {
+                    drop(object["config"].as_object_mut().and_then(|config| config.remove("trainable")))
+                }
+                // To freeze a model is to freeze the variables in it.
+                Some("Sequential") if object["config"]["trainable"] == false => {
+                    let layers = object["config"]["layers"].as_array_mut().into_iter().flatten();
+                    let dense = layers.filter(|layer| layer["class_name"] == "Dense");
+                    dense.for_each(|layer| layer["config"]["trainable"] = false.into());
+                }
+                _ => {}
+            }
+            object.values_mut().for_each(essential);
         }
-        Value::Array(values) => values.iter_mut().for_each(without_compile_config),
+        Value::Array(values) => values.iter_mut().for_each(essential),
         _ => {}
     }
 }
 
 #[test]
 fn a_layers_config_is_what_keras_writes() {
-    for row in rows("layer").chain(rows("sequential")) {
-        let (layer, mut expected) = (layer(row), config(row));
-        let found = object(layer.as_module()).expect("a config");
-        without_compile_config(&mut expected);
+    let recorded = super::config::rows().into_iter().filter(|row| ["layer", "model"].contains(&row.kind.as_str()));
+    let rows = rows("layer").chain(rows("sequential")).map(config).chain(recorded.map(|row| row.config));
+    let mut count = 0;
+    for mut expected in rows {
+        essential(&mut expected);
+        let read = <Box<dyn Layer>>::from_field(Some(&expected));
+        let layer = read.unwrap_or_else(|e| panic!("{expected}: {e}"));
+        let mut found = object(layer.as_module()).expect("a config");
+        essential(&mut found);
         // Names belong to places, and this one is in none.
         expected["config"]["name"] = layer.default_name().into();
-        assert!(same(&found, &expected), "{}: {found}\nis not\n{expected}", row.case);
+        assert!(same(&found, &expected), "{found}\nis not\n{expected}");
+        count += 1;
     }
+    assert!(count > 70, "{count}");
 }
 
 #[test]
@@ -125,4 +149,65 @@ fn dropout_drops_what_keras_drops() {
         count += 1;
     }
     assert!(count > 10);
+}
+
+#[test]
+fn a_sequential_keeps_given_names_and_gives_the_others() {
+    let layers =
+        [("Flatten", "flat"), ("Dense", "dense"), ("Dense", "dense_1"), ("Dense", "head")].map(|(class, name)| {
+            let settings = if class == "Dense" { json!({"units": 2, "name": name}) } else { json!({"name": name}) };
+            json!({"module": "keras.layers", "class_name": class, "config": settings})
+        });
+    let config = json!({"module": "keras", "class_name": "Sequential", "config": {"layers": layers}});
+    let model = Sequential::from_field(Some(&config)).expect("a config");
+    model.call(&Tensor::zeros([2, 3], DType::F32).expect("zeros")).expect("it fits");
+    let names: Vec<String> = model.named_variables().into_iter().map(|(name, _)| name).collect();
+    let expected = ["dense/bias", "dense/kernel", "dense_1/bias", "dense_1/kernel", "head/bias", "head/kernel"];
+    assert_eq!(names, expected);
+    let again = Sequential::from_field(Some(&object(&model).expect("a config"))).expect("its own config");
+    assert_eq!(again.submodules().len(), 4);
+}
+
+#[test]
+fn layers_take_batches_whose_size_is_not_known() {
+    let model = Sequential::new()
+        .add(Reshape::new([-1, 2]))
+        .add(Dense::new(3).activation("relu").activity_regularizer(L2 { l2: 0.5 }))
+        .add(Dropout::new(0.5).seed(1))
+        .add(Flatten::new())
+        .add(Dense::new(2).activation("softmax"));
+    let x = Tensor::from([[1.0_f32, 2.0, 3.0, 4.0], [0.5, -1.0, 2.0, 0.0], [3.0, 2.0, 1.0, 0.0]]);
+    let expected = model.call(&x).expect("it fits");
+    for training in [false, true] {
+        let traced = trace(
+            |x| scope::with_training(training, || Ok(vec![model.call(&x[0])?])),
+            &[Spec::new(DType::F32, [None, Some(4)])],
+        );
+        let graph = traced.expect("traceable");
+        let y = graph.run(&[&x]).expect("it runs").remove(0);
+        assert_eq!(y.shape(), expected.shape());
+        if !training {
+            assert_near(&y, &expected, 1e-6, "traced");
+        }
+    }
+}
+
+#[test]
+fn what_a_layer_cannot_do_it_says() {
+    let x = Tensor::from([[1.0_f32, 2.0], [3.0, 4.0]]);
+    let images = Tensor::zeros([2, 3, 4, 5], DType::F32).expect("zeros");
+    let rows: [(Box<dyn Layer>, &Tensor, &str); 8] = [
+        (Box::new(Dense::new(0)), &x, "dense: 0 units"),
+        (Box::new(Dense::new(2)), &Tensor::from([1.0_f32, 2.0]), "an input of shape (2,)"),
+        (Box::new(Dense::new(2).activation("rellu")), &x, "unknown activation `rellu`; did you mean `relu`?"),
+        (Box::new(Dense::new(2).kernel_regularizer(L2 { l2: 0.1 })), &Tensor::from([[1, 2]]), "MatMul"),
+        (Box::new(Dropout::new(1.5)), &x, "`rate` must be from 0 to 1, found 1.5"),
+        (Box::new(Dropout::new(0.5).noise_shape(vec![None])), &x, "`noise_shape` [None] is for another rank"),
+        (Box::new(Reshape::new([7, -1])), &images, "has 60 elements, which cannot be [7, -1]"),
+        (Box::new(Reshape::new([-1, -1])), &images, "[-1, -1]"),
+    ];
+    for (layer, x, words) in rows {
+        let error = scope::with_training(true, || layer.call(x)).expect_err(words).to_string();
+        assert!(error.contains(words), "{error}");
+    }
 }

@@ -1,9 +1,10 @@
 use super::*;
+use modulor::graph::trace;
 use modulor::keras::metric::{
     self, Accuracy, BinaryAccuracy, CategoricalAccuracy, METRICS, Mean, Metric, SparseCategoricalAccuracy,
     SparseTopKCategoricalAccuracy, Sum, TopKCategoricalAccuracy,
 };
-use modulor::{FromConfig, ModuleExt, Variable, module};
+use modulor::{FromConfig, ModuleExt, Spec, Variable, module};
 use std::collections::HashSet;
 
 #[derive(Deserialize)]
@@ -155,6 +156,23 @@ fn who_writes_the_saved_variables_is_believed() -> Result<()> {
     let copy = mean.copy()?;
     mean.reset_state()?;
     assert_eq!((item(mean.result()), item(copy.result())), (0.0, 2.0));
+    Ok(())
+}
+
+#[test]
+fn a_traced_batch_counts_when_the_graph_runs() -> Result<()> {
+    let metric = SparseCategoricalAccuracy::new();
+    let update = |inputs: &[Tensor]| {
+        metric.update_state(&inputs[0], &inputs[1], None)?;
+        Ok(vec![inputs[0].clone()])
+    };
+    let graph = trace(update, &[Spec::new(DType::I32, [2]), Spec::new(DType::F32, [2, 2])])?;
+    assert_eq!(item(metric.result()), 0.0);
+    let scores = Tensor::from([[1.0_f32, 0.0], [1.0, 0.0]]);
+    for labels in [[0, 1], [0, 0]] {
+        graph.run(&[&Tensor::from(labels), &scores])?;
+    }
+    assert_eq!(item(metric.result()), 0.75);
     Ok(())
 }
 

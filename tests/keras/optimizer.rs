@@ -1,8 +1,9 @@
 use super::*;
+use modulor::graph::trace;
 use modulor::keras::constraint::AnyConstraint;
 use modulor::keras::optimizer::{self, Adam, AdamW, LearningRate, OPTIMIZERS, Optimizer, RMSprop, SGD};
 use modulor::variable::{Declaration, IntoConstraint, IntoInit, snapshot};
-use modulor::{Error, Module, ModuleExt, Variable, module};
+use modulor::{Error, Module, ModuleExt, Spec, Variable, module};
 use serde_json::json;
 use std::collections::HashSet;
 
@@ -208,12 +209,52 @@ fn minimizing_goes_downhill_and_explains_missing_gradients() -> Result<()> {
 }
 
 #[test]
+fn averages_replace_variables_only_once_there_are_any() -> Result<()> {
+    let w = ones("w");
+    let optimizer = SGD::new().learning_rate(1.0).use_ema(true).ema_momentum(0.5);
+    optimizer.finalize(&[w.clone()])?;
+    assert_eq!(to_f64(&w.value()?), [1.0, 1.0]);
+    (0..2).try_for_each(|_| optimizer.apply(&[pair(&w)]))?;
+    optimizer.finalize(&[w.clone()])?;
+    assert_eq!(to_f64(&w.value()?), [-0.5, -2.0]);
+    Ok(())
+}
+
+#[test]
 fn a_step_is_no_part_of_a_tape() -> Result<()> {
     let w = ones("w");
     let tape = GradientTape::new();
     tape.record(|| SGD::new().apply(&[pair(&w)]))?;
     let loss = tape.record(|| w.read()?.sum(..))?;
     assert_eq!(to_f64(&tape.gradient(&loss, &w)?), [1.0, 1.0]);
+    Ok(())
+}
+
+#[test]
+fn a_traced_step_does_what_an_eager_one_does() -> Result<()> {
+    let optimizers: [(fn() -> Box<dyn Optimizer>, &str); 3] = [
+        (|| Box::new(Adam::new().amsgrad(true).clipnorm(0.5).use_ema(true)), "Adam"),
+        (|| Box::new(SGD::new().momentum(0.5).gradient_accumulation_steps(2)), "SGD"),
+        (|| Box::new(RMSprop::new().centered(true).weight_decay(0.1).global_clipnorm(0.5)), "RMSprop"),
+    ];
+    for (make, about) in optimizers {
+        let (eager, traced) = (make(), make());
+        let (w, twin) = (ones("w"), ones("w"));
+        let step = |gradient: &[Tensor]| {
+            traced.apply(&[(twin.clone(), Some(gradient[0].clone()))])?;
+            Ok(vec![gradient[0].clone()])
+        };
+        let graph = trace(step, &[Spec::new(DType::F32, [2])])?;
+        for number in 0..4 {
+            let gradient = Tensor::from([number as f32 - 1.5, 0.25]);
+            eager.apply(&[(w.clone(), Some(gradient.clone()))])?;
+            graph.run(&[&gradient])?;
+            assert_eq!(w.value()?.to_bytes()?, twin.value()?.to_bytes()?, "{about}, step {number}");
+        }
+        for (a, b) in eager.weights().iter().zip(traced.weights()) {
+            assert_eq!(a.value()?.to_bytes()?, b.value()?.to_bytes()?, "{about}: {a}");
+        }
+    }
     Ok(())
 }
 

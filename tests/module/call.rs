@@ -33,7 +33,7 @@ fn the_first_call_builds() {
     let model = my_sequential_model();
     assert!(!model.dense_1.w.is_sized());
     assert!(model.variables().is_empty(), "the variables of a layer come together");
-    let y = model.call(&ones([1, 3])).unwrap();
+    let y = model.call(ones([1, 3])).unwrap();
     assert_eq!(y.dims().unwrap(), [1, 2]);
     let built: Vec<_> = model.named_variables().into_iter().map(|(path, _)| path).collect();
     assert_eq!(built, ["dense_1/b", "dense_1/w", "dense_2/b", "dense_2/w"]);
@@ -45,15 +45,15 @@ fn the_first_call_builds() {
 fn a_later_incompatible_input_says_what_failed_and_what_was_built() {
     let model = my_sequential_model();
     let line = line!() + 1;
-    model.call(&ones([1, 3])).unwrap();
-    let error = model.call(&ones([1, 4])).unwrap_err().to_string();
+    model.call(ones([1, 3])).unwrap();
+    let error = model.call(ones([1, 4])).unwrap_err().to_string();
     let (message, note) = error.split_once('\n').unwrap();
     assert_eq!(message, "my_sequential_model/dense_1: In[0] mismatch In[1] shape: 4 vs. 3: [1,4] [3,3] [Op:MatMul]");
     let built = format!("`w` was built as [3, 3] for an input of shape (1, 3) at {}:{line}:11", file!());
     assert!(note.trim().starts_with(&built), "{note}");
     assert!(note.contains("an input of shape (1, 4) at"), "{note}");
     assert!(note.ends_with("asks for [4, 3]"), "{note}");
-    model.call(&ones([5, 3])).unwrap();
+    model.call(ones([5, 3])).unwrap();
 }
 
 #[derive(Module)]
@@ -73,15 +73,15 @@ impl Layer for Scale {
 #[test]
 fn a_contradiction_that_no_operation_minds_is_an_error_itself() {
     let layer = Scale::new();
-    layer.call(&ones([1, 3])).unwrap();
-    let error = layer.call(&ones([1, 1])).unwrap_err().to_string();
+    layer.call(ones([1, 3])).unwrap();
+    let error = layer.call(ones([1, 1])).unwrap_err().to_string();
     assert!(error.starts_with("scale: `scale` was built as [3] for an input of shape (1, 3) at "), "{error}");
     assert!(error.ends_with("asks for [1]"), "{error}");
 }
 
 #[test]
 fn an_axis_that_is_not_there_is_an_error() {
-    let error = FlexibleDense::new(3).call(&Tensor::scalar(1.0_f32)).unwrap_err().to_string();
+    let error = FlexibleDense::new(3).call(Tensor::scalar(1.0_f32)).unwrap_err().to_string();
     assert!(error.starts_with("flexible_dense: the input has no axis -1"), "{error}");
 }
 
@@ -119,7 +119,7 @@ fn threads_that_race_to_the_first_call_build_once() {
         for _ in 0..8 {
             scope.spawn(|| {
                 barrier.wait();
-                let y = layer.call(&ones([1, 3])).unwrap();
+                let y = layer.call(ones([1, 3])).unwrap();
                 assert_eq!(y.to_vec::<f32>().unwrap(), [3.0, 3.0]);
             });
         }
@@ -153,10 +153,10 @@ impl Layer for Fails {
 #[test]
 fn an_error_carries_the_path_of_the_layer_it_came_from() {
     let deep = Deep { blocks: vec![my_sequential_model()], last: Box::new(Fails) };
-    let error = deep.call(&ones([1, 3])).unwrap_err();
+    let error = deep.call(ones([1, 3])).unwrap_err();
     assert_eq!(error.to_string(), "deep/last: never");
     assert_eq!(error.path(), ["deep", "last"]);
-    let error = deep.call(&ones([1, 4])).unwrap_err();
+    let error = deep.call(ones([1, 4])).unwrap_err();
     assert_eq!(error.path(), ["deep", "blocks/0", "dense_1"]);
 }
 
@@ -172,7 +172,7 @@ fn an_error_that_was_handled_leaves_no_name_behind() {
             Err(Error::unimplemented("my own"))
         }
     }
-    let error = Forgiving { first: Fails }.call(&ones([1])).unwrap_err();
+    let error = Forgiving { first: Fails }.call(ones([1])).unwrap_err();
     assert_eq!(error.to_string(), "forgiving: my own");
 }
 
@@ -193,8 +193,8 @@ fn a_grandchild_and_a_temporary_handle_are_found_too() {
         }
     }
     let outer = Outer { inner: Inner { dense: FlexibleDense::new(2) } };
-    outer.call(&ones([1, 3])).unwrap();
-    let error = outer.call(&ones([1, 4])).unwrap_err();
+    outer.call(ones([1, 3])).unwrap();
+    let error = outer.call(ones([1, 4])).unwrap_err();
     assert_eq!(error.path(), ["outer", "inner/dense"]);
 }
 
@@ -211,11 +211,11 @@ fn layers_add_losses_to_the_call_that_runs() {
         }
     }
     let layer = Penalized { inner: FlexibleDense::new(2) };
-    let (result, losses) = collecting_losses(|| layer.call(&ones([1, 3])));
+    let (result, losses) = collecting_losses(|| layer.call(ones([1, 3])));
     result.unwrap();
     assert_eq!(losses.len(), 1);
     assert_eq!(losses[0].to_vec::<f32>().unwrap(), [0.5]);
-    layer.call(&ones([1, 3])).unwrap();
+    layer.call(ones([1, 3])).unwrap();
     assert!(collecting_losses(|| ()).1.is_empty(), "a loss that nobody collects is dropped");
 }
 
@@ -233,7 +233,7 @@ fn a_layer_says_the_mask_of_its_output() {
     }
     let masked = ones([2]).with_mask(Some(ones([2])));
     assert!(Pass.call(&masked).unwrap().mask().is_some());
-    assert!(Pass.call(&ones([2])).unwrap().mask().is_none());
+    assert!(Pass.call(ones([2])).unwrap().mask().is_none());
     let boxed: Box<dyn Layer> = Box::new(Pass);
     assert!(boxed.call(&masked).unwrap().mask().is_some());
 }
@@ -251,8 +251,8 @@ fn free_standing_layers_of_one_class_take_numbered_names() {
         }
     }
     let (first, second) = (Lonely::new(), Lonely::new());
-    let a = first.call(&ones([1, 3])).unwrap();
-    let b = second.call(&ones([1, 3])).unwrap();
+    let a = first.call(ones([1, 3])).unwrap();
+    let b = second.call(ones([1, 3])).unwrap();
     assert_eq!(first.w.path().as_deref(), Some("lonely/w"));
     assert_eq!(second.w.path().as_deref(), Some("lonely_1/w"));
     assert_ne!(a.to_vec::<f32>().unwrap(), b.to_vec::<f32>().unwrap());
@@ -261,9 +261,9 @@ fn free_standing_layers_of_one_class_take_numbered_names() {
 #[test]
 fn a_named_layer_has_its_name_in_errors_and_paths() {
     let layer = FlexibleDense::new(2).named("features");
-    layer.call(&ones([1, 3])).unwrap();
+    layer.call(ones([1, 3])).unwrap();
     assert_eq!(layer.named_variables()[0].0, "b");
     assert_eq!(layer.variables()[0].path().as_deref(), Some("features/b"));
-    let error = layer.call(&ones([1, 4])).unwrap_err();
+    let error = layer.call(ones([1, 4])).unwrap_err();
     assert_eq!(error.path(), ["features"]);
 }

@@ -53,7 +53,7 @@ fn a_keras_layer_has_the_keys_of_keras() {
 #[test]
 fn a_variable_that_the_settings_exclude_is_not_there() {
     let dense = Affine::new(3).use_bias(false);
-    dense.call(&ones([1, 2])).unwrap();
+    dense.call(ones([1, 2])).unwrap();
     assert_eq!(paths(&dense), ["kernel"]);
 }
 
@@ -106,7 +106,7 @@ fn whole_trees_come_back_from_their_configs() {
     let config = net().config().unwrap();
     let again = Net::from_config(&config).unwrap();
     assert_eq!(again.config().unwrap(), config);
-    assert_eq!(again.call(&ones([1, 3])).unwrap().dims().unwrap(), [1, 2]);
+    assert_eq!(again.call(ones([1, 3])).unwrap().dims().unwrap(), [1, 2]);
     assert_eq!(again.map["key"].units, 7);
     let text = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<Config>(&text).unwrap(), config);
@@ -176,7 +176,7 @@ fn frozen_flags_survive() {
     assert_eq!(written["dense_2"]["config"]["trainable"], json!({"w": false}));
     assert!(!written.contains_key("trainable"));
     let again = MySequentialModel::from_config(&written).unwrap();
-    again.call(&ones([1, 3])).unwrap();
+    again.call(ones([1, 3])).unwrap();
     let trainable: Vec<_> =
         again.named_variables().into_iter().filter(|(_, v)| v.trainable()).map(|(p, _)| p).collect();
     assert_eq!(trainable, ["dense_2/b"]);
@@ -276,7 +276,7 @@ fn a_generic_type_is_registered_for_the_types_wanted() {
     assert_eq!(object["registered_name"], "modulor>Residual<FlexibleDense>");
     assert_eq!(object["class_name"], "Residual<FlexibleDense>");
     let again = Arc::<dyn Layer>::from_field(Some(&object)).unwrap();
-    assert_eq!(again.call(&ones([1, 3])).unwrap().dims().unwrap(), [1, 3]);
+    assert_eq!(again.call(ones([1, 3])).unwrap().dims().unwrap(), [1, 3]);
     let typed = Residual::<FlexibleDense>::from_field(Some(&object)).unwrap();
     assert_eq!(typed.scale, 0.5);
 }

@@ -58,7 +58,7 @@ fn enums_of_every_kind_of_variant() {
         let config = block.config().unwrap();
         let again = Block::from_config(&config).unwrap();
         assert_eq!(again.config().unwrap(), config);
-        let dims = |block: &Block| block.call(&ones([1, 3])).unwrap().dims().unwrap().to_vec();
+        let dims = |block: &Block| block.call(ones([1, 3])).unwrap().dims().unwrap().to_vec();
         assert_eq!(dims(&again), dims(&block));
     }
     assert!(matches!(Block::from_config(&Default::default()), Ok(Block::Off)));
@@ -175,8 +175,8 @@ fn a_transparent_wrapper_adds_no_part_to_paths() {
     let outer = Outer { wrapped: Wrapper::new("x".to_owned(), FlexibleDense::new(1)) };
     assert_eq!(paths(&outer), ["wrapped/b", "wrapped/w"]);
     assert_eq!(paths(&outer.wrapped), ["b", "w"]);
-    outer.call(&ones([1, 3])).unwrap();
-    let error = outer.call(&ones([1, 4])).unwrap_err();
+    outer.call(ones([1, 3])).unwrap();
+    let error = outer.call(ones([1, 4])).unwrap_err();
     assert_eq!(error.path(), ["outer", "wrapped"]);
 }
 
@@ -263,6 +263,26 @@ struct Declared {
     plain: Variable,
 }
 
+#[derive(Module)]
+struct Stacked {
+    #[config]
+    n: usize,
+    #[module(default)]
+    grown: Vec<Variable>,
+    #[module(default = Declared::new(Variable::new(9.0)).n(2))]
+    below: Declared,
+}
+
+#[test]
+fn parts_with_a_default_are_neither_asked_for_nor_missed() {
+    let module = Stacked::new(1);
+    assert_eq!((module.n, module.grown.len(), module.below.n), (1, 0, 2));
+    let config = serde_json::json!({ "n": 3 });
+    let read = Stacked::from_config(config.as_object().unwrap()).unwrap();
+    assert_eq!((read.n, read.below.n), (3, 2));
+    assert!(module.named_variables().iter().any(|(path, _)| path == "below/k"));
+}
+
 #[test]
 fn settings_reach_the_declarations() {
     let module = Declared::new(Variable::new(9.0)).n(4).scale(7.0);
@@ -278,7 +298,7 @@ fn settings_reach_the_declarations() {
 #[test]
 fn a_constructor_that_forgets_to_declare_is_told() {
     let layer = FlexibleDense { out_features: 2, w: Variable::default(), b: Variable::default() };
-    let error = layer.call(&ones([1, 3])).unwrap_err().to_string();
+    let error = layer.call(ones([1, 3])).unwrap_err().to_string();
     assert!(error.contains("variable `w` was never declared: end the constructor with `.declared()`"), "{error}");
 }
 
@@ -413,7 +433,7 @@ fn layers_take_lists_tuples_and_references_of_references() {
     let (x, y) = (ones([1]), ones([1]));
     assert_eq!(Sum.call([&x, &y, &x]).unwrap().to_vec::<f32>().unwrap(), [3.0]);
     let reference = &x;
-    Relu.call(&reference).unwrap();
+    Relu.call(reference).unwrap();
     Relu.call(Relu.call(&x).unwrap()).unwrap();
 }
 
@@ -426,7 +446,7 @@ fn an_operator_that_failed_in_forward_is_an_error_of_the_layer() {
             Ok(x + &ones([7, 7, 7]))
         }
     }
-    let error = Adds.call(&ones([2, 3])).unwrap_err();
+    let error = Adds.call(ones([2, 3])).unwrap_err();
     assert_eq!(error.path(), ["adds"]);
     let error = Relu.call(&ones([2, 3]) + &ones([7, 7, 7])).unwrap_err();
     assert_eq!(error.path(), ["relu"]);

@@ -11,7 +11,7 @@ fn trainable(model: &MySequentialModel) -> Vec<String> {
 fn what_was_frozen_before_it_is_built_stays_frozen() {
     let model = my_sequential_model();
     model.dense_1.freeze();
-    model.call(&ones([1, 3])).unwrap();
+    model.call(ones([1, 3])).unwrap();
     assert_eq!(trainable(&model), ["dense_2/b", "dense_2/w"]);
     model.thaw();
     assert_eq!(model.trainable_variables().len(), 4);
@@ -20,7 +20,7 @@ fn what_was_frozen_before_it_is_built_stays_frozen() {
 #[test]
 fn variables_are_frozen_by_handle_path_or_predicate() {
     let model = my_sequential_model();
-    model.call(&ones([1, 3])).unwrap();
+    model.call(ones([1, 3])).unwrap();
     model.dense_1.b.set_trainable(false);
     assert_eq!(trainable(&model), ["dense_1/w", "dense_2/b", "dense_2/w"]);
     model.freeze_at("dense_2").unwrap();
@@ -64,7 +64,7 @@ fn a_submodule_can_be_declared_frozen() {
         head: Variable,
     }
     let tuned = Tuned::new(my_sequential_model(), 2);
-    tuned.backbone.call(&ones([1, 3])).unwrap();
+    tuned.backbone.call(ones([1, 3])).unwrap();
     assert!(tuned.backbone.trainable_variables().is_empty());
     assert!(tuned.head.trainable());
     tuned.thaw();
@@ -77,6 +77,6 @@ fn freezing_a_shared_layer_freezes_it_everywhere() {
     let dense = FlexibleDense::new(2);
     let handle = dense.share();
     handle.freeze();
-    dense.call(&ones([1, 3])).unwrap();
+    dense.call(ones([1, 3])).unwrap();
     assert!(dense.trainable_variables().is_empty());
 }

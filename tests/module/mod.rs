@@ -4,6 +4,7 @@ mod call;
 mod config;
 mod derive;
 mod freeze;
+mod names;
 mod share;
 mod walk;
 

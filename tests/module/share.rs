@@ -8,7 +8,7 @@ use std::sync::Arc;
 fn a_shared_handle_is_the_same_layer() {
     let dense = FlexibleDense::new(2);
     let handle = dense.share();
-    handle.call(&ones([1, 3])).unwrap();
+    handle.call(ones([1, 3])).unwrap();
     assert!(dense.w.is_valued());
     assert_eq!(dense.w.id(), handle.w.id());
 }
@@ -32,7 +32,7 @@ fn a_copy_of_what_is_not_built_is_not_built() {
     let copy = FlexibleDense::new(2).copy().unwrap();
     assert_eq!(copy.out_features, 2);
     assert!(!copy.w.is_sized());
-    assert_eq!(copy.call(&ones([1, 3])).unwrap().dims().unwrap(), [1, 2]);
+    assert_eq!(copy.call(ones([1, 3])).unwrap().dims().unwrap(), [1, 2]);
 }
 
 #[test]

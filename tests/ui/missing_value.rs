@@ -1,4 +1,6 @@
-use modulor::prelude::*;
+extern crate modulor_core as modulor;
+
+use modulor::*;
 
 #[derive(Module)]
 struct A {

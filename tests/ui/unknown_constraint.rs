@@ -1,8 +1,10 @@
-use modulor::prelude::*;
+extern crate modulor_core as modulor;
+
+use modulor::*;
 
 #[derive(Module)]
 struct A {
-    #[variable(shape = [2], constraint = "nonneg")]
+    #[variable(shape = [2], constraint = "nonnneg")]
     w: Variable,
 }
 

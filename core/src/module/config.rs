@@ -82,7 +82,10 @@ fn shared_modules(root: &Node) -> Result<HashMap<Identity, u64>> {
             *places += 1;
             match *places {
                 1 => {}
-                2 => return Ok(counted.order.push(identity.clone())),
+                2 => {
+                    counted.order.push(identity.clone());
+                    return Ok(());
+                }
                 _ => return Ok(()),
             }
         }

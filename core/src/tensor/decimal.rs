@@ -249,15 +249,12 @@ mod tests {
     fn digits_beyond_the_last_are_rounded_to_even() {
         assert_eq!(aligned(&[0.001953125_f64]), ["0.00195312"]);
         assert_eq!(aligned(&[0.005859375_f64]), ["0.00585938"]);
-        assert_eq!([356270.625, -2902901.25].map(|x| scalar(x as f32)), ["356270.62", "-2.9029012e+06"]);
+        assert_eq!([356_270.63_f32, -2_902_901.3].map(scalar), ["356270.62", "-2.9029012e+06"]);
     }
 
     #[test]
     fn numbers_far_apart_have_exponents_and_their_own_digits() {
-        assert_eq!(
-            aligned(&[1.1e-10, 1.2345679e9, 3.3e-10].map(|x| x as f32)),
-            ["1.100000e-10", "1.234568e+09", "3.300000e-10"]
-        );
+        assert_eq!(aligned(&[1.1e-10, 1.234_568e9, 3.3e-10_f32]), ["1.100000e-10", "1.234568e+09", "3.300000e-10"]);
         assert_eq!(aligned(&[5e-324, 1.0]), ["5.e-324", "1.e+000"]);
         assert_eq!(aligned(&[0.0, f64::NAN, -1e-9]), [" 0.e+00", "    nan", "-1.e-09"]);
     }

@@ -32,7 +32,7 @@ impl Expansion<'_> {
         quote!(__m::write(self, #version, &mut |__modulor_config| { #fields __m::Ok(()) }))
     }
 
-    pub(super) fn from_config_impl(&self) -> TokenStream {
+    pub(super) fn make_from_config(&self) -> TokenStream {
         if self.input.words.no_config.is_some() {
             return TokenStream::new();
         }

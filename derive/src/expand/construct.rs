@@ -23,7 +23,7 @@ impl Expansion<'_> {
         }
         let ident = self.input.ident;
         let (impl_generics, type_generics, where_clause) = self.generics.split_for_impl();
-        let new = self.new(arm);
+        let new = self.constructor(arm);
         let builders = arm.fields.iter().map(|field| self.builder(field));
         quote! {
             #[automatically_derived]
@@ -35,7 +35,7 @@ impl Expansion<'_> {
         }
     }
 
-    fn new(&self, arm: &Arm) -> TokenStream {
+    fn constructor(&self, arm: &Arm) -> TokenStream {
         let vis = self.input.vis;
         let arguments = arm.fields.iter().filter(|field| self.default(arm, field).is_none()).map(|field| {
             let (local, ty) = (&field.local, taken(field));

@@ -31,7 +31,7 @@ pub fn module(input: &Input) -> TokenStream {
     let constructors = expansion.constructors();
     let track = expansion.track_impl();
     let module = expansion.module_impl();
-    let from_config = expansion.from_config_impl();
+    let from_config = expansion.make_from_config();
     let registration = expansion.registration();
     quote! {
         #[allow(non_snake_case, unused_qualifications, deprecated)]
@@ -141,7 +141,7 @@ impl Expansion<'_> {
         quote! {
             #[automatically_derived]
             #unlisted
-            #[allow(unused_variables, non_shorthand_field_patterns, clippy::all)]
+            #[allow(unused_variables, unreachable_code, non_shorthand_field_patterns, clippy::all)]
             impl #impl_generics __m::#what for #ident #type_generics #where_clause {
                 #body
             }

@@ -32,7 +32,7 @@ pub fn sparse_categorical_crossentropy(
             y_pred.shape()
         )));
     }
-    let valid = ignore_class.map(|class| labels.not_equal(&Tensor::scalar(class))).transpose()?;
+    let valid = ignore_class.map(|class| labels.not_equal(Tensor::scalar(class))).transpose()?;
     let counted = match &valid {
         Some(valid) => valid.select(&labels, &labels.zeros_like()?)?,
         None => labels,

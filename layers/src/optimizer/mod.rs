@@ -101,7 +101,8 @@ pub trait Optimizer: Module + Rule {
         self.parts().learning_rate.set(rate).map_err(|error| error.within(self.parts().name))
     }
 
-    /// Puts the moving averages in the place of the variables, which is what training with `use_ema` ends with.
+    /// Puts the moving averages in the place of the variables, which is what training with `use_ema` ends with. Before
+    /// the first step there are none, and nothing changes.
     fn finalize(&self, variables: &[Variable]) -> Result<()> {
         step::finalize(self, variables).map_err(|error| error.within(self.parts().name))
     }

@@ -235,8 +235,8 @@ fn clip(parts: &Parts, moving: &mut [Moving]) -> Result<()> {
             let norm = squares.collect::<Result<Vec<_>>>().and_then(|squares| Tensor::stack(&squares, 0)?.sum(..))?;
             let norm = norm.sqrt()?;
             let factor = limit * (1.0 / &norm).minimum(1.0 / limit)?;
-            // An infinite norm must not turn into a factor of 0, which would hide it.
-            Some(factor + (&norm - &norm))
+            // An infinite norm must not turn into a factor of 0, which would hide it: it becomes NaN.
+            Some(factor + &norm * 0.0)
         }
         None => None,
     };
@@ -265,6 +265,9 @@ pub(super) fn finalize(optimizer: &(impl Optimizer + ?Sized), variables: &[Varia
     }
     let _turn = parts.slots.turn();
     prepare(optimizer, variables)?;
+    if parts.iteration.value()?.item::<i64>()? == 0 {
+        return Ok(());
+    }
     let trained = variables.iter().filter(|variable| variable.trainable());
     let averages = trained.map(|variable| Ok((variable.clone(), parts.slots.of(variable, AVERAGE, "")?.value()?)));
     commit(averages.collect::<Result<Vec<_>>>()?)
