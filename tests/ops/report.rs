@@ -1,6 +1,6 @@
 //! All that is wrong at once, as a table.
 
-use super::case::{Case, reals};
+use super::case::{CASES, Case, reals};
 use modulor::{DType, Result, Tensor};
 use std::collections::BTreeMap;
 
@@ -107,4 +107,12 @@ pub fn difference(found: &Tensor, expected: &Tensor) -> Option<(String, String)>
         format!("[{at}] {value:?} {:x?}", &bytes[at * size..][..size])
     };
     Some((show(found, &a), show(expected, &b)))
+}
+
+#[test]
+fn every_difference_that_is_allowed_is_of_a_case() {
+    for [op, name, ..] in DELIBERATE {
+        let of = |case: &Case| case.def.name == *op && case.golden.case.contains(name);
+        assert!(CASES.iter().any(of), "no case of {op} contains {name:?}");
+    }
 }
