@@ -14,13 +14,12 @@
 //! # }
 //! ```
 
-use crate::family::{NoSettings, no_settings};
+use crate::family::{NoSettings, family, no_settings};
 use modulor::variable::Initializer;
 use modulor::{DType, Error, Result, Tensor};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
+use std::sync::Arc;
 
 /// All zeros (false), of any dtype.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -539,74 +538,17 @@ impl Source {
     }
 }
 
-/// The list of all initializers, one a row: the class, then the other names that Keras knows it by.
-macro_rules! initializers {
-    ($($class:ident $($alias:literal)*;)*) => {
-        /// Any of this module's initializers: the setting of a layer that lets its user choose.
-        ///
-        /// Serialized as Keras does, `{"module": "keras.initializers", "class_name": .., "config": {..}, ..}`, and
-        /// read from that or from a name alone.
-        ///
-        /// ```
-        /// use modulor_layers::initializer::{AnyInitializer, HeNormal};
-        /// # fn main() -> modulor::Result<()> {
-        /// assert_eq!(AnyInitializer::named("he_normal")?, HeNormal::default().into());
-        /// # Ok(())
-        /// # }
-        /// ```
-        #[derive(Clone, Debug, PartialEq)]
-        pub enum AnyInitializer {
-            $(#[doc = concat!("[`", stringify!($class), "`].")] $class($class),)*
-        }
-
-        impl AnyInitializer {
-            /// The class names.
-            pub const CLASSES: &[&str] = &[$(stringify!($class)),*];
-
-            /// The initializer of a class name or one of Keras's other names, such as "glorot_uniform" or "zeros", with
-            /// its defaults; an error that lists the names for any other.
-            pub fn named(name: &str) -> Result<AnyInitializer> {
-                match name {
-                    $(stringify!($class) $(| $alias)* => Ok(<$class>::default().into()),)*
-                    _ => Err(unknown(name)),
-                }
-            }
-
-            /// The class name.
-            pub fn class_name(&self) -> &'static str {
-                match self { $(AnyInitializer::$class(_) => stringify!($class),)* }
-            }
-
-            fn config(&self) -> serde_json::Result<Value> {
-                match self { $(AnyInitializer::$class(initializer) => serde_json::to_value(initializer),)* }
-            }
-
-            fn configured(class: &str, config: Value) -> Result<AnyInitializer> {
-                match class {
-                    $(stringify!($class) $(| $alias)* => match serde_json::from_value::<$class>(config) {
-                        Ok(initializer) => Ok(initializer.into()),
-                        Err(error) => Err(Error::invalid_argument(format!("{class}: {error}"))),
-                    },)*
-                    _ => Err(unknown(class)),
-                }
-            }
-        }
-
-        impl Initializer for AnyInitializer {
-            fn init(&self, dims: &[usize], dtype: DType, seed: u64) -> Result<Tensor> {
-                match self { $(AnyInitializer::$class(initializer) => initializer.init(dims, dtype, seed),)* }
-            }
-        }
-
-        $(impl From<$class> for AnyInitializer {
-            fn from(initializer: $class) -> Self {
-                AnyInitializer::$class(initializer)
-            }
-        })*
-    };
-}
-
-initializers! {
+family! {
+    /// Any of this module's initializers: the setting of a layer that lets its user choose.
+    ///
+    /// ```
+    /// use modulor_layers::initializer::{AnyInitializer, HeNormal};
+    /// # fn main() -> modulor::Result<()> {
+    /// assert_eq!(AnyInitializer::named("he_normal")?, HeNormal::default().into());
+    /// # Ok(())
+    /// # }
+    /// ```
+    AnyInitializer: Initializer, "initializer" of "keras.initializers", listed in INITIALIZERS;
     Constant "constant";
     GlorotNormal "glorot_normal";
     GlorotUniform "glorot_uniform";
@@ -625,56 +567,21 @@ initializers! {
     Zeros "zeros" "zero";
 }
 
-/// The module that Keras's files name for all of these.
-const MODULE: &str = "keras.initializers";
-
-fn unknown(name: &str) -> Error {
-    let known = AnyInitializer::CLASSES.join(", ");
-    Error::invalid_argument(format!("unknown initializer `{name}`; the initializers are {known}"))
-}
-
-impl Serialize for AnyInitializer {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let config = self.config().map_err(serde::ser::Error::custom)?;
-        let class_name = self.class_name();
-        json!({
-            "module": MODULE,
-            "class_name": class_name,
-            "config": config,
-            "registered_name": null,
-        })
-        .serialize(serializer)
+impl Initializer for AnyInitializer {
+    fn init(&self, dims: &[usize], dtype: DType, seed: u64) -> Result<Tensor> {
+        self.inner().init(dims, dtype, seed)
     }
 }
 
-impl<'de> Deserialize<'de> for AnyInitializer {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            Name(String),
-            Object {
-                module: Option<String>,
-                class_name: String,
-                #[serde(default)]
-                config: Value,
-            },
-        }
-        let found = match Form::deserialize(deserializer)? {
-            Form::Name(name) => AnyInitializer::named(&name),
-            Form::Object { module: Some(module), class_name, .. } if module != MODULE => {
-                Err(unknown(&format!("{module}.{class_name}")))
-            }
-            Form::Object { class_name, config: Value::Null, .. } => AnyInitializer::named(&class_name),
-            Form::Object { class_name, config, .. } => AnyInitializer::configured(&class_name, config),
-        };
-        found.map_err(D::Error::custom)
-    }
+/// The initializer of a name, for core.
+pub(crate) fn by_name(name: &str) -> Result<Arc<dyn Initializer>> {
+    AnyInitializer::named(name).map(|any| Arc::new(any) as Arc<dyn Initializer>)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
 
     /// The first values, as float64, and the sum of all, as float64, of what `initializer` draws with any other seed.
     fn drawn(initializer: impl Into<AnyInitializer>, dims: &[usize], dtype: DType) -> Result<Vec<f64>> {
@@ -902,7 +809,7 @@ mod tests {
 
     #[test]
     fn configurations_make_the_round_trip() {
-        for class in AnyInitializer::CLASSES {
+        for class in INITIALIZERS {
             let initializer = AnyInitializer::named(class).expect("a class of the list");
             let text = serde_json::to_string(&initializer).expect("plain data");
             assert_eq!(serde_json::from_str::<AnyInitializer>(&text).expect(&text), initializer);
@@ -927,7 +834,7 @@ mod tests {
     #[test]
     fn configurations_that_say_something_else_are_refused_in_words() {
         for (json, words) in [
-            (json!("glorot"), "unknown initializer `glorot`; the initializers are Constant"),
+            (json!("glorot"), "unknown initializer `glorot`; there are `Constant`"),
             (json!({"class_name": "Zeros", "config": {"seed": 1}}), "unknown field `seed`, there are no fields"),
             (json!({"class_name": "Constant", "config": {"valu": 1}}), "unknown field `valu`, expected `value`"),
             (json!({"class_name": "RandomNormal", "config": {"mean": "x"}}), "RandomNormal: invalid type"),

@@ -1,8 +1,9 @@
 //! The library of layers, and what it takes to train them: `tf.keras`, with Keras's names, arguments, defaults and
 //! configurations.
 //!
-//! Every kind has one visible list: [`activation::ACTIVATIONS`], [`regularizer::REGULARIZERS`],
-//! [`constraint::CONSTRAINTS`], [`loss::LOSSES`], [`metric::METRICS`], [`optimizer::OPTIMIZERS`], [`library::LAYERS`].
+//! Every kind has one visible list: [`activation::ACTIVATIONS`], [`initializer::INITIALIZERS`],
+//! [`regularizer::REGULARIZERS`], [`constraint::CONSTRAINTS`], [`loss::LOSSES`], [`metric::METRICS`],
+//! [`optimizer::OPTIMIZERS`], [`library::LAYERS`].
 
 pub mod activation;
 pub mod constraint;
@@ -16,7 +17,7 @@ pub mod regularizer;
 
 inventory::submit! {
     modulor::variable::Builtins {
-        initializer: |name| Ok(std::sync::Arc::new(initializer::AnyInitializer::named(name)?)),
+        initializer: initializer::by_name,
         regularizer: regularizer::by_name,
         constraint: constraint::by_name,
     }
