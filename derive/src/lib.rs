@@ -1,8 +1,8 @@
 //! `#[derive(Module)]` and `#[derive(Structure)]` of modulor, which documents and re-exports them.
 //!
-//! The stages, one file each: `ast` reads the type, with the words of its attributes by `attr`; `valid` checks
-//! what only shows when the words are seen together; `expand` writes the code; `fallback` writes stubs where there
-//! were mistakes, so that one mistake gives one message.
+//! The stages, one file each: `ast` reads the type, with the words of its attributes by `attr`; `valid` checks what only
+//! shows when the words are seen together; `expand` writes the code; `fallback` writes stubs where there were mistakes, so
+//! that one mistake gives one message.
 
 mod ast;
 mod attr;

@@ -267,3 +267,17 @@ fn a_named_layer_has_its_name_in_errors_and_paths() {
     let error = layer.call(ones([1, 4])).unwrap_err();
     assert_eq!(error.path(), ["features"]);
 }
+
+#[test]
+fn a_trace_knows_the_place_of_every_operation() {
+    let model = Deep { blocks: vec![my_sequential_model()], last: Box::new(Relu) };
+    let trace = || {
+        let spec = modulor::Spec::new(DType::F32, [1, 3]);
+        modulor::graph::trace(|x| Ok(vec![model.call(&x[0])?]), &[spec]).unwrap().to_string()
+    };
+    trace();
+    let graph = trace();
+    for place in ["deep/blocks/0/dense_1", "deep/blocks/0/dense_2", "deep/last"] {
+        assert!(graph.contains(place), "{place} in {graph}");
+    }
+}

@@ -3,11 +3,15 @@
 use super::{Layer, Module};
 use crate::{
     Error, Feed, Result, Structure, Tensor, Tree, Variable,
-    module::{Identity, InputShapes, Site, cells, name as names, walk},
+    module::{Identity, InputShapes, Node, Site, cells, name as names, walk},
     scope,
     variable::with_snapshot,
 };
-use std::{cell::Cell, panic::Location};
+use std::{
+    cell::{Cell, RefCell},
+    panic::Location,
+    sync::Arc,
+};
 
 /// The way to use a layer.
 pub trait Call: Module {
@@ -52,8 +56,7 @@ where
             (Err(error), Some(conflict)) => Err(error.note(conflict)),
         }
     };
-    let result = if frame.is_outermost { scope::within(name, body) } else { body() };
-    result.map_err(|error| frame.blame(module, name, error))
+    frame.named(module, name, body).map_err(|error| frame.blame(module, name, error))
 }
 
 /// The output with its mask; the error of an operator in `forward` that failed is said here.
@@ -71,6 +74,8 @@ fn finished<Out: Structure>(output: Out, mask: Option<Tensor>) -> Result<Out> {
 thread_local! {
     /// Where the outermost of the running calls of this thread was written.
     static OUTERMOST: Cell<Option<&'static Location<'static>>> = const { Cell::new(None) };
+    /// While a graph is traced: what the modules of the running calls hold, outermost first.
+    static HOLDERS: RefCell<Vec<Arc<Node>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// One running call.
@@ -95,6 +100,32 @@ impl Frame {
                 OUTERMOST.set(Some(caller));
                 Frame { is_outermost: true, caller }
             }
+        }
+    }
+
+    /// Runs `body` in the name scope of the module: the place that its holder has it in, which only a trace pays for
+    /// looking up.
+    fn named<R>(&self, module: &dyn Module, name: &str, body: impl FnOnce() -> R) -> R {
+        /// Takes the module off again, on return and on unwinding.
+        struct Leave;
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                HOLDERS.with_borrow_mut(Vec::pop);
+            }
+        }
+
+        if !scope::tracing() {
+            return if self.is_outermost { scope::within(name, body) } else { body() };
+        }
+        let site = Site::of(module);
+        let place = HOLDERS.with_borrow(|holders| holders.last()?.find(site, None));
+        HOLDERS.with_borrow_mut(|holders| holders.push(walk(module)));
+        let _leave = Leave;
+        match place.as_deref() {
+            // A flattened part is in its holder's own place.
+            Some("") => body(),
+            Some(place) => scope::within(place, body),
+            None => scope::within(name, body),
         }
     }
 
