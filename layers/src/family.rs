@@ -30,13 +30,20 @@ macro_rules! family {
         }
 
         impl $any {
+            /// The error for a name that nothing has, which speaks of class names or of Keras's other names.
+            fn unknown(name: &str) -> modulor::Error {
+                const OTHERS: &[&str] = &[$($($alias,)*)*];
+                let other = name.starts_with(char::is_lowercase) && !OTHERS.is_empty();
+                $crate::family::unknown($noun, name, if other { OTHERS } else { $list })
+            }
+
             #[doc = concat!("The ", $noun, " of a class name or one of Keras's other names, with its defaults.")]
             ///
             /// Any other name is an error that says what there is.
             pub fn named(name: &str) -> modulor::Result<$any> {
                 match name {
                     $(stringify!($class) $(| $alias)* => Ok(<$class>::default().into()),)*
-                    _ => Err($crate::family::unknown($noun, name, $list)),
+                    _ => Err(Self::unknown(name)),
                 }
             }
 
@@ -51,7 +58,7 @@ macro_rules! family {
             fn inner(&self) -> modulor::Result<&dyn $trait> {
                 match self {
                     $(Self::$class(inner) => Ok(inner),)*
-                    Self::Unknown(name) => Err($crate::family::unknown($noun, name, $list)),
+                    Self::Unknown(name) => Err(Self::unknown(name)),
                 }
             }
         }
@@ -82,7 +89,7 @@ macro_rules! family {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
                 let config = match self {
                     $(Self::$class(inner) => serde_json::to_value(inner),)*
-                    Self::Unknown(name) => Err(serde::ser::Error::custom($crate::family::unknown($noun, name, $list))),
+                    Self::Unknown(name) => Err(serde::ser::Error::custom(Self::unknown(name))),
                 };
                 serde_json::json!({
                     "module": $module,
@@ -103,7 +110,7 @@ macro_rules! family {
                         let inner: std::result::Result<$class, _> = serde_json::from_value(config);
                         inner.map(Self::$class).map_err(|error| serde::de::Error::custom(format!("{class}: {error}")))
                     })*
-                    _ => Err(serde::de::Error::custom($crate::family::unknown($noun, &class, $list))),
+                    _ => Err(serde::de::Error::custom(Self::unknown(&class))),
                 }
             }
         }

@@ -197,8 +197,8 @@ fn what_a_layer_cannot_do_it_says() {
     let x = Tensor::from([[1.0_f32, 2.0], [3.0, 4.0]]);
     let images = Tensor::zeros([2, 3, 4, 5], DType::F32).expect("zeros");
     let rows: [(Box<dyn Layer>, &Tensor, &str); 8] = [
-        (Box::new(Dense::new(0)), &x, "dense: 0 units"),
-        (Box::new(Dense::new(2)), &Tensor::from([1.0_f32, 2.0]), "an input of shape (2,)"),
+        (Box::new(Dense::new(0)), &x, "`units` must be at least 1, found 0"),
+        (Box::new(Dense::new(2)), &Tensor::from([1.0_f32, 2.0]), "`[batch, n]`, found shape (2,)"),
         (Box::new(Dense::new(2).activation("rellu")), &x, "unknown activation `rellu`; did you mean `relu`?"),
         (Box::new(Dense::new(2).kernel_regularizer(L2 { l2: 0.1 })), &Tensor::from([[1, 2]]), "MatMul"),
         (Box::new(Dropout::new(1.5)), &x, "`rate` must be from 0 to 1, found 1.5"),

@@ -67,8 +67,10 @@ macro_rules! writes {
                     let held = held(handle, value.spec.dtype)?;
                     let fits = held.dtype == value.spec.dtype && held.shape.is_compatible_with(&value.spec.shape);
                     if !fits {
+                        let name = handle.value.map(|handle| handle.as_resource().map(|resource| resource.name()));
+                        let name = name.transpose()?.unwrap_or_default();
                         return Err(Error::invalid_argument(format!(
-                            "the variable holds {held}, and the value is {}", value.spec
+                            "variable `{name}` holds {held}, and the value is {}", value.spec
                         )));
                     }
                     Ok(Vec::new())

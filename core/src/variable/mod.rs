@@ -120,7 +120,10 @@ impl State {
         }
         let name = self.declared_name();
         let path = self.path.get_or_insert_with(|| seed::numbered(name));
-        let value = declared.init.init(dims, declared.dtype(), seed::of_path(path))?;
+        let value = declared
+            .init
+            .init(dims, declared.dtype(), seed::of_path(path))
+            .map_err(|error| error.note(format!("in the initializer of variable `{path}`")))?;
         if value.dtype() != declared.dtype() || *value.shape() != **dims {
             return Err(Error::invalid_argument(format!(
                 "the initializer of variable `{path}` gave {}, and {} is declared",
@@ -488,7 +491,10 @@ mod tests {
         v.assign(&Tensor::zeros([3, 2], DType::F32).unwrap()).unwrap();
         assert_eq!(v.version(), 1);
         let error = v.assign(&Tensor::scalar(1.0_f32)).unwrap_err();
-        assert!(error.to_string().contains("the variable holds float32(3, 2), and the value is float32()"), "{error}");
+        assert!(
+            error.to_string().contains("variable `variable` holds float32(3, 2), and the value is float32()"),
+            "{error}"
+        );
     }
 
     #[test]

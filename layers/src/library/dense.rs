@@ -80,9 +80,11 @@ pub struct Dense {
 
 impl Layer for Dense {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if self.units == 0 || x.rank().is_some_and(|rank| rank < 2) {
-            let message =
-                format!("{} units of an input of shape {}: at least 1 and 2 dims are needed", self.units, x.shape());
+        if self.units == 0 {
+            return Err(Error::invalid_argument("`units` must be at least 1, found 0"));
+        }
+        if x.rank().is_some_and(|rank| rank < 2) {
+            let message = format!("the input must have at least 2 dims, `[batch, n]`, found shape {}", x.shape());
             return Err(Error::invalid_argument(message));
         }
         let mut y = x.matmul(&self.kernel)?;
