@@ -492,7 +492,7 @@ mod tests {
         assert_eq!(v.version(), 1);
         let error = v.assign(&Tensor::scalar(1.0_f32)).unwrap_err();
         assert!(
-            error.to_string().contains("variable `variable` holds float32(3, 2), and the value is float32()"),
+            error.to_string().contains("holds float32(3, 2), and the value is float32()"),
             "{error}"
         );
     }
