@@ -160,7 +160,7 @@ fn a_sequential_keeps_given_names_and_gives_the_others() {
         });
     let config = json!({"module": "keras", "class_name": "Sequential", "config": {"layers": layers}});
     let model = Sequential::from_field(Some(&config)).expect("a config");
-    model.call(&Tensor::zeros([2, 3], DType::F32).expect("zeros")).expect("it fits");
+    model.call(Tensor::zeros([2, 3], DType::F32).expect("zeros")).expect("it fits");
     let names: Vec<String> = model.named_variables().into_iter().map(|(name, _)| name).collect();
     let expected = ["dense/bias", "dense/kernel", "dense_1/bias", "dense_1/kernel", "head/bias", "head/kernel"];
     assert_eq!(names, expected);

@@ -203,7 +203,7 @@ fn minimizing_goes_downhill_and_explains_missing_gradients() -> Result<()> {
 
     let tape = GradientTape::new();
     let loss = tape.record(|| w.read()?.cast(DType::I32)?.cast(DType::F32)?.sum(..))?;
-    let error = optimizer.minimize(&tape, &loss, &[w.clone()]).expect_err("a cast to integers").to_string();
+    let error = optimizer.minimize(&tape, &loss, std::slice::from_ref(&w)).expect_err("a cast to integers").to_string();
     assert!(error.contains("variable `net/w`") && error.contains("Cast"), "{error}");
     Ok(())
 }
@@ -212,10 +212,10 @@ fn minimizing_goes_downhill_and_explains_missing_gradients() -> Result<()> {
 fn averages_replace_variables_only_once_there_are_any() -> Result<()> {
     let w = ones("w");
     let optimizer = SGD::new().learning_rate(1.0).use_ema(true).ema_momentum(0.5);
-    optimizer.finalize(&[w.clone()])?;
+    optimizer.finalize(std::slice::from_ref(&w))?;
     assert_eq!(to_f64(&w.value()?), [1.0, 1.0]);
     (0..2).try_for_each(|_| optimizer.apply(&[pair(&w)]))?;
-    optimizer.finalize(&[w.clone()])?;
+    optimizer.finalize(std::slice::from_ref(&w))?;
     assert_eq!(to_f64(&w.value()?), [-0.5, -2.0]);
     Ok(())
 }

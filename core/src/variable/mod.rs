@@ -491,10 +491,7 @@ mod tests {
         v.assign(&Tensor::zeros([3, 2], DType::F32).unwrap()).unwrap();
         assert_eq!(v.version(), 1);
         let error = v.assign(&Tensor::scalar(1.0_f32)).unwrap_err();
-        assert!(
-            error.to_string().contains("holds float32(3, 2), and the value is float32()"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("holds float32(3, 2), and the value is float32()"), "{error}");
     }
 
     #[test]
