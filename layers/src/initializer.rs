@@ -834,7 +834,7 @@ mod tests {
     #[test]
     fn configurations_that_say_something_else_are_refused_in_words() {
         for (json, words) in [
-            (json!("glorot"), "unknown initializer `glorot`; there are `Constant`"),
+            (json!("glorot"), "unknown initializer `glorot`; there are `constant`"),
             (json!({"class_name": "Zeros", "config": {"seed": 1}}), "unknown field `seed`, there are no fields"),
             (json!({"class_name": "Constant", "config": {"valu": 1}}), "unknown field `valu`, expected `value`"),
             (json!({"class_name": "RandomNormal", "config": {"mean": "x"}}), "RandomNormal: invalid type"),
