@@ -118,6 +118,18 @@ macro_rules! family {
 }
 pub(crate) use family;
 
+/// `Debug` in short for modules that are built in.
+macro_rules! short_debug {
+    ($($class:ident)*) => { $(
+        impl std::fmt::Debug for $class {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                modulor::module::write_short(self, f)
+            }
+        }
+    )* };
+}
+pub(crate) use short_debug;
+
 /// The error for a name that nothing in a list has.
 pub(crate) fn unknown(noun: &str, name: &str, known: &[&str]) -> Error {
     Error::not_found(format!("unknown {noun} `{name}`; {}", nearest::suggestion(name, known.iter().copied())))

@@ -211,3 +211,19 @@ fn what_a_layer_cannot_do_it_says() {
         assert!(error.contains(words), "{error}");
     }
 }
+
+#[test]
+fn layers_have_a_short_debug_and_so_have_models_that_derive_it() {
+    #[derive(modulor::Module, Debug)]
+    #[module(package = "debug_tests")]
+    struct Net {
+        dense: Dense,
+        any: Vec<Box<dyn Layer>>,
+    }
+    let net = Net { dense: Dense::new(3).activation("relu"), any: vec![Box::new(Dropout::new(0.5))] };
+    assert_eq!(
+        format!("{net:?}"),
+        "Net { dense: Dense { activation: \"relu\", units: 3, use_bias: true }, any: [Dropout { rate: 0.5 }] }"
+    );
+    assert!(format!("{:?}", modulor::keras::optimizer::Adam::new()).starts_with("Adam { amsgrad: false, beta_1: 0.9"));
+}

@@ -11,7 +11,8 @@ pub use loss::{add_loss, collecting_losses};
 pub use named::{NameLayer, Named};
 pub use register::{NotALayer, Probe, ProbedLayer, make_module};
 
-use crate::{Module, Result, Structure, Tensor};
+use crate::{Module, Result, Structure, Tensor, module};
+use std::fmt;
 use std::sync::Arc;
 
 /// A module with a function from `In` to `Out`.
@@ -56,6 +57,12 @@ pub trait Layer<In: Structure = Tensor, Out: Structure = Tensor>: Module + Share
     /// input, `Ok(x.mask().cloned())`.
     fn mask(&self, _x: &In) -> Result<Option<Tensor>> {
         Ok(None)
+    }
+}
+
+impl<In: Structure, Out: Structure> fmt::Debug for dyn Layer<In, Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        module::write_short(self.as_module(), f)
     }
 }
 

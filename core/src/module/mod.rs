@@ -34,6 +34,7 @@ pub use walk::{Node, walk};
 use crate::{Error, Result, Variable};
 use serde_json::Value;
 use std::any::Any;
+use std::fmt;
 
 /// What a walk does at each place.
 ///
@@ -119,6 +120,26 @@ pub trait Module: Track + Any {
 
     /// The settings, and the configs of the submodules.
     fn config(&self) -> Result<Config>;
+}
+
+/// Writes a module in short, for its `Debug`: the class and those of its settings that are plain values, as in
+/// `Dense { activation: "relu", units: 64, use_bias: true }`.
+pub fn write_short(module: &dyn Module, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    const OF_EVERY_LAYER: [&str; 3] = ["name", "trainable", "dtype"];
+    let mut short = f.debug_struct(module.class_name());
+    for (name, value) in module.config().unwrap_or_default() {
+        let plain = value.is_boolean() || value.is_number() || value.is_string();
+        if plain && !OF_EVERY_LAYER.contains(&name.as_str()) {
+            short.field(&name, &format_args!("{value}"));
+        }
+    }
+    short.finish()
+}
+
+impl fmt::Debug for dyn Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_short(self, f)
+    }
 }
 
 /// A module that can be made again from its [`config`](Module::config).

@@ -20,5 +20,14 @@ pub use reshape::Reshape;
 pub use seed_generator::SeedGenerator;
 pub use sequential::Sequential;
 
-/// The class names of all layers that are built in; configs name them, and the registry finds them.
-pub const LAYERS: &[&str] = &["Activation", "Dense", "Dropout", "Flatten", "InputLayer", "Reshape", "Sequential"];
+/// One layer a row.
+macro_rules! list {
+    ($($class:ident)*) => {
+        /// The class names of all layers that are built in; configs name them, and the registry finds them.
+        pub const LAYERS: &[&str] = &[$(stringify!($class)),*];
+
+        crate::family::short_debug!($($class)*);
+    };
+}
+
+list! { Activation Dense Dropout Flatten InputLayer Reshape Sequential }

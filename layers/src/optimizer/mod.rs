@@ -127,6 +127,8 @@ macro_rules! list {
 
         /// The class names of all that are built in.
         pub const OPTIMIZERS: &[&str] = &[$(stringify!($class)),*];
+
+        crate::family::short_debug!($($class)*);
     };
 }
 
