@@ -174,7 +174,7 @@ fn weights(model: &Sequential) -> Vec<(String, Vec<usize>)> {
 #[test]
 fn seeds_are_variables_of_a_model_and_none_of_its_weights() {
     let model = Sequential::new().add(Dense::new(3)).add(Dropout::new(0.5)).add(Dense::new(2));
-    model.call(&Tensor::zeros([5, 4], DType::F32).expect("zeros")).expect("it fits");
+    model.call(Tensor::zeros([5, 4], DType::F32).expect("zeros")).expect("it fits");
     // What Keras says of the same model.
     let expected = [
         ("dense/kernel", vec![4, 3]),
@@ -193,7 +193,7 @@ fn weights_go_layer_by_layer_however_deep_and_whatever_their_names() {
     let dense = |units, name: &str| Dense::new(units).named(name);
     let inner = Sequential::new().add(Dense::new(2).use_bias(false).named("b")).add(dense(2, "a")).named("inner");
     let model = Sequential::new().add(dense(3, "z")).add(inner).add(dense(1, "c"));
-    model.call(&Tensor::zeros([5, 4], DType::F32).expect("zeros")).expect("it fits");
+    model.call(Tensor::zeros([5, 4], DType::F32).expect("zeros")).expect("it fits");
     // What Keras says of the same model.
     let expected = [
         ("z/kernel", vec![4, 3]),
@@ -217,7 +217,7 @@ fn a_sequential_keeps_given_names_and_gives_the_others() {
         });
     let config = json!({"module": "keras", "class_name": "Sequential", "config": {"layers": layers}});
     let model = Sequential::from_field(Some(&config)).expect("a config");
-    model.call(&Tensor::zeros([2, 3], DType::F32).expect("zeros")).expect("it fits");
+    model.call(Tensor::zeros([2, 3], DType::F32).expect("zeros")).expect("it fits");
     let names: Vec<String> = model.named_variables().into_iter().map(|(name, _)| name).collect();
     let expected = ["dense/bias", "dense/kernel", "dense_1/bias", "dense_1/kernel", "head/bias", "head/kernel"];
     assert_eq!(names, expected);

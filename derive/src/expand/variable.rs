@@ -54,7 +54,7 @@ impl Expansion<'_> {
         );
         let trainable = words.trainable.unwrap_or(true);
         let persistent = words.persistent.unwrap_or(true);
-        let weight = words.weight.unwrap_or(true);
+        let weight = words.weight.is_none_or(|(weight, _)| weight);
         let known_dims = words.shape.iter().flat_map(|shape| &shape.elems).filter(|dim| !mentions_input(dim));
         let exprs = known_dims
             .chain(&words.init)
