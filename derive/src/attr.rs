@@ -19,7 +19,7 @@ const PLACE_WORDS: &[&str] = &["rename", "alias", "flatten", "trainable", "defau
 const VARIANT_WORDS: &[&str] = &["rename", "tagged", "default"];
 /// Words of `#[variable(..)]`.
 const VARIABLE_WORDS: &[&str] =
-    &["shape", "init", "regularizer", "constraint", "dtype", "trainable", "persistent", "when"];
+    &["shape", "init", "regularizer", "constraint", "dtype", "trainable", "persistent", "weight", "when"];
 /// Words of `#[config(..)]`.
 const CONFIG_WORDS: &[&str] = &["default", "with", "into"];
 /// Words of `#[skip(..)]`.
@@ -360,6 +360,7 @@ pub struct VariableWords {
     pub dtype: Option<Expr>,
     pub trainable: Option<bool>,
     pub persistent: Option<bool>,
+    pub weight: Option<(bool, Span)>,
     pub when: Option<Expr>,
     /// Whether some word could not be read, so that what seems to be missing may be there.
     pub is_partial: bool,
@@ -494,6 +495,10 @@ fn variable(attribute: &Attribute, faults: &mut Faults) -> Role {
             }
             "trainable" => once(&mut found.trainable, &word, word.bool(faults), faults),
             "persistent" => once(&mut found.persistent, &word, word.bool(faults), faults),
+            "weight" => {
+                let weight = word.bool(faults).map(|weight| (weight, word.span()));
+                once(&mut found.weight, &word, weight, faults);
+            }
             "when" => once(&mut found.when, &word, word.expr(faults, "use_bias"), faults),
             _ => {}
         }

@@ -28,6 +28,7 @@ const PIECES: &[&str] = &[
     "constraint",
     "dtype",
     "persistent",
+    "weight",
     "when",
     "with",
     "into",

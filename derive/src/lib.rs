@@ -58,6 +58,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `dtype = EXPR` | a `DType`, an `Option` of one, or a name |
 /// | `trainable = false` | state that is not trained |
 /// | `persistent = false` | state that is not saved |
+/// | `weight = false` | state that is not among the weights, nor counted as parameters; never trained |
 /// | `when = EXPR` | the variable exists only if the settings say so, as `when = use_bias` |
 ///
 /// The place of a variable or submodule in paths and configs:

@@ -184,6 +184,12 @@ fn check_field(field: &Field, input: &Input, faults: &mut Faults) {
             {
                 faults.push(*span, "a variable that is not trained takes no regularizer; remove one of the two");
             }
+            if let Some((false, span)) = words.weight
+                && words.trainable != Some(false)
+                && !words.is_partial
+            {
+                faults.push(span, "a variable that is trained is a weight; add `trainable = false`");
+            }
             let says_nothing = words.init.is_none() && words.shape.is_none() && !words.is_partial;
             if says_nothing && input.words.manual_build.is_none() {
                 faults.push(

@@ -4,7 +4,7 @@ use modulor::graph::trace;
 use modulor::keras::library::{Dense, Dropout, Flatten, LAYERS, Reshape, Sequential};
 use modulor::keras::regularizer::L2;
 use modulor::module::{Track, object};
-use modulor::{Call, Layer, ModuleExt, Spec, Variable, collecting_losses, scope};
+use modulor::{Call, Error, Layer, ModuleExt, NameLayer, Spec, Variable, collecting_losses, scope};
 use serde_json::json;
 use std::collections::HashSet;
 
@@ -27,16 +27,19 @@ struct Named {
     value: Entry,
 }
 
+/// A path without its first part: free-standing layers are numbered in the order of this program's calls.
+fn below(path: &str) -> Option<&str> {
+    path.split_once('/').map(|(_, below)| below)
+}
+
 /// Builds the layer for an input and gives its variables the recorded values.
 fn build(layer: &dyn Layer, x: &Tensor, row: &Row) -> Vec<Variable> {
     layer.call(x).unwrap_or_else(|e| panic!("{}: {e}", row.case));
-    let weights: Vec<Variable> = layer.weights().into_iter().filter(|w| w.dtype() == DType::F32).collect();
+    let weights: Vec<Variable> = layer.weights();
     let recorded: Vec<Named> = row.get("weights");
     assert_eq!(weights.len(), recorded.len(), "{}", row.case);
     for (weight, recorded) in weights.iter().zip(recorded) {
         let path = weight.path().expect("a variable that has been read has a path");
-        // Free-standing layers are numbered in the order of this program's calls.
-        let below = |path: &str| path.split_once('/').map(|(_, below)| below.to_owned());
         assert_eq!(below(&path), below(&recorded.path), "{}", row.case);
         weight.assign(&tensor(&recorded.value)).expect("a value of the variable's shape");
     }
@@ -45,45 +48,53 @@ fn build(layer: &dyn Layer, x: &Tensor, row: &Row) -> Vec<Variable> {
 
 #[test]
 fn layers_compute_what_kerass_do() {
-    let mut met = HashSet::new();
+    let (mut met, mut count) = (HashSet::new(), 0);
     for row in rows("layer").chain(rows("sequential")) {
         let (layer, x) = (layer(row), row.tensor("x").expect("an input"));
         let weights = build(&*layer, &x, row);
         let tape = GradientTape::new();
         tape.watch(&x);
-        let (y, losses) = collecting_losses(|| tape.record(|| layer.call(&x)));
-        let y = y.unwrap_or_else(|e| panic!("{}: {e}", row.case));
+        let (computed, mut losses) =
+            collecting_losses(|| tape.record(|| Ok((layer.call(&x)?, layer.regularization_losses()?))));
+        let (y, penalties) = computed.unwrap_or_else(|e: Error| panic!("{}: {e}", row.case));
+        losses.extend(penalties);
         assert_eq!(y.dtype(), x.dtype(), "{}", row.case);
         let recorded = row.tensor("y").expect("an output");
         assert_near(&y, &row.tensor("reference").unwrap_or(recorded), 4e-6, &row.case);
-        if let (Some(dy), Some(gradient)) = (row.tensor("dy"), row.tensor("grad")) {
+        if let Some(dy) = row.tensor("dy") {
             let mut targets = vec![(y.clone(), Some(dy.cast(DType::F32).expect("floats")))];
             targets.extend(losses.iter().map(|loss| (loss.clone(), None)));
-            let sources = [&x as &dyn modulor::tape::Source].into_iter().chain(weights.iter().map(|w| w as _));
+            let sources = [&x as &dyn modulor::tape::Source]
+                .into_iter()
+                .chain(weights.iter().filter(|w| w.trainable()).map(|w| w as _));
             let found = tape.gradients_with(&targets, sources, UnconnectedGradients::Zero);
-            let mut found = found.unwrap_or_else(|e| panic!("{}: {e}", row.case)).into_iter().flatten();
-            assert_near(&found.next().expect("one of x"), &gradient, 4e-5, &row.case);
+            let found = found.unwrap_or_else(|e| panic!("{}: {e}", row.case));
+            let of_weights = row.get::<Vec<Entry>>("weight_grads");
+            let expected: Vec<_> =
+                std::iter::once(row.tensor("grad")).chain(of_weights.iter().map(|g| Some(tensor(g)))).collect();
+            assert_eq!(found.len(), expected.len(), "{}", row.case);
+            for (source, (found, expected)) in found.iter().zip(expected).enumerate() {
+                // Integers have no gradient.
+                let Some(expected) = expected else { continue };
+                let about = format!("gradient {source} of {}", row.case);
+                assert_near(found.as_ref().expect("zeros at least"), &expected, 4e-5, &about);
+                count += usize::from(source > 0);
+            }
         }
-        let penalties = layer.regularization_losses().expect("all built");
         let expected: Vec<Entry> = row.get("losses");
-        assert_eq!(losses.len() + penalties.len(), expected.len(), "{}", row.case);
+        assert_eq!(losses.len(), expected.len(), "{}", row.case);
         // Keras goes by the order in which variables were made, a module by their names.
         let sorted = |mut values: Vec<f64>| {
             values.sort_by(f64::total_cmp);
             Tensor::from(values)
         };
-        let found = losses.iter().chain(&penalties).flat_map(to_f64).collect();
+        let found = losses.iter().flat_map(to_f64).collect();
         let expected = expected.iter().flat_map(|entry| to_f64(&tensor(entry))).collect();
         assert_near(&sorted(found), &sorted(expected), 4e-6, &row.case);
-        let weights_only: usize = layer
-            .weights()
-            .iter()
-            .filter(|w| w.dtype() == DType::F32)
-            .map(|w| w.shape().expect("built").iter().product::<usize>())
-            .sum();
-        assert_eq!(weights_only, row.get::<usize>("parameters"), "{}", row.case);
+        assert_eq!(layer.count_params(), row.get::<usize>("parameters"), "{}", row.case);
         met.insert(row.class());
     }
+    assert!(count > 30, "gradients of {count} weights");
     let missing: Vec<_> = LAYERS.iter().filter(|class| !met.contains(**class)).collect();
     assert_eq!(missing, [&"InputLayer"], "a row for every layer");
 }
@@ -149,6 +160,52 @@ fn dropout_drops_what_keras_drops() {
         count += 1;
     }
     assert!(count > 10);
+}
+
+/// The weights of a model that is built: paths in it and shapes.
+fn weights(model: &Sequential) -> Vec<(String, Vec<usize>)> {
+    let weights = model.weights().into_iter().map(|weight| {
+        let path = weight.path().expect("it is built");
+        (below(&path).expect("it is in a model").to_owned(), weight.shape().expect("it is built"))
+    });
+    weights.collect()
+}
+
+#[test]
+fn seeds_are_variables_of_a_model_and_none_of_its_weights() {
+    let model = Sequential::new().add(Dense::new(3)).add(Dropout::new(0.5)).add(Dense::new(2));
+    model.call(Tensor::zeros([5, 4], DType::F32).expect("zeros")).expect("it fits");
+    // What Keras says of the same model.
+    let expected = [
+        ("dense/kernel", vec![4, 3]),
+        ("dense/bias", vec![3]),
+        ("dense_1/kernel", vec![3, 2]),
+        ("dense_1/bias", vec![2]),
+    ];
+    assert_eq!(weights(&model), expected.map(|(path, shape)| (path.to_owned(), shape)));
+    assert_eq!((model.count_params(), model.variables().len()), (23, 5));
+    let dropout = &model.layers()[1];
+    assert_eq!((dropout.count_params(), dropout.weights().len(), dropout.variables().len()), (0, 0, 1));
+}
+
+#[test]
+fn weights_go_layer_by_layer_however_deep_and_whatever_their_names() {
+    let dense = |units, name: &str| Dense::new(units).named(name);
+    let inner = Sequential::new().add(Dense::new(2).use_bias(false).named("b")).add(dense(2, "a")).named("inner");
+    let model = Sequential::new().add(dense(3, "z")).add(inner).add(dense(1, "c"));
+    model.call(Tensor::zeros([5, 4], DType::F32).expect("zeros")).expect("it fits");
+    // What Keras says of the same model.
+    let expected = [
+        ("z/kernel", vec![4, 3]),
+        ("z/bias", vec![3]),
+        ("inner/b/kernel", vec![3, 2]),
+        ("inner/a/kernel", vec![2, 2]),
+        ("inner/a/bias", vec![2]),
+        ("c/kernel", vec![2, 1]),
+        ("c/bias", vec![1]),
+    ];
+    assert_eq!(weights(&model), expected.map(|(path, shape)| (path.to_owned(), shape)));
+    assert_eq!(model.count_params(), 30);
 }
 
 #[test]

@@ -72,7 +72,7 @@ counted! {
 }
 
 fn saved(metric: &dyn Counted) -> Vec<Variable> {
-    metric.weights().into_iter().filter(Variable::persistent).collect()
+    state(metric.as_module()).into_iter().filter(Variable::persistent).collect()
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod regularizer;
 
 use crate::golden::{Entry, Fixture};
 use modulor::tape::UnconnectedGradients;
-use modulor::{DType, GradientTape, Result, Tensor};
+use modulor::{DType, GradientTape, Module, Result, Tensor, Variable, module};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -56,6 +56,13 @@ fn tensor(entry: &Entry) -> Tensor {
     let array = KERAS.array(entry).expect("an entry names an array");
     let dtype = DType::from_name(&array.dtype).expect("a dtype");
     Tensor::from_bytes(dtype, array.shape, &array.bytes).expect("bytes of that dtype and shape")
+}
+
+/// Every variable of a module, weight or not, in Keras's order.
+fn state(module: &dyn Module) -> Vec<Variable> {
+    let mut state = Vec::new();
+    module::walk(module).each_variable(&mut |_, variable| state.push(variable.clone()));
+    state
 }
 
 fn to_f64(x: &Tensor) -> Vec<f64> {

@@ -49,7 +49,7 @@ fn variables_and_state_are_kerass_after_every_step() {
             for (variable, expected) in variables.iter().zip(&step.variables) {
                 assert_near(&variable.value().expect("a value"), &tensor(expected), tolerance, &about);
             }
-            let state = optimizer.weights();
+            let state = state(optimizer.as_module());
             let paths: Vec<String> = state.iter().map(|variable| variable.path().expect("a path")).collect();
             assert_eq!(paths, step.state.iter().map(|named| named.path.as_str()).collect::<Vec<_>>(), "{about}");
             for (variable, expected) in state.iter().zip(&step.state) {
@@ -137,7 +137,10 @@ fn what_makes_no_sense_is_refused_by_name_and_changes_nothing() {
         let error = optimizer.apply(&pairs).expect_err(words).to_string();
         assert!(error.contains(words), "`{error}` does not say `{words}`");
         assert_eq!(w.value().and_then(|w| w.to_vec::<f32>()).expect("floats"), [1.0, 1.0]);
-        assert!(!optimizer.parts().iteration.is_valued() || to_f64(&optimizer.weights()[0].value().unwrap()) == [0.0]);
+        assert!(
+            !optimizer.parts().iteration.is_valued()
+                || to_f64(&state(optimizer.as_module())[0].value().unwrap()) == [0.0]
+        );
     }
     assert!(sgd().set_learning_rate(f64::NAN).is_err());
     assert!(Variable::default().read().is_err() && sgd().apply(&[pair(&Variable::default())]).is_err());
@@ -251,7 +254,7 @@ fn a_traced_step_does_what_an_eager_one_does() -> Result<()> {
             graph.run(&[&gradient])?;
             assert_eq!(w.value()?.to_bytes()?, twin.value()?.to_bytes()?, "{about}, step {number}");
         }
-        for (a, b) in eager.weights().iter().zip(traced.weights()) {
+        for (a, b) in state(eager.as_module()).iter().zip(state(traced.as_module())) {
             assert_eq!(a.value()?.to_bytes()?, b.value()?.to_bytes()?, "{about}: {a}");
         }
     }

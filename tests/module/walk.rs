@@ -49,6 +49,32 @@ fn variables_come_in_tensorflows_order_and_weights_in_that_of_declaration() {
 }
 
 #[derive(Module)]
+struct Counter {
+    #[variable(init = 0, trainable = false, weight = false)]
+    calls: Variable,
+    #[variable(init = 0.0, trainable = false)]
+    mean: Variable,
+    leaf: Leaf,
+    given: Variable,
+}
+
+#[test]
+fn state_that_is_no_weight_is_a_variable_all_the_same() -> Result<()> {
+    let counter = Counter::new(leaf(), Variable::new(Tensor::from([1.0_f32, 2.0])));
+    let weights: Vec<u64> = counter.weights().iter().map(Variable::id).collect();
+    assert_eq!(weights, [&counter.given, &counter.mean, &counter.leaf.w].map(Variable::id));
+    assert_eq!(counter.count_params(), 4);
+    assert_eq!(counter.variables().len(), 4);
+    assert_eq!(counter.non_trainable_variables().len(), 2);
+    assert!(!counter.calls.is_weight() && counter.calls.persistent());
+    counter.calls.assign_add(&Tensor::scalar(3))?;
+    let copy = counter.copy()?;
+    assert_eq!(copy.calls.value()?.item::<i32>()?, 3);
+    assert_eq!(copy.count_params(), 4);
+    Ok(())
+}
+
+#[derive(Module)]
 struct Containers {
     list: Vec<Leaf>,
     map: BTreeMap<String, Leaf>,

@@ -49,11 +49,18 @@ pub trait ModuleExt: Module {
         first_met(cells)
     }
 
-    /// Every variable once in Keras's order, which is that of saved weights: those that a module holds itself, in order
-    /// of declaration but trainable ones first; then those of its submodules, in order of declaration.
+    /// Every weight once in Keras's order, which is that of saved weights: those that a module holds itself, in order of
+    /// declaration but trainable ones first; then those of its submodules, in order of declaration.
+    ///
+    /// Variables declared with `weight = false` are not among them, though they are among the
+    /// [`variables`](ModuleExt::variables): seeds, and what metrics and optimizers remember.
     fn weights(&self) -> Vec<Variable> {
         let mut weights = Vec::new();
-        walk(self).each_built_variable(&mut |path, variable| weights.push((path.to_owned(), variable.clone())));
+        walk(self).each_built_variable(&mut |path, variable| {
+            if variable.is_weight() {
+                weights.push((path.to_owned(), variable.clone()));
+            }
+        });
         first_met(weights).into_iter().map(|(_, variable)| variable).collect()
     }
 
@@ -68,9 +75,9 @@ pub trait ModuleExt: Module {
         submodules
     }
 
-    /// The number of elements in all variables that have a shape.
+    /// The number of elements in all [`weights`](ModuleExt::weights): of what is not built yet, 0.
     fn count_params(&self) -> usize {
-        let shapes = self.variables().into_iter().filter_map(|variable| variable.shape());
+        let shapes = self.weights().into_iter().filter_map(|variable| variable.shape());
         shapes.map(|shape| shape.iter().product::<usize>()).sum()
     }
 

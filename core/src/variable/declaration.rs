@@ -42,6 +42,9 @@ pub struct Declaration {
     pub trainable: bool,
     /// Whether checkpoints hold it.
     pub persistent: bool,
+    /// Whether it is one of the weights of its module, and counts as parameters: what a layer computes with, not what a
+    /// seed generator, a metric or an optimizer remembers.
+    pub weight: bool,
     /// What it costs.
     pub regularizer: Option<Arc<dyn Regularizer>>,
     /// Where it may be.
@@ -49,7 +52,7 @@ pub struct Declaration {
 }
 
 impl Declaration {
-    /// Trainable, persistent, free, of whatever dtype and shape the initializer has.
+    /// Trainable, persistent, a weight, free, of whatever dtype and shape the initializer has.
     pub fn new(init: Arc<dyn Initializer>) -> Declaration {
         Declaration {
             name: None,
@@ -58,6 +61,7 @@ impl Declaration {
             dtype: None,
             trainable: true,
             persistent: true,
+            weight: true,
             regularizer: None,
             constraint: None,
         }
@@ -71,12 +75,13 @@ impl Declaration {
 
 impl fmt::Debug for Declaration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Declaration { shape, trainable, persistent, regularizer, constraint, .. } = self;
+        let Declaration { shape, trainable, persistent, weight, regularizer, constraint, .. } = self;
         f.debug_struct("Declaration")
             .field("shape", shape)
             .field("dtype", &self.dtype())
             .field("trainable", trainable)
             .field("persistent", persistent)
+            .field("weight", weight)
             .field("regularized", &regularizer.is_some())
             .field("constrained", &constraint.is_some())
             .finish_non_exhaustive()

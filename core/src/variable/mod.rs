@@ -353,6 +353,11 @@ impl Variable {
         self.cell.read_state().declared.as_ref().is_none_or(|declared| declared.persistent)
     }
 
+    /// Whether it is one of the weights of its module, not just state that is kept there.
+    pub fn is_weight(&self) -> bool {
+        self.cell.read_state().declared.as_ref().is_none_or(|declared| declared.weight)
+    }
+
     /// The value as operations see it: recorded by tapes, a node in a trace. Draws the initial value if need be.
     ///
     /// An error that names the variable when its shape is not known yet.

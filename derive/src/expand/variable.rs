@@ -54,6 +54,7 @@ impl Expansion<'_> {
         );
         let trainable = words.trainable.unwrap_or(true);
         let persistent = words.persistent.unwrap_or(true);
+        let weight = words.weight.is_none_or(|(weight, _)| weight);
         let known_dims = words.shape.iter().flat_map(|shape| &shape.elems).filter(|dim| !mentions_input(dim));
         let exprs = known_dims
             .chain(&words.init)
@@ -70,6 +71,7 @@ impl Expansion<'_> {
                 dtype: #dtype,
                 trainable: #trainable,
                 persistent: #persistent,
+                weight: #weight,
                 regularizer: #regularizer,
                 constraint: #constraint,
             });

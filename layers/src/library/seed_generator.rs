@@ -10,7 +10,7 @@ use std::sync::Arc;
 ///
 /// # Variables
 ///
-/// `seed_generator_state`, int64 of `[2]`, not trainable.
+/// `seed_generator_state`, int64 of `[2]`, neither trainable nor a weight.
 #[derive(Debug, Default)]
 pub struct SeedGenerator {
     seed_generator_state: Variable,
@@ -34,6 +34,7 @@ impl SeedGenerator {
             shape: Some(vec![Some(2)]),
             dtype: Some(DType::I64),
             trainable: false,
+            weight: false,
             ..Declaration::new(Arc::new(FirstState(seed)))
         });
     }

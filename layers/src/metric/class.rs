@@ -21,13 +21,13 @@ macro_rules! mean {
             /// The type of the result and of the variables; float32 unless set.
             #[config(default = modulor::DType::F32, with = $crate::metric::class::dtype_name)]
             dtype: modulor::DType,
-            #[variable(init = 0.0, dtype = dtype, trainable = false)]
+            #[variable(init = 0.0, dtype = dtype, trainable = false, weight = false)]
             total: modulor::Variable,
-            #[variable(init = 0.0, dtype = dtype, trainable = false)]
+            #[variable(init = 0.0, dtype = dtype, trainable = false, weight = false)]
             count: modulor::Variable,
-            #[variable(init = 0.0, dtype = modulor::DType::F64, trainable = false, persistent = false)]
+            #[variable(init = 0.0, dtype = modulor::DType::F64, trainable = false, weight = false, persistent = false)]
             exact_total: modulor::Variable,
-            #[variable(init = 0.0, dtype = modulor::DType::F64, trainable = false, persistent = false)]
+            #[variable(init = 0.0, dtype = modulor::DType::F64, trainable = false, weight = false, persistent = false)]
             exact_count: modulor::Variable,
             #[skip]
             turn: std::sync::Arc<std::sync::Mutex<()>>,

@@ -57,9 +57,9 @@ pub struct Sum {
     /// The type of the result and of the variable; float32 unless set.
     #[config(default = DType::F32, with = super::class::dtype_name)]
     dtype: DType,
-    #[variable(init = 0.0, dtype = dtype, trainable = false)]
+    #[variable(init = 0.0, dtype = dtype, trainable = false, weight = false)]
     total: Variable,
-    #[variable(init = 0.0, dtype = DType::F64, trainable = false, persistent = false)]
+    #[variable(init = 0.0, dtype = DType::F64, trainable = false, weight = false, persistent = false)]
     exact_total: Variable,
     #[skip]
     turn: Arc<Mutex<()>>,

@@ -87,7 +87,7 @@ macro_rules! optimizer {
             /// What the paths of its variables begin with, unless it is a part of something larger.
             #[config(default = $name.to_owned(), into)]
             name: String,
-            #[variable(init = 0_i64, trainable = false)]
+            #[variable(init = 0_i64, trainable = false, weight = false)]
             iteration: modulor::Variable,
             #[module(default = $crate::optimizer::LearningRate::from($rate))]
             learning_rate: $crate::optimizer::LearningRate,

@@ -18,7 +18,7 @@ impl From<f64> for LearningRate {
     fn from(start: f64) -> Self {
         let variable = Variable::default();
         let declaration = Declaration::new(start.into_init());
-        variable.declare(Declaration { name: Some("learning_rate"), trainable: false, ..declaration });
+        variable.declare(Declaration { name: Some("learning_rate"), trainable: false, weight: false, ..declaration });
         LearningRate { start, variable }
     }
 }

@@ -84,6 +84,7 @@ impl Table {
             shape: Some(dims.iter().copied().map(Some).collect()),
             dtype: Some(dtype),
             trainable: false,
+            weight: false,
             ..Declaration::new(Arc::new(Zeros))
         });
         if let Some(root) = root {

@@ -27,7 +27,11 @@ struct A {
     e: Variable,
     #[variable(init = Tensor::scalar(1.0_f64), trainable = false, persistent = false)]
     f: Variable,
+    #[variable(init = 0, trainable = false, persistent = true, weight = false)]
     g: Variable,
+    #[variable(init = 0.0, weight = true)]
+    h: Variable,
+    i: Variable,
 }
 
 const N: usize = 4;
