@@ -180,8 +180,10 @@ macro_rules! dispatch {
 }
 pub(crate) use dispatch;
 
-/// Runs one body with a type alias for the unsigned integer as wide as the elements of a dtype: moving elements is the
-/// same for all dtypes of one width. `by_width!(dtype, T => body)`; the dtype must be plain.
+/// Runs one body with a type alias for what is as wide as the elements of a dtype: moving elements is the same for all
+/// dtypes of one width. `by_width!(dtype, T => body)`; the dtype must be plain.
+///
+/// The wide ones are pairs, since the complex numbers of a caller's vector are aligned like their parts.
 macro_rules! by_width {
     ($d:expr, $t:ident => $body:expr) => {
         match $d.size() {
@@ -198,14 +200,33 @@ macro_rules! by_width {
                 $body
             }
             8 => {
-                type $t = u64;
+                type $t = [u32; 2];
                 $body
             }
             _ => {
-                type $t = u128;
+                type $t = [u64; 2];
                 $body
             }
         }
     };
 }
 pub(crate) use by_width;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_for_an_element_is_as_wide_and_no_more_aligned() {
+        fn check<T: Element>() {
+            by_width!(T::DTYPE, W => {
+                assert_eq!(size_of::<W>(), size_of::<T::Stored>(), "{}", T::DTYPE);
+                assert!(align_of::<W>() <= align_of::<T::Stored>(), "{}", T::DTYPE);
+            });
+        }
+        check::<bool>();
+        for dtype in DType::ALL {
+            dispatch!(*dtype, arithmetic T => check::<T>(), else => ());
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The smallest graph: what a function does with symbols, as a list of ops that can be run and read.
 
 use crate::op::{Attrs, Node, Op, Origin, dispatch, scope};
-use crate::tensor::Payload;
+use crate::tensor::{GraphNode as _, Payload, next_id};
 use crate::{Error, Result, Spec, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -63,12 +63,13 @@ enum Kind {
 /// results become constants.
 pub fn trace(f: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>, specs: &[Spec]) -> Result<Graph> {
     let trace = Arc::default();
+    let begin = next_id();
     let inputs: Vec<Arc<Node>> =
         specs.iter().map(|spec| Node::new(Origin::Placeholder, Vec::new(), vec![spec.clone()])).collect();
     let symbols: Vec<Tensor> = inputs.iter().flat_map(Node::outputs).collect();
     let within = Arc::clone(&trace);
     let outputs = scope::changed(|scopes| scopes.trace = Some(within), || f(&symbols))?;
-    Builder::default().build(&inputs, &outputs, trace.take())
+    Builder::default().build(begin, &inputs, &outputs, trace.take())
 }
 
 /// Numbers nodes while a graph is put together.
@@ -80,7 +81,7 @@ struct Builder {
 }
 
 impl Builder {
-    fn build(mut self, inputs: &[Arc<Node>], outputs: &[Tensor], effects: Vec<Arc<Node>>) -> Result<Graph> {
+    fn build(mut self, begin: u64, inputs: &[Arc<Node>], outputs: &[Tensor], effects: Vec<Arc<Node>>) -> Result<Graph> {
         // Nodes that outputs or effects need, by number: numbers rise as nodes are made, so this is a running order.
         let mut needed: BTreeMap<u64, Arc<Node>> = BTreeMap::new();
         let mut pending: Vec<Arc<Node>> = inputs.iter().cloned().chain(effects).collect();
@@ -95,11 +96,13 @@ impl Builder {
         }
         // Arguments come first and in their order, whether used or not; they were made first.
         for node in needed.into_values() {
-            let foreign = matches!(node.origin, Origin::Placeholder) && !inputs.iter().any(|own| own.id == node.id);
-            if foreign {
+            // A node from before the trace, or one that another is fed by.
+            let other_input = || !inputs.iter().any(|own| own.id == node.id);
+            if node.id < begin || matches!(node.origin, Origin::Placeholder) && other_input() {
                 return Err(Error::invalid_argument(format!(
-                    "an output depends on a symbol {} that is not an input of this graph: it belongs to another trace",
-                    node.specs[0]
+                    "an output depends on a symbol of {} {:?} that is not of this graph: it belongs to another trace",
+                    node.op(),
+                    node.specs
                 )));
             }
             let edges = node.inputs.iter().map(|input| self.edge(input)).collect::<Result<Vec<_>>>()?;
@@ -306,6 +309,20 @@ mod tests {
         assert_eq!(error.message(), "input 0 of the graph is float32(None, 2), and float32(1, 1) was given");
         let foreign = leaked.unwrap();
         let error = trace(|x| Ok(vec![&x[0] + &foreign]), &[spec]).unwrap_err();
+        assert!(error.message().contains("belongs to another trace"), "{error}");
+    }
+
+    #[test]
+    fn what_was_read_in_another_trace_is_refused() {
+        let v = Variable::new(1.0);
+        let mut leaked = None;
+        let read = |_: &[Tensor]| {
+            leaked = Some(v.read()?);
+            Ok(vec![])
+        };
+        trace(read, &[]).unwrap();
+        let leaked = leaked.unwrap();
+        let error = trace(|_| Ok(vec![&leaked * 2.0]), &[]).unwrap_err();
         assert!(error.message().contains("belongs to another trace"), "{error}");
     }
 

@@ -57,7 +57,9 @@ impl Recorder for Record {
         let mut depends = false;
         let mut cut = None;
         for input in &call.inputs {
-            if input.dtype() == DType::Resource && !state.ignores_variables && input.as_resource()?.trainable() {
+            // A handle that is a symbol stands for no variable yet.
+            let trainable = || input.as_resource().is_ok_and(|resource| resource.trainable());
+            if input.dtype() == DType::Resource && !state.ignores_variables && trainable() {
                 state.watched.insert(input.id());
             }
             depends |= state.watched.contains(&input.id());
@@ -160,9 +162,9 @@ impl GradientTape {
     ///
     /// An error that says why where the target does not depend on it.
     pub fn gradient(&self, target: &Tensor, source: impl Source) -> Result<Tensor> {
-        let reason = self.why_no_gradient(target, &source);
         let mut gradients = self.gradients(target, [&source])?;
-        gradients.pop().flatten().ok_or_else(|| Error::failed_precondition(reason))
+        let missing = || Error::failed_precondition(self.why_no_gradient(target, &source));
+        gradients.pop().flatten().ok_or_else(missing)
     }
 
     /// The gradients with respect to several sources; `None` where the target does not depend on one.
@@ -223,7 +225,7 @@ impl GradientTape {
         let mut shape = dims;
         shape.extend(zeros.dims()?.iter().map(|&d| d as i64));
         if out.is_empty() {
-            return Tensor::zeros(shape.iter().map(|&d| d as usize).collect::<Vec<_>>(), target.dtype());
+            return Tensor::zeros(shape.iter().map(|&d| d as usize).collect::<Vec<_>>(), zeros.dtype());
         }
         Tensor::stack(&out, 0)?.reshape(&shape)
     }
@@ -315,6 +317,11 @@ fn backward(
         let dy = dy.collect::<Result<Vec<_>>>()?;
         let back = Backward { call, dy: &dy, arrives: &arrives, needs: &needs };
         let at_inputs = call.op.grad(&back).map_err(|error| error.in_op(call.op.name()))?;
+        if at_inputs.len() != call.inputs.len() {
+            let (found, expected) = (at_inputs.len(), call.inputs.len());
+            let message = format!("{found} gradients were given for {expected} inputs");
+            return Err(Error::internal(message).in_op(call.op.name()));
+        }
         for ((input, gradient), needed) in call.inputs.iter().zip(at_inputs).zip(&needs) {
             let (Some(gradient), true) = (gradient, needed) else { continue };
             gradient.check().map_err(|error| error.note(format!("in the gradient of {}", call.op.name())))?;
@@ -441,6 +448,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::op::{Input, Op, Scratch, View, ViewMut, apply_one};
     use crate::{ErrorKind, Spec, Variable, graph::trace};
 
     #[test]
@@ -501,6 +509,52 @@ mod tests {
             .unwrap();
         assert_eq!(y[0].to_vec::<f32>().unwrap(), [1.0, 4.0]);
         assert_eq!(tape.gradient(&y[0], &x).unwrap().to_vec::<f32>().unwrap(), [10.0, 10.0]);
+    }
+
+    #[test]
+    fn a_jacobian_without_rows_has_the_dtype_of_the_source() {
+        let x = Tensor::from([1.0_f32, 2.0]);
+        let tape = GradientTape::persistent();
+        tape.watch(&x);
+        for rows in [1, 0] {
+            let y = tape.record(|| x.cast(DType::F64)?.slice(0..rows)).unwrap();
+            let jacobian = tape.jacobian(&y, &x).unwrap();
+            assert_eq!(*jacobian.spec(), Spec::new(DType::F32, [rows as usize, 2]));
+        }
+    }
+
+    #[test]
+    fn a_tape_hears_of_a_handle_that_is_fed() {
+        let spec = Spec::new(DType::Resource, [] as [usize; 0]);
+        let same = |x: &[Tensor]| Ok(vec![GradientTape::new().record(|| x[0].identity())?]);
+        assert!(trace(same, &[spec]).is_ok());
+    }
+
+    #[test]
+    fn an_op_gives_one_gradient_per_input() {
+        #[derive(Debug)]
+        struct Short;
+        impl Op for Short {
+            fn name(&self) -> &'static str {
+                "Short"
+            }
+            fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+                Ok(vec![inputs[0].spec.clone()])
+            }
+            fn run(&self, _: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
+                outputs[0].bytes().fill(0);
+                Ok(())
+            }
+            fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
+                Ok(Vec::new())
+            }
+        }
+        let x = Tensor::scalar(1.0_f32);
+        let tape = GradientTape::new();
+        tape.watch(&x);
+        let y = tape.record(|| apply_one(Short, &[&x])).unwrap();
+        let error = tape.gradients(&y, [&x]).unwrap_err();
+        assert_eq!(error.to_string(), "0 gradients were given for 1 inputs [Op:Short]");
     }
 
     #[test]

@@ -49,6 +49,10 @@ fn call(op: &Arc<dyn Op>, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, bool)> {
     let specs = op.infer(&seen)?;
     // What a tensor can be is checked here once, for views as for buffers, and for symbols before they run.
     specs.iter().filter_map(|spec| spec.shape.known()).try_for_each(|dims| count(dims).map(|_| ()))?;
+    if effect != Effect::Pure && symbolic && trace.is_none() {
+        let message = "a symbol outside of its trace: no graph is under way that would run this";
+        return Err(Error::failed_precondition(message));
+    }
     if !symbolic {
         return Ok((run(&**op, inputs, specs)?, listened));
     }
@@ -84,7 +88,11 @@ fn run(op: &dyn Op, inputs: &[&Tensor], specs: Vec<Spec>) -> Result<Vec<Tensor>>
     let buffered = specs.iter().all(|spec| spec.shape.is_known() && plain(spec.dtype))
         && inputs.iter().all(|input| plain(input.dtype()));
     if !buffered {
-        return op.make(inputs);
+        let made = op.make(inputs)?;
+        return match made.iter().zip(&specs).all(|(made, spec)| is_of(made, spec)) && made.len() == specs.len() {
+            true => Ok(made),
+            false => Err(Error::internal(format!("inference said {specs:?}, and the kernel made {made:?}"))),
+        };
     }
     let mut buffers = allocate(&specs)?;
     let views = inputs.iter().map(|input| View::of(input)).collect::<Result<Vec<_>>>()?;
@@ -93,17 +101,26 @@ fn run(op: &dyn Op, inputs: &[&Tensor], specs: Vec<Spec>) -> Result<Vec<Tensor>>
         .zip(&mut buffers)
         .map(|(spec, (dims, plain))| ViewMut::new(spec.dtype, dims, plain.bytes_mut()))
         .collect::<Result<Vec<_>>>()?;
-    SCRATCH.with_borrow_mut(|scratch| {
-        scratch.reserve(op.scratch(&views, &outputs))?;
-        op.run(&views, &mut outputs, scratch)
-    })?;
+    // Taken out while the kernel runs, which may be a user's and call an op in its turn.
+    let mut scratch = SCRATCH.take();
+    scratch.reserve(op.scratch(&views, &outputs))?;
+    op.run(&views, &mut outputs, &mut scratch)?;
+    SCRATCH.set(scratch);
     drop(outputs);
     Ok(specs.iter().zip(buffers).map(|(spec, (dims, plain))| Tensor::plain(spec.dtype, dims, plain)).collect())
+}
+
+/// Whether a tensor is what inference said, as far as it said it.
+fn is_of(tensor: &Tensor, spec: &Spec) -> bool {
+    tensor.dtype() == spec.dtype && tensor.shape().is_compatible_with(&spec.shape)
 }
 
 /// Runs a kernel that moves elements on strings, by moving numbers in their place: 0 for the empty string, which
 /// zeros stand for, and one for each string of the inputs.
 pub(crate) fn on_strings(op: &dyn Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+    if let Some(handle) = inputs.iter().find(|input| input.dtype() == DType::Resource) {
+        return Err(Error::unimplemented(format!("elements of {} do not move", handle.dtype())));
+    }
     let mut texts = vec![Text::from([])];
     let number = |&input: &&Tensor| {
         if input.dtype() != DType::String {
@@ -119,4 +136,61 @@ pub(crate) fn on_strings(op: &dyn Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>>
     let named =
         |moved: Tensor| Tensor::strings(moved.dims()?, moved.to_vec::<i64>()?.into_iter().map(|i| &texts[i as usize]));
     run(op, &numbers, specs)?.into_iter().map(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::Op;
+    use crate::{ErrorKind, Variable, graph::trace, tape::Source};
+
+    /// An op somebody else wrote: its kernel calls another, and its `make` keeps no promise.
+    #[derive(Debug)]
+    struct Foreign;
+
+    impl Op for Foreign {
+        fn name(&self) -> &'static str {
+            "Foreign"
+        }
+        fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+            Ok(vec![inputs[0].spec.clone()])
+        }
+        fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
+            let x = Tensor::new(inputs[0].dims(), inputs[0].elements::<f32>()?.as_slice().unwrap_or_default())?;
+            let y = x.square()?.to_vec::<f32>()?;
+            outputs[0].elements::<f32>()?.copy_from_slice(&y);
+            Ok(())
+        }
+        fn make(&self, _: &[&Tensor]) -> Result<Vec<Tensor>> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[test]
+    fn a_kernel_may_call_an_op_and_must_make_what_was_inferred() {
+        let y = apply_one(Foreign, &[&Tensor::from([2.0_f32, 3.0])]).unwrap();
+        assert_eq!(y.to_vec::<f32>().unwrap(), [4.0, 9.0]);
+        let error = apply(Foreign, &[&Tensor::strings([1], ["a"]).unwrap()]).unwrap_err();
+        assert!(error.message().contains("the kernel made []"), "{error}");
+    }
+
+    #[test]
+    fn a_write_of_a_symbol_needs_its_trace() {
+        let v = Variable::new(1.0);
+        let mut leaked = None;
+        let keep = |x: &[Tensor]| {
+            leaked = Some(x[0].clone());
+            Ok(vec![])
+        };
+        trace(keep, &[Spec::new(DType::F32, [] as [usize; 0])]).unwrap();
+        assert_eq!(v.assign(&leaked.unwrap()).unwrap_err().kind(), ErrorKind::FailedPrecondition);
+    }
+
+    #[test]
+    fn handles_are_not_moved_like_elements() {
+        let v = Variable::new(1.0);
+        let handle = v.watched().clone();
+        let stacked = Tensor::stack(&[handle.clone(), handle], 0);
+        assert!(stacked.unwrap_err().message().contains("resource"));
+    }
 }

@@ -46,8 +46,25 @@ impl Tensor {
             DType::Complex128 => Ok(Tensor::scalar(Complex64::new(value, 0.0))),
             _ => dispatch!(dtype, integer T => {
                 let whole = value as T;
-                if whole as f64 == value { Ok(Tensor::scalar(whole)) } else { Err(inexact()) }
+                // Beyond the largest value the conversion stops at it, and its float64 may be the number again.
+                if whole as f64 == value && whole as i128 == value as i128 { Ok(Tensor::scalar(whole)) } else { Err(inexact()) }
             }, else => Err(inexact())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_the_integer_it_says_or_an_error() {
+        let two_to = |n| 2_f64.powi(n);
+        assert!(Tensor::number(two_to(63), DType::I64).is_err());
+        assert!(Tensor::number(two_to(64), DType::U64).is_err());
+        assert!(Tensor::number(f64::NAN, DType::I8).is_err());
+        assert!(Tensor::number(0.5, DType::I32).is_err());
+        assert_eq!(Tensor::number(two_to(63), DType::U64).unwrap().item::<u64>().unwrap(), 1 << 63);
+        assert_eq!(Tensor::number(-two_to(63), DType::I64).unwrap().item::<i64>().unwrap(), i64::MIN);
     }
 }

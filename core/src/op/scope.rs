@@ -16,7 +16,12 @@ pub trait Recorder: Send + Sync {
 }
 
 /// Values of variables, by number, that reads see instead of the present ones.
-pub(crate) type Snapshot = Arc<Mutex<HashMap<u64, Tensor>>>;
+#[derive(Default)]
+pub(crate) struct Snapshot {
+    pub values: Mutex<HashMap<u64, Tensor>>,
+    /// The one around this one, which has the word on the variables it holds.
+    pub outer: Option<Arc<Snapshot>>,
+}
 
 /// Everything ambient, as one value that can be carried to another thread.
 #[derive(Clone, Default)]
@@ -25,7 +30,7 @@ pub struct Scopes {
     pub(crate) trace: Option<Arc<Trace>>,
     pub(crate) training: bool,
     pub(crate) path: Option<Arc<str>>,
-    pub(crate) snapshot: Option<Snapshot>,
+    pub(crate) snapshot: Option<Arc<Snapshot>>,
 }
 
 thread_local! {
@@ -107,4 +112,14 @@ pub fn within<R>(name: &str, f: impl FnOnce() -> R) -> R {
 /// Runs `f` with no tape listening.
 pub fn without_tapes<R>(f: impl FnOnce() -> R) -> R {
     changed(|scopes| scopes.tapes.clear(), f)
+}
+
+/// Runs `f` outside of tapes, traces and snapshots: what it computes does not depend on who asked first.
+pub(crate) fn outside<R>(f: impl FnOnce() -> R) -> R {
+    let alone = |scopes: &mut Scopes| {
+        scopes.tapes.clear();
+        scopes.trace = None;
+        scopes.snapshot = None;
+    };
+    changed(alone, f)
 }

@@ -587,7 +587,9 @@ pub(crate) fn unbroadcast(gradient: &Tensor, input: &Tensor) -> Result<Tensor> {
         return Ok(gradient.clone());
     }
     if let (Some(from), Some(to)) = (from.known(), to.known()) {
-        let missing = from.len() - to.len();
+        let missing = from.len().checked_sub(to.len()).ok_or_else(|| {
+            Error::internal(format!("a gradient of shape {} for an input of shape {}", gradient.shape(), input.shape()))
+        })?;
         let widened = |&axis: &usize| axis < missing || to[axis - missing] == 1 && from[axis] != 1;
         let axes: Vec<i64> = (0..from.len()).filter(widened).map(|axis| axis as i64).collect();
         return gradient.sum(axes)?.reshape_to(to);

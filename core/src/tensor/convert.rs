@@ -125,7 +125,7 @@ impl<T: Element, D: Dimension> TryFrom<ndarray::Array<T, D>> for Tensor {
     }
 }
 
-/// An element, or an array or vector of them, nested to any depth: what `Tensor::from` takes.
+/// An element, or an array of them, nested to any depth: what `Tensor::from` takes.
 pub trait Nested {
     /// The type of the innermost elements.
     type Element: Element;
@@ -196,6 +196,18 @@ mod tests {
         assert_eq!(tensor.to_vec::<i32>().unwrap(), [1, 2, 3, 4, 5, 6]);
         assert!(tensor.to_vec::<f32>().unwrap_err().message().contains("int32"));
         assert_eq!(Tensor::from([true, false]).to_vec::<bool>().unwrap(), [true, false]);
+    }
+
+    #[test]
+    fn zeros_that_no_memory_could_hold_are_refused_and_empty_strings_share_one() {
+        let many = [1 << 20, 1 << 20, 1 << 20];
+        assert!(Tensor::zeros(many, crate::DType::F32).is_err());
+        let strings = Tensor::zeros(many, crate::DType::String).unwrap();
+        assert!(strings.to_strings().is_err());
+        let few = Tensor::zeros([2, 0], crate::DType::String).unwrap();
+        assert!(few.to_strings().unwrap().is_empty());
+        let two = Tensor::zeros([2], crate::DType::String).unwrap();
+        assert_eq!(two.to_string(), "tf.Tensor([b'' b''], shape=(2,), dtype=string)");
     }
 
     #[test]

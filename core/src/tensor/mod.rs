@@ -174,7 +174,11 @@ impl Tensor {
         let elements = count(&dims)?;
         match dtype {
             DType::Resource => Err(Error::invalid_argument("there is no zero of dtype resource")),
-            DType::String => Tensor::strings(dims, std::iter::repeat_n("", elements)),
+            DType::String => {
+                // One empty string, repeated: there may be more of them than there is memory for.
+                let layout = Layout::contiguous(Vec::new()).broadcast(&dims);
+                Ok(Tensor::value(dtype, layout, Arc::new(Storage::Text(vec![Text::from([])]))))
+            }
             _ => Ok(Tensor::plain(dtype, dims, Plain::zeroed(bytes_of(dtype, elements)?)?)),
         }
     }

@@ -17,6 +17,7 @@ pub fn commit(writes: impl IntoIterator<Item = (Variable, Tensor)>) -> Result<()
     if scope::tracing() {
         return writes.values().try_for_each(|(variable, value)| variable.assign(value));
     }
+    writes.values().try_for_each(|(variable, _)| variable.cell.check_writable())?;
     let mut states: Vec<_> = writes.values().map(|(variable, value)| (variable.cell.write_state(), value)).collect();
     states.iter().try_for_each(|(state, value)| state.check(value))?;
     states.iter_mut().try_for_each(|(state, value)| state.replace((*value).clone()))?;
@@ -34,29 +35,41 @@ pub fn snapshot(variables: &[Variable]) -> Result<Vec<Tensor>> {
     let values: HashMap<u64, Tensor> =
         cells.keys().zip(&states).filter_map(|(&id, state)| Some((id, state.value.clone()?))).collect();
     drop(states);
-    Ok(variables.iter().map(|variable| values[&variable.id()].clone()).collect())
+    // Within another snapshot, that one's moment.
+    let at = |id: u64| in_snapshot(id).unwrap_or_else(|| values[&id].clone());
+    Ok(variables.iter().map(|variable| at(variable.id())).collect())
 }
 
 /// Runs `f` with all reads of these variables, on this thread, seeing the values of one moment, and its own writes.
 pub fn with_snapshot<R>(variables: &[Variable], f: impl FnOnce() -> R) -> Result<R> {
-    let values = snapshot(variables)?;
-    let values = variables.iter().map(Variable::id).zip(values).collect();
-    let snapshot: Snapshot = Arc::new(Mutex::new(values));
-    Ok(scope::changed(|scopes| scopes.snapshot = Some(snapshot), f))
+    // A snapshot within another keeps the moment of the outer one.
+    let new: Vec<Variable> = variables.iter().filter(|v| in_snapshot(v.id()).is_none()).cloned().collect();
+    let values = new.iter().map(Variable::id).zip(snapshot(&new)?).collect();
+    let within = |scopes: &mut scope::Scopes| {
+        let outer = scopes.snapshot.take();
+        scopes.snapshot = Some(Arc::new(Snapshot { values: Mutex::new(values), outer }));
+    };
+    Ok(scope::changed(within, f))
+}
+
+/// What `f` makes of the value that the surrounding snapshots have for a variable, where they have one.
+fn with_held<R>(id: u64, f: impl FnOnce(&mut Tensor) -> R) -> Option<R> {
+    let mut snapshot = scope::with(|scopes| scopes.snapshot.clone());
+    while let Some(here) = snapshot {
+        if let Some(held) = here.values.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&id) {
+            return Some(f(held));
+        }
+        snapshot = here.outer.clone();
+    }
+    None
 }
 
 /// The value that the surrounding snapshot has for a variable.
 pub(crate) fn in_snapshot(id: u64) -> Option<Tensor> {
-    let snapshot = scope::with(|scopes| scopes.snapshot.clone())?;
-    let values = snapshot.lock().unwrap_or_else(PoisonError::into_inner);
-    values.get(&id).cloned()
+    with_held(id, |held| held.clone())
 }
 
 /// Lets the surrounding snapshot see a write of its own thread.
 pub(crate) fn note_in_snapshot(id: u64, value: &Tensor) {
-    let Some(snapshot) = scope::with(|scopes| scopes.snapshot.clone()) else { return };
-    let mut values = snapshot.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(held) = values.get_mut(&id) {
-        *held = value.clone();
-    }
+    with_held(id, |held| *held = value.with_mask(None));
 }

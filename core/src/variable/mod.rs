@@ -1,5 +1,6 @@
 //! Variables: shared handles to cells of state, with deferred values.
 
+mod busy;
 mod commit;
 mod declaration;
 mod seed;
@@ -12,6 +13,7 @@ pub(crate) use seed::numbered;
 pub use seed::{root_seed, set_seed};
 
 use crate::op::Operand;
+use crate::op::scope;
 use crate::ops::operators::{operator, or_failed};
 use crate::ops::state;
 use crate::tape::Source;
@@ -21,7 +23,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// A tensor that is kept, and may change: TensorFlow's `tf.Variable`.
 ///
@@ -45,11 +47,14 @@ pub struct Variable {
     handle: Tensor,
 }
 
-/// What all handles share. Locked one at a time, or several in order of their numbers: see [`commit`].
+/// What all handles share. The state is locked one at a time, or several in order of their numbers: see [`commit`].
+/// Nothing a user wrote runs while it is.
 pub(crate) struct Cell {
     id: u64,
     frozen: AtomicBool,
     state: RwLock<State>,
+    /// Held while the initial value is made, so that it is made once.
+    drawing: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -68,7 +73,8 @@ pub(crate) struct State {
 
 impl Default for Variable {
     fn default() -> Variable {
-        let cell = Arc::new(Cell { id: next_id(), frozen: AtomicBool::new(false), state: RwLock::default() });
+        let (frozen, state, drawing) = (AtomicBool::new(false), RwLock::default(), Mutex::default());
+        let cell = Arc::new(Cell { id: next_id(), frozen, state, drawing });
         Variable { handle: Tensor::resource(cell.clone()), cell }
     }
 }
@@ -80,6 +86,53 @@ impl Cell {
 
     fn write_state(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The value, drawn now if it has not been, and its version.
+    fn valued(&self) -> Result<(Tensor, u64)> {
+        if let Some(present) = self.read_state().present() {
+            return Ok(present);
+        }
+        let _busy = busy::enter(self.id, "read", || self.name())?;
+        let _drawing = self.drawing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have drawn it in the meantime.
+        if let Some(present) = self.read_state().present() {
+            return Ok(present);
+        }
+        let start = self.write_state().start()?;
+        let value = start.draw()?;
+        let mut state = self.write_state();
+        if state.value.is_none() {
+            state.admit(&value, || format!("the initial value of variable `{}`", start.path))?;
+            state.value = Some(value.with_mask(None));
+            state.queued = None;
+        }
+        state.present().ok_or_else(|| state.unbuilt())
+    }
+
+    /// Refuses a write out of the variable's own initializer or update.
+    fn check_writable(&self) -> Result<()> {
+        busy::check(self.id, "written", || self.name())
+    }
+}
+
+/// All that an initial value follows from.
+struct Start {
+    init: Arc<dyn Initializer>,
+    dims: Vec<usize>,
+    dtype: DType,
+    path: String,
+    queued: Option<Tensor>,
+}
+
+impl Start {
+    /// The initial value: made outside of tapes and traces, which have no part in it, whenever it is first read.
+    fn draw(&self) -> Result<Tensor> {
+        match &self.queued {
+            Some(queued) => Ok(queued.clone()),
+            None => scope::outside(|| self.init.init(&self.dims, self.dtype, seed::of_path(&self.path)))
+                .map_err(|error| error.note(format!("in the initializer of variable `{}`", self.path))),
+        }
     }
 }
 
@@ -105,33 +158,38 @@ impl State {
         held.or_else(|| self.declared.as_ref().map(Declaration::dtype)).unwrap_or(DType::F32)
     }
 
-    /// The value, drawn now if it has not been.
-    fn valued(&mut self) -> Result<&Tensor> {
-        if self.value.is_none() {
-            self.value = Some(self.draw()?);
-        }
-        Ok(self.value.as_ref().expect("set in the line above"))
+    /// The value and its version, if it has been drawn.
+    fn present(&self) -> Option<(Tensor, u64)> {
+        self.value.clone().map(|value| (value, self.version))
     }
 
-    fn draw(&mut self) -> Result<Tensor> {
+    /// What the initial value is to be drawn from.
+    fn start(&mut self) -> Result<Start> {
         let (Some(dims), Some(declared)) = (&self.shape, &self.declared) else { return Err(self.unbuilt()) };
-        if let Some(queued) = self.queued.take() {
-            return Ok(queued);
+        let (init, dims, dtype) = (declared.init.clone(), dims.clone(), declared.dtype());
+        let (queued, name) = (self.queued.clone(), self.declared_name());
+        // What was restored owes nothing to a path, and takes no number of a name.
+        let path = match (&self.path, &queued) {
+            (Some(path), _) => path.clone(),
+            (None, Some(_)) => name.to_owned(),
+            (None, None) => self.path.insert(seed::numbered(name)).clone(),
+        };
+        Ok(Start { init, dims, dtype, path, queued })
+    }
+
+    /// Whether a first value is what was declared: `what` names it in the error.
+    fn admit(&self, value: &Tensor, what: impl Fn() -> String) -> Result<()> {
+        value.check()?;
+        if value.is_symbolic() {
+            let message = format!("{} is a symbol, which has no value to begin with", what());
+            return Err(Error::failed_precondition(message));
         }
-        let name = self.declared_name();
-        let path = self.path.get_or_insert_with(|| seed::numbered(name));
-        let value = declared
-            .init
-            .init(dims, declared.dtype(), seed::of_path(path))
-            .map_err(|error| error.note(format!("in the initializer of variable `{path}`")))?;
-        if value.dtype() != declared.dtype() || *value.shape() != **dims {
-            return Err(Error::invalid_argument(format!(
-                "the initializer of variable `{path}` gave {}, and {} is declared",
-                value.spec(),
-                Spec::new(declared.dtype(), dims)
-            )));
+        let declared = Spec::new(self.declared.as_ref().map_or(value.dtype(), Declaration::dtype), self.spec().shape);
+        if *value.spec() != declared {
+            let message = format!("{} is {}, and {declared} is declared", what(), value.spec());
+            return Err(Error::invalid_argument(message));
         }
-        Ok(value)
+        Ok(())
     }
 
     /// Replaces the value, if it fits.
@@ -188,25 +246,34 @@ impl Resource for Cell {
         if let Some(value) = commit::in_snapshot(self.id) {
             return Ok(value);
         }
-        if let Some(value) = &self.read_state().value {
-            return Ok(value.clone());
-        }
-        self.write_state().valued().cloned()
+        self.valued().map(|(value, _)| value)
     }
 
     fn write(&self, value: Tensor) -> Result<()> {
+        self.check_writable()?;
         self.write_state().replace(value.clone())?;
         commit::note_in_snapshot(self.id, &value);
         Ok(())
     }
 
     fn update(&self, change: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<()> {
-        let mut state = self.write_state();
-        let value = change(state.valued()?)?;
-        state.replace(value.clone())?;
-        drop(state);
-        commit::note_in_snapshot(self.id, &value);
-        Ok(())
+        self.check_writable()?;
+        // The change is a user's, and may read or write other variables: it runs without a lock, and once more where
+        // another write came in between.
+        loop {
+            let (old, version) = self.valued()?;
+            let value = {
+                let _busy = busy::enter(self.id, "updated", || self.name())?;
+                change(&old)?
+            };
+            let mut state = self.write_state();
+            if state.version == version {
+                state.replace(value.clone())?;
+                drop(state);
+                commit::note_in_snapshot(self.id, &value);
+                return Ok(());
+            }
+        }
     }
 
     fn trainable(&self) -> bool {
@@ -390,20 +457,22 @@ impl Variable {
     /// What is known of dtype and dims must fit now; the rest is checked when the variable is sized.
     pub fn restore(&self, value: &Tensor) -> Result<()> {
         let mut state = self.cell.write_state();
-        if state.shape.is_some() {
-            return state.replace(value.clone());
+        if state.shape.is_none() {
+            state.check(value)?;
+            state.queued = Some(value.clone());
+            return Ok(());
         }
-        state.check(value)?;
-        state.queued = Some(value.clone());
-        Ok(())
+        drop(state);
+        self.cell.write(value.clone())
     }
 }
 
 /// As `<Variable 'my_model/dense/kernel' float32(3, 3)>`.
 impl fmt::Debug for Variable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.cell.read_state();
+        // Before the lock is taken: it takes it too, and a thread that waits to write would stand between.
         let frozen = if self.trainable() { "" } else { ", not trainable" };
+        let state = self.cell.read_state();
         write!(f, "<Variable '{}' {}{frozen}>", state.label(), state.spec())
     }
 }
@@ -534,6 +603,140 @@ mod tests {
         })
         .unwrap();
         assert_eq!(read(), [5.0, 5.0]);
+    }
+
+    #[test]
+    fn a_snapshot_within_another_keeps_its_moment_and_tells_it_of_writes() {
+        let (a, b) = (Variable::new(1.0), Variable::new(1.0));
+        let elsewhere = |v: &Variable, value: f32| {
+            let v = v.clone();
+            std::thread::spawn(move || v.assign(&Tensor::scalar(value))).join().unwrap().unwrap();
+        };
+        let read = |v: &Variable| v.read().unwrap().item::<f32>().unwrap();
+        with_snapshot(&[a.clone()], || {
+            elsewhere(&a, 5.0);
+            elsewhere(&b, 5.0);
+            assert_eq!(snapshot(&[a.clone()]).unwrap()[0].item::<f32>().unwrap(), 1.0);
+            with_snapshot(&[a.clone(), b.clone()], || {
+                elsewhere(&b, 6.0);
+                assert_eq!([read(&a), read(&b)], [1.0, 5.0]);
+                a.assign(&Tensor::scalar(2.0_f32)).unwrap();
+            })
+            .unwrap();
+            assert_eq!([read(&a), read(&b)], [2.0, 6.0]);
+            with_snapshot(&[b.clone()], || assert_eq!(read(&a), 2.0)).unwrap();
+            a.restore(&Tensor::scalar(3.0_f32)).unwrap();
+            assert_eq!(read(&a), 3.0);
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn an_initializer_runs_once_and_may_use_every_variable_but_its_own() {
+        struct From(Variable, Arc<std::sync::atomic::AtomicUsize>);
+        impl Initializer for From {
+            fn init(&self, _: &[usize], _: DType, _: u64) -> Result<Tensor> {
+                self.1.fetch_add(1, Ordering::Relaxed);
+                commit([(self.0.clone(), &self.0 + 1.0)])?;
+                self.0.read()
+            }
+        }
+        let declared_from = |v: &Variable, from: &Variable| {
+            let runs = Arc::default();
+            let init = Arc::new(From(from.clone(), Arc::clone(&runs)));
+            v.declare(Declaration { shape: Some(vec![]), ..Declaration::new(init) });
+            runs
+        };
+        let (a, b) = (Variable::new(1.0), Variable::default());
+        let runs = declared_from(&b, &a);
+        let read = || b.value().unwrap().item::<f32>().unwrap();
+        let all = std::thread::scope(|s| [s.spawn(read), s.spawn(read)].map(|thread| thread.join().unwrap()));
+        assert_eq!(all, [2.0, 2.0]);
+        assert_eq!(runs.load(Ordering::Relaxed), 1);
+
+        let own = Variable::default();
+        declared_from(&own, &own);
+        let error = own.read().unwrap_err();
+        assert!(error.message().contains("by its own initializer"), "{error}");
+    }
+
+    #[test]
+    fn a_first_value_is_drawn_outside_of_traces_and_is_never_a_symbol() {
+        struct Twice(Variable);
+        impl Initializer for Twice {
+            fn init(&self, _: &[usize], _: DType, _: u64) -> Result<Tensor> {
+                Ok(&self.0 * 2.0)
+            }
+        }
+        let (a, b) = (Variable::new(3.0), Variable::default());
+        b.declare(Declaration { shape: Some(vec![]), ..Declaration::new(Arc::new(Twice(a))) });
+        crate::graph::trace(
+            |x| {
+                assert_eq!(b.value()?.item::<f32>()?, 6.0);
+                let error = Variable::new(x[0].clone()).value().unwrap_err();
+                assert!(error.message().contains("is a symbol"), "{error}");
+                Ok(vec![])
+            },
+            &[Spec::new(DType::F32, [2])],
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn an_update_may_read_its_variable_and_not_write_it() {
+        let v = Variable::new(1.0);
+        let resource = v.watched().as_resource().unwrap();
+        let read = &mut |old: &Tensor| old.add(&v.read()?);
+        resource.update(read).unwrap();
+        assert_eq!(v.value().unwrap().item::<f32>().unwrap(), 2.0);
+        let writes: [fn(&Variable, &Tensor) -> Result<()>; 3] =
+            [Variable::assign, Variable::restore, |v, x| commit([(v.clone(), x.clone())])];
+        for write in writes {
+            let change = &mut |old: &Tensor| write(&v, old).map(|()| old.clone());
+            let error = resource.update(change).unwrap_err();
+            assert!(error.message().contains("written by its own initializer or update"), "{error}");
+        }
+    }
+
+    #[test]
+    fn additions_from_all_threads_count() {
+        let v = Variable::new(0.0);
+        std::thread::scope(|s| {
+            for _ in 0..4 {
+                s.spawn(|| (0..100).for_each(|_| v.assign_add(&Tensor::scalar(1.0_f32)).unwrap()));
+            }
+        });
+        assert_eq!(v.value().unwrap().item::<f32>().unwrap(), 400.0);
+        assert_eq!(v.version(), 400);
+    }
+
+    #[test]
+    fn a_variable_prints_while_it_is_written() {
+        let v = Variable::new(1.0);
+        let (done, finished) = std::sync::mpsc::channel();
+        for write in [true, false] {
+            let (v, done) = (v.clone(), done.clone());
+            std::thread::spawn(move || {
+                for _ in 0..2000 {
+                    match write {
+                        true => v.stamp("path"),
+                        false => drop(v.to_string()),
+                    }
+                }
+                done.send(()).unwrap();
+            });
+        }
+        let patience = std::time::Duration::from_secs(60);
+        (0..2).for_each(|_| finished.recv_timeout(patience).expect("nobody waits for the other"));
+    }
+
+    #[test]
+    fn a_restored_value_is_checked_against_a_later_declaration() {
+        let v = Variable::default();
+        v.restore(&Tensor::from([1.0_f32, 2.0])).unwrap();
+        v.declare(Declaration { shape: Some(vec![Some(3)]), ..Declaration::new(0.0.into_init()) });
+        let error = v.read().unwrap_err();
+        assert!(error.message().ends_with("is float32(2,), and float32(3,) is declared"), "{error}");
     }
 
     #[test]
