@@ -607,10 +607,10 @@ mod tests {
             std::thread::spawn(move || v.assign(&Tensor::scalar(value))).join().unwrap().unwrap();
         };
         let read = |v: &Variable| v.read().unwrap().item::<f32>().unwrap();
-        with_snapshot(&[a.clone()], || {
+        with_snapshot(std::slice::from_ref(&a), || {
             elsewhere(&a, 5.0);
             elsewhere(&b, 5.0);
-            assert_eq!(snapshot(&[a.clone()]).unwrap()[0].item::<f32>().unwrap(), 1.0);
+            assert_eq!(snapshot(std::slice::from_ref(&a)).unwrap()[0].item::<f32>().unwrap(), 1.0);
             with_snapshot(&[a.clone(), b.clone()], || {
                 elsewhere(&b, 6.0);
                 assert_eq!([read(&a), read(&b)], [1.0, 5.0]);
@@ -618,7 +618,7 @@ mod tests {
             })
             .unwrap();
             assert_eq!([read(&a), read(&b)], [2.0, 6.0]);
-            with_snapshot(&[b.clone()], || assert_eq!(read(&a), 2.0)).unwrap();
+            with_snapshot(std::slice::from_ref(&b), || assert_eq!(read(&a), 2.0)).unwrap();
             a.restore(&Tensor::scalar(3.0_f32)).unwrap();
             assert_eq!(read(&a), 3.0);
         })
