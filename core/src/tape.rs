@@ -398,6 +398,11 @@ pub fn hessian(f: impl FnOnce(&Tensor) -> Result<Tensor>, x: &Tensor) -> Result<
 /// By two passes backwards: the gradient is linear in what it is weighted with, and its own gradient in that weight is
 /// the derivative forwards.
 pub fn jvp(f: impl FnOnce(&Tensor) -> Result<Tensor>, x: &Tensor, tangent: &Tensor) -> Result<(Tensor, Tensor)> {
+    tangent.check()?;
+    if tangent.spec() != x.spec() {
+        let message = format!("a tangent is like the point it starts from: {} at {}", tangent.spec(), x.spec());
+        return Err(Error::invalid_argument(message));
+    }
     let outer = GradientTape::new();
     let inner = GradientTape::new();
     inner.watch(x);
@@ -466,6 +471,34 @@ mod tests {
     }
 
     #[test]
+    fn a_tape_that_ignores_variables_hears_of_those_it_watches() {
+        let (v, w) = (Variable::new(2.0), Variable::new(3.0));
+        let tape = GradientTape::new().ignoring_variables();
+        tape.watch(&w);
+        let y = tape.record(|| &v * &w);
+        let gradients = tape.gradients(&y, [&v, &w]).unwrap();
+        assert!(gradients[0].is_none());
+        assert_eq!(gradients[1].as_ref().unwrap().item::<f32>().unwrap(), 2.0);
+    }
+
+    #[test]
+    fn one_tape_hears_two_threads_that_write_what_they_read() {
+        let v = Variable::new(1.0);
+        let tape = GradientTape::new();
+        tape.record(|| {
+            let scopes = crate::op::Scopes::current();
+            let work = || {
+                for _ in 0..50 {
+                    v.assign_add(&v.read().unwrap()).unwrap();
+                    v.assign(&Tensor::scalar(1.0_f32)).unwrap();
+                }
+            };
+            std::thread::scope(|s| (0..2).for_each(|_| drop(s.spawn(|| scopes.clone().enter(work)))));
+        });
+        assert_eq!(v.version(), 200);
+    }
+
+    #[test]
     fn a_missing_gradient_says_why() {
         let x = Tensor::scalar(2.0_f32);
         let tape = GradientTape::persistent();
@@ -491,6 +524,8 @@ mod tests {
         let (y, dy) = jvp(|v| v.square(), &v, &tangent).unwrap();
         assert_eq!(y.to_vec::<f64>().unwrap(), [1.0, 4.0]);
         assert_eq!(dy.to_vec::<f64>().unwrap(), [2.0, -4.0]);
+        let error = jvp(|v| v.square(), &v, &Tensor::from([1.0_f64])).unwrap_err();
+        assert_eq!(error.message(), "a tangent is like the point it starts from: float64(1,) at float64(2,)");
     }
 
     #[test]

@@ -12,7 +12,8 @@ pub trait Resource: Send + Sync {
     fn read(&self) -> Result<Tensor>;
     /// Replaces the value; dtype and shape must fit.
     fn write(&self, value: Tensor) -> Result<()>;
-    /// Replaces the value by what `change` makes of it, with no other write in between.
+    /// Replaces the value by what `change` makes of it, with no other write in between. Where one came, `change` is called
+    /// again; it may read the resource, and not write it.
     fn update(&self, change: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<()>;
     /// Whether a tape watches reads of it unasked.
     fn trainable(&self) -> bool;
