@@ -56,6 +56,8 @@ impl std::fmt::Display for Spec {
 /// operations return [`Result`]; an operator (`+`) that fails gives a tensor that carries the error, and whoever next
 /// names an operation on it or looks inside receives that error.
 ///
+/// Where `std::ops::Add` is imported, `t.add(x)` on an owned tensor is that operator and not the method of the same name.
+///
 /// ```
 /// use modulor_core::Tensor;
 /// # fn main() -> modulor_core::Result<()> {
