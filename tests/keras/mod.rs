@@ -3,6 +3,7 @@
 mod activation;
 mod config;
 mod constraint;
+mod initializer;
 mod layer;
 mod loss;
 mod metric;
