@@ -217,6 +217,12 @@ fn layers_add_losses_to_the_call_that_runs() {
     assert_eq!(losses[0].to_vec::<f32>().unwrap(), [0.5]);
     layer.call(ones([1, 3])).unwrap();
     assert!(collecting_losses(|| ()).1.is_empty(), "a loss that nobody collects is dropped");
+    let ((), losses) = collecting_losses(|| {
+        let scopes = modulor::scope::Scopes::current();
+        let added = || scopes.enter(|| add_loss(Tensor::from([1.0_f32])));
+        std::thread::scope(|threads| threads.spawn(added).join().expect("no panic"));
+    });
+    assert_eq!(losses.len(), 1, "a thread that carries the scopes adds to the same losses");
 }
 
 #[test]

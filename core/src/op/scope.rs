@@ -23,6 +23,9 @@ pub(crate) struct Snapshot {
     pub outer: Option<Arc<Snapshot>>,
 }
 
+/// Where layers put the losses that they add.
+pub(crate) type Losses = Arc<Mutex<Vec<Tensor>>>;
+
 /// Everything ambient, as one value that can be carried to another thread.
 #[derive(Clone, Default)]
 pub struct Scopes {
@@ -30,6 +33,7 @@ pub struct Scopes {
     pub(crate) trace: Option<Arc<Trace>>,
     pub(crate) training: bool,
     pub(crate) path: Option<Arc<str>>,
+    pub(crate) losses: Option<Losses>,
     pub(crate) snapshot: Option<Arc<Snapshot>>,
 }
 
