@@ -15,6 +15,12 @@ pub fn suggestion<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> S
     }
 }
 
+/// The one of `known` that is nearest to `word`, unless it has less than half of its letters in common with it.
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let nearest = known.into_iter().map(|candidate| (distance(word, candidate), candidate)).min();
+    nearest.filter(|(edits, _)| 2 * edits < word.chars().count()).map(|(_, candidate)| candidate)
+}
+
 /// The insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());

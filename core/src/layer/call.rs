@@ -139,7 +139,7 @@ impl Frame {
         }
         let shapes = leaves.iter().map(|leaf| leaf.shape().clone()).collect();
         let inputs = InputShapes::seen_from(shapes, self.caller);
-        module.build(&inputs)?;
+        inputs.build(module)?;
         Ok(inputs)
     }
 

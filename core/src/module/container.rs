@@ -1,6 +1,6 @@
 //! Containers of variables and modules: what they hold is at `name/0`, `name/key`.
 
-use super::{Config, Held, InputShapes, Module, Track, Visitor, config};
+use super::{Config, Grow, Held, InputShapes, Module, SlotOf, Track, Visitor, config};
 use crate::{Error, Result, Variable};
 use serde_json::{Map, Value};
 use std::{
@@ -297,6 +297,14 @@ impl Visitor for InArc<'_> {
 
     fn flattened(&mut self, module: &dyn Module) {
         self.visitor.flattened(module);
+    }
+
+    fn slot(&mut self, name: &str, variable: &Variable, slot: SlotOf) {
+        self.visitor.slot(name, variable, slot);
+    }
+
+    fn grows(&mut self, place: Arc<dyn Grow>) {
+        self.visitor.grows(place);
     }
 }
 

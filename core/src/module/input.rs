@@ -1,5 +1,6 @@
 //! What `build` is told about the inputs.
 
+use super::Module;
 use crate::{Error, Result, Shape, Tensor, Variable};
 use std::{cell::RefCell, panic::Location};
 
@@ -13,6 +14,8 @@ pub struct InputShapes {
     caller: &'static Location<'static>,
     /// Variables that were built with another shape than these inputs ask for.
     conflicts: RefCell<Vec<String>>,
+    /// Variables that got their shapes from these inputs.
+    sized: RefCell<Vec<Variable>>,
 }
 
 impl InputShapes {
@@ -23,7 +26,7 @@ impl InputShapes {
     }
 
     pub(crate) fn seen_from(shapes: Vec<Shape>, caller: &'static Location<'static>) -> InputShapes {
-        InputShapes { shapes, caller, conflicts: RefCell::default() }
+        InputShapes { shapes, caller, conflicts: RefCell::default(), sized: RefCell::default() }
     }
 
     /// The number of tensors.
@@ -77,9 +80,15 @@ impl InputShapes {
                 // Another thread may have been faster; if it gave the same shape, it is the same build.
                 variable.size(shape)?;
                 variable.set_sized_by(self.to_string());
+                self.sized.borrow_mut().push(variable.clone());
                 Ok(())
             }
         }
+    }
+
+    /// Builds `module`, all of its own variables or none of them.
+    pub(crate) fn build(&self, module: &dyn Module) -> Result<()> {
+        module.build(self).inspect_err(|_| self.sized.borrow().iter().for_each(Variable::unsize))
     }
 
     /// What the inputs contradict, one sentence for each variable.

@@ -29,12 +29,13 @@ pub(crate) use fold::cells;
 pub use identity::{Held, Identity};
 pub use input::{InputShapes, ManualBuild};
 pub(crate) use walk::Site;
-pub use walk::{Node, walk};
+pub use walk::{Growing, Node, walk};
 
-use crate::{Error, Result, Variable};
+use crate::{Error, Result, Tensor, Variable};
 use serde_json::Value;
 use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 /// What a walk does at each place.
 ///
@@ -58,6 +59,38 @@ pub trait Visitor {
 
     /// Says that the fields of `module`, which come next, stand among those of its holder.
     fn flattened(&mut self, _module: &dyn Module) {}
+
+    /// A variable that this module keeps for another one, its owner, as an optimizer keeps a momentum for every weight.
+    ///
+    /// In a checkpoint it belongs to the pair and not to a name; where the checkpoint lacks the owner, it is one of the
+    /// module's variables as any other.
+    fn slot(&mut self, name: &str, variable: &Variable, _slot: SlotOf) {
+        self.variable(name, variable);
+    }
+
+    /// Says that the module adds slots by use: a checkpoint may have values for some that are not there yet.
+    fn grows(&mut self, _place: Arc<dyn Grow>) {}
+}
+
+/// What a slot variable is kept for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SlotOf {
+    /// The [number](Variable::id) of the variable that owns it.
+    pub owner: u64,
+    /// What it is to its owner, as in `momentum`.
+    pub kind: String,
+}
+
+/// A place where slots are added by use.
+pub trait Grow: Send + Sync {
+    /// The kind of slot that a file calls by this name: files of older TensorFlow say `m` where Keras says `momentum`.
+    fn kind(&self, name: &str) -> String;
+
+    /// Adds a slot with its value, or replaces the value of the one there is.
+    fn add(&self, owner: &Variable, kind: &str, value: &Tensor) -> Result<()>;
+
+    /// Whether there is such a slot and the module has used it; one that was only added waits for that.
+    fn is_used(&self, owner: u64, kind: &str) -> bool;
 }
 
 /// What a field without a word must be: a [`Variable`], a [`Module`], or a container of them.

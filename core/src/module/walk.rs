@@ -1,10 +1,11 @@
 //! The walk: what a module holds, as a tree of names and handles.
 
-use super::{Held, Identity, Module, Visitor};
+use super::{Grow, Held, Identity, Module, SlotOf, Visitor};
 use crate::Variable;
 use std::{
     any::TypeId,
     collections::{HashMap, HashSet},
+    fmt,
     sync::Arc,
 };
 
@@ -23,6 +24,10 @@ pub struct Node {
     pub modules: Vec<(String, Arc<Node>)>,
     /// Other names, in older files, of places in it.
     pub aliases: Vec<(String, String)>,
+    /// Which of its variables it keeps for which others.
+    pub slots: Vec<(String, SlotOf)>,
+    /// Where it adds slots by use, if it does.
+    pub growing: Option<Growing>,
     /// The modules whose fields stand among its own.
     flattened: Vec<Site>,
     /// The variables at and below it, each once.
@@ -32,6 +37,16 @@ pub struct Node {
     site: Site,
     /// A type without size has no address that means anything.
     is_unit: bool,
+}
+
+/// The place of a module where slots are added by use.
+#[derive(Clone)]
+pub struct Growing(pub Arc<dyn Grow>);
+
+impl fmt::Debug for Growing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Growing")
+    }
 }
 
 /// Walks `module`.
@@ -48,10 +63,9 @@ fn node(module: &dyn Module, held: Option<Held>, memo: &mut Memo) -> Arc<Node> {
     if let Some(known) = held.and_then(|held| memo.get(&(class, held))) {
         return known.clone();
     }
-    let mut level =
-        Level { variables: Vec::new(), modules: Vec::new(), aliases: Vec::new(), flattened: Vec::new(), memo };
+    let mut level = Level::new(memo);
     module.fields(&mut level);
-    let Level { variables, modules, aliases, flattened, .. } = level;
+    let Level { variables, modules, aliases, slots, growing, flattened, .. } = level;
     let ids = ids(&variables, &modules);
     let mut nested: HashMap<TypeId, usize> = HashMap::new();
     for (_, below) in modules.iter().filter(|(_, below)| below.ids == ids) {
@@ -68,6 +82,8 @@ fn node(module: &dyn Module, held: Option<Held>, memo: &mut Memo) -> Arc<Node> {
         variables,
         modules,
         aliases,
+        slots,
+        growing,
         flattened,
         ids,
         nested,
@@ -104,8 +120,17 @@ struct Level<'m> {
     variables: Vec<(String, Variable)>,
     modules: Vec<(String, Arc<Node>)>,
     aliases: Vec<(String, String)>,
+    slots: Vec<(String, SlotOf)>,
+    growing: Option<Growing>,
     flattened: Vec<Site>,
     memo: &'m mut Memo,
+}
+
+impl<'m> Level<'m> {
+    fn new(memo: &'m mut Memo) -> Level<'m> {
+        let (variables, modules, aliases, slots, flattened) = Default::default();
+        Level { variables, modules, aliases, slots, growing: None, flattened, memo }
+    }
 }
 
 impl Visitor for Level<'_> {
@@ -127,6 +152,15 @@ impl Visitor for Level<'_> {
 
     fn flattened(&mut self, module: &dyn Module) {
         self.flattened.push(Site::of(module));
+    }
+
+    fn slot(&mut self, name: &str, variable: &Variable, slot: SlotOf) {
+        self.variable(name, variable);
+        self.slots.push((name.to_owned(), slot));
+    }
+
+    fn grows(&mut self, place: Arc<dyn Grow>) {
+        self.growing = Some(Growing(place));
     }
 }
 

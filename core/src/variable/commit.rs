@@ -1,6 +1,6 @@
 //! Several variables at one moment: written together, read together.
 
-use super::Variable;
+use super::{State, Variable};
 use crate::op::scope::{self, Snapshot};
 use crate::{Result, Tensor};
 use std::collections::{BTreeMap, HashMap};
@@ -11,16 +11,36 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Every value is checked before one is written. Of a variable given twice the last value counts. In a trace the writes
 /// become nodes of the graph, which makes them when it runs.
 pub fn commit(writes: impl IntoIterator<Item = (Variable, Tensor)>) -> Result<()> {
-    // Locks are taken in order of the cells' numbers, everywhere, so that two commits cannot wait for each other.
     let writes: BTreeMap<u64, (Variable, Tensor)> =
         writes.into_iter().map(|(variable, value)| (variable.id(), (variable, value))).collect();
     if scope::tracing() {
         return writes.values().try_for_each(|(variable, value)| variable.assign(value));
     }
+    at_once(&writes, |state, value| state.replace(value.clone()))
+}
+
+/// As [`commit`], with values that wait where a shape is not known yet. A value may say which key a file had it under.
+pub(crate) fn restore(values: impl IntoIterator<Item = (Variable, Tensor, Option<String>)>) -> Result<()> {
+    let mut keys = HashMap::new();
+    let keyed = values.into_iter().map(|(variable, value, key)| {
+        keys.insert(variable.id(), key);
+        (variable.id(), (variable, value))
+    });
+    let values: BTreeMap<u64, (Variable, Tensor)> = keyed.collect();
+    let mut keys = values.keys().map(|id| keys.remove(id).flatten()).collect::<Vec<_>>().into_iter();
+    at_once(&values, |state, value| state.admit_restored(value.clone(), keys.next().flatten()))
+}
+
+/// Writes under all locks, taken in order of the cells' numbers, everywhere, so that two commits cannot wait for each
+/// other.
+fn at_once(
+    writes: &BTreeMap<u64, (Variable, Tensor)>,
+    mut write: impl FnMut(&mut State, &Tensor) -> Result<()>,
+) -> Result<()> {
     writes.values().try_for_each(|(variable, _)| variable.cell.check_writable())?;
     let mut states: Vec<_> = writes.values().map(|(variable, value)| (variable.cell.write_state(), value)).collect();
     states.iter().try_for_each(|(state, value)| state.check(value))?;
-    states.iter_mut().try_for_each(|(state, value)| state.replace((*value).clone()))?;
+    states.iter_mut().try_for_each(|(state, value)| write(state, value))?;
     drop(states);
     writes.iter().for_each(|(&id, (_, value))| note_in_snapshot(id, value));
     Ok(())

@@ -67,8 +67,15 @@ pub(crate) struct State {
     /// The input that gave the shape and where it came from, for the error of a later one that contradicts it.
     sized_by: Option<String>,
     /// A value that was restored before the shape was known.
-    queued: Option<Tensor>,
+    queued: Option<Restored>,
     version: u64,
+}
+
+/// A value that waits for the shape, and the key that a file had it under.
+#[derive(Clone)]
+struct Restored {
+    value: Tensor,
+    key: Option<String>,
 }
 
 impl Default for Variable {
@@ -122,14 +129,14 @@ struct Start {
     dims: Vec<usize>,
     dtype: DType,
     path: String,
-    queued: Option<Tensor>,
+    queued: Option<Restored>,
 }
 
 impl Start {
     /// The initial value: made outside of tapes and traces, which have no part in it, whenever it is first read.
     fn draw(&self) -> Result<Tensor> {
         match &self.queued {
-            Some(queued) => Ok(queued.clone()),
+            Some(queued) => Ok(queued.value.clone()),
             None => scope::outside(|| self.init.init(&self.dims, self.dtype, seed::of_path(&self.path)))
                 .map_err(|error| error.note(format!("in the initializer of variable `{}`", self.path))),
         }
@@ -154,7 +161,7 @@ impl State {
     }
 
     fn dtype(&self) -> DType {
-        let held = self.value.as_ref().or(self.queued.as_ref()).map(Tensor::dtype);
+        let held = self.value.as_ref().or(self.queued.as_ref().map(|queued| &queued.value)).map(Tensor::dtype);
         held.or_else(|| self.declared.as_ref().map(Declaration::dtype)).unwrap_or(DType::F32)
     }
 
@@ -216,6 +223,15 @@ impl State {
                 value.spec()
             )));
         }
+        Ok(())
+    }
+
+    /// Takes a restored value: now if the shape is known, else when it will be. It has been checked.
+    fn admit_restored(&mut self, value: Tensor, key: Option<String>) -> Result<()> {
+        if self.shape.is_some() {
+            return self.replace(value);
+        }
+        self.queued = Some(Restored { value: value.with_mask(None), key });
         Ok(())
     }
 
@@ -323,17 +339,31 @@ impl Variable {
                 state.spec().shape
             )));
         }
-        if let Some(queued) = &state.queued
-            && *queued.shape() != wanted
+        if let Some(Restored { value, key }) = &state.queued
+            && *value.shape() != wanted
         {
+            let key = key.as_ref().map_or(String::new(), |key| format!(" from `{key}`"));
             return Err(Error::invalid_argument(format!(
-                "variable `{}` was restored as {}, and this input asks for {wanted}",
+                "variable `{}` was restored as {}{key}, and this input asks for {wanted}",
                 state.label(),
-                queued.shape()
+                value.shape()
             )));
         }
         state.shape = Some(dims.to_vec());
         Ok(())
+    }
+
+    /// Takes a shape back that led to nothing, unless a value has been drawn in the meantime.
+    pub(crate) fn unsize(&self) {
+        let mut state = self.cell.write_state();
+        if state.value.is_none() {
+            (state.shape, state.sized_by) = (None, None);
+        }
+    }
+
+    /// A restored value that waits for the shape.
+    pub(crate) fn queued(&self) -> Option<Tensor> {
+        self.cell.read_state().queued.as_ref().map(|queued| queued.value.clone())
     }
 
     /// What gave the variable its shape, in words.
@@ -383,6 +413,11 @@ impl Variable {
     /// Whether its value has been drawn, assigned or restored.
     pub fn is_valued(&self) -> bool {
         self.cell.read_state().value.is_some()
+    }
+
+    /// The dtype and the dims, as far as they are known.
+    pub fn spec(&self) -> Spec {
+        self.cell.read_state().spec()
     }
 
     /// The dims, once they are known.
@@ -456,14 +491,7 @@ impl Variable {
     ///
     /// What is known of dtype and dims must fit now; the rest is checked when the variable is sized.
     pub fn restore(&self, value: &Tensor) -> Result<()> {
-        let mut state = self.cell.write_state();
-        if state.shape.is_none() {
-            state.check(value)?;
-            state.queued = Some(value.clone());
-            return Ok(());
-        }
-        drop(state);
-        self.cell.write(value.clone())
+        commit::restore([(self.clone(), value.clone(), None)])
     }
 }
 

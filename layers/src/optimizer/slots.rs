@@ -1,11 +1,12 @@
 //! What an optimizer remembers of every variable.
 
 use crate::initializer::Zeros;
-use modulor::module::{Track, Visitor, copying, name};
+use modulor::module::{Grow, SlotOf, Track, Visitor, copying, name};
 use modulor::variable::Declaration;
 use modulor::{DType, Error, Result, Tensor, Variable};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,14 +29,17 @@ struct Shared {
 struct Table {
     slots: Vec<Slot>,
     by_name: HashMap<String, usize>,
-    by_owner: HashMap<(u64, &'static str), usize>,
+    by_owner: HashMap<u64, Vec<usize>>,
 }
 
 struct Slot {
     name: String,
+    kind: Cow<'static, str>,
     variable: Variable,
     /// The number of the variable it belongs to; none in a copy, until a step finds the variable by its path.
     owner: Option<u64>,
+    /// Whether a step has asked for it; one that was restored waits for that, and gets its proper name then.
+    is_used: bool,
 }
 
 impl Slots {
@@ -44,41 +48,79 @@ impl Slots {
         self.0.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What is remembered of a variable under this name, made now if need be. `root` is the path of the optimizer.
     pub(super) fn of(&self, variable: &Variable, kind: &'static str, root: &str) -> Result<Variable> {
-        self.table().of(variable, kind, root)
+        self.0.table().of(variable, kind, root)
+    }
+}
+
+impl Shared {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Table {
     fn of(&mut self, variable: &Variable, kind: &'static str, root: &str) -> Result<Variable> {
-        let key = (variable.id(), kind);
-        if let Some(&index) = self.by_owner.get(&key) {
+        if let Some(index) = self.find(variable.id(), kind) {
+            if !self.slots[index].is_used {
+                self.use_restored(index, variable)?;
+            }
             return Ok(self.slots[index].variable.clone());
         }
         let value = variable.value()?;
         let (dims, dtype) = (value.dims()?, value.dtype());
-        let base = format!("{}_{kind}", variable.path().unwrap_or_else(|| variable.name()).replace('/', "_"));
+        let base = base(variable, kind);
         // Two variables may have one path, in two models; two slots may not have one name.
         let mut number = 0;
         let index = loop {
             let name = name::numbered(&base, number);
             match self.by_name.get(&name) {
-                None => break self.add(name, dims, dtype, Some(root)),
+                None => break self.add(name, kind.into(), dims, dtype, Some(root)),
                 Some(&index) if self.slots[index].waits_for(dims, dtype) => break index,
                 Some(_) => number += 1,
             }
         };
-        self.slots[index].owner = Some(variable.id());
-        self.by_owner.insert(key, index);
+        self.own(index, variable.id());
+        self.slots[index].is_used = true;
         Ok(self.slots[index].variable.clone())
     }
 
-    fn add(&mut self, name: String, dims: &[usize], dtype: DType, root: Option<&str>) -> usize {
+    fn find(&self, owner: u64, kind: &str) -> Option<usize> {
+        let own = self.by_owner.get(&owner)?;
+        own.iter().copied().find(|&index| self.slots[index].kind == kind)
+    }
+
+    fn own(&mut self, index: usize, owner: u64) {
+        self.slots[index].owner = Some(owner);
+        self.by_owner.entry(owner).or_default().push(index);
+    }
+
+    /// The first use of a slot that was restored, perhaps before its owner had a path to name it by.
+    fn use_restored(&mut self, index: usize, owner: &Variable) -> Result<()> {
+        let Slot { kind, variable, .. } = &self.slots[index];
+        if variable.shape() != owner.shape() || variable.dtype() != owner.dtype() {
+            let message = format!("the {kind} of {owner} was restored as {variable}: dtype and shape must be the same");
+            return Err(Error::failed_precondition(message));
+        }
+        let base = base(owner, kind);
+        let free = |name: &String| self.by_name.get(name).is_none_or(|&taken| taken == index);
+        let name = (0..).map(|number| name::numbered(&base, number)).find(free).unwrap_or_default();
+        self.by_name.remove(&self.slots[index].name);
+        self.by_name.insert(name.clone(), index);
+        self.slots[index].name = name;
+        self.slots[index].is_used = true;
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        name: String,
+        kind: Cow<'static, str>,
+        dims: &[usize],
+        dtype: DType,
+        root: Option<&str>,
+    ) -> usize {
         let variable = Variable::default();
         variable.declare(Declaration {
             shape: Some(dims.iter().copied().map(Some).collect()),
@@ -91,9 +133,14 @@ impl Table {
             variable.stamp(&format!("{root}/{name}"));
         }
         self.by_name.insert(name.clone(), self.slots.len());
-        self.slots.push(Slot { name, variable, owner: None });
+        self.slots.push(Slot { name, kind, variable, owner: None, is_used: false });
         self.slots.len() - 1
     }
+}
+
+/// The name of a slot: its owner's path and what it is to it.
+fn base(owner: &Variable, kind: &str) -> String {
+    format!("{}_{kind}", owner.path().unwrap_or_else(|| owner.name()).replace('/', "_"))
 }
 
 impl Slot {
@@ -102,21 +149,58 @@ impl Slot {
     }
 }
 
+/// What the optimizers of TensorFlow 1 and 2 called what Keras 3 calls otherwise.
+const OLDER_NAMES: &[(&str, &str)] = &[("m", "momentum"), ("v", "velocity"), ("vhat", "velocity_hat")];
+
+impl Grow for Shared {
+    fn kind(&self, name: &str) -> String {
+        let newer = OLDER_NAMES.iter().find(|(older, _)| *older == name);
+        newer.map_or(name, |(_, newer)| newer).to_owned()
+    }
+
+    fn add(&self, owner: &Variable, kind: &str, value: &Tensor) -> Result<()> {
+        let mut table = self.table();
+        if let Some(index) = table.find(owner.id(), kind) {
+            return table.slots[index].variable.restore(value);
+        }
+        let base = base(owner, kind);
+        let free = |name: &String| !table.by_name.contains_key(name);
+        let name = (0..).map(|number| name::numbered(&base, number)).find(free).unwrap_or_default();
+        let index = table.add(name, kind.to_owned().into(), value.dims()?, value.dtype(), None);
+        table.own(index, owner.id());
+        table.slots[index].variable.restore(value)
+    }
+
+    fn is_used(&self, owner: u64, kind: &str) -> bool {
+        let table = self.table();
+        table.find(owner, kind).is_some_and(|index| table.slots[index].is_used)
+    }
+}
+
 /// What a copy is told of a slot.
 #[derive(Serialize, Deserialize)]
 struct Description {
     name: String,
+    kind: String,
     dtype: String,
     shape: Vec<usize>,
 }
 
 impl Track for Slots {
     fn track(&self, _: &str, visitor: &mut dyn Visitor) {
-        let slots: Vec<(String, Variable)> =
-            self.table().slots.iter().map(|slot| (slot.name.clone(), slot.variable.clone())).collect();
-        for (name, variable) in slots {
-            visitor.variable(&name, &variable);
+        let shown = |slot: &Slot| {
+            let of = slot.owner.map(|owner| SlotOf { owner, kind: slot.kind.to_string() });
+            (slot.name.clone(), slot.variable.clone(), of)
+        };
+        // The visitor may come back to ask for more: the table is free again.
+        let slots: Vec<_> = self.0.table().slots.iter().map(shown).collect();
+        for (name, variable, of) in slots {
+            match of {
+                Some(of) => visitor.slot(&name, &variable, of),
+                None => visitor.variable(&name, &variable),
+            }
         }
+        visitor.grows(self.0.clone());
     }
 
     fn share(&self) -> Self {
@@ -129,10 +213,11 @@ impl Track for Slots {
         }
         let describe = |slot: &Slot| Description {
             name: slot.name.clone(),
+            kind: slot.kind.to_string(),
             dtype: slot.variable.dtype().name().to_owned(),
             shape: slot.variable.shape().unwrap_or_default(),
         };
-        let slots: Vec<Description> = self.table().slots.iter().map(describe).collect();
+        let slots: Vec<Description> = self.0.table().slots.iter().map(describe).collect();
         let value = serde_json::to_value(slots).map_err(|error| Error::internal(error.to_string()))?;
         Ok(Some(value))
     }
@@ -140,8 +225,8 @@ impl Track for Slots {
     fn from_field(config: Option<&Value>) -> Result<Self> {
         let slots = Slots::default();
         let described = config.map_or(Ok(Vec::new()), Vec::<Description>::deserialize);
-        for Description { name, dtype, shape } in described.map_err(|e| Error::invalid_argument(e.to_string()))? {
-            slots.table().add(name, &shape, DType::from_name(&dtype)?, None);
+        for Description { name, kind, dtype, shape } in described.map_err(|e| Error::invalid_argument(e.to_string()))? {
+            slots.0.table().add(name, kind.into(), &shape, DType::from_name(&dtype)?, None);
         }
         Ok(slots)
     }
@@ -149,7 +234,7 @@ impl Track for Slots {
 
 impl fmt::Debug for Slots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.table().slots.iter().map(|slot| &slot.name)).finish()
+        f.debug_list().entries(self.0.table().slots.iter().map(|slot| &slot.name)).finish()
     }
 }
 
