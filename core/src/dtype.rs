@@ -6,7 +6,7 @@ use num_complex::{Complex32, Complex64};
 use std::fmt;
 
 macro_rules! dtypes {
-    ($($(#[$doc:meta])* $variant:ident $name:literal $size:literal;)*) => {
+    ($($(#[$doc:meta])* $variant:ident $name:literal $size:literal $number:literal;)*) => {
         /// The type of a tensor's elements.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
@@ -25,45 +25,50 @@ macro_rules! dtypes {
             pub const fn size(self) -> usize {
                 match self { $(DType::$variant => $size,)* }
             }
+
+            /// Its number in TensorFlow's files, of the enum `DataType`.
+            pub const fn number(self) -> i32 {
+                match self { $(DType::$variant => $number,)* }
+            }
         }
     };
 }
 
 dtypes! {
     /// IEEE 754 single precision, `float32`.
-    F32 "float32" 4;
+    F32 "float32" 4 1;
     /// IEEE 754 double precision, `float64`.
-    F64 "float64" 8;
+    F64 "float64" 8 2;
     /// IEEE 754 half precision, `float16` (TensorFlow's `half`).
-    F16 "float16" 2;
+    F16 "float16" 2 19;
     /// The upper half of a `float32`, `bfloat16`.
-    BF16 "bfloat16" 2;
+    BF16 "bfloat16" 2 14;
     /// `int8`
-    I8 "int8" 1;
+    I8 "int8" 1 6;
     /// `int16`
-    I16 "int16" 2;
+    I16 "int16" 2 5;
     /// `int32`
-    I32 "int32" 4;
+    I32 "int32" 4 3;
     /// `int64`
-    I64 "int64" 8;
+    I64 "int64" 8 9;
     /// `uint8`
-    U8 "uint8" 1;
+    U8 "uint8" 1 4;
     /// `uint16`
-    U16 "uint16" 2;
+    U16 "uint16" 2 17;
     /// `uint32`
-    U32 "uint32" 4;
+    U32 "uint32" 4 22;
     /// `uint64`
-    U64 "uint64" 8;
+    U64 "uint64" 8 23;
     /// `bool`, stored as one byte of 0 or 1.
-    Bool "bool" 1;
+    Bool "bool" 1 10;
     /// A pair of `float32`, `complex64`.
-    Complex64 "complex64" 8;
+    Complex64 "complex64" 8 8;
     /// A pair of `float64`, `complex128`.
-    Complex128 "complex128" 16;
+    Complex128 "complex128" 16 18;
     /// Byte strings, `string`: any bytes, UTF-8 or not.
-    String "string" 0;
+    String "string" 0 7;
     /// A handle to state, as the variable ops take it; never arithmetic.
-    Resource "resource" 0;
+    Resource "resource" 0 20;
 }
 
 impl DType {
@@ -73,6 +78,11 @@ impl DType {
             let known: Vec<_> = DType::ALL.iter().map(|d| d.name()).collect();
             Error::invalid_argument(format!("unknown dtype `{name}`; the dtypes are {}", known.join(", ")))
         })
+    }
+
+    /// The dtype with this [number](DType::number), if there is one.
+    pub fn from_number(number: i32) -> Option<DType> {
+        DType::ALL.iter().copied().find(|d| d.number() == number)
     }
 
     /// `float16`, `bfloat16`, `float32` or `float64`.
