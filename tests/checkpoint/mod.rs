@@ -1,7 +1,10 @@
 //! Bundles: files of TensorFlow, files that are broken, and faults while writing.
 
+mod broken;
 mod fault_vfs;
+mod faults;
 mod fixtures;
+mod malformed;
 
 use std::path::PathBuf;
 
