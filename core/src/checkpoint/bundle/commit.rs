@@ -106,6 +106,7 @@ impl Temporary {
             }
             return Err(e);
         }
+        self.files.clear();
         vfs.sync_dir(home).map_err(|e| {
             e.note("the new bundle has taken the place of the old one, but may not survive a power cut")
         })?;
