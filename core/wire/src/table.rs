@@ -255,12 +255,17 @@ impl<'a> Block<'a> {
         let (data, restarts) = self.restarts()?;
         let mut restarts =
             restarts.iter().map(|bytes| usize::try_from(u32::from_le_bytes(*bytes)).unwrap_or(usize::MAX));
-        let mut restart = restarts.next();
+        match restarts.next() {
+            Some(0) => (),
+            first => {
+                return Err(
+                    self.error(data.len(), format!("the first restart is {}, not 0", first.unwrap_or_default()))
+                );
+            }
+        }
+        let mut restart = if data.is_empty() { restarts.next() } else { Some(0) };
         let mut cursor = Cursor::new(data);
         let mut key = Vec::new();
-        if data.is_empty() && restart == Some(0) {
-            restart = restarts.next();
-        }
         while !cursor.is_empty() {
             let at = cursor.at();
             let lengths = |cursor: &mut Cursor<'_>| {
@@ -289,7 +294,9 @@ impl<'a> Block<'a> {
             entry(&key, value).map_err(|message| self.error(at, message))?;
         }
         match restart {
-            Some(restart) => Err(self.error(data.len(), format!("no entry begins at the restart {restart}"))),
+            Some(restart) => {
+                Err(self.error(data.len(), format!("the restart {restart} is not where a later entry begins")))
+            }
             None => Ok(()),
         }
     }

@@ -1,0 +1,11 @@
+//! What the codecs read, write and refuse.
+
+mod corpus;
+
+mod fixtures;
+mod messages;
+mod records;
+mod slices;
+mod states;
+mod strings;
+mod tables;
