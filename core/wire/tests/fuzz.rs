@@ -98,14 +98,15 @@ fn mutate(random: &mut Random, corpus: &[Vec<u8>], input: &mut Vec<u8>) {
 struct Target {
     name: &'static str,
     corpus: Vec<Vec<u8>>,
-    check: fn(&[u8]),
+    /// Whether the input is read.
+    check: fn(&[u8]) -> bool,
 }
 
 impl Target {
     fn run(&self, inputs: u64) {
         let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ u64::from(crc32c(self.name.as_bytes())));
         for seed in &self.corpus {
-            (self.check)(seed);
+            assert!((self.check)(seed), "{}: {} is a seed", self.name, seed.escape_ascii());
         }
         let mut input = Vec::new();
         for number in 0..inputs {
@@ -120,8 +121,8 @@ impl Target {
     }
 }
 
-fn check_table(input: &[u8]) {
-    let Ok(entries) = table::read_unverified(input) else { return };
+fn check_table(input: &[u8]) -> bool {
+    let Ok(entries) = table::read_unverified(input) else { return false };
     assert!(entries.is_sorted_by(|a, b| a.key < b.key));
     let bytes: usize = entries.iter().map(|entry| entry.key.len() + entry.value.len()).sum();
     assert!(bytes <= 38 * input.len() + (16 << 20), "{bytes} bytes of entries");
@@ -130,31 +131,54 @@ fn check_table(input: &[u8]) {
         writer.add(key, value).expect("the keys increase");
     }
     assert!(table::read(&writer.finish()).expect("it was written here") == entries);
+    true
 }
 
-fn check_message<M: Message + Default>(input: &[u8]) {
-    let Ok(message) = decode::<M>(input) else { return };
+/// The first byte is the compression: damage to a block in a table that fits it.
+fn check_block(input: &[u8]) -> bool {
+    let Some((&compression, block)) = input.split_first() else { return false };
+    check_table(&corpus::Forge::default().data(&[0xFF; 8], block, compression).finish())
+}
+
+/// An index of a file with three blocks.
+fn check_index(input: &[u8]) -> bool {
+    let mut forge = corpus::Forge::default();
+    for key in BLOCKS {
+        forge.block(&corpus::contents(&[(0, key, b"value")], &[0]), 0);
+    }
+    let metaindex = forge.block(&corpus::contents(&[], &[0]), 0);
+    let index = forge.block(input, 0);
+    check_table(&forge.footer(&[metaindex, index].concat()))
+}
+
+/// The keys of the blocks, each of which has 23 bytes with its trailer.
+const BLOCKS: [&[u8]; 3] = [b"ab", b"ac", b"bc"];
+
+fn check_message<M: Message + Default>(input: &[u8]) -> bool {
+    let Ok(message) = decode::<M>(input) else { return false };
     let bytes = encode(&message);
     assert_eq!(encode(&decode::<M>(&bytes).expect("it was written here")), bytes);
+    true
 }
 
 /// The first byte is the number of strings.
-fn check_strings(input: &[u8]) {
-    let Some((&count, bytes)) = input.split_first() else { return };
-    for count in [count.into(), usize::MAX - usize::from(count)] {
-        let Ok(elements) = strings::decode_unverified(bytes, count) else { continue };
-        let (written, crc) = strings::encode(&elements);
-        assert_eq!(written.len(), bytes.len());
-        assert_eq!(strings::decode(&written, count, crc), Ok(elements));
-    }
+fn check_strings(input: &[u8]) -> bool {
+    let Some((&count, bytes)) = input.split_first() else { return false };
+    assert!(strings::decode_unverified(bytes, usize::MAX - usize::from(count)).is_err());
+    let Ok(elements) = strings::decode_unverified(bytes, count.into()) else { return false };
+    let (written, crc) = strings::encode(&elements);
+    assert_eq!(written.len(), bytes.len());
+    assert_eq!(strings::decode(&written, count.into(), crc), Ok(elements));
+    true
 }
 
-fn check_slice(input: &[u8]) {
-    let Ok((name, extents)) = slice::decode_key(input) else { return };
+fn check_slice(input: &[u8]) -> bool {
+    let Ok((name, extents)) = slice::decode_key(input) else { return false };
     assert_eq!(slice::encode_key(&name, &extents), input);
+    true
 }
 
-fn check_records(input: &[u8]) {
+fn check_records(input: &[u8]) -> bool {
     for mut reader in [Reader::new(input), Reader::unverified(input)] {
         let mut bytes = 0;
         loop {
@@ -167,12 +191,33 @@ fn check_records(input: &[u8]) {
             }
         }
     }
+    true
 }
 
-fn check_state(input: &[u8]) {
-    let Ok(state) = CheckpointState::parse(&String::from_utf8_lossy(input)) else { return };
+fn check_state(input: &[u8]) -> bool {
+    let Ok(state) = CheckpointState::parse(&String::from_utf8_lossy(input)) else { return false };
     let text = state.print();
     assert_eq!(CheckpointState::parse(&text).expect("it was written here").print(), text);
+    true
+}
+
+/// The contents of a block with these entries, and a restart every `interval`.
+fn block(entries: &[Entry], interval: usize) -> Vec<u8> {
+    let mut restarts = Vec::new();
+    let mut out = Vec::new();
+    let mut last: &[u8] = &[];
+    for (i, Entry { key, value }) in entries.iter().enumerate() {
+        if i % interval == 0 {
+            restarts.push(out.len() as u32);
+            last = &[];
+        }
+        let shared = last.iter().zip(key).take_while(|(a, b)| a == b).count();
+        let entry = corpus::contents(&[(shared as u64, &key[shared..], value)], &[]);
+        out.extend(&entry[..entry.len() - 4]);
+        last = key;
+    }
+    out.extend_from_slice(&corpus::contents(&[], &restarts));
+    out
 }
 
 fn targets() -> Vec<Target> {
@@ -186,20 +231,35 @@ fn targets() -> Vec<Target> {
         let entries = table::read(file).expect("a table");
         tables.extend([corpus::table(&entries, 3, false), corpus::table(&entries, 4, true)]);
     }
-    let mut texts = Vec::new();
+    let mut blocks = Vec::new();
+    for file in files.iter().filter(|file| file.len() < 3000) {
+        let entries = table::read(file).expect("a table");
+        let blocks_of = [block(&entries, 16), block(&entries, 2)];
+        blocks.extend(blocks_of.iter().map(|block| [&[0], &block[..]].concat()));
+        let pack = |block: &Vec<u8>| snap::raw::Encoder::new().compress_vec(block).expect("small");
+        blocks.extend(blocks_of.iter().map(|block| [vec![1], pack(block)].concat()));
+    }
+    let handle = |at: u64| [corpus::varint(23 * at), corpus::varint(18)].concat();
+    let index = |keys: [&[u8]; 3]| {
+        let entries = [(0, keys[0], &handle(0)[..]), (0, keys[1], &handle(1)), (0, keys[2], &handle(2))];
+        corpus::contents(&entries, &[0])
+    };
+    let indices = vec![index(BLOCKS), index([b"ab", b"b", b"c"])];
+    let (mut texts, mut graphs) = (Vec::new(), Vec::new());
     for (path, file) in corpus::files("index") {
         let Ok(data) = std::fs::read(path.with_extension("data-00000-of-00001")) else { continue };
-        for Entry { value, .. } in table::read(&file).expect("a table").iter().filter(|entry| !entry.key.is_empty()) {
+        for Entry { key, value } in table::read(&file).expect("a table").iter().filter(|entry| !entry.key.is_empty()) {
             let entry: BundleEntryProto = decode(value).expect("an entry");
             let count: i64 = entry.shape.iter().flat_map(|shape| &shape.dim).map(|dim| dim.size).product();
             if entry.dtype == DataType::String as i32 && entry.size < 5000 {
                 let bytes = &data[entry.offset as usize..][..entry.size as usize];
                 texts.push([&[count as u8], bytes].concat());
+                if key == b"_CHECKPOINTABLE_OBJECT_GRAPH" {
+                    graphs.push(strings::decode(bytes, 1, entry.crc32c).expect("one string")[0].to_vec());
+                }
             }
         }
     }
-    let graph = |text: &Vec<u8>| strings::decode_unverified(&text[1..], 1).ok().map(|elements| elements[0].to_vec());
-    let graphs = texts.iter().filter(|text| text[0] == 1).filter_map(graph).collect();
     let many: Vec<String> = (0..40).map(|i| "x".repeat(i * i % 150)).collect();
     texts.push([vec![40], strings::encode(&many).0].concat());
     let mut keys: Vec<Vec<u8>> =
@@ -224,6 +284,8 @@ fn targets() -> Vec<Target> {
     states.push(b"all_model_checkpoint_timestamps: [1e-5, -inf, nan, 2.5f] all_model_checkpoint_paths: []".to_vec());
     vec![
         Target { name: "table", corpus: tables, check: check_table },
+        Target { name: "block", corpus: blocks, check: check_block },
+        Target { name: "index", corpus: indices, check: check_index },
         Target { name: "header", corpus: values(true), check: check_message::<BundleHeaderProto> },
         Target { name: "entry", corpus: values(false), check: check_message::<BundleEntryProto> },
         Target { name: "object graph", corpus: graphs, check: check_message::<TrackableObjectGraph> },
