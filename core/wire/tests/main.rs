@@ -2,6 +2,7 @@
 
 mod corpus;
 
+mod checksums;
 mod fixtures;
 mod messages;
 mod records;

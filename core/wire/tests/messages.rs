@@ -119,3 +119,17 @@ fn dtypes_have_tensorflows_numbers() {
         assert!(DataType::try_from(number).is_err(), "{number}");
     }
 }
+
+#[test]
+fn a_message_in_memory_has_no_more_bytes_than_is_documented() {
+    let sizes = [
+        size_of::<Dim>(),
+        size_of::<Extent>(),
+        size_of::<TensorSliceProto>(),
+        size_of::<ObjectReference>(),
+        size_of::<SerializedTensor>(),
+        size_of::<SlotVariableReference>(),
+        size_of::<TrackableObject>(),
+    ];
+    assert!(sizes.iter().all(|&size| size <= 128), "{sizes:?}");
+}

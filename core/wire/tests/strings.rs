@@ -59,10 +59,10 @@ fn a26_counts_and_lengths_are_compared_with_what_is_there() {
         refused(&twice, &[], b"", 2),
         "string 0 of 2 has 18446744073709551615 bytes and those before it 0, 5 are left at byte 0"
     );
-    assert_eq!(refused(&[0xFF; 20], &[], b"", 1), "the length of string 0: a varint of more than 64 bits at byte 0");
+    assert_eq!(refused(&[0xFF; 20], &[], b"", 1), "string 0 of 1: its length: a varint of more than 64 bits at byte 0");
     assert_eq!(
         refused(&[0x81, 0], &[1], b"a", 1),
-        "the length of string 0: a varint with more bytes than it takes at byte 0"
+        "string 0 of 1: its length: a varint with more bytes than it takes at byte 0"
     );
     assert_eq!(refused(&[1, 2], &[1, 2], b"ab", 2), "2 strings have 3 bytes together, 2 are left at byte 6");
     assert_eq!(refused(&[1, 2], &[1, 2], b"abcd", 2), "2 strings have 3 bytes together, 4 are left at byte 6");
