@@ -60,6 +60,8 @@ fn a26_counts_and_lengths_are_compared_with_what_is_there() {
         "string 0 of 2 has 18446744073709551615 bytes and those before it 0, 5 are left at byte 0"
     );
     assert_eq!(refused(&[0xFF; 20], &[], b"", 1), "string 0 of 1: its length: a varint of more than 64 bits at byte 0");
+    let wide = [&[0xFF; 9][..], &[2]].concat();
+    assert_eq!(refused(&wide, &[], b"", 1), "string 0 of 1: its length: a varint of more than 64 bits at byte 0");
     assert_eq!(
         refused(&[0x81, 0], &[1], b"a", 1),
         "string 0 of 1: its length: a varint with more bytes than it takes at byte 0"

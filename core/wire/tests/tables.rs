@@ -185,14 +185,14 @@ fn a6_entries_and_restarts_that_do_not_fit() {
 fn a6_keys_written_short_do_not_grow_without_bound() {
     let long = vec![b'a'; 1 << 20];
     let mut entries = vec![(0, &long[..], &b""[..])];
-    entries.extend(std::iter::repeat_n((1 << 20, &b"b"[..], &b""[..]), 40));
+    entries.extend(std::iter::repeat_n((1 << 20, &b"b"[..], &b""[..]), 60));
     // Each key is the one before and a byte.
     for (i, entry) in entries.iter_mut().enumerate().skip(1) {
         entry.0 += i as u64 - 1;
     }
     let file = Forge::default().data(b"z", &contents(&entries, &[0]), 0).finish();
     let error = refused(&file);
-    assert!(error.starts_with("the keys have more bytes than 16 MiB and 16 times the file's at byte "), "{error}");
+    assert!(error.starts_with("the keys take more than 16 MiB and 32 times the bytes of the file at byte "), "{error}");
     let file = Forge::default().data(b"z", &contents(&entries[..30], &[0]), 0).finish();
     assert_eq!(table::read(&file).expect("fewer of them").len(), 30);
 }
@@ -238,6 +238,19 @@ fn a7_blocks_that_overlap_or_are_not_in_order() {
     assert_eq!(
         refused(&file),
         "the metaindex [0, 8) and the index [30, 44) do not follow the data, which end at 30 at byte 49"
+    );
+}
+
+#[test]
+fn a7_an_index_in_front_of_the_metaindex() {
+    let mut forge = Forge::default();
+    let data = forge.block(&contents(&[(0, b"a", b"")], &[0]), 0);
+    let index = forge.block(&contents(&[(0, b"b", &data)], &[0]), 0);
+    let metaindex = forge.block(&contents(&[], &[0]), 0);
+    let file = forge.footer(&[metaindex, index].concat());
+    assert_eq!(
+        refused(&file),
+        "the metaindex [36, 44) and the index [17, 31) do not follow the data, which end at 17 at byte 49"
     );
 }
 
