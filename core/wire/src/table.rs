@@ -291,7 +291,7 @@ impl<'a> Block<'a> {
             key.truncate(shared);
             key.extend_from_slice(own);
             *budget = budget
-                .checked_sub(key.len())
+                .checked_sub(key.len().saturating_add(ENTRY))
                 .ok_or_else(|| self.error(at, "the keys take more than 16 MiB and 32 times the bytes of the file"))?;
             entry(&key, value).map_err(|message| self.error(at, message))?;
         }

@@ -198,6 +198,24 @@ fn a6_keys_written_short_do_not_grow_without_bound() {
 }
 
 #[test]
+fn a6_many_entries_in_few_bytes_count_too() {
+    // Four bytes each, with keys of a hundred that differ in the last three.
+    let key = |i: u32| [&[b'a'; 97][..], &i.to_be_bytes()[1..]].concat();
+    let file = |count| {
+        let keys: Vec<Vec<u8>> = (0..count).map(key).collect();
+        let shared = |i: usize| match i {
+            0 => 0,
+            i => keys[i].iter().zip(&keys[i - 1]).take_while(|(a, b)| a == b).count(),
+        };
+        let entries: Vec<_> = (0..keys.len()).map(|i| (shared(i) as u64, &keys[i][shared(i)..], &b""[..])).collect();
+        Forge::default().data(b"z", &contents(&entries, &[0]), 0).finish()
+    };
+    assert_eq!(table::read(&file(400_000)).expect("no more than is allowed").len(), 400_000);
+    let error = refused(&file(600_000));
+    assert!(error.starts_with("the keys take more than 16 MiB and 32 times the bytes of the file at byte "), "{error}");
+}
+
+#[test]
 fn a7_keys_out_of_order() {
     let inside = contents(&[(0, b"b", b""), (0, b"a", b"")], &[0]);
     assert_eq!(refused_block(&inside), r#"key "a" follows "b": keys must increase at byte 4"#);
