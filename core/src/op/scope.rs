@@ -1,12 +1,15 @@
-//! What surrounds a call: tapes that listen, the trace under way, the training phase, the path of names.
+//! What surrounds a call: tapes that listen, the trace under way, the training phase, the path of names, the calls of
+//! layers that it is in.
 //!
 //! All of it is of one thread, entered with a closure and restored when that closure returns or unwinds. To take it
 //! to another thread, say so: `Scopes::current().enter(|| ..)`.
 
 use super::{Call, node::Trace};
 use crate::{Result, Tensor};
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::panic::Location;
 use std::sync::{Arc, Mutex};
 
 /// Listens to calls: a gradient tape.
@@ -35,6 +38,10 @@ pub struct Scopes {
     pub(crate) path: Option<Arc<str>>,
     pub(crate) losses: Option<Losses>,
     pub(crate) snapshot: Option<Arc<Snapshot>>,
+    /// Where the outermost of the calls of layers under way was written.
+    pub(crate) outermost: Option<&'static Location<'static>>,
+    /// While a graph is traced: what the innermost of these calls' modules holds, as `layer::call` left it.
+    pub(crate) holder: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 thread_local! {
