@@ -537,3 +537,28 @@ impl VariantWords {
         found
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Place;
+    use std::path::Path;
+
+    #[test]
+    fn every_word_has_a_passing_case() {
+        let places = [
+            ("type", Place::Type),
+            ("field", Place::Field),
+            ("variant", Place::Variant),
+            ("variable", Place::Variable),
+            ("config", Place::Config),
+            ("skip", Place::Skip),
+        ];
+        let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/ui/pass");
+        for (name, place) in places {
+            for word in place.words() {
+                let case = cases.join(format!("{name}_{word}.rs"));
+                assert!(case.is_file(), "the word `{word}` has no {}", case.display());
+            }
+        }
+    }
+}
