@@ -37,3 +37,20 @@ fn containers_are_entered() {
     );
     assert_eq!(a.submodules().len(), 1);
 }
+
+#[test]
+fn what_a_type_is_called_decides_nothing() {
+    mod mine {
+        #[derive(super::Module, Default)]
+        pub struct Tensor(super::Variable);
+        pub type Weights = Vec<super::Variable>;
+    }
+    #[derive(Module, Default)]
+    struct B {
+        one: mine::Tensor,
+        list: Vec<mine::Tensor>,
+        weights: mine::Weights,
+    }
+    let b = B { list: vec![mine::Tensor::default()], weights: vec![Variable::new(0.0)], ..B::default() };
+    assert_eq!((b.submodules().len(), b.one.variables().len(), b.variables().len()), (2, 0, 1));
+}
