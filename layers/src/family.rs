@@ -118,9 +118,28 @@ macro_rules! family {
 }
 pub(crate) use family;
 
-/// `Debug` in short for modules that are built in.
-macro_rules! short_debug {
+/// What nothing is, in words for who clones a module: the bound of a `Clone` that no module has.
+#[diagnostic::on_unimplemented(
+    message = "`{M}` is not cloned: make each by itself, or take `share()`, the same one again, or `copy()`, another one with the same values",
+    label = "would that be the same one or another one?",
+    note = "in a list that is `(0..4).map(|_| Dense::new(3)).collect()`"
+)]
+pub trait SharedOrCopied<M> {}
+
+/// What modules that are built in have in common: a `Debug` in short, and the words of [`SharedOrCopied`].
+macro_rules! built_in {
     ($($class:ident)*) => { $(
+        // A bound without a lifetime of its own that never holds would be an error here, and not where it is asked for.
+        #[doc(hidden)]
+        impl Clone for $class
+        where
+            for<'a> &'a $class: $crate::family::SharedOrCopied<$class>,
+        {
+            fn clone(&self) -> Self {
+                modulor::module::Track::share(self)
+            }
+        }
+
         impl std::fmt::Debug for $class {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 modulor::module::write_short(self, f)
@@ -128,7 +147,7 @@ macro_rules! short_debug {
         }
     )* };
 }
-pub(crate) use short_debug;
+pub(crate) use built_in;
 
 /// The error for a name that nothing in a list has.
 pub(crate) fn unknown(noun: &str, name: &str, known: &[&str]) -> Error {
