@@ -70,6 +70,13 @@ macro_rules! family {
             }
         }
 
+        /// By name, with its defaults.
+        impl From<&str> for $crate::OrNone<$any> {
+            fn from(name: &str) -> Self {
+                $crate::OrNone(Some(name.into()))
+            }
+        }
+
         $(
             impl From<$class> for $any {
                 fn from(inner: $class) -> Self {
@@ -77,10 +84,9 @@ macro_rules! family {
                 }
             }
 
-            /// So that a setting that may be none takes one as it is.
-            impl From<$class> for Option<$any> {
+            impl From<$class> for $crate::OrNone<$any> {
                 fn from(inner: $class) -> Self {
-                    Some($any::$class(inner))
+                    $crate::OrNone(Some(inner.into()))
                 }
             }
         )*
@@ -117,6 +123,40 @@ macro_rules! family {
     };
 }
 pub(crate) use family;
+
+/// A setting that may be none, as the regularizer of a kernel: made from a name, a value or `None`; null in a config.
+///
+/// ```
+/// use modulor_layers::regularizer::{AnyRegularizer, L2};
+/// use modulor_layers::OrNone;
+/// fn setting(given: impl Into<OrNone<AnyRegularizer>>) -> OrNone<AnyRegularizer> {
+///     given.into()
+/// }
+/// assert_eq!(setting("l2"), setting(L2::default()));
+/// assert_eq!(setting(None), OrNone(None));
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OrNone<A>(pub Option<A>);
+
+/// None.
+impl<A> Default for OrNone<A> {
+    fn default() -> Self {
+        OrNone(None)
+    }
+}
+
+impl<A> From<Option<A>> for OrNone<A> {
+    fn from(setting: Option<A>) -> Self {
+        OrNone(setting)
+    }
+}
+
+impl<A> From<A> for OrNone<A> {
+    fn from(setting: A) -> Self {
+        OrNone(Some(setting))
+    }
+}
 
 /// What nothing is, in words for who clones a module: the bound of a `Clone` that no module has.
 #[diagnostic::on_unimplemented(

@@ -15,6 +15,8 @@ pub mod metric;
 pub mod optimizer;
 pub mod regularizer;
 
+pub use family::OrNone;
+
 inventory::submit! {
     modulor::variable::Builtins {
         initializer: initializer::by_name,
