@@ -144,7 +144,7 @@ impl Word {
 }
 
 /// A literal, in the parentheses or the invisible group that a `macro_rules` fragment comes in.
-fn literal(value: &Expr) -> Option<&Lit> {
+pub fn literal(value: &Expr) -> Option<&Lit> {
     match value {
         Expr::Lit(ExprLit { lit, .. }) => Some(lit),
         Expr::Group(group) => literal(&group.expr),
@@ -165,7 +165,9 @@ fn words(attribute: &Attribute, place: Place, faults: &mut Faults) -> Vec<Word> 
             return Vec::new();
         }
         Meta::NameValue(_) => {
-            faults.push_at(attribute.path(), format!("`{name}` takes a list of words, as in `#[{name}(..)]`"));
+            let first = place.words().first().copied().unwrap_or_default();
+            let message = format!("the words of `{name}` are in parentheses, as in `#[{name}({first} = ..)]`");
+            faults.push_at(attribute.path(), message);
             return Vec::new();
         }
     };
