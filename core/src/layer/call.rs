@@ -93,25 +93,24 @@ impl Frame {
     /// Runs `body` in this call and in the name scope of the module: the place that its holder has it in, which only a
     /// trace pays for looking up.
     fn enter<R>(&self, module: &dyn Module, name: &str, body: impl FnOnce() -> R) -> R {
-        if !scope::tracing() {
-            if !self.is_outermost {
-                return body();
-            }
-            return scope::within(name, || scope::changed(|scopes| scopes.outermost = Some(self.caller), body));
+        let tracing = scope::tracing();
+        if !tracing && !self.is_outermost {
+            return body();
         }
-        let holder = scope::with(|scopes| scopes.holder.clone());
+        let holder = scope::with(|scopes| scopes.holder.clone()).filter(|_| tracing);
         let place = holder.and_then(|holder| holder.downcast_ref::<Node>()?.find(Site::of(module), None));
-        let entered = |scopes: &mut Scopes| {
+        let change = |scopes: &mut Scopes| {
             scopes.outermost = Some(self.caller);
-            scopes.holder = Some(walk(module));
+            if tracing {
+                scopes.holder = Some(walk(module));
+            }
+            match place.as_deref() {
+                // A flattened part is in its holder's own place.
+                Some("") => {}
+                place => scopes.lengthen_path(place.unwrap_or(name)),
+            }
         };
-        let body = || scope::changed(entered, body);
-        match place.as_deref() {
-            // A flattened part is in its holder's own place.
-            Some("") => body(),
-            Some(place) => scope::within(place, body),
-            None => scope::within(name, body),
-        }
+        scope::changed(change, body)
     }
 
     /// Gives paths to the variables of a free-standing module, and the shapes that follow from the inputs.

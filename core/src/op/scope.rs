@@ -66,6 +66,14 @@ impl Scopes {
         let _back = Back(Some(SCOPES.replace(self)));
         f()
     }
+
+    /// Puts one more name at the end of the path.
+    pub(crate) fn lengthen_path(&mut self, name: &str) {
+        self.path = Some(match &self.path {
+            Some(path) => Arc::from(format!("{path}/{name}")),
+            None => Arc::from(name),
+        });
+    }
 }
 
 impl std::fmt::Debug for Scopes {
@@ -113,11 +121,7 @@ pub fn path() -> String {
 
 /// Runs `f` with one more name at the end of the path.
 pub fn within<R>(name: &str, f: impl FnOnce() -> R) -> R {
-    let path = with(|scopes| match &scopes.path {
-        Some(path) => Arc::from(format!("{path}/{name}")),
-        None => Arc::from(name),
-    });
-    changed(|scopes| scopes.path = Some(path), f)
+    changed(|scopes| scopes.lengthen_path(name), f)
 }
 
 /// Runs `f` with no tape listening.
