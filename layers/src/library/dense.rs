@@ -30,7 +30,8 @@ use serde_json::Value;
 /// # }
 /// ```
 ///
-/// Whatever has a name in Keras is set by that name, by a value, or, where there may be none, by `None`:
+/// Whatever has a name in Keras is set by that name, by a value, or, where there may be none, by `None`. Classes of your
+/// own join those after [`register_class!`](crate::register_class).
 ///
 /// ```
 /// use modulor::Module;
