@@ -327,7 +327,10 @@ fn a24_a_bool_that_is_neither_0_nor_1() {
     let mut parts = sample();
     parts.shards[0][1] = 2;
     let parts = parts.clone().with("b", |b| *b = entry(10, &[3], 0, &parts.shards[0][..3]));
-    parts.refused(DataLoss, "/m.data-00000-of-00001: key \"b\": bytes [0, +3): a bool is stored as 0 or 1, and one is 2");
+    parts.refused(
+        DataLoss,
+        "/m.data-00000-of-00001: key \"b\": bytes [0, +3): a bool is stored as 0 or 1, and one is 2",
+    );
     let bundle = Bundle::open_on(&parts.files().shared(), "/m").unwrap();
     assert_eq!(bundle.verify().faults.len(), 1);
 }
@@ -418,10 +421,7 @@ fn a27_slices_that_are_not_the_tensor() {
     parts.refused(DataLoss, "/m.index: key \"w\": its 1 slices have 4 of the 6 elements");
     let mut parts = sliced();
     parts.entries.retain(|(key, _)| *key != encode_key("w", &[(0, -1), (2, 1)]));
-    parts.refused(
-        DataLoss,
-        "/m.index: key \"w\": the slice from [0, 2] on of shape [2, 1] is listed and has no data",
-    );
+    parts.refused(DataLoss, "/m.index: key \"w\": the slice from [0, 2] on of shape [2, 1] is listed and has no data");
     let mut parts = sliced();
     parts.entries.retain(|(key, _)| key != b"w");
     parts.refused(DataLoss, "/m.index: key \"w\": 2 of its slices are there, and no entry for the whole tensor");
@@ -518,7 +518,9 @@ fn a34_a_file_that_is_cut_off_while_it_is_open() {
 fn a35_paths_that_cannot_be() {
     let prefix = on_disk("a35");
     let long = "n".repeat(5000);
-    for (name, kind) in [("no\0name", InvalidArgument), (long.as_str(), InvalidArgument), ("m.index/m", FailedPrecondition)] {
+    for (name, kind) in
+        [("no\0name", InvalidArgument), (long.as_str(), InvalidArgument), ("m.index/m", FailedPrecondition)]
+    {
         let path = prefix.with_file_name(name);
         let error = Bundle::open(&path).unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");

@@ -6,6 +6,9 @@ mod faults;
 mod fixtures;
 mod interop;
 mod malformed;
+mod manager;
+mod manager_faults;
+mod program;
 mod restore;
 mod tensorflow;
 
