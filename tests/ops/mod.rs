@@ -7,6 +7,7 @@ mod accuracy;
 mod allocation;
 mod case;
 mod gradient;
+mod in_place;
 mod inference;
 mod report;
 mod view;

@@ -6,6 +6,7 @@ use super::{Call, Effect, Input, Op, scope};
 use crate::shape::count;
 use crate::tensor::{Payload, Text};
 use crate::{DType, Error, Result, Spec, Tensor};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -37,6 +38,49 @@ pub fn dispatch(op: Arc<dyn Op>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         return Ok(call.outputs.clone());
     }
     Ok(outputs)
+}
+
+/// As [`dispatch`]; an owned input ends with the call. Where nobody else holds one and the op may, the output is written
+/// over its elements.
+pub(crate) fn dispatch_given(op: Arc<dyn Op>, mut inputs: Vec<Cow<Tensor>>) -> Result<Vec<Tensor>> {
+    // A tape keeps what was given.
+    let listened = scope::with(|scopes| !scopes.tapes.is_empty());
+    for &at in if listened { &[] } else { op.overwrites() } {
+        if at >= inputs.len() || matches!(inputs[at], Cow::Borrowed(_)) {
+            continue;
+        }
+        let mut target = inputs.remove(at).into_owned();
+        let others: Vec<&Tensor> = inputs.iter().map(|input| &**input).collect();
+        if write_over(&*op, at, &mut target, &others).map_err(|error| error.in_op(op.name()))? {
+            return Ok(vec![target]);
+        }
+        inputs.insert(at, Cow::Owned(target));
+    }
+    dispatch(op, &inputs.iter().map(|input| &**input).collect::<Vec<_>>())
+}
+
+/// As [`apply_one`], of inputs as [`dispatch_given`] takes them.
+pub(crate) fn given(op: impl Op, inputs: Vec<Cow<Tensor>>) -> Result<Tensor> {
+    let outputs = dispatch_given(Arc::new(op), inputs)?;
+    outputs.into_iter().next().ok_or_else(|| Error::internal("an op of one output gave none"))
+}
+
+/// Writes the output over `target`, input `at`, if that is alone and the output is like it; whether it was.
+fn write_over(op: &dyn Op, at: usize, target: &mut Tensor, others: &[&Tensor]) -> Result<bool> {
+    let plain = |input: &&Tensor| input.dtype().size() > 0 && matches!(input.payload(), Payload::Value(_));
+    if target.elements_mut().is_none() || !others.iter().all(plain) {
+        return Ok(false);
+    }
+    let mut seen: Vec<Input> = others.iter().map(|&other| see(other)).collect();
+    seen.insert(at, see(target));
+    if *op.infer(&seen)? != [target.spec().clone()] {
+        return Ok(false);
+    }
+    let views = others.iter().map(|other| View::of(other)).collect::<Result<Vec<_>>>()?;
+    let dtype = target.dtype();
+    let Some((dims, bytes)) = target.elements_mut() else { return Ok(false) };
+    op.run_over(at, &views, &mut ViewMut::new(dtype, dims, bytes)?)?;
+    Ok(true)
 }
 
 /// The outputs, and whether a tape listens.

@@ -8,8 +8,8 @@ mod node;
 mod operand;
 pub mod scope;
 
-pub(crate) use apply::on_strings;
 pub use apply::{apply, apply_one, dispatch};
+pub(crate) use apply::{dispatch_given, given, on_strings};
 pub use attrs::{Attr, Attrs};
 pub(crate) use buffer::allocate;
 pub use buffer::{Scratch, View, ViewMut};
@@ -65,6 +65,17 @@ pub trait Op: fmt::Debug + Send + Sync + 'static {
     /// Computes every element of every output. Buffers hold garbage before; nothing is allocated here.
     fn run(&self, _inputs: &[View], _outputs: &mut [ViewMut], _scratch: &mut Scratch) -> Result<()> {
         Err(Error::internal("this op has no kernel that writes into buffers"))
+    }
+
+    /// The inputs over which the one output may be written, element by element, where it is of their dtype and dims.
+    fn overwrites(&self) -> &'static [usize] {
+        &[]
+    }
+
+    /// As [`run`](Op::run), to the same bits, with input `over`, one of [`overwrites`](Op::overwrites), in the buffer of
+    /// the output; `others` are the other inputs, in order. The buffer holds garbage after an error.
+    fn run_over(&self, _over: usize, _others: &[View], _output: &mut ViewMut) -> Result<()> {
+        Err(Error::internal("this op has no kernel that writes over an input"))
     }
 
     /// Computes outputs whose shapes inference cannot know, or that are strings or state.

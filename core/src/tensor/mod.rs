@@ -293,6 +293,20 @@ impl Tensor {
         Ok(Tensor::value(self.dtype(), layout.clone(), storage.clone()))
     }
 
+    /// The dims, and the elements to write over: where no other handle or view shares them, and they are all there is and
+    /// lie in row-major order. This handle is that of another tensor then.
+    pub(crate) fn elements_mut(&mut self) -> Option<(&[usize], &mut [u8])> {
+        let inner = Arc::get_mut(&mut self.inner)?;
+        let Payload::Value(Value { layout, storage }) = &mut inner.payload else { return None };
+        let wanted = layout.len() * inner.spec.dtype.size();
+        let Storage::Plain(plain) = Arc::get_mut(storage)? else { return None };
+        if layout.offset != 0 || !layout.is_contiguous() || plain.bytes().len() != wanted {
+            return None;
+        }
+        (inner.id, self.mask) = (next_id(), None);
+        Some((&layout.dims, plain.bytes_mut()))
+    }
+
     /// Whether the elements lie in row-major order, one after the other.
     pub fn is_contiguous(&self) -> bool {
         matches!(&self.inner.payload, Payload::Value(value) if value.layout.is_contiguous())

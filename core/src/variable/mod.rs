@@ -19,7 +19,7 @@ use crate::ops::state;
 use crate::tape::Source;
 use crate::tensor::{Resource, next_id};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
-use std::borrow::Borrow;
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -502,9 +502,9 @@ impl Source for Variable {
 }
 
 macro_rules! operators {
-    ($($trait:ident $operator:ident $method:ident;)*) => { $(
-        operator!(@ $trait $operator $method, Tensor, &Variable);
-        operator!(@ $trait $operator $method, &Tensor, &Variable);
+    ($($trait:ident $operator:ident $method:ident $op:ident;)*) => { $(
+        operator!(@ $trait $operator $op, Tensor, &Variable);
+        operator!(@ $trait $operator $op, &Tensor, &Variable);
         operators!(@ $trait $operator $method, Tensor);
         operators!(@ $trait $operator $method, &Tensor);
         operators!(@ $trait $operator $method, &Variable);
@@ -530,10 +530,10 @@ macro_rules! operators {
 }
 
 operators! {
-    Add add add;
-    Sub sub sub;
-    Mul mul mul;
-    Div div div;
+    Add add add AddV2;
+    Sub sub sub Sub;
+    Mul mul mul Mul;
+    Div div div RealDiv;
 }
 
 impl Neg for &Variable {
