@@ -3,6 +3,8 @@
 use super::allocation::bytes_asked;
 use super::report::difference;
 use modulor::graph::trace;
+use modulor::keras::optimizer::{Optimizer, SGD};
+use modulor::variable::{commit, snapshot};
 use modulor::{DType, GradientTape, Result, Spec, Tensor, Variable};
 
 const ELEMENTS: usize = 1 << 16;
@@ -169,6 +171,92 @@ fn a_tape_keeps_what_it_heard_of() {
     let expected: Vec<f32> = x.to_vec::<f32>().unwrap().iter().map(|x| 12.0 * x * x).collect();
     let near = |(a, b): (f32, &f32)| (a - b).abs() <= 4.0 * f32::EPSILON * b.abs();
     assert!(slope.to_vec::<f32>().unwrap().into_iter().zip(&expected).all(near));
+}
+
+#[test]
+fn a_variable_is_added_to_in_place_unless_somebody_holds_its_value() {
+    let variable = Variable::new(large(0.37));
+    let one = Tensor::ones([256, 256], DType::F32).unwrap();
+    let add = || buffers(|| variable.assign_add(&one).unwrap()).1;
+    assert_eq!(add(), 1, "the declaration holds the initial value");
+    assert_eq!([add(), add()], [0, 0]);
+    assert_eq!(buffers(|| variable.assign_sub(&one).unwrap()).1, 0);
+    assert_eq!(variable.version(), 4);
+
+    let ways: [fn(&Variable) -> Tensor; 4] = [
+        |v| v.value().unwrap(),
+        |v| v.read().unwrap(),
+        |v| snapshot(std::slice::from_ref(v)).unwrap().remove(0),
+        |v| v.value().unwrap().transpose().unwrap(),
+    ];
+    for hold in ways {
+        let held = hold(&variable);
+        let before = held.to_bytes().unwrap();
+        assert_eq!([add(), add()], [1, 0]);
+        assert_eq!(held.to_bytes().unwrap(), before, "what is held does not move");
+    }
+    let assigned = large(0.11);
+    variable.assign(&assigned).unwrap();
+    assert_eq!([add(), add()], [1, 0]);
+    same(&[assigned], &[large(0.11)]);
+    let own = variable.value().unwrap();
+    variable.assign_add(&own).unwrap();
+    same(&[variable.value().unwrap()], &[&own + &own]);
+}
+
+#[test]
+fn a_refused_addition_leaves_the_value() {
+    let variable = Variable::new(large(0.37));
+    variable.assign_add(&Tensor::zeros([256, 256], DType::F32).unwrap()).unwrap();
+    for wrong in [Tensor::zeros([256], DType::F32), Tensor::zeros([256, 256], DType::F64)] {
+        let error = variable.assign_add(&wrong.unwrap()).unwrap_err();
+        assert_eq!(error.op(), Some("AssignAddVariableOp"));
+    }
+    same(&[variable.value().unwrap()], &[large(0.37)]);
+}
+
+/// The bytes that one update asks for when it is repeated, of variables with so many elements.
+fn steady(elements: usize, update: impl Fn(&[Variable])) -> usize {
+    let variables = [0.0, 1.0].map(|_| Variable::new(Tensor::zeros([elements], DType::F32).unwrap()));
+    (0..3).for_each(|_| update(&variables));
+    bytes_asked(|| update(&variables)).1
+}
+
+#[test]
+fn updates_and_commits_ask_for_no_memory_that_grows_with_the_variables() {
+    let fills = |n: usize| Tensor::zeros([n], DType::F32).unwrap();
+    let updates: [(&str, &dyn Fn(usize) -> usize); 3] = [
+        ("assign_add", &|n| {
+            let one = fills(n);
+            steady(n, |all| all.iter().for_each(|v| v.assign_add(&one).unwrap()))
+        }),
+        ("a graph that adds", &|n| {
+            let one = fills(n);
+            let variable = Variable::new(fills(n));
+            let add = |x: &[Tensor]| variable.assign_sub(&x[0]).map(|()| vec![]);
+            let graph = trace(add, &[one.spec().clone()]).unwrap();
+            (0..3).for_each(|_| drop(graph.run(&[&one]).unwrap()));
+            bytes_asked(|| graph.run(&[&one]).unwrap()).1
+        }),
+        ("commit", &|n| {
+            let values = [fills(n), fills(n)];
+            steady(n, |all| commit(all.iter().cloned().zip(values.iter().cloned())).unwrap())
+        }),
+    ];
+    for (what, bytes) in updates {
+        assert_eq!(bytes(16), bytes(1 << 16), "{what}");
+    }
+}
+
+#[test]
+fn a_step_of_gradient_descent_needs_one_buffer_for_a_variable() {
+    let variable = Variable::new(large(0.37));
+    let gradient = large(0.11);
+    let optimizer = SGD::new();
+    let step = || optimizer.apply(&[(variable.clone(), Some(gradient.clone()))]).unwrap();
+    (0..2).for_each(|_| step());
+    // Of the product of rate and gradient, which the difference is written over, and which the variable then keeps.
+    assert_eq!(buffers(step).1, 1);
 }
 
 #[test]

@@ -65,6 +65,18 @@ pub(crate) fn given(op: impl Op, inputs: Vec<Cow<Tensor>>) -> Result<Tensor> {
     outputs.into_iter().next().ok_or_else(|| Error::internal("an op of one output gave none"))
 }
 
+/// Replaces `value` by the op's one output for it and `other`: in its own elements where nobody else holds them, else in
+/// new ones. On values alone, and nobody hears of it.
+pub(crate) fn replace(op: &dyn Op, value: &mut Tensor, other: &Tensor) -> Result<()> {
+    if !write_over(op, 0, value, &[other])? {
+        let inputs = [&*value, other];
+        let specs = op.infer(&inputs.map(see))?;
+        let made = run(op, &inputs, specs)?;
+        *value = made.into_iter().next().ok_or_else(|| Error::internal("an op of one output gave none"))?;
+    }
+    Ok(())
+}
+
 /// Writes the output over `target`, input `at`, if that is alone and the output is like it; whether it was.
 fn write_over(op: &dyn Op, at: usize, target: &mut Tensor, others: &[&Tensor]) -> Result<bool> {
     let plain = |input: &&Tensor| input.dtype().size() > 0 && matches!(input.payload(), Payload::Value(_));

@@ -9,7 +9,7 @@ mod operand;
 pub mod scope;
 
 pub use apply::{apply, apply_one, dispatch};
-pub(crate) use apply::{dispatch_given, given, on_strings};
+pub(crate) use apply::{dispatch_given, given, on_strings, replace};
 pub use attrs::{Attr, Attrs};
 pub(crate) use buffer::allocate;
 pub use buffer::{Scratch, View, ViewMut};

@@ -11,7 +11,7 @@ mod storage;
 
 pub use convert::Nested;
 pub use layout::Layout;
-pub use resource::Resource;
+pub use resource::{Change, Resource};
 pub(crate) use storage::{Plain, Storage};
 pub use storage::{Text, memory_in_use, set_memory_limit};
 
