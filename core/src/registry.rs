@@ -5,6 +5,7 @@ pub mod class;
 use crate::op::{Attrs, Op, OpDef};
 use crate::ops::{
     array, concat, decomposition, fill, gather, linalg, logic, math, nn, order, pad, random, reduce, slice, state,
+    stream,
 };
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ const FAMILIES: &[&[&[OpDef]]] = &[
     linalg::OPS,
     decomposition::OPS,
     random::OPS,
+    stream::OPS,
     state::OPS,
 ];
 

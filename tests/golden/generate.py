@@ -24,7 +24,8 @@ def ops():
     from op_runner import OpRunner
 
     fixture = Fixture("ops")
-    for family in (elementwise_cases, reduction_cases, shape_cases, random_cases):
+    families = (elementwise_cases, reduction_cases, shape_cases, random_cases)
+    for family in families:
         family.add(OpRunner(fixture))
     fixture.write()
 

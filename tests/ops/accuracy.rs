@@ -65,7 +65,7 @@ pub fn check_error(case: &Case, error: &Error, expected: &str, report: &mut Repo
     if kind != expected {
         report.add(case, "kind of error", format!("{error:?}"), expected);
     }
-    if case.op.is_ok() && error.op() != Some(case.def.name) {
+    if case.op().is_ok() && error.op() != Some(case.def.name) {
         report.add(case, "op of error", format!("{error:?}"), case.def.name);
     }
 }

@@ -3,7 +3,7 @@
 use super::case::{CASES, Case, caught, reals, run, widened};
 use super::report::Report;
 use modulor::op::Op;
-use modulor::{DType, Error, GradientTape, Result, Tensor, UnconnectedGradients};
+use modulor::{DType, GradientTape, Result, Tensor, UnconnectedGradients};
 use std::sync::Arc;
 
 /// `Σ output·dy` and its gradient with respect to every input of a float dtype; `None` for the others.
@@ -105,7 +105,7 @@ fn gradients_in_float32_are_near_tensorflows_in_float64() {
         }
         let found = caught(|| {
             let dy = case.dy.iter().map(|dy| dy.as_ref().map(narrow).transpose()).collect::<Result<Vec<_>>>()?;
-            gradients(case.op.as_ref().map_err(Error::clone)?, &case.inputs, &dy)
+            gradients(&case.op()?, &case.inputs, &dy)
         });
         compare(case, found, 1e-5, "float32 gradient", &mut report);
     }

@@ -57,7 +57,7 @@ fn values_errors_and_attributes_are_tensorflows() {
 
 /// What an op says of its attributes is what TensorFlow's node says, and gives the same op when it is read.
 fn attributes(case: &Case, report: &mut Report) {
-    let Ok(op) = &case.op else { return };
+    let Ok(op) = case.op() else { return };
     let attrs = op.attrs();
     match (case.def.parse)(&attrs).map(|again| again.attrs()) {
         Ok(again) if again == attrs => {}

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// Calls an op.
 ///
-/// With a symbol among the inputs, or an effect while a graph is traced, the call becomes a node and the results are
+/// With a symbol among the inputs, or any effect while a graph is traced, the call becomes a node and the results are
 /// its symbols. Otherwise the kernel runs, eagerly. Either way, tapes that listen hear of it.
 pub fn apply(op: impl Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
     dispatch(Arc::new(op), inputs)
@@ -105,7 +105,7 @@ fn call(op: &Arc<dyn Op>, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, bool)> {
     let specs = op.infer(&seen)?;
     // What a tensor can be is checked here once, for views as for buffers, and for symbols before they run.
     specs.iter().filter_map(|spec| spec.shape.known()).try_for_each(|dims| count(dims).map(|_| ()))?;
-    if effect != Effect::Pure && symbolic && trace.is_none() {
+    if effect.is_ordered() && symbolic && trace.is_none() {
         let message = "a symbol outside of its trace: no graph is under way that would run this";
         return Err(Error::failed_precondition(message));
     }
@@ -117,7 +117,7 @@ fn call(op: &Arc<dyn Op>, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, bool)> {
     }
     let inputs = inputs.iter().map(|&input| input.with_mask(None)).collect();
     let node = Node::new(Origin::Op(op.clone()), inputs, specs);
-    if let (Some(trace), true) = (trace, effect != Effect::Pure) {
+    if let (Some(trace), true) = (trace, effect.is_ordered()) {
         trace.push(node.clone());
     }
     Ok((node.outputs(), listened))

@@ -100,10 +100,20 @@ pub trait Op: fmt::Debug + Send + Sync + 'static {
 pub enum Effect {
     /// Nothing: equal inputs give equal outputs, and a call nobody uses may be left out.
     Pure,
+    /// Draws from a stream of its own: no call equals another, so that none is merged with one or made ahead of time, in a
+    /// trace. One nobody uses may be left out.
+    Random,
     /// Reads state: its place among the writes matters.
     Reads,
     /// Writes state: its place matters, and it runs even if nobody uses its outputs.
     Writes,
+}
+
+impl Effect {
+    /// Whether a call keeps its place among others, and is made whether or not somebody uses it.
+    pub fn is_ordered(self) -> bool {
+        matches!(self, Effect::Reads | Effect::Writes)
+    }
 }
 
 /// What [`Op::infer`] sees of an input.

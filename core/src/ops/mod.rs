@@ -22,6 +22,7 @@ pub(crate) mod random;
 pub(crate) mod reduce;
 pub(crate) mod slice;
 pub(crate) mod state;
+pub(crate) mod stream;
 
 /// Calls `f` with every index below `dims`, in row-major order.
 fn each_index(dims: &[usize], f: &mut dyn FnMut(&[usize]) -> Result<()>) -> Result<()> {
