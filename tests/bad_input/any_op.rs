@@ -204,8 +204,12 @@ fn gradients_of_strange_inputs_have_their_shapes() {
             let Ok(outputs) = tape.record(|| run(&op, &inputs)) else { continue };
             let targets: Vec<_> = outputs.into_iter().filter(|t| t.dtype().is_float()).map(|t| (t, None)).collect();
             let found = caught(|| tape.gradients_with(&targets, &sources, UnconnectedGradients::Zero));
+            // TensorFlow, too, has no gradient of a full Q of a tall matrix.
+            let known = |kind: ErrorKind| {
+                kind == ErrorKind::ResourceExhausted || kind == ErrorKind::Unimplemented && case.def.name == "Qr"
+            };
             let fault = match found {
-                Err(error) => Some(format!("{error:?}")).filter(|_| error.kind() != ErrorKind::ResourceExhausted),
+                Err(error) => Some(format!("{error:?}")).filter(|_| !known(error.kind())),
                 Ok(gradients) => gradients.iter().zip(&sources).find_map(|(gradient, source)| {
                     let gradient = gradient.as_ref()?;
                     (gradient.spec() != source.spec()).then(|| format!("{} for {}", gradient.spec(), source.spec()))

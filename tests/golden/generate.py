@@ -17,6 +17,7 @@ tf.config.threading.set_inter_op_parallelism_threads(1)
 
 def ops():
     import elementwise_cases
+    import matrix_cases
     import random_cases
     import reduction_cases
     import shape_cases
@@ -24,7 +25,7 @@ def ops():
     from op_runner import OpRunner
 
     fixture = Fixture("ops")
-    families = (elementwise_cases, reduction_cases, shape_cases, random_cases)
+    families = (elementwise_cases, reduction_cases, shape_cases, random_cases, matrix_cases)
     for family in families:
         family.add(OpRunner(fixture))
     fixture.write()

@@ -34,14 +34,24 @@ pub fn check(case: &Case, found: &[Tensor], report: &mut Report) {
     if found.len() != case.outputs.len() {
         return report.add(case, "number of outputs", found.len(), case.outputs.len());
     }
-    for (k, (found, recorded)) in found.iter().zip(&case.outputs).enumerate() {
+    let (mut found, mut outputs, mut references) = (found.to_vec(), case.outputs.clone(), case.reference.clone());
+    if case.def.name == "Qr" {
+        determined(&mut found);
+        determined(&mut outputs);
+        let wide: Option<Vec<Tensor>> = references.iter().cloned().collect();
+        references = wide.map_or(references, |mut wide| {
+            determined(&mut wide);
+            wide.into_iter().map(Some).collect()
+        });
+    }
+    for (k, (found, recorded)) in found.iter().zip(&outputs).enumerate() {
         if found.spec() != recorded.spec() {
             report.add(case, "spec", found.spec(), recorded.spec());
             continue;
         }
         // Where a reference is NaN and the narrow result is not, the float64 kernel is at fault.
         let finer = |r: &Tensor| reals(r).iter().zip(reals(recorded)).all(|(r, t)| !r.is_nan() || t.is_nan());
-        let reference = case.reference.get(k).cloned().flatten().filter(finer);
+        let reference = references.get(k).cloned().flatten().filter(finer);
         let class = if found.dtype().is_float() { case.def.accuracy } else { Accuracy::Exact };
         let expected = if class == Accuracy::Exact { recorded } else { reference.as_ref().unwrap_or(recorded) };
         match kept_subnormals(case, k, found, recorded, expected) {
@@ -54,6 +64,35 @@ pub fn check(case: &Case, found: &[Tensor], report: &mut Report) {
             },
         }
     }
+}
+
+/// What a matrix determines of its Q and R: up to the signs of Q's columns and R's rows, which are made those of a positive
+/// diagonal of R, and without the columns of a full Q for which R has zeros.
+fn determined(factors: &mut [Tensor]) {
+    let [q, r] = factors else { panic!("a QR decomposition has two outputs") };
+    let (q_dims, r_dims) = (q.dims().expect("a value").to_vec(), r.dims().expect("a value").to_vec());
+    let [rows, width, columns] = [q_dims[q_dims.len() - 2], q_dims[q_dims.len() - 1], r_dims[r_dims.len() - 1]];
+    let (mut qs, mut rs) = (reals(q), reals(r));
+    for (q, r) in qs.chunks_mut((rows * width).max(1)).zip(rs.chunks_mut((width * columns).max(1))) {
+        for i in 0..width {
+            let sign = if i >= rows.min(columns) { 0.0 } else { 1_f64.copysign(r[i * columns + i]) };
+            q.iter_mut().skip(i).step_by(width).for_each(|x| *x *= sign);
+            r[i * columns..][..columns].iter_mut().for_each(|x| *x *= sign);
+        }
+    }
+    *q = again(&q_dims, q.dtype(), qs);
+    *r = again(&r_dims, r.dtype(), rs);
+}
+
+/// Numbers of a float dtype as a tensor of it.
+fn again(dims: &[usize], dtype: DType, values: Vec<f64>) -> Tensor {
+    match dtype {
+        DType::F16 => Tensor::new(dims, values.into_iter().map(half::f16::from_f64).collect::<Vec<_>>()),
+        DType::BF16 => Tensor::new(dims, values.into_iter().map(half::bf16::from_f64).collect::<Vec<_>>()),
+        DType::F32 => Tensor::new(dims, values.into_iter().map(|x| x as f32).collect::<Vec<_>>()),
+        _ => Tensor::new(dims, values),
+    }
+    .expect("as many elements as before")
 }
 
 /// Compares the kind of an error with TensorFlow's class of it, and looks for the op's name.
@@ -115,14 +154,7 @@ fn kept_subnormals(
     }
     let expected = reals(expected);
     touched.into_iter().for_each(|i| values[i] = round(expected[i], dtype));
-    let dims = found.dims().expect("a value");
-    let again = match dtype {
-        DType::F16 => Tensor::new(dims, values.into_iter().map(half::f16::from_f64).collect::<Vec<_>>()),
-        DType::BF16 => Tensor::new(dims, values.into_iter().map(half::bf16::from_f64).collect::<Vec<_>>()),
-        DType::F32 => Tensor::new(dims, values.into_iter().map(|x| x as f32).collect::<Vec<_>>()),
-        _ => Tensor::new(dims, values),
-    };
-    Ok(again.expect("as many elements as before"))
+    Ok(again(found.dims().expect("a value"), dtype, values))
 }
 
 /// Whether a value is below the normal range of a dtype.

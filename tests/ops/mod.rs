@@ -21,13 +21,10 @@ use std::collections::BTreeSet;
 /// Ops that need state, which a golden case cannot carry; `modulor::variable` tests them.
 const STATEFUL: &[&str] = &["ReadVariableOp", "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"];
 
-/// Ops whose result is one of many that are right; `modulor::ops::decomposition` tests the defining equations.
-const NOT_UNIQUE: &[&str] = &["Qr"];
-
 #[test]
 fn every_op_has_a_golden_case() {
     let recorded: BTreeSet<&str> = CASES.iter().map(|case| case.def.name).collect();
-    let elsewhere = |def: &&OpDef| STATEFUL.contains(&def.name) || NOT_UNIQUE.contains(&def.name);
+    let elsewhere = |def: &&OpDef| STATEFUL.contains(&def.name);
     let missing: Vec<_> =
         registry::ops().filter(|def| !elsewhere(def) && !recorded.contains(def.name)).map(|def| def.name).collect();
     assert!(missing.is_empty(), "no golden case for {missing:?}: add some to tests/golden");
