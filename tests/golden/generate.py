@@ -21,11 +21,12 @@ def ops():
     import random_cases
     import reduction_cases
     import shape_cases
+    import variable_cases
     from fixture import Fixture
     from op_runner import OpRunner
 
     fixture = Fixture("ops")
-    families = (elementwise_cases, reduction_cases, shape_cases, random_cases, matrix_cases)
+    families = (elementwise_cases, reduction_cases, shape_cases, random_cases, matrix_cases, variable_cases)
     for family in families:
         family.add(OpRunner(fixture))
     fixture.write()

@@ -22,18 +22,24 @@ pub struct Case {
     pub dy: Vec<Option<Tensor>>,
     /// Per input, TensorFlow's gradient in float64; empty where none was recorded.
     pub grads: Vec<Option<Tensor>>,
+    /// The value before the call of the variable whose handle comes before the inputs, if there is one.
+    pub variable: Option<Tensor>,
+    /// Its value after the call.
+    pub after: Option<Tensor>,
 }
 
 /// Every golden case of an op that is there, in the order they were recorded, but for those on a variable.
-pub static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
+pub static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| cases(|golden| golden.variable.is_none()));
+
+/// The golden cases on a variable.
+pub static VARIABLES: LazyLock<Vec<Case>> = LazyLock::new(|| cases(|golden| golden.variable.is_some()));
+
+fn cases(wanted: impl Fn(&OpCase) -> bool) -> Vec<Case> {
     let mut fixture = Fixture::<OpCase>::read("ops").expect("the golden values are beside this test");
     let defs: BTreeMap<_, _> = registry::ops().map(|def| (def.name, def)).collect();
     let mut absent = BTreeMap::new();
     let mut cases = Vec::new();
-    for golden in std::mem::take(&mut fixture.cases) {
-        if golden.variable.is_some() {
-            continue;
-        }
+    for golden in std::mem::take(&mut fixture.cases).into_iter().filter(wanted) {
         match defs.get(&*golden.op) {
             Some(def) => cases.push(Case::new(def, golden, &fixture)),
             None => *absent.entry(golden.op).or_insert(0_usize) += 1,
@@ -42,7 +48,7 @@ pub static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
     let waiting: usize = absent.values().sum();
     println!("{} golden cases; {waiting} more wait for their ops: {:?}", cases.len(), absent.keys());
     cases
-});
+}
 
 impl Case {
     fn new(def: &'static OpDef, golden: OpCase, fixture: &Fixture<OpCase>) -> Case {
@@ -56,6 +62,8 @@ impl Case {
             reference: some(&golden.reference),
             dy: some(&golden.dy),
             grads: some(&golden.grads),
+            variable: golden.variable.as_ref().map(one),
+            after: golden.after.as_ref().map(one),
             def,
             golden,
             attrs,

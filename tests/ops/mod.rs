@@ -10,23 +10,19 @@ mod gradient;
 mod in_place;
 mod inference;
 mod report;
+mod variable;
 mod view;
 
+use case::VARIABLES;
 pub use case::{CASES, Case, caught, run, tensor};
-use modulor::op::OpDef;
 use modulor::registry;
 use report::Report;
 use std::collections::BTreeSet;
 
-/// Ops that need state, which a golden case cannot carry; `modulor::variable` tests them.
-const STATEFUL: &[&str] = &["ReadVariableOp", "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"];
-
 #[test]
 fn every_op_has_a_golden_case() {
-    let recorded: BTreeSet<&str> = CASES.iter().map(|case| case.def.name).collect();
-    let elsewhere = |def: &&OpDef| STATEFUL.contains(&def.name);
-    let missing: Vec<_> =
-        registry::ops().filter(|def| !elsewhere(def) && !recorded.contains(def.name)).map(|def| def.name).collect();
+    let recorded: BTreeSet<&str> = CASES.iter().chain(VARIABLES.iter()).map(|case| case.def.name).collect();
+    let missing: Vec<_> = registry::ops().map(|def| def.name).filter(|name| !recorded.contains(name)).collect();
     assert!(missing.is_empty(), "no golden case for {missing:?}: add some to tests/golden");
 }
 
