@@ -262,7 +262,7 @@ fn a_step_of_gradient_descent_needs_one_buffer_for_a_variable() {
 #[test]
 fn symbols_are_never_written_over() {
     let spec = Spec::new(DType::F32, [2]);
-    let graph = trace(|x| Ok(vec![(&x[0] * 2.0) + 1.0]), &[spec.clone()]).unwrap();
+    let graph = trace(|x| Ok(vec![(&x[0] * 2.0) + 1.0]), std::slice::from_ref(&spec)).unwrap();
     let outer = trace(|x| graph.run(&[&x[0]]), &[spec]).unwrap();
     let found = outer.run(&[&Tensor::from([1.0_f32, 2.0])]).unwrap();
     assert_eq!(found[0].to_vec::<f32>().unwrap(), [3.0, 5.0]);
