@@ -95,7 +95,7 @@ fn into_garbage(op: &dyn Op, inputs: &[Tensor]) -> Result<Option<(Vec<Tensor>, u
 
 #[test]
 fn kernels_fill_dirty_buffers_and_allocate_nothing() {
-    let mut report = Report::new();
+    let mut report = Report::new("dirty buffers");
     let mut run = 0;
     for case in CASES.iter() {
         let (Ok(op), Ok(expected)) = (case.op(), case.run()) else { continue };
@@ -141,7 +141,7 @@ fn over_input(op: &dyn Op, inputs: &[Tensor], over: usize, output: &Tensor) -> R
 
 #[test]
 fn kernels_write_over_an_input_what_they_write_elsewhere() {
-    let mut report = Report::new();
+    let mut report = Report::new("over an input");
     let mut run = 0;
     for case in CASES.iter() {
         let (Ok(op), Ok(expected)) = (case.op(), case.run()) else { continue };

@@ -63,7 +63,7 @@ fn traced(op: &Arc<dyn Op>, inputs: &[Tensor], known: &[Known]) -> Result<(Vec<S
 
 #[test]
 fn inference_gives_the_specs_of_evaluation() {
-    let mut report = Report::new();
+    let mut report = Report::new("specs");
     for case in CASES.iter() {
         let (Ok(op), Ok(outputs)) = (case.op(), case.run()) else { continue };
         let inputs: Vec<Input> =
@@ -85,7 +85,7 @@ fn inference_gives_the_specs_of_evaluation() {
 
 #[test]
 fn a_traced_call_gives_the_bits_of_an_eager_one() {
-    let mut report = Report::new();
+    let mut report = Report::new("traced");
     for case in CASES.iter() {
         let Ok(eager) = case.run() else { continue };
         for (what, known) in knowledge(case.inputs.len()) {
@@ -106,7 +106,7 @@ fn a_traced_call_gives_the_bits_of_an_eager_one() {
 /// What TensorFlow refuses, a graph refuses: while it is traced, or when it runs.
 #[test]
 fn a_traced_call_refuses_what_an_eager_one_does() {
-    let mut report = Report::new();
+    let mut report = Report::new("traced refusals");
     for case in CASES.iter().filter(|case| case.run().is_err()) {
         let Ok(op) = case.op() else { continue };
         for (what, known) in knowledge(case.inputs.len()) {
@@ -142,7 +142,7 @@ fn the_value_of_a_symbol_is_an_error_that_names_the_op() {
         )?;
         Ok(())
     }
-    let mut report = Report::new();
+    let mut report = Report::new("values of symbols");
     for case in CASES.iter() {
         if let Err(error) = caught(|| look(case, &mut report)) {
             report.add(case, "tracing", format!("{error:?}"), "symbols");

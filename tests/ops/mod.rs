@@ -35,7 +35,7 @@ fn no_op_is_listed_twice() {
 
 #[test]
 fn values_errors_and_attributes_are_tensorflows() {
-    let mut report = Report::new();
+    let mut report = Report::new("values");
     for case in CASES.iter() {
         attributes(case, &mut report);
         match (case.run(), &case.golden.error) {
@@ -70,7 +70,7 @@ fn four_threads_at_once_give_the_same_bits() {
     let reports = std::thread::scope(|scope| {
         let all = [(); 4].map(|()| {
             scope.spawn(|| {
-                let mut report = Report::new();
+                let mut report = Report::new("threads");
                 for (case, alone) in CASES.iter().zip(&alone) {
                     let Some(alone) = alone else { continue };
                     report.same(case, "beside other threads", &case.run(), alone);

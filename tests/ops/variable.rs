@@ -35,7 +35,7 @@ impl Case {
 
 #[test]
 fn variables_become_what_they_become_in_tensorflow() {
-    let mut report = Report::new();
+    let mut report = Report::new("variables");
     for case in VARIABLES.iter() {
         attributes(case, &mut report);
         // Once with nobody else holding the value, and once held.
@@ -74,7 +74,7 @@ fn copy(value: &Tensor) -> Result<Tensor> {
 
 #[test]
 fn a_traced_call_changes_the_variable_when_its_graph_runs() {
-    let mut report = Report::new();
+    let mut report = Report::new("traced variables");
     for case in VARIABLES.iter() {
         let (variable, inputs) = case.begun();
         let specs: Vec<Spec> = case.inputs.iter().map(|input| input.spec().clone()).collect();

@@ -101,7 +101,7 @@ fn check(case: &Case, report: &mut Report) -> Result<()> {
 
 #[test]
 fn views_give_the_same_bits_as_copies() {
-    let mut report = Report::new();
+    let mut report = Report::new("views");
     for case in CASES.iter() {
         if let Err(error) = caught(|| check(case, &mut report)) {
             report.add(case, "views", format!("{error:?}"), "views of its inputs");
