@@ -1,6 +1,6 @@
 //! One test for each way in which the files of a bundle can be wrong; the numbers are those of our catalogue of faults.
 
-use super::broken::{Parts, Table, contents, entry, header, read_all, sample, shape, slice};
+use super::broken::{Parts, Table, contents, entry, header, read_all, sample, shape, slice, sliced};
 use super::fault_vfs::FaultVfs;
 use super::scratch;
 use modulor::ErrorKind::{DataLoss, FailedPrecondition, InvalidArgument, NotFound, Unimplemented};
@@ -327,7 +327,10 @@ fn a24_a_bool_that_is_neither_0_nor_1() {
     let mut parts = sample();
     parts.shards[0][1] = 2;
     let parts = parts.clone().with("b", |b| *b = entry(10, &[3], 0, &parts.shards[0][..3]));
-    parts.refused(DataLoss, "/m.data-00000-of-00001: key \"b\": bytes [0, +3): a bool is stored as 0 or 1, and one is 2");
+    parts.refused(
+        DataLoss,
+        "/m.data-00000-of-00001: key \"b\": bytes [0, +3): a bool is stored as 0 or 1, and one is 2",
+    );
     let bundle = Bundle::open_on(&parts.files().shared(), "/m").unwrap();
     assert_eq!(bundle.verify().faults.len(), 1);
 }
@@ -368,27 +371,6 @@ fn a26_strings_that_do_not_fit_their_bytes() {
     parts.refused(DataLoss, words);
 }
 
-/// The sample with `w` as two slices, columns 0..2 and 2..3.
-fn sliced() -> Parts {
-    let mut parts = sample();
-    let column = |xs: &[f32]| xs.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
-    let (left, right) = (column(&[1.0, 2.0, 4.0, 5.0]), column(&[3.0, 6.0]));
-    let whole = BundleEntryProto {
-        dtype: 1,
-        shape: Some(shape(&[2, 3])),
-        slices: vec![slice(&[(0, None), (0, Some(2))]), slice(&[(0, None), (2, Some(1))])],
-        ..Default::default()
-    };
-    parts.entries[2].1 = encode(&whole);
-    let keys = [encode_key("w", &[(0, 2), (0, 2)]), encode_key("w", &[(0, -1), (2, 1)])];
-    let [first, second] = keys;
-    parts.entries.insert(0, (first, encode(&entry(1, &[2, 2], 37, &left))));
-    parts.entries.insert(1, (second, encode(&entry(1, &[2, 1], 53, &right))));
-    parts.entries[..2].sort();
-    parts.shards[0].extend([left, right].concat());
-    parts
-}
-
 #[test]
 fn a27_slices_are_put_together() {
     let vfs = sliced().files();
@@ -418,10 +400,7 @@ fn a27_slices_that_are_not_the_tensor() {
     parts.refused(DataLoss, "/m.index: key \"w\": its 1 slices have 4 of the 6 elements");
     let mut parts = sliced();
     parts.entries.retain(|(key, _)| *key != encode_key("w", &[(0, -1), (2, 1)]));
-    parts.refused(
-        DataLoss,
-        "/m.index: key \"w\": the slice from [0, 2] on of shape [2, 1] is listed and has no data",
-    );
+    parts.refused(DataLoss, "/m.index: key \"w\": the slice from [0, 2] on of shape [2, 1] is listed and has no data");
     let mut parts = sliced();
     parts.entries.retain(|(key, _)| key != b"w");
     parts.refused(DataLoss, "/m.index: key \"w\": 2 of its slices are there, and no entry for the whole tensor");
@@ -518,7 +497,9 @@ fn a34_a_file_that_is_cut_off_while_it_is_open() {
 fn a35_paths_that_cannot_be() {
     let prefix = on_disk("a35");
     let long = "n".repeat(5000);
-    for (name, kind) in [("no\0name", InvalidArgument), (long.as_str(), InvalidArgument), ("m.index/m", FailedPrecondition)] {
+    for (name, kind) in
+        [("no\0name", InvalidArgument), (long.as_str(), InvalidArgument), ("m.index/m", FailedPrecondition)]
+    {
         let path = prefix.with_file_name(name);
         let error = Bundle::open(&path).unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
@@ -564,5 +545,5 @@ fn a_key_that_is_not_there_is_named_with_the_nearest() {
     let bundle = Bundle::open_on(&sample().files().shared(), "/m").unwrap();
     let error = bundle.read("wx").unwrap_err();
     assert_eq!(error.kind(), NotFound);
-    assert_eq!(error.message(), "/m: has no key \"wx\"; there are `b`, `s`, `w`");
+    assert_eq!(error.message(), "/m.index: has no key \"wx\"; there are `b`, `s`, `w`");
 }

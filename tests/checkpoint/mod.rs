@@ -4,7 +4,10 @@ mod broken;
 mod fault_vfs;
 mod faults;
 mod fixtures;
+mod fuzz;
 mod malformed;
+mod merging;
+mod writing;
 
 use std::path::PathBuf;
 
