@@ -4,13 +4,16 @@ mod broken;
 mod fault_vfs;
 mod faults;
 mod fixtures;
+mod fuzz;
 mod interop;
 mod malformed;
 mod manager;
 mod manager_faults;
+mod merging;
 mod program;
 mod restore;
 mod tensorflow;
+mod writing;
 
 use interop::Interop;
 use std::path::PathBuf;

@@ -108,7 +108,7 @@ impl Bundle {
         let Some(dtype) = entry.dtype.dtype() else {
             return Err(Error::unimplemented(format!(
                 "{}: key {key:?}: no tensor here has elements of {}; they can be copied as they are",
-                super::shown(self.prefix()),
+                self.index_path().display(),
                 entry.dtype
             )));
         };
@@ -117,26 +117,23 @@ impl Bundle {
         }
         let mut plain = Plain::zeroed(crate::tensor::bytes_of(dtype, entry.elements())?)?;
         if entry.slices.is_empty() {
-            self.read_extent(key, &entry.extent, plain.bytes_mut())?;
+            self.read_extent(key, dtype, &entry.extent, plain.bytes_mut())?;
         }
         for slice in &entry.slices {
             let (whole, size) = (plain.bytes_mut(), dtype.size());
             let mut runs = Runs::new(&entry.shape, slice);
             if let Some(run) = runs.only() {
                 let target = whole.get_mut(run.to * size..(run.to + run.len) * size).ok_or_else(outside)?;
-                self.read_extent(key, &slice.extent, target)?;
+                self.read_extent(key, dtype, &slice.extent, target)?;
                 continue;
             }
             let mut bytes = filled(&slice.extent)?;
-            self.read_extent(key, &slice.extent, &mut bytes)?;
+            self.read_extent(key, dtype, &slice.extent, &mut bytes)?;
             runs.each(&mut |Run { from, to, len }| {
                 let source = bytes.get(from * size..(from + len) * size).ok_or_else(outside)?;
                 whole.get_mut(to * size..(to + len) * size).ok_or_else(outside)?.copy_from_slice(source);
                 Ok(())
             })?;
-        }
-        if dtype == DType::Bool {
-            only_bools(plain.bytes()).map_err(|e| super::at_key(self.prefix(), key, &e))?;
         }
         Ok(Tensor::plain(dtype, entry.shape.clone(), plain))
     }
@@ -175,13 +172,16 @@ impl Bundle {
     }
 
     /// Fills a buffer that is as long as the extent.
-    fn read_extent(&self, key: &str, extent: &Extent, buffer: &mut [u8]) -> Result<()> {
+    fn read_extent(&self, key: &str, dtype: DType, extent: &Extent, buffer: &mut [u8]) -> Result<()> {
         let (shard, file) = self.file(extent)?;
         let (mut crc, mut at) = (0, extent.offset);
         for chunk in buffer.chunks_mut(CHUNK) {
             file.read_at(chunk, at)?;
             crc = append(crc, chunk);
             at = at.saturating_add(chunk.len() as u64);
+            if dtype == DType::Bool {
+                only_bools(chunk).map_err(|e| in_shard(shard, key, extent, &e))?;
+            }
         }
         self.compare(shard, key, extent, crc)
     }
