@@ -1,6 +1,7 @@
 //! What crosses the packages: files, golden values, whole models.
 
 mod bad_input;
+mod checkpoint;
 mod digits;
 mod golden;
 mod guide;

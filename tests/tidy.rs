@@ -20,6 +20,8 @@ const CORE: &[&str] = &[
     "variable",
     "module",
     "layer",
+    "vfs",
+    "checkpoint",
 ];
 
 /// Modules of layers, likewise.

@@ -5,6 +5,7 @@
 
 extern crate self as modulor;
 
+pub mod checkpoint;
 mod dtype;
 pub mod error;
 pub mod graph;
@@ -19,6 +20,7 @@ pub mod structure;
 pub mod tape;
 pub mod tensor;
 pub mod variable;
+pub mod vfs;
 
 #[doc(hidden)]
 pub mod __private;

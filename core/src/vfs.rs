@@ -28,7 +28,8 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     /// The names in a directory, sorted.
     fn list(&self, dir: &Path) -> Result<Vec<OsString>>;
 
-    /// A second name for the bytes of a file, which are made durable by the way; nothing may be there yet.
+    /// A second name for the bytes of a file that is no symbolic link; they are made durable by the way. Nothing may be there
+    /// yet.
     fn link(&self, from: &Path, to: &Path) -> Result<()>;
 
     /// Gives a file another name on the same file system, in place of what had that name.
@@ -140,6 +141,10 @@ impl Vfs for Disk {
     }
 
     fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        if is_link(from) {
+            let message = format!("{}: is a symbolic link, and gets no second name", from.display());
+            return Err(Error::failed_precondition(message));
+        }
         let linked = fs::hard_link(from, to).and_then(|()| File::open(to)?.sync_all());
         linked.map_err(|e| refused(&format!("link {} as", from.display()), to, &e))
     }

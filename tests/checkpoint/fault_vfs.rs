@@ -103,12 +103,7 @@ impl Names {
 
 impl Default for State {
     fn default() -> State {
-        State {
-            nodes: vec![Node::Dir(Names::default())],
-            calls: Vec::new(),
-            fault: None,
-            locked: BTreeSet::new(),
-        }
+        State { nodes: vec![Node::Dir(Names::default())], calls: Vec::new(), fault: None, locked: BTreeSet::new() }
     }
 }
 
@@ -165,7 +160,8 @@ impl FaultVfs {
             match node {
                 Node::File(bytes) => {
                     bytes.now = survivors(bytes, &mut random, &mut keeps);
-                    *bytes = Bytes { durable: bytes.now.clone(), now: std::mem::take(&mut bytes.now), ..Bytes::default() };
+                    *bytes =
+                        Bytes { durable: bytes.now.clone(), now: std::mem::take(&mut bytes.now), ..Bytes::default() };
                 }
                 Node::Dir(names) => {
                     let mut kept = names.durable.clone();
@@ -393,7 +389,9 @@ impl Vfs for FaultVfs {
     fn remove_dir(&self, path: &Path) -> Result<()> {
         let mut state = self.state();
         FaultVfs::call(&mut state, format!("remove directory {}", path.display()), false)?;
-        state.remove("remove directory", path, |node| matches!(node, Node::Dir(names) if names.now.is_empty())).map(|_| ())
+        state
+            .remove("remove directory", path, |node| matches!(node, Node::Dir(names) if names.now.is_empty()))
+            .map(|_| ())
     }
 
     fn sync_dir(&self, path: &Path) -> Result<()> {

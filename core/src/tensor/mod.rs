@@ -2,6 +2,7 @@
 //!
 //! Methods that compute stand beside their op in [`crate::ops`]; here are making, looking at and taking apart.
 
+mod bytes;
 mod convert;
 mod decimal;
 mod layout;
@@ -12,7 +13,7 @@ mod storage;
 pub use convert::Nested;
 pub use layout::Layout;
 pub use resource::Resource;
-pub(crate) use storage::{Plain, Storage};
+pub(crate) use storage::{Plain, Storage, room};
 pub use storage::{Text, memory_in_use, set_memory_limit};
 
 use crate::shape::count;

@@ -96,8 +96,12 @@ impl Index {
             let proto = entry_proto(entry.dtype, &entry.shape, &entry.extent, slices)?;
             rows.push((key.clone().into_bytes(), message::encode(&proto)));
             for part in &entry.slices {
-                let ranges: Vec<(i64, i64)> =
-                    part.start.iter().zip(&part.shape).map(|(&s, &l)| Ok((wide(s)?, wide(l)?))).collect::<Result<_>>()?;
+                let ranges: Vec<(i64, i64)> = part
+                    .start
+                    .iter()
+                    .zip(&part.shape)
+                    .map(|(&s, &l)| Ok((wide(s)?, wide(l)?)))
+                    .collect::<Result<_>>()?;
                 let proto = entry_proto(entry.dtype, &part.shape, &part.extent, Vec::new())?;
                 rows.push((slice::encode_key(key, &ranges), message::encode(&proto)));
             }
@@ -231,7 +235,8 @@ fn read_type(proto: &BundleEntryProto) -> Result<(StoredType, Vec<usize>, u64)> 
         return Err(Error::data_loss(format!("rank {}, and at most {MAX_RANK} dims are possible", shape.dim.len())));
     }
     let dims = shape.dim.iter().enumerate().map(|(axis, dim)| {
-        usize::try_from(dim.size).map_err(|_| Error::data_loss(format!("dim {axis} is {}, which no dim can be", dim.size)))
+        usize::try_from(dim.size)
+            .map_err(|_| Error::data_loss(format!("dim {axis} is {}, which no dim can be", dim.size)))
     });
     let dims: Vec<usize> = dims.collect::<Result<_>>()?;
     let size = stored_size(dtype, &dims).map_err(|e| Error::data_loss(e.message()))?;
@@ -291,7 +296,8 @@ fn attach(entry: &mut EntryInfo, mut parts: Vec<(StoredType, Slice)>) -> Result<
         if dtype != entry.dtype {
             return Err(Error::data_loss(format!("a slice of {dtype} of a tensor of {}", entry.dtype)));
         }
-        let found = entry.slices.binary_search_by(|slice| (&slice.start, &slice.shape).cmp(&(&part.start, &part.shape)));
+        let found =
+            entry.slices.binary_search_by(|slice| (&slice.start, &slice.shape).cmp(&(&part.start, &part.shape)));
         let Some(slice) = found.ok().and_then(|at| entry.slices.get_mut(at)) else {
             return Err(Error::data_loss(format!(
                 "a slice from {:?} on of shape {:?} is there, and the entry does not list it",
@@ -352,7 +358,8 @@ impl EntryInfo {
                 if range(other, axis).0 >= range(slice, axis).1 {
                     break;
                 }
-                let meet = |axis| range(slice, axis).0 < range(other, axis).1 && range(other, axis).0 < range(slice, axis).1;
+                let meet =
+                    |axis| range(slice, axis).0 < range(other, axis).1 && range(other, axis).0 < range(slice, axis).1;
                 if (0..self.shape.len()).all(meet) {
                     return Err(Error::data_loss(format!(
                         "its slices from {:?} and from {:?} on share elements",

@@ -1,0 +1,3 @@
+//! Checkpoints: TensorFlow's files of tensors under keys.
+
+pub mod bundle;

@@ -1,0 +1,16 @@
+//! Bundles: files of TensorFlow, files that are broken, and faults while writing.
+
+mod fault_vfs;
+mod fixtures;
+
+use std::path::PathBuf;
+
+/// An empty folder of this name for one test.
+fn scratch(name: &str) -> PathBuf {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("checkpoint").join(name);
+    if dir.exists() {
+        std::fs::remove_dir_all(&dir).expect("ours");
+    }
+    std::fs::create_dir_all(&dir).expect("below the target folder");
+    dir
+}
