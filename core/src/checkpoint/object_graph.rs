@@ -1,14 +1,12 @@
 //! The object graph of a checkpoint: which objects there are, how they are reached, and under which keys their values are.
 
+use super::bundle::{Bundle, OBJECT_GRAPH_KEY};
 use crate::{Error, Result};
 use modulor_wire::message::{
     self, BoolValue, ObjectReference, SerializedTensor, SlotVariableReference, TrackableObject, TrackableObjectGraph,
 };
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
-
-/// The key under which a bundle has the graph.
-pub(crate) const OBJECT_GRAPH_KEY: &str = "_CHECKPOINTABLE_OBJECT_GRAPH";
 
 /// The name of the attribute that is a variable's value.
 pub(crate) const VARIABLE_VALUE: &str = "VARIABLE_VALUE";
@@ -75,6 +73,23 @@ impl ObjectGraph {
     /// A graph of these objects, whose numbers are in range.
     pub(super) fn new(objects: Vec<Object>) -> ObjectGraph {
         ObjectGraph { objects }
+    }
+
+    /// With the root under the name that TensorFlow gives a module which is the root itself.
+    pub(super) fn with_root_edge(mut self) -> ObjectGraph {
+        let children = self.objects.first_mut().map(|root| &mut root.children);
+        if let Some(children) = children.filter(|children| children.iter().all(|(name, _)| name != "root")) {
+            children.push(("root".to_owned(), 0));
+        }
+        self
+    }
+
+    /// Without the variable that the root has under a name.
+    pub(super) fn leave_out(&mut self, name: &str) {
+        let Some(root) = self.objects.first_mut() else { return };
+        let Some(at) = root.children.iter().position(|(child, _)| child == name) else { return };
+        let (_, child) = root.children.remove(at);
+        self.objects[child].attributes.clear();
     }
 
     /// The objects by their numbers; the root is object 0.
@@ -198,6 +213,15 @@ impl ObjectGraph {
             }
         }
         paths
+    }
+}
+
+impl Bundle {
+    /// The graph of the objects whose values these are; `None` where there is none, as in files of TensorFlow 1.
+    pub fn object_graph(&self) -> Result<Option<ObjectGraph>> {
+        let bytes = self.object_graph_bytes()?;
+        let graph = bytes.map(|bytes| ObjectGraph::decode(&bytes)).transpose();
+        graph.map_err(|error| error.note(format!("in {}", self.prefix().display())))
     }
 }
 

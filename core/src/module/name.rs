@@ -21,7 +21,7 @@ pub fn numbered(base: &str, index: usize) -> String {
     }
 }
 
-/// Gives every variable below `module` that has no value its path, of which `root` is the first part.
+/// Gives every variable below `module` its path, unless it has one and a value: of each `root` is the first part.
 pub fn stamp(module: &(impl Module + ?Sized), root: &str) {
     for (path, variable) in fold::cells(&walk(module)) {
         variable.stamp(&format!("{root}/{path}"));
@@ -45,7 +45,7 @@ fn is_stamped(module: &dyn Module) -> bool {
     struct Unstamped(bool);
     impl Visitor for Unstamped {
         fn variable(&mut self, _: &str, variable: &Variable) {
-            self.0 |= !variable.is_valued() && variable.path().is_none();
+            self.0 |= variable.path().is_none();
         }
 
         fn module(&mut self, _: &str, module: &dyn Module) {

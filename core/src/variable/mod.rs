@@ -5,6 +5,7 @@ mod commit;
 mod declaration;
 mod seed;
 
+pub(crate) use commit::restore;
 pub use commit::{commit, snapshot, with_snapshot};
 pub use declaration::{
     Builtins, Constraint, Declaration, Initializer, IntoConstraint, IntoInit, IntoRegularizer, Regularizer, ValueInit,
@@ -376,10 +377,11 @@ impl Variable {
         self.cell.write_state().sized_by = Some(origin);
     }
 
-    /// Says where the variable lives. The last word before the value is drawn counts: its random start follows from it.
+    /// Says where the variable lives. The last word before the value is drawn counts: its random start follows from it. One
+    /// that was given its value before takes the first word.
     pub fn stamp(&self, path: &str) {
         let mut state = self.cell.write_state();
-        if state.value.is_none() {
+        if state.value.is_none() || state.path.is_none() {
             state.path = Some(path.to_owned());
         }
     }
