@@ -18,8 +18,7 @@
 //! ```
 
 use super::bundle::Temporary;
-use super::object_graph::VALUE_SUFFIX;
-use super::restore::{Plan, Source, Status};
+use super::restore::{Plan, Source, Status, bare};
 use super::Checkpoint;
 use crate::nearest::suggestion;
 use crate::shape::count;
@@ -158,8 +157,7 @@ impl Checkpoint {
     /// An error names a variable of strings or of complex128, for which that format has no dtype.
     pub fn write_safetensors(&self, path: impl AsRef<Path>) -> Result<()> {
         let snapshot = self.snapshot()?;
-        let named = |(key, value)| (key.strip_suffix(VALUE_SUFFIX).unwrap_or(key), value);
-        write_on(self.vfs(), path, snapshot.values().iter().map(|(key, value)| named((&**key, value))))
+        write_on(self.vfs(), path, snapshot.values().iter().map(|(key, value)| (bare(key), value)))
     }
 
     /// Gives every variable its value in a safetensors file: the one under its path. As

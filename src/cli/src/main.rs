@@ -6,7 +6,7 @@ mod checkpoint;
 mod values;
 
 use clap::{Parser, Subcommand};
-use modulor::{Error, Result};
+use modulor::Error;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;

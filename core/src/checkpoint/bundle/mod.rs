@@ -33,6 +33,7 @@ mod read;
 mod stored;
 mod writer;
 
+pub(super) use commit::Temporary;
 pub use commit::clean_orphans;
 pub use merge::{merge, merge_on};
 pub use read::Report;

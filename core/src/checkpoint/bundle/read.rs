@@ -51,6 +51,19 @@ impl Bundle {
         read.into_iter().collect()
     }
 
+    /// The bytes of a tensor of any type but strings, as they are stored: little-endian, in row-major order.
+    ///
+    /// As [`read`](Bundle::read), and it also gives those that no tensor has the type of.
+    pub fn read_bytes(&self, key: &str) -> Result<Vec<u8>> {
+        let entry = self.known(key)?;
+        if entry.dtype.is_string() {
+            let message = format!("{}: key {key:?}: strings are not plain bytes", super::shown(self.prefix()));
+            return Err(Error::invalid_argument(message));
+        }
+        let plain = self.read_plain(key, entry, entry.dtype.size())?;
+        Ok(plain.bytes().to_vec())
+    }
+
     /// The serialized object graph, if the bundle is a checkpoint that has one.
     pub fn object_graph_bytes(&self) -> Result<Option<Vec<u8>>> {
         if self.entry(OBJECT_GRAPH_KEY).is_none() {
@@ -115,12 +128,22 @@ impl Bundle {
         if dtype == DType::String {
             return self.read_strings(key, entry);
         }
-        let mut plain = Plain::zeroed(crate::tensor::bytes_of(dtype, entry.elements())?)?;
+        let plain = self.read_plain(key, entry, dtype.size())?;
+        if dtype == DType::Bool {
+            only_bools(plain.bytes()).map_err(|e| super::at_key(self.prefix(), key, &e))?;
+        }
+        Ok(Tensor::plain(dtype, entry.shape.clone(), plain))
+    }
+
+    /// The elements, of `size` bytes each.
+    fn read_plain(&self, key: &str, entry: &EntryInfo, size: usize) -> Result<Plain> {
+        let bytes = usize::try_from(super::stored::stored_size(entry.dtype, &entry.shape)?).unwrap_or(usize::MAX);
+        let mut plain = Plain::zeroed(bytes)?;
         if entry.slices.is_empty() {
             self.read_extent(key, &entry.extent, plain.bytes_mut())?;
         }
         for slice in &entry.slices {
-            let (whole, size) = (plain.bytes_mut(), dtype.size());
+            let whole = plain.bytes_mut();
             let mut runs = Runs::new(&entry.shape, slice);
             if let Some(run) = runs.only() {
                 let target = whole.get_mut(run.to * size..(run.to + run.len) * size).ok_or_else(outside)?;
@@ -135,10 +158,7 @@ impl Bundle {
                 Ok(())
             })?;
         }
-        if dtype == DType::Bool {
-            only_bools(plain.bytes()).map_err(|e| super::at_key(self.prefix(), key, &e))?;
-        }
-        Ok(Tensor::plain(dtype, entry.shape.clone(), plain))
+        Ok(plain)
     }
 
     fn read_strings(&self, key: &str, entry: &EntryInfo) -> Result<Tensor> {
