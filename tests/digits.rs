@@ -6,24 +6,22 @@ mod data;
 mod model;
 
 use data::Digits;
-use model::{Training, classify, steps};
+use model::{Classifier, classify, steps, train};
 use modulor::prelude::*;
 
 /// The accuracy on the held-out fifth of one split.
 fn accuracy(split: u64) -> Result<f64> {
     let (learn, test) = Digits::load()?.split(split)?;
-    let training = Training::begin();
-    let model = &training.model;
-    modulor::module::name::stamp(model, "digits");
+    let model = Classifier::new();
+    modulor::module::name::stamp(&model, "digits");
     let (mut taken, mut last) = (0, f32::NAN);
-    training.run(&learn, |now| {
+    train(&model, &learn, |now| {
         assert!(now.loss.is_finite() && (0.0..=1.0).contains(&now.accuracy), "step {}", now.step);
         (taken, last) = (now.step, now.accuracy);
-        Ok(())
     })?;
     assert_eq!(taken, steps(&learn));
     assert!(last > 0.97, "it knows what it has learnt: {last}");
-    let answers = classify(model, &test.images)?;
+    let answers = classify(&model, &test.images)?;
     let truth: Vec<i64> = test.labels.cast(DType::I64)?.to_vec()?;
     let right = truth.iter().zip(&answers).filter(|(t, a)| t == a).count();
     Ok(right as f64 / truth.len() as f64)

@@ -20,11 +20,11 @@
 //! everything. The first write that fails
 //! has written half of its bytes.
 
+use modulor::Error;
 use modulor::prelude::*;
 use modulor::vfs::{Lock, NewFile, OpenFile, Vfs};
-use modulor::{Error, ErrorKind};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
@@ -506,9 +506,4 @@ impl OpenFile for Handle {
             None => Err(Error::data_loss(format!("cannot read {}: it ends before", self.path.display()))),
         }
     }
-}
-
-/// A name as a test writes it.
-pub fn named(name: &OsStr) -> &str {
-    name.to_str().expect("tests name files in UTF-8")
 }

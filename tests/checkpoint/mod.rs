@@ -1,8 +1,15 @@
-//! Bundles: files of TensorFlow, files that are broken, and faults while writing.
+//! Checkpoints: files of TensorFlow, files that are broken, faults while writing, and what is restored.
 
+mod broken;
 mod fault_vfs;
+mod faults;
 mod fixtures;
+mod interop;
+mod malformed;
+mod restore;
+mod tensorflow;
 
+use interop::Interop;
 use std::path::PathBuf;
 
 /// An empty folder of this name for one test.

@@ -16,7 +16,7 @@ struct Dense {
 
 impl Dense {
     fn zeros(inputs: usize, outputs: usize) -> Dense {
-        Dense::new(zeros(&[inputs, outputs]), zeros(&[outputs]))
+        Dense { w: zeros(&[inputs, outputs]), b: zeros(&[outputs]) }
     }
 }
 
@@ -193,10 +193,8 @@ fn containers() -> Containers {
         ("d.ot".to_owned(), Anything::Variable(scalar())),
         ("pair".to_owned(), Anything::Pair([scalar(), scalar()])),
     ]);
-    let nested = (
-        vec![scalar()],
-        BTreeMap::from([("k".to_owned(), (scalar(), BTreeMap::from([("z".to_owned(), scalar())])))]),
-    );
+    let nested =
+        (vec![scalar()], BTreeMap::from([("k".to_owned(), (scalar(), BTreeMap::from([("z".to_owned(), scalar())])))]));
     Containers { layers, by_name, tup: (scalar(), None, vec![scalar()]), shared, _private: scalar(), nested }
 }
 
@@ -229,7 +227,9 @@ fn every_dtype_that_tensors_have() -> Result<()> {
     let mut model = BTreeMap::new();
     for (name, entry) in modulor::checkpoint::list_variables(&fixture.prefix)? {
         let Some(dtype) = entry.dtype.dtype() else { continue };
-        if let Some(field) = name.strip_prefix("model/").and_then(|name| name.strip_suffix("/.ATTRIBUTES/VARIABLE_VALUE")) {
+        if let Some(field) =
+            name.strip_prefix("model/").and_then(|name| name.strip_suffix("/.ATTRIBUTES/VARIABLE_VALUE"))
+        {
             let value = match dtype {
                 DType::String => Tensor::strings(&entry.shape[..], vec![""; entry.shape.iter().product()])?,
                 _ => Tensor::zeros(&entry.shape[..], dtype)?,
@@ -240,7 +240,10 @@ fn every_dtype_that_tensors_have() -> Result<()> {
     assert_eq!(model.len(), 49);
     let checkpoint = Checkpoint::default().with("model", &model);
     let error = checkpoint.read(&fixture.prefix).unwrap_err();
-    assert!(error.to_string().contains("`model/float8_e5m2_vec/.ATTRIBUTES/VARIABLE_VALUE` in it is nothing here"), "{error}");
+    assert!(
+        error.to_string().contains("`model/float8_e5m2_vec/.ATTRIBUTES/VARIABLE_VALUE` in it is nothing here"),
+        "{error}"
+    );
     let status = checkpoint.expect_partial().read(&fixture.prefix)?;
     assert_eq!((status.restored(), status.unused().len()), (49, 6));
     for (name, variable) in &model {
@@ -249,7 +252,9 @@ fn every_dtype_that_tensors_have() -> Result<()> {
     let missing = BTreeMap::from([("float8_e5m2_vec".to_owned(), zeros(&[4]))]);
     let error = Checkpoint::default().with("model", &missing).expect_partial().read(&fixture.prefix).unwrap_err();
     assert!(
-        error.to_string().contains("`model/float8_e5m2_vec`: expected float32(4,), found float8_e5m2(4,) under `model/"),
+        error
+            .to_string()
+            .contains("`model/float8_e5m2_vec`: expected float32(4,), found float8_e5m2(4,) under `model/"),
         "{error}"
     );
     Ok(())
@@ -296,8 +301,12 @@ fn slots_of_the_optimizers_of_tensorflow_1() -> Result<()> {
     let fixture = Interop::open("ckpt_slots");
     let (model, v) = (sequential(), zeros(&[2]));
     let (adam, mom) = (Adam::new(), SGD::new().momentum(0.5));
-    let checkpoint =
-        Checkpoint::default().with("model", &model).with("adam", &adam).with("mom", &mom).with("v", &v).expect_partial();
+    let checkpoint = Checkpoint::default()
+        .with("model", &model)
+        .with("adam", &adam)
+        .with("mom", &mom)
+        .with("v", &v)
+        .expect_partial();
     let status = checkpoint.read(&fixture.prefix)?;
     // The powers of its betas are none of Adam's variables here.
     let powers = ["beta1_power", "beta2_power"].map(|name| format!("adam/{name}/.ATTRIBUTES/VARIABLE_VALUE"));
@@ -315,7 +324,8 @@ fn slots_of_the_optimizers_of_tensorflow_1() -> Result<()> {
     let bias = [("momentum", "m"), ("velocity", "v")].map(|(kind, older)| (kind, format!("{kept}{older}")));
     let of_bias = |kind: &str| {
         let shown = modulor::module::walk(&adam);
-        let (name, _) = shown.slots.iter().find(|(_, of)| of.owner == model.dense_2.b.id() && of.kind == kind).cloned().unwrap();
+        let (name, _) =
+            shown.slots.iter().find(|(_, of)| of.owner == model.dense_2.b.id() && of.kind == kind).cloned().unwrap();
         slot(&name).clone()
     };
     for (kind, key) in bias {

@@ -202,20 +202,29 @@ impl ObjectGraph {
         let id = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
         let has_values = self.has_values();
         let node = |(object, has_values): (&Object, bool)| TrackableObject {
-            children: object.children.iter().map(|(name, child)| ObjectReference {
-                node_id: id(*child),
-                local_name: name.clone(),
-            }).collect(),
-            attributes: object.attributes.iter().map(|attribute| SerializedTensor {
-                name: attribute.name.clone(),
-                full_name: attribute.full_name.clone(),
-                checkpoint_key: attribute.key.clone(),
-            }).collect(),
-            slot_variables: object.slots.iter().map(|slot| SlotVariableReference {
-                original_variable_node_id: id(slot.original),
-                slot_name: slot.name.clone(),
-                slot_variable_node_id: id(slot.variable),
-            }).collect(),
+            children: object
+                .children
+                .iter()
+                .map(|(name, child)| ObjectReference { node_id: id(*child), local_name: name.clone() })
+                .collect(),
+            attributes: object
+                .attributes
+                .iter()
+                .map(|attribute| SerializedTensor {
+                    name: attribute.name.clone(),
+                    full_name: attribute.full_name.clone(),
+                    checkpoint_key: attribute.key.clone(),
+                })
+                .collect(),
+            slot_variables: object
+                .slots
+                .iter()
+                .map(|slot| SlotVariableReference {
+                    original_variable_node_id: id(slot.original),
+                    slot_name: slot.name.clone(),
+                    slot_variable_node_id: id(slot.variable),
+                })
+                .collect(),
             registered_saver: None,
             has_checkpoint_values: Some(BoolValue { value: has_values }),
         };
@@ -263,7 +272,9 @@ impl ObjectGraph {
         }
         for (number, object) in self.objects.iter().enumerate() {
             for slot in &object.slots {
-                if let (None, Some(owner), Some(keeper)) = (&paths[slot.variable], &paths[slot.original], &paths[number]) {
+                if let (None, Some(owner), Some(keeper)) =
+                    (&paths[slot.variable], &paths[slot.original], &paths[number])
+                {
                     paths[slot.variable] = Some(slot_path(owner, keeper, &slot.name));
                 }
             }
@@ -387,10 +398,12 @@ mod tests {
     fn a28_a_number_that_leads_nowhere_is_named() {
         for id in [2, -1, i32::MAX] {
             let error = decoded(vec![node(&[(1, "m")]), node(&[(id, "w")])]).unwrap_err();
-            let said = format!("`_CHECKPOINTABLE_OBJECT_GRAPH`: node 1, child `w`, leads to node {id}, and there are 2");
+            let said =
+                format!("`_CHECKPOINTABLE_OBJECT_GRAPH`: node 1, child `w`, leads to node {id}, and there are 2");
             assert_eq!(error.message(), said);
         }
-        let slot = SlotVariableReference { original_variable_node_id: 0, slot_name: "m".into(), slot_variable_node_id: 7 };
+        let slot =
+            SlotVariableReference { original_variable_node_id: 0, slot_name: "m".into(), slot_variable_node_id: 7 };
         let error = decoded(vec![TrackableObject { slot_variables: vec![slot], ..Default::default() }]).unwrap_err();
         assert!(error.message().ends_with("node 0, slot `m`, leads to node 7, and there are 1"), "{error}");
     }

@@ -1,6 +1,8 @@
 //! The objects of a program as a checkpoint sees them: modules, containers and variables, numbered breadth first.
 
-use super::object_graph::{Attribute, Object, ObjectGraph, SlotReference, VARIABLE_VALUE, join, key_of, slot_path, unescape};
+use super::object_graph::{
+    Attribute, Object, ObjectGraph, SlotReference, VARIABLE_VALUE, join, key_of, slot_path, unescape,
+};
 use crate::module::{Growing, Identity, Node, SlotOf};
 use crate::{Error, Result, Variable};
 use std::collections::{HashMap, HashSet};
@@ -33,7 +35,10 @@ pub(super) struct Place {
 /// What is at a place that is still to be numbered.
 #[derive(Clone)]
 enum Entry {
-    Variable { variable: Variable, is_built: bool },
+    Variable {
+        variable: Variable,
+        is_built: bool,
+    },
     Module(Arc<Node>),
     /// A list, a map, a tuple: what is left of the paths of its entries.
     Container(Vec<(String, Entry)>),

@@ -7,14 +7,23 @@ use crate::variable::{self, Variable};
 use crate::{DType, Error, ErrorKind, Result, Shape, Spec, Tensor, nearest};
 use std::collections::{HashMap, HashSet, VecDeque};
 
+/// What a file has under a name: a dtype that tensors here have, or the name of another; and the dims.
+pub(super) type Found = (Result<DType, String>, Vec<usize>);
+
+/// As `float32(3, 4)`.
+fn shown((dtype, dims): Found) -> String {
+    let dtype = dtype.map_or_else(|other| other, |dtype| dtype.name().to_owned());
+    format!("{dtype}{}", Shape::from(dims))
+}
+
 /// Values under names: a bundle, or another format that has them.
 pub(super) trait Source {
     /// What errors call it.
     fn label(&self) -> String;
     /// The names of all values.
     fn names(&self) -> Vec<String>;
-    /// What is under a name: a dtype that tensors here have, or the name of another; and the dims.
-    fn find(&self, name: &str) -> Option<(Result<DType, String>, Vec<usize>)>;
+    /// What is under a name.
+    fn find(&self, name: &str) -> Option<Found>;
     /// The values under names that there are.
     fn read(&self, names: &[&str]) -> Result<Vec<Tensor>>;
 }
@@ -156,7 +165,7 @@ impl Plan {
                 }
             }
         }
-        let mut used = plan.match_slots(places, graph, &mut found);
+        let mut used = plan.match_slots(places, graph, source, &mut found);
         for (number, place) in places.places.iter().enumerate() {
             let Some(variable) = place.variable.as_ref().filter(|_| !absent.contains(&number)) else { continue };
             match found[number].and_then(|object| Some((object, objects[object].variable_key()?))) {
@@ -191,7 +200,13 @@ impl Plan {
 
     /// Slots belong to the pair of their keeper and their owner, whatever they are called. Gives the objects that are to
     /// become slots.
-    fn match_slots(&mut self, places: &Places, graph: &ObjectGraph, found: &mut [Option<usize>]) -> HashSet<usize> {
+    fn match_slots(
+        &mut self,
+        places: &Places,
+        graph: &ObjectGraph,
+        source: &dyn Source,
+        found: &mut [Option<usize>],
+    ) -> HashSet<usize> {
         let objects = graph.objects();
         let mut owners: HashMap<usize, Vec<&Variable>> = HashMap::new();
         for (object, place) in found.iter().zip(&places.places) {
@@ -212,6 +227,9 @@ impl Plan {
                         found[*number] = Some(slot.variable);
                     } else if let (Some(growing), Some(name)) = (growing, objects[slot.variable].variable_key()) {
                         used.insert(slot.variable);
+                        if !self.is_like_its_owner(name, objects[slot.original].variable_key(), source) {
+                            continue;
+                        }
                         let (growing, owner, name) = (growing.clone(), (*owner).clone(), name.to_owned());
                         self.grown.push(Grown { growing, owner, kind: kind.clone(), name });
                     }
@@ -221,19 +239,29 @@ impl Plan {
         used
     }
 
+    /// Whether a slot to be added has the dtype and shape of its owner, and may be added.
+    fn is_like_its_owner(&mut self, slot: &str, owner: Option<&str>, source: &dyn Source) -> bool {
+        let [found, expected] = [Some(slot), owner].map(|name| source.find(name?));
+        if found.is_some() && found == expected {
+            return true;
+        }
+        let [found, expected] = [found, expected].map(|found| found.map_or("not there".to_owned(), shown));
+        self.different.push(format!("`{slot}` is {found}, and what it belongs to {expected}"));
+        false
+    }
+
     /// A variable and its value, if the value can be its.
     fn take(&mut self, number: usize, place: &Place, variable: &Variable, name: &str, source: &dyn Source) {
         let expected = variable.spec();
         match source.find(name) {
-            None => self.different.push(format!("`{}`: the graph has it under `{name}`, which is not there", place.path)),
-            Some((Ok(dtype), dims))
-                if dtype == expected.dtype && expected.shape.is_compatible_with(&Shape::from(&dims)) =>
-            {
+            None => {
+                self.different.push(format!("`{}`: the graph has it under `{name}`, which is not there", place.path))
+            }
+            Some((Ok(dtype), dims)) if variable.takes(&Spec::new(dtype, &dims[..])) => {
                 self.matches.push(Match { place: number, name: name.to_owned() });
             }
-            Some((dtype, dims)) => {
-                let dtype = dtype.map_or_else(|other| other, |dtype| dtype.name().to_owned());
-                let found = format!("{dtype}{}", Shape::from(dims));
+            Some(found) => {
+                let found = shown(found);
                 self.different.push(format!("`{}`: expected {expected}, found {found} under `{name}`", place.path));
             }
         }
@@ -254,7 +282,8 @@ impl Plan {
             let few = self.missing.len().saturating_mul(self.unused.len()) <= 10_000;
             let near = |path: &str| {
                 let bare = self.unused.iter().filter(|_| few).map(|name| bare(name));
-                nearest::nearest(path, bare).map_or(String::new(), |name| format!("; the nearest that is left there is `{name}`"))
+                nearest::nearest(path, bare)
+                    .map_or(String::new(), |name| format!("; the nearest that is left there is `{name}`"))
             };
             let missing = |(path, spec): &(String, Spec)| format!("`{path}` {spec} is not in it{}", near(path));
             lines.extend(self.missing.iter().map(missing));

@@ -17,9 +17,9 @@
 //! # }
 //! ```
 
-use super::bundle::Temporary;
-use super::restore::{Plan, Source, Status, bare};
 use super::Checkpoint;
+use super::bundle::Temporary;
+use super::restore::{Found, Plan, Source, Status, bare};
 use crate::nearest::suggestion;
 use crate::shape::count;
 use crate::tensor::{Plain, bytes_of};
@@ -140,7 +140,7 @@ impl Source for SafeTensors {
         self.tensors.iter().map(|(name, _)| name.clone()).collect()
     }
 
-    fn find(&self, name: &str) -> Option<(Result<DType, String>, Vec<usize>)> {
+    fn find(&self, name: &str) -> Option<Found> {
         let info = self.info(name)?;
         Some((known(info.dtype).ok_or_else(|| info.dtype.to_string()), info.shape.clone()))
     }

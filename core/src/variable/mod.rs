@@ -217,7 +217,7 @@ impl State {
         if value.is_symbolic() {
             return Err(Error::failed_precondition("a symbol has no value to assign"));
         }
-        if value.dtype() != held.dtype || !held.shape.is_compatible_with(value.shape()) {
+        if !self.takes(value.spec()) {
             return Err(Error::invalid_argument(format!(
                 "variable `{}` is {held}, and the value is {}",
                 self.label(),
@@ -225,6 +225,13 @@ impl State {
             )));
         }
         Ok(())
+    }
+
+    /// Whether a value of this dtype and shape can be the variable's, as far as it is known what it is.
+    fn takes(&self, spec: &Spec) -> bool {
+        let held = self.spec();
+        let is_known = self.declared.is_some() || self.value.is_some();
+        !is_known || held.dtype == spec.dtype && held.shape.is_compatible_with(&spec.shape)
     }
 
     /// Takes a restored value: now if the shape is known, else when it will be. It has been checked.
@@ -360,6 +367,11 @@ impl Variable {
         if state.value.is_none() {
             (state.shape, state.sized_by) = (None, None);
         }
+    }
+
+    /// Whether a value of this dtype and shape may be restored.
+    pub(crate) fn takes(&self, spec: &Spec) -> bool {
+        self.cell.read_state().takes(spec)
     }
 
     /// A restored value that waits for the shape.

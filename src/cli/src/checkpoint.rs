@@ -51,7 +51,11 @@ struct Prefix(PathBuf);
 impl From<OsString> for Prefix {
     fn from(argument: OsString) -> Prefix {
         let path = PathBuf::from(argument);
-        Prefix(if path.extension().is_some_and(|extension| extension == "index") { path.with_extension("") } else { path })
+        Prefix(if path.extension().is_some_and(|extension| extension == "index") {
+            path.with_extension("")
+        } else {
+            path
+        })
     }
 }
 

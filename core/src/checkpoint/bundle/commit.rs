@@ -76,9 +76,9 @@ impl Temporary {
         for file in &self.files {
             self.vfs.rename(file, &self.prefix)?;
         }
-        self.vfs.sync_dir(home).map_err(|e| {
-            e.note("the new file has taken the place of the old one, but may not survive a power cut")
-        })
+        self.vfs
+            .sync_dir(home)
+            .map_err(|e| e.note("the new file has taken the place of the old one, but may not survive a power cut"))
     }
 
     /// Gives the data files, which must be durable, and this index their names; the number of data files is put in it.
@@ -118,6 +118,7 @@ impl Temporary {
             }
             return Err(e);
         }
+        self.files.clear();
         vfs.sync_dir(home).map_err(|e| {
             e.note("the new bundle has taken the place of the old one, but may not survive a power cut")
         })?;

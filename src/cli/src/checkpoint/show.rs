@@ -48,7 +48,10 @@ impl Show {
             let error = Error::not_found(format!("{}: has no tensor {:?}", self.prefix, self.key));
             return Err(match &near[..] {
                 [] => error.note("there is none at all"),
-                near => error.note(format!("the nearest are {}", near.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", "))),
+                near => error.note(format!(
+                    "the nearest are {}",
+                    near.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+                )),
             });
         };
         if self.json {

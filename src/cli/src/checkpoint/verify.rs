@@ -27,12 +27,8 @@ impl Verify {
             errors.extend(bundle.object_graph().err());
         }
         let shards = bundle.shards().len();
-        let counts = format!(
-            "{}, {} bytes in {}",
-            count(report.entries, "tensor"),
-            report.bytes,
-            count(shards, "data file")
-        );
+        let counts =
+            format!("{}, {} bytes in {}", count(report.entries, "tensor"), report.bytes, count(shards, "data file"));
         let text = match errors.len() {
             0 => format!("OK: {counts}"),
             faults => format!("DAMAGED: {} in {counts}", count(faults, "fault")),

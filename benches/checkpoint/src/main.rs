@@ -1,0 +1,97 @@
+//! Our side of `compare.py`: one call on a model of a hundred variables of a million elements, timed; what it took and what
+//! it found go to standard output as JSON.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use modulor::prelude::*;
+use modulor::train::{Checkpoint, list_variables};
+
+const VARIABLES: usize = 100;
+const ELEMENTS: usize = 1_000_000;
+
+#[derive(Module)]
+struct Block {
+    #[variable(shape = [1_000_000], init = Zeros)]
+    w: Variable,
+}
+
+#[derive(Module)]
+struct Model {
+    blocks: Vec<Block>,
+}
+
+/// A model whose variables are declared and have no values.
+fn fresh() -> Model {
+    Model { blocks: (0..VARIABLES).map(|_| Block::new()).collect() }
+}
+
+fn valued() -> Result<Model> {
+    let model = fresh();
+    let mut bits = 1_u32;
+    for block in &model.blocks {
+        // A multiplicative generator: no two blocks alike, every value in [1, 2).
+        let values: Vec<f32> = (0..ELEMENTS)
+            .map(|_| {
+                bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                f32::from_bits(0x3F80_0000 | bits >> 9)
+            })
+            .collect();
+        block.w.assign(&Tensor::new([ELEMENTS], values)?)?;
+    }
+    Ok(model)
+}
+
+/// The sum of the bits of all values.
+fn bits(model: &Model) -> Result<u64> {
+    let mut sum = 0;
+    for block in &model.blocks {
+        let value = block.w.value()?;
+        sum += value.view::<f32>()?.iter().map(|x| u64::from(x.to_bits())).sum::<u64>();
+    }
+    Ok(sum)
+}
+
+/// The largest memory this process has had, from /proc.
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+}
+
+fn run(command: &str, prefix: &str) -> Result<String> {
+    if command == "list" {
+        let start = Instant::now();
+        let variables = list_variables(prefix)?;
+        let seconds = start.elapsed().as_secs_f64();
+        return Ok(format!(r#"{{"seconds": {seconds}, "variables": {}}}"#, variables.len()));
+    }
+    let model = if command == "restore" { fresh() } else { valued()? };
+    let checkpoint = Checkpoint::new(&model);
+    let start = Instant::now();
+    match command {
+        "write" => drop(checkpoint.write(prefix)?),
+        _ => checkpoint.read(prefix)?.assert_consumed()?,
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let peak = peak_kib();
+    Ok(format!(r#"{{"seconds": {seconds}, "peak_kib": {peak}, "bits": {}}}"#, bits(&model)?))
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [command, prefix] = &arguments[..] else {
+        eprintln!("checkpoint-bench write|restore|overwrite|list PREFIX");
+        return ExitCode::from(2);
+    };
+    match run(command, prefix) {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
