@@ -20,8 +20,13 @@ struct Arguments {
 }
 
 const STATUS: &str = "\
-Exit status: 0 when all is well, 1 when it is not (the error is on stderr; `verify` found damage; `diff` found a \
-difference), 2 when the command was not understood.";
+Exit status: 0 when all is well; 1 when it is not: there was an error, which is on stderr, or
+`verify` found damage, or `diff` a difference; 2 when the command was not understood.
+
+Examples:
+  modulor checkpoint list runs/ckpt-3
+  modulor checkpoint show runs/ckpt-3 model/dense_1/w
+  modulor checkpoint convert runs/ckpt-3 model.safetensors";
 
 #[derive(Subcommand)]
 enum Command {
@@ -88,7 +93,8 @@ fn printable(text: &str) -> String {
     for character in text.chars() {
         match character {
             '\n' => out.push('\n'),
-            character if character.is_control() => out.extend(character.escape_default()),
+            // As JSON writes it, so that JSON stays what it is.
+            character if character.is_control() => out += &format!("\\u{:04x}", u32::from(character)),
             character => out.push(character),
         }
     }
@@ -107,6 +113,6 @@ mod tests {
 
     #[test]
     fn a_name_cannot_speak_to_the_terminal() {
-        assert_eq!(printable("a\u{1b}[2J\tä\nb\u{9b}"), "a\\u{1b}[2J\\tä\nb\\u{9b}");
+        assert_eq!(printable("a\u{1b}[2J\tä\nb\u{9b}"), "a\\u001b[2J\\u0009ä\nb\\u009b");
     }
 }

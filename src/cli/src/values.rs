@@ -53,7 +53,8 @@ impl Values {
         }
     }
 
-    /// The elements as JSON arrays, nested as the dims are.
+    /// The elements as JSON arrays, nested as the dims are; if there are none, one empty array, since a file can have an
+    /// empty tensor of any number of rows.
     pub fn json(self, dims: &[usize]) -> Value {
         let mut flat: Box<dyn Iterator<Item = Value>> = match self {
             Values::Reals(all) => Box::new(all.into_iter().map(real)),
@@ -68,7 +69,7 @@ impl Values {
                 Err(_) => json!({ "hex": text.iter().map(|byte| format!("{byte:02x}")).collect::<String>() }),
             })),
         };
-        nested(dims, &mut flat)
+        if dims.contains(&0) { json!([]) } else { nested(dims, &mut flat) }
     }
 }
 
@@ -127,6 +128,6 @@ mod tests {
         assert_eq!(json([Complex32::new(1.0, -2.0)].into()), "[[1.0,-2.0]]");
         assert_eq!(json(true.into()), "true");
         assert_eq!(json(Tensor::strings([2], [&b"a"[..], b"\xff\x00"]).unwrap()), r#"["a",{"hex":"ff00"}]"#);
-        assert_eq!(json(Tensor::zeros([2, 0], DType::F32).unwrap()), "[[],[]]");
+        assert_eq!(json(Tensor::zeros([2, 0], DType::F32).unwrap()), "[]");
     }
 }

@@ -12,14 +12,17 @@ use modulor::{Error, Result, Tensor};
 ///
 /// Whichever of IN and OUT ends with .safetensors is that file; the other one is a checkpoint.
 ///
-/// A safetensors file has names and values alone: names are the paths of the variables, the object graph is left out, and
-/// dtypes which that format does not have (strings, complex128, float8) are errors. A checkpoint that is made of one gets
-/// the object graph that the paths spell, which `tf.train.Checkpoint` restores by.
+/// A safetensors file has names and values alone: names are the paths of the variables, the object
+/// graph is left out, and tensors of strings, complex128 and float8 are errors. A checkpoint that is
+/// made of one gets the object graph that the paths spell, by which `tf.train.Checkpoint` restores.
 #[derive(Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Examples:
   modulor checkpoint convert runs/ckpt-3 model.safetensors
-  modulor checkpoint convert model.safetensors restored/model")]
+  modulor checkpoint convert model.safetensors restored/model"
+)]
 pub struct Convert {
     /// What there is: a checkpoint, or a file whose name ends with .safetensors
     r#in: Prefix,

@@ -10,16 +10,21 @@ use std::fmt::Write;
 
 /// Compare two checkpoints, tensor by tensor
 ///
-/// Prints what only one of them has, where dtype or shape differ, and of the others how many elements have other bits,
-/// with the largest absolute difference (NaN where one of the two elements is no number). In how many files the tensors
-/// are, and in what order, does not matter. The exit status is 0 when nothing differs and 1 when something does.
+/// Prints what only one of them has, where dtype or shape differ, and of the others how many elements
+/// have other bits, with the largest absolute difference (NaN where one of two elements is no number).
+/// In how many files the tensors are, and in what order, does not matter.
+///
+/// The exit status is 0 when nothing differs and 1 when something does.
 #[derive(Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Errors end with exit status 1 as well, and say so on stderr.
 
 Examples:
   modulor checkpoint diff runs/ckpt-3 runs/ckpt-4
-  modulor checkpoint diff a/model b/model >/dev/null && echo the same")]
+  modulor checkpoint diff a/model b/model >/dev/null && echo the same"
+)]
 pub struct Diff {
     /// A checkpoint: what its files' names begin with, or its .index file
     a: Prefix,

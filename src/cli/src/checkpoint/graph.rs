@@ -7,12 +7,15 @@ use modulor::{Error, Result};
 
 /// Print the tree of objects that a checkpoint was saved from
 ///
-/// Variables stand with the names of their values. An object with several names is printed once; its other names point
-/// there.
+/// Variables stand with the names of their values. An object with several names is printed once;
+/// its other names point there.
 #[derive(Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Examples:
-  modulor checkpoint graph runs/ckpt-3")]
+  modulor checkpoint graph runs/ckpt-3"
+)]
 pub struct Graph {
     /// The checkpoint: what its files' names begin with, or its .index file
     prefix: Prefix,

@@ -12,10 +12,13 @@ use std::fmt::Write;
 ///
 /// They are in the order of their names, as `tf.train.list_variables` gives them.
 #[derive(Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Examples:
   modulor checkpoint list runs/ckpt-3
-  modulor checkpoint list runs/ckpt-3.index --json | jq -r '.[].name'")]
+  modulor checkpoint list runs/ckpt-3.index --json | jq -r '.[].name'"
+)]
 pub struct List {
     /// The checkpoint: what its files' names begin with, or its .index file
     prefix: Prefix,
@@ -66,5 +69,5 @@ fn table(rows: &[Row]) -> String {
 
 /// Any of our own values as JSON.
 pub fn json(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string_pretty(value).map_err(|error| Error::internal(format!("cannot be said in JSON: {error}")))
+    serde_json::to_string(value).map_err(|error| Error::internal(format!("cannot be said in JSON: {error}")))
 }

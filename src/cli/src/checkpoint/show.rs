@@ -11,8 +11,8 @@ use serde_json::Value;
 /// Show one tensor: its dtype, its shape, and its value, a large one by its corners
 #[derive(Args)]
 #[command(after_long_help = "\
-With --json, all elements are printed: complex ones as [re, im], what JSON has no number for as \"NaN\", \"Infinity\" or \
-\"-Infinity\", and strings that are not UTF-8 as {\"hex\": ..}.
+With --json, all elements are printed: complex ones as [re, im], what JSON has no number for as
+\"NaN\", \"Infinity\" or \"-Infinity\", and strings that are not UTF-8 as {\"hex\": ..}.
 
 Examples:
   modulor checkpoint show runs/ckpt-3 model/dense_1/w

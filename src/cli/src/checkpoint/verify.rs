@@ -7,12 +7,15 @@ use modulor::Result;
 
 /// Read every tensor of a checkpoint and compare its checksum
 ///
-/// The index is checked whole, too, and the object graph must be one. Each fault names the tensor, the data file and the
-/// offset in it; the exit status is then 1.
+/// The index is checked whole, too, and the object graph must be one. Each fault names the tensor,
+/// the data file and the offset in it; the exit status is then 1.
 #[derive(Args)]
-#[command(after_long_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "\
 Examples:
-  modulor checkpoint verify runs/ckpt-3 && echo whole")]
+  modulor checkpoint verify runs/ckpt-3 && echo whole"
+)]
 pub struct Verify {
     /// The checkpoint: what its files' names begin with, or its .index file
     prefix: Prefix,
