@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use modulor::prelude::*;
-use modulor::train::{Checkpoint, list_variables};
+use modulor::checkpoint::{Checkpoint, list_variables};
 
 const VARIABLES: usize = 100;
 const ELEMENTS: usize = 1_000_000;

@@ -6,7 +6,7 @@
 //! | [`table`] | a sorted table of keys and values, which a checkpoint's `.index` is |
 //! | [`message`] | the protocol buffers that are the table's values, and the object graph |
 //! | [`strings`] | the elements of a string tensor in a data file |
-//! | [`slice`] | the key of a slice of a tensor that was saved in parts |
+//! | [`mod@slice`] | the key of a slice of a tensor that was saved in parts |
 //! | [`record`] | TFRecord framing, in which data sets and event files come |
 //! | [`state`] | the `checkpoint` file that names the latest checkpoint of a folder |
 //!

@@ -16,6 +16,9 @@ use crate::{Error, Result};
 
 /// The message that `bytes` are. Fields that it does not know are skipped.
 ///
+/// A message within another takes two bytes at least, and 128 in memory at most, twice that while a list grows: that is
+/// what hostile bytes can do.
+///
 /// # Errors
 /// When they are not a message of that kind; it names the field.
 pub fn decode<M: Message + Default>(bytes: &[u8]) -> Result<M> {

@@ -101,6 +101,9 @@ impl<'a> Reader<'a> {
 
     /// Goes on after an error, from the next bytes that are a record's length and its checksum, and gives the number of
     /// bytes that were skipped. If there are none, that is the rest of the file.
+    ///
+    /// Bytes made for it, whose records lie within one another, can make going on after each error slow: as the square
+    /// of their number.
     pub fn resync(&mut self) -> usize {
         let start = self.at;
         if !self.damaged {

@@ -61,7 +61,9 @@ fn elements(bytes: &[u8], count: usize, stored: u32, checks: Checks) -> Result<V
     let mut crc = crc32c(&[]);
     for element in 0..count {
         let at = cursor.at();
-        let length = cursor.varint(&format!("the length of string {element}"))?;
+        let length = cursor.varint("its length").map_err(|error| {
+            Error::at(error.offset().unwrap_or(at), format!("string {element} of {count}: {}", error.message()))
+        })?;
         let left = cursor.rest().len();
         let total = usize::try_from(length).ok().and_then(|length| sum.checked_add(length));
         let Some(total) = total.filter(|&total| total <= left) else {

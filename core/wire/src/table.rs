@@ -24,6 +24,8 @@ const FOOTER: usize = 48;
 const TRAILER: usize = 5;
 /// A snappy copy of three bytes gives 64, which is the best that a compressed byte can do.
 const SNAPPY_GAIN: usize = 22;
+/// What an entry takes besides its key and its value.
+const ENTRY: usize = 64;
 /// A data block is closed when it has this many bytes.
 const BLOCK: usize = 262_144;
 /// Every how many entries of a data block a key is written whole.
@@ -40,9 +42,9 @@ pub struct Entry {
 
 /// All entries of a table, in the order of their keys.
 ///
-/// Blocks may be compressed with snappy. A key written short, as what differs from the one before, makes a small file a
-/// large table; all keys together may have 16 MiB and 16 times the bytes of the file, and values 22 times, which is the
-/// most that snappy gives.
+/// Blocks may be compressed with snappy. That, and keys written short, as what differs from the one before, make a large
+/// table of a small file, but not without bound: keys, with 64 bytes more for each entry, may have 16 MiB and 32 times the
+/// bytes of the file together, and values 22 times, which is the most that snappy gives.
 ///
 /// # Errors
 /// When the file is not a table in every respect: a footer, blocks that follow one another and end before it, their
@@ -75,7 +77,7 @@ fn entries(file: &[u8], checks: Checks) -> Result<Vec<Entry>> {
         )));
     };
     let (metaindex, index) = read_footer(footer).map_err(|error| error.within(blocks.len()))?;
-    let mut budget = file.len().saturating_mul(16).saturating_add(16 << 20);
+    let mut budget = file.len().saturating_mul(32).saturating_add(16 << 20);
     let mut table: Vec<Entry> = Vec::new();
     // Where the block before ended.
     let mut end = 0;
@@ -250,17 +252,22 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// Calls `entry` with the key and the value of each; `budget` is the bytes of keys that may still come.
+    /// Calls `entry` with the key and the value of each; `budget` is what keys and entries may still take.
     fn each(&self, budget: &mut usize, mut entry: impl FnMut(&[u8], &[u8]) -> Result<(), String>) -> Result<()> {
         let (data, restarts) = self.restarts()?;
         let mut restarts =
             restarts.iter().map(|bytes| usize::try_from(u32::from_le_bytes(*bytes)).unwrap_or(usize::MAX));
-        let mut restart = restarts.next();
+        match restarts.next() {
+            Some(0) => (),
+            first => {
+                return Err(
+                    self.error(data.len(), format!("the first restart is {}, not 0", first.unwrap_or_default()))
+                );
+            }
+        }
+        let mut restart = if data.is_empty() { restarts.next() } else { Some(0) };
         let mut cursor = Cursor::new(data);
         let mut key = Vec::new();
-        if data.is_empty() && restart == Some(0) {
-            restart = restarts.next();
-        }
         while !cursor.is_empty() {
             let at = cursor.at();
             let lengths = |cursor: &mut Cursor<'_>| {
@@ -284,12 +291,14 @@ impl<'a> Block<'a> {
             key.truncate(shared);
             key.extend_from_slice(own);
             *budget = budget
-                .checked_sub(key.len())
-                .ok_or_else(|| self.error(at, "the keys have more bytes than 16 MiB and 16 times the file's"))?;
+                .checked_sub(key.len().saturating_add(ENTRY))
+                .ok_or_else(|| self.error(at, "the keys take more than 16 MiB and 32 times the bytes of the file"))?;
             entry(&key, value).map_err(|message| self.error(at, message))?;
         }
         match restart {
-            Some(restart) => Err(self.error(data.len(), format!("no entry begins at the restart {restart}"))),
+            Some(restart) => {
+                Err(self.error(data.len(), format!("the restart {restart} is not where a later entry begins")))
+            }
             None => Ok(()),
         }
     }

@@ -1,0 +1,12 @@
+//! What the codecs read, write and refuse.
+
+mod corpus;
+
+mod checksums;
+mod fixtures;
+mod messages;
+mod records;
+mod slices;
+mod states;
+mod strings;
+mod tables;
