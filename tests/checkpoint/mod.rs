@@ -7,6 +7,7 @@ mod fixtures;
 mod interop;
 mod malformed;
 mod restore;
+mod safetensors;
 mod tensorflow;
 
 use interop::Interop;

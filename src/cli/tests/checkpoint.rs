@@ -52,7 +52,7 @@ fn fixture(name: &str) -> String {
     text(&root().join(name).join("ckpt/model")).to_owned()
 }
 
-/// The names of all fixtures with a checkpoint, with what TensorFlow lists of each.
+/// The names of all fixtures with a checkpoint, with what TensorFlow lists of each; of the one that has very many, a few.
 fn fixtures() -> Vec<(String, Value)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(root()).expect("the folder exists") {
@@ -96,9 +96,12 @@ fn a_list_is_what_tensorflow_lists() {
         let listed = json(&["list", &fixture(&name), "--json"]);
         let (listed, expected) = (listed.as_array().expect("an array"), expected.as_array().expect("an array"));
         let fields = |row: &Value, name: &str| (row[name].clone(), row["dtype"].clone(), row["shape"].clone());
+        let many = name == "ckpt_many";
+        let known = |row: &&Value| !many || expected.iter().any(|other| other["key"] == row["name"]);
+        let listed: Vec<&Value> = listed.iter().filter(known).collect();
         let listed_rows: Vec<_> = listed.iter().map(|row| fields(row, "name")).collect();
         let expected_rows: Vec<_> = expected.iter().map(|row| fields(row, "key")).collect();
-        assert_eq!(listed_rows, expected_rows, "{name}");
+        assert!(listed_rows == expected_rows, "{name}: {listed_rows:?}");
         for (row, expected) in listed.iter().zip(expected) {
             if let Some(bytes) = expected.get("nbytes") {
                 assert_eq!(row["bytes"], *bytes, "{name}: {}", row["name"]);
@@ -138,7 +141,9 @@ float32 (3, 2), 24 bytes
     let large = said(&["show", &fixture("ckpt_many"), "_CHECKPOINTABLE_OBJECT_GRAPH"]);
     assert!(large.contains("\nstring (), ") && large.contains("\nb'"), "{large}");
     let float8 = said(&["show", &fixture("ckpt_dtypes"), "model/float8_e5m2_vec"]);
-    assert!(float8.ends_with("float8_e5m2 (4,), 4 bytes\n(values of float8_e5m2 can be copied and compared, not shown)\n"));
+    assert!(
+        float8.ends_with("float8_e5m2 (4,), 4 bytes\n(values of float8_e5m2 can be copied and compared, not shown)\n")
+    );
 }
 
 #[test]
@@ -194,7 +199,7 @@ fn a_key_that_is_not_there_is_answered_with_the_nearest() {
 fn what_tensorflow_wrote_is_whole() {
     for (name, expected) in fixtures() {
         let answer = said(&["verify", &fixture(&name)]);
-        let tensors = expected.as_array().expect("an array").len();
+        let tensors = if name == "ckpt_many" { 1201 } else { expected.as_array().expect("an array").len() };
         assert!(answer.starts_with(&format!("OK: {tensors} tensor")), "{name}: {answer}");
     }
     assert_eq!(said(&["verify", &fixture("ckpt_sharded")]), "OK: 6 tensors, 2144 bytes in 3 data files\n");
@@ -213,7 +218,7 @@ fn a_flipped_byte_is_found() {
     assert_eq!((status, &*stdout), (1, "DAMAGED: 1 fault in 5 tensors, 459 bytes in 1 data file\n"));
     let key = "model/dense_1/b/.ATTRIBUTES/VARIABLE_VALUE";
     let start = format!("error: {data}: key {key:?}: bytes [36, +12): their checksum is 0x");
-    assert!(stderr.starts_with(&start) && stderr.ends_with(", and stored is 0x26cfc180\n"), "{stderr}");
+    assert!(stderr.starts_with(&start) && stderr.ends_with(", and stored is 0x26cfcf00\n"), "{stderr}");
 
     // No file comes of it, and nothing of one.
     for command in ["copy", "convert"] {
@@ -265,7 +270,9 @@ fn a_copy_has_the_same_bits_and_where_tensorflow_wrote_one_file_the_same_bytes()
 #[test]
 fn a_copy_has_as_many_data_files_as_wanted() {
     let folder = folder();
-    for (name, shards) in [("keras_transformer", "5"), ("ckpt_sharded_tf", "2"), ("ckpt_dtypes", "3"), ("seed_simple", "9")] {
+    for (name, shards) in
+        [("keras_transformer", "5"), ("ckpt_sharded_tf", "2"), ("ckpt_dtypes", "3"), ("seed_simple", "9")]
+    {
         let (from, to) = (fixture(name), inside(&folder, name));
         said(&["copy", &from, &to, "--shards", shards]);
         assert_eq!(Bundle::open(&to).expect("it was written").shards().len().to_string(), shards);

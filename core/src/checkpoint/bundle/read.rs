@@ -181,7 +181,14 @@ impl Bundle {
         Ok(Tensor::value(DType::String, layout, Arc::new(Storage::Text(elements))))
     }
 
-    fn each_string(&self, key: &str, extent: &Extent, count: usize, take: &mut dyn FnMut(Text)) -> Result<()> {
+    /// Gives all strings of an extent, and returns the bytes that they are stored as.
+    pub(super) fn each_string(
+        &self,
+        key: &str,
+        extent: &Extent,
+        count: usize,
+        take: &mut dyn FnMut(Text),
+    ) -> Result<Vec<u8>> {
         let (shard, file) = self.file(extent)?;
         let mut bytes = filled(extent)?;
         file.read_at(&mut bytes, extent.offset)?;
@@ -191,7 +198,7 @@ impl Bundle {
         };
         let texts = texts.map_err(|e| in_shard(shard, key, extent, &Error::data_loss(e.to_string())))?;
         texts.into_iter().for_each(|text| take(Text::from(text)));
-        Ok(())
+        Ok(bytes)
     }
 
     /// Fills a buffer that is as long as the extent.

@@ -20,7 +20,7 @@ Examples:
 pub struct Show {
     /// The checkpoint: what its files' names begin with, or its .index file
     prefix: Prefix,
-    /// The name of the tensor, as `list` prints it; /.ATTRIBUTES/VARIABLE_VALUE at its end may be left out
+    /// The name of the tensor as `list` prints it, or without /.ATTRIBUTES/VARIABLE_VALUE
     key: String,
     /// Print an object {name, dtype, shape, bytes, value}
     #[arg(long)]
