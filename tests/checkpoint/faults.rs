@@ -1,7 +1,7 @@
 //! Every fault at every call of a save: the prefix names one whole bundle, and after a commit the new one.
 
 use super::fault_vfs::{Fault, FaultVfs};
-use modulor::checkpoint::bundle::{Bundle, BundleWriter, clean_orphans, merge_on};
+use modulor::checkpoint::bundle::{Bundle, BundleWriter, clean_orphans};
 use modulor::prelude::*;
 use modulor::vfs::Vfs;
 use modulor::{ErrorKind, Result};
@@ -101,8 +101,8 @@ fn a_save_makes_these_calls_in_this_order() {
     );
     assert_eq!(
         said(calls(&with_saves(&[1]), 1, 1)),
-        "create directory T; create T/0; write 1429 bytes to T/0; sync T/0; create T/1; sync T/1; create T/index; \
-         write 235 bytes to T/index; sync T/index; sync directory T; rename T/0 to ckpt.0/2; rename T/1 to ckpt.1/2; \
+        "create directory T; create T/0; write 1441 bytes to T/0; sync T/0; create T/1; sync T/1; create T/index; \
+         write 199 bytes to T/index; sync T/index; sync directory T; rename T/0 to ckpt.0/2; rename T/1 to ckpt.1/2; \
          sync directory /run; rename T/index to ckpt.index; sync directory /run; remove ckpt.0/1; remove directory T"
     );
 }

@@ -1,7 +1,6 @@
 //! What TensorFlow wrote is read, and written again byte for byte.
 
 use modulor::checkpoint::bundle::{Bundle, BundleWriter};
-use modulor::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -4,11 +4,14 @@ mod broken;
 mod fault_vfs;
 mod faults;
 mod fixtures;
+mod fuzz;
 mod interop;
 mod malformed;
+mod merging;
 mod restore;
 mod safetensors;
 mod tensorflow;
+mod writing;
 
 use interop::Interop;
 use std::path::PathBuf;

@@ -4,7 +4,7 @@ use super::commit::{Temporary, remove_data};
 use super::index::{Checksums, Index, Slices};
 use super::read::CHUNK;
 use super::stored::EntryInfo;
-use super::{Bundle, at_key, read_all, shown};
+use super::{Bundle, at_key, read_all};
 use crate::vfs::{Vfs, disk};
 use crate::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ fn unite(parts: &[Bundle]) -> Result<Index> {
                     let (known, other) = place.get_mut();
                     let both = !known.slices.is_empty() && !entry.slices.is_empty();
                     if !both || (known.dtype, &known.shape) != (entry.dtype, &entry.shape) {
-                        let (a, b) = (shown(other.prefix()), shown(part.prefix()));
+                        let (a, b) = (other.prefix().display(), part.prefix().display());
                         let message = format!("key {key:?} is in {a} as {known} and in {b} as {entry}");
                         return Err(Error::already_exists(message));
                     }

@@ -145,7 +145,7 @@ impl Bundle {
         self.entry(key).ok_or_else(|| {
             let keys = self.keys();
             let hint = if keys.len() > 1000 { format!("there are {}", keys.len()) } else { suggestion(key, keys) };
-            Error::not_found(format!("{}: has no key {key:?}; {hint}", shown(&self.0.prefix)))
+            Error::not_found(format!("{}: has no key {key:?}; {hint}", self.index_path().display()))
         })
     }
 
@@ -164,10 +164,6 @@ impl fmt::Debug for Bundle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Bundle({}, {} keys)", self.0.prefix.display(), self.0.index.entries.len())
     }
-}
-
-fn shown(prefix: &Path) -> impl fmt::Display {
-    prefix.display()
 }
 
 /// Opens all data files that the index counts, and takes their lengths.
@@ -208,14 +204,17 @@ fn open_shards(vfs: &Arc<dyn Vfs>, prefix: &Path, path: &Path, index: &Index) ->
     Err(error.note(readable_keys(index.entries.iter().filter(readable), index)))
 }
 
-/// Adds which keys are wholly inside the data that are there.
+/// Adds which keys are wholly inside the data that are there, where not all are.
 fn with_readable(error: Error, index: &Index, lengths: &[u64]) -> Error {
     let inside = |extent: &Extent| {
         let length = lengths.get(extent.shard).copied().unwrap_or(0);
         extent.size == 0 || extent.offset.checked_add(extent.size).is_some_and(|end| end <= length)
     };
-    let readable = index.entries.iter().filter(|(_, entry)| entry.extents().all(inside));
-    error.note(readable_keys(readable, index))
+    let readable = |(_, entry): &&(String, EntryInfo)| entry.extents().all(inside);
+    match index.entries.iter().all(|entry| readable(&entry)) {
+        true => error,
+        false => error.note(readable_keys(index.entries.iter().filter(readable), index)),
+    }
 }
 
 fn readable_keys<'a>(readable: impl Iterator<Item = &'a (String, EntryInfo)>, index: &Index) -> String {

@@ -1,7 +1,7 @@
 //! Reading tensors out of a bundle, every byte of them compared with its checksum.
 
 use super::index::Checksums;
-use super::stored::{EntryInfo, Extent, Slice};
+use super::stored::{EntryInfo, Extent, Slice, StoredType, stored_size};
 use super::{Bundle, OBJECT_GRAPH_KEY, Shard};
 use crate::tensor::{Layout, Plain, Storage, Text, room};
 use crate::vfs::OpenFile;
@@ -60,7 +60,7 @@ impl Bundle {
             let message = format!("{}: key {key:?}: strings are not plain bytes", super::shown(self.prefix()));
             return Err(Error::invalid_argument(message));
         }
-        let plain = self.read_plain(key, entry, entry.dtype.size())?;
+        let plain = self.read_plain(key, entry)?;
         Ok(plain.bytes().to_vec())
     }
 
@@ -121,37 +121,35 @@ impl Bundle {
         let Some(dtype) = entry.dtype.dtype() else {
             return Err(Error::unimplemented(format!(
                 "{}: key {key:?}: no tensor here has elements of {}; they can be copied as they are",
-                super::shown(self.prefix()),
+                self.index_path().display(),
                 entry.dtype
             )));
         };
         if dtype == DType::String {
             return self.read_strings(key, entry);
         }
-        let plain = self.read_plain(key, entry, dtype.size())?;
-        if dtype == DType::Bool {
-            only_bools(plain.bytes()).map_err(|e| super::at_key(self.prefix(), key, &e))?;
-        }
+        let plain = self.read_plain(key, entry)?;
         Ok(Tensor::plain(dtype, entry.shape.clone(), plain))
     }
 
-    /// The elements, of `size` bytes each.
-    fn read_plain(&self, key: &str, entry: &EntryInfo, size: usize) -> Result<Plain> {
-        let bytes = usize::try_from(super::stored::stored_size(entry.dtype, &entry.shape)?).unwrap_or(usize::MAX);
+    /// The elements, whatever they are but strings.
+    fn read_plain(&self, key: &str, entry: &EntryInfo) -> Result<Plain> {
+        let (dtype, size) = (entry.dtype, entry.dtype.size());
+        let bytes = usize::try_from(stored_size(dtype, &entry.shape)?).unwrap_or(usize::MAX);
         let mut plain = Plain::zeroed(bytes)?;
         if entry.slices.is_empty() {
-            self.read_extent(key, &entry.extent, plain.bytes_mut())?;
+            self.read_extent(key, dtype, &entry.extent, plain.bytes_mut())?;
         }
         for slice in &entry.slices {
             let whole = plain.bytes_mut();
             let mut runs = Runs::new(&entry.shape, slice);
             if let Some(run) = runs.only() {
                 let target = whole.get_mut(run.to * size..(run.to + run.len) * size).ok_or_else(outside)?;
-                self.read_extent(key, &slice.extent, target)?;
+                self.read_extent(key, dtype, &slice.extent, target)?;
                 continue;
             }
             let mut bytes = filled(&slice.extent)?;
-            self.read_extent(key, &slice.extent, &mut bytes)?;
+            self.read_extent(key, dtype, &slice.extent, &mut bytes)?;
             runs.each(&mut |Run { from, to, len }| {
                 let source = bytes.get(from * size..(from + len) * size).ok_or_else(outside)?;
                 whole.get_mut(to * size..(to + len) * size).ok_or_else(outside)?.copy_from_slice(source);
@@ -202,13 +200,16 @@ impl Bundle {
     }
 
     /// Fills a buffer that is as long as the extent.
-    fn read_extent(&self, key: &str, extent: &Extent, buffer: &mut [u8]) -> Result<()> {
+    fn read_extent(&self, key: &str, dtype: StoredType, extent: &Extent, buffer: &mut [u8]) -> Result<()> {
         let (shard, file) = self.file(extent)?;
         let (mut crc, mut at) = (0, extent.offset);
         for chunk in buffer.chunks_mut(CHUNK) {
             file.read_at(chunk, at)?;
             crc = append(crc, chunk);
             at = at.saturating_add(chunk.len() as u64);
+            if dtype.dtype() == Some(DType::Bool) {
+                only_bools(chunk).map_err(|e| in_shard(shard, key, extent, &e))?;
+            }
         }
         self.compare(shard, key, extent, crc)
     }
