@@ -6,6 +6,10 @@ pub use crate::{
     Tensor, Variable, set_seed,
 };
 
+/// For `share`.
+#[doc(no_inline)]
+pub use crate::module::Track as _;
+
 #[doc(no_inline)]
 pub use crate::keras::{
     initializer::{GlorotUniform, HeNormal, Ones, RandomNormal, RandomUniform, Zeros},

@@ -192,6 +192,33 @@ fn scopes_go_to_another_thread_only_when_they_are_carried() {
     assert!(error.message().contains("another thread"), "losing a tape is said, not silent: {error}");
 }
 
+/// Calls its layer on another thread, to which it carries the scopes.
+#[derive(Module)]
+struct Across {
+    below: Dense,
+}
+
+impl Layer for Across {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let scopes = Scopes::current();
+        thread::scope(|scope| scope.spawn(|| scopes.enter(|| self.below.call(x))).join().expect("no panic"))
+    }
+}
+
+#[test]
+fn a_call_on_a_thread_that_carries_the_scopes_is_within_the_call_there() {
+    let model = Across { below: Dense::new(2) };
+    model.call(inputs()).expect("it builds");
+    let line = line!() + 1;
+    let error = model.call(Tensor::from([[1.0_f32]])).expect_err("built for 6");
+    assert_eq!(error.path(), ["across", "below"], "the holder knows the name");
+    let note = format!("an input of shape (1, 1) at {}:{line}:", file!());
+    assert!(error.to_string().contains(&note), "the outermost call is the one in this file: {error}");
+    let trace = |x: &[Tensor]| Ok(vec![model.call(&x[0])?]);
+    let graph = modulor::graph::trace(trace, &[modulor::Spec::new(DType::F32, [8, 6])]).expect("it traces").to_string();
+    assert!(graph.contains("across/below") && !graph.contains("dense"), "{graph}");
+}
+
 #[test]
 fn handles_and_models_are_send_and_sync() {
     fn check<T: Send + Sync + 'static>() {}

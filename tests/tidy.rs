@@ -25,8 +25,18 @@ const CORE: &[&str] = &[
 ];
 
 /// Modules of layers, likewise.
-const LAYERS: &[&str] =
-    &["family", "activation", "initializer", "regularizer", "constraint", "loss", "metric", "optimizer", "library"];
+const LAYERS: &[&str] = &[
+    "setting",
+    "family",
+    "activation",
+    "initializer",
+    "regularizer",
+    "constraint",
+    "loss",
+    "metric",
+    "optimizer",
+    "library",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -6,7 +6,8 @@ pub use crate::{
     module::{
         Config, Faults, Field, Flatten, ForeignSetting, FromConfig, InputShapes, Kept, ManualBuild, Module, ModuleExt,
         OtherType, Probe, Schema, Setting, Skipped, Track, VariableCell, VariableField, Visitor, flattened, kept,
-        object, part, read_object, read_with, reading, setting, setting_with, skipped, variable, write, write_with,
+        object, part, part_spelled_tensor, part_spelled_value, read_object, read_with, reading, setting, setting_with,
+        skipped, variable, write, write_with,
     },
     registry::class::Entry,
     structure::{Structure, Tree},

@@ -7,7 +7,8 @@ use crate::{
 use proc_macro2::Span;
 use quote::format_ident;
 use syn::{
-    Data, DeriveInput, Fields, GenericParam, Generics, Ident, Index, Member, Path, QSelf, Type, TypePath, Visibility,
+    Data, DeriveInput, Fields, GenericArgument, GenericParam, Generics, Ident, Index, Member, Path, PathArguments,
+    QSelf, Type, TypePath, Visibility,
     ext::IdentExt,
     parse_quote,
     spanned::Spanned,
@@ -76,6 +77,44 @@ impl Field<'_> {
     /// Where a mistake about the whole field is marked.
     pub fn span(&self) -> Span {
         self.original.ident.as_ref().map_or_else(|| self.original.ty.span(), Ident::span)
+    }
+}
+
+/// What a type is by its spelling. That decides nothing, as an alias has another: it only words a message better.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Spelling {
+    /// `Tensor`, or a container of it.
+    Tensor,
+    /// A number, a `bool`, a `char`, a `String`, or a container of them.
+    PlainValue,
+    Other,
+}
+
+impl Spelling {
+    pub fn of(ty: &Type) -> Spelling {
+        const PLAIN: &[&str] = &[
+            "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64",
+            "u128", "usize", "String",
+        ];
+        let path = match ty {
+            Type::Path(path) => &path.path,
+            Type::Array(array) => return Spelling::of(&array.elem),
+            Type::Paren(paren) => return Spelling::of(&paren.elem),
+            Type::Group(group) => return Spelling::of(&group.elem),
+            _ => return Spelling::Other,
+        };
+        let Some(last) = path.segments.last() else { return Spelling::Other };
+        match (last.ident.to_string().as_str(), &last.arguments) {
+            ("Tensor", PathArguments::None) => Spelling::Tensor,
+            (name, PathArguments::None) if PLAIN.contains(&name) => Spelling::PlainValue,
+            ("Option" | "Vec" | "Box" | "Arc" | "Mutex", PathArguments::AngleBracketed(inner)) => {
+                match inner.args.first() {
+                    Some(GenericArgument::Type(inner)) => Spelling::of(inner),
+                    _ => Spelling::Other,
+                }
+            }
+            _ => Spelling::Other,
+        }
     }
 }
 

@@ -144,7 +144,7 @@ impl Word {
 }
 
 /// A literal, in the parentheses or the invisible group that a `macro_rules` fragment comes in.
-fn literal(value: &Expr) -> Option<&Lit> {
+pub fn literal(value: &Expr) -> Option<&Lit> {
     match value {
         Expr::Lit(ExprLit { lit, .. }) => Some(lit),
         Expr::Group(group) => literal(&group.expr),
@@ -165,7 +165,9 @@ fn words(attribute: &Attribute, place: Place, faults: &mut Faults) -> Vec<Word> 
             return Vec::new();
         }
         Meta::NameValue(_) => {
-            faults.push_at(attribute.path(), format!("`{name}` takes a list of words, as in `#[{name}(..)]`"));
+            let first = place.words().first().copied().unwrap_or_default();
+            let message = format!("the words of `{name}` are in parentheses, as in `#[{name}({first} = ..)]`");
+            faults.push_at(attribute.path(), message);
             return Vec::new();
         }
     };
@@ -535,5 +537,30 @@ impl VariantWords {
             }
         }
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Place;
+    use std::path::Path;
+
+    #[test]
+    fn every_word_has_a_passing_case() {
+        let places = [
+            ("type", Place::Type),
+            ("field", Place::Field),
+            ("variant", Place::Variant),
+            ("variable", Place::Variable),
+            ("config", Place::Config),
+            ("skip", Place::Skip),
+        ];
+        let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/ui/pass");
+        for (name, place) in places {
+            for word in place.words() {
+                let case = cases.join(format!("{name}_{word}.rs"));
+                assert!(case.is_file(), "the word `{word}` has no {}", case.display());
+            }
+        }
     }
 }

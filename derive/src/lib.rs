@@ -87,6 +87,13 @@ use syn::{DeriveInput, parse_macro_input};
 /// | on a variant: `rename = ".."` | another name for that |
 /// | on a variant: `default` | the variant of a config that names none |
 ///
+/// # Handles, not clones
+///
+/// A module is not `Clone`, as that could mean two things, so that `vec![Dense::new(3); 4]` is refused. `share()` is the
+/// same module again, with the same variables; `copy()` is another one with the same values. In a list each layer is made
+/// by itself, as in `(0..4).map(|_| Dense::new(3)).collect()`. For a type of your own the compiler then advises
+/// `#[derive(Clone)]`: that is `share()` by another name, where every field is `Clone`.
+///
 /// # What is generated
 ///
 /// `Track`, `Module` and `FromConfig`; an entry in the registry for a type without parameters; and, for a struct with

@@ -2,12 +2,12 @@
 
 use crate::{
     ast::{Arm, Field, Input},
-    attr::Role,
+    attr::{Role, literal},
     fault::Faults,
 };
 use quote::ToTokens;
 use std::collections::HashMap;
-use syn::{LitStr, PathArguments, Type};
+use syn::{Lit, LitStr, PathArguments, Type};
 
 /// Checks everything that spans more than one word.
 pub fn check(input: &Input, faults: &mut Faults) {
@@ -99,7 +99,7 @@ fn check_arm(arm: &Arm, input: &Input, faults: &mut Faults) {
             let (marked, other) = if field.place.rename.is_some() { (field, other) } else { (&other, *field) };
             let token = marked.place.rename.as_ref().map_or(marked.span(), LitStr::span);
             faults.push(token, format!("the name `{}` is already used by field `{}`", field.key(), other.name));
-            faults.push(other.span(), format!("`{}` is used here", field.key()));
+            faults.push(other.span(), format!("the name `{}` is also given to field `{}`", field.key(), marked.name));
         }
     }
     for field in &tracked {
@@ -188,7 +188,19 @@ fn check_field(field: &Field, input: &Input, faults: &mut Faults) {
                 && words.trainable != Some(false)
                 && !words.is_partial
             {
-                faults.push(span, "a variable that is trained is a weight; add `trainable = false`");
+                faults.push(
+                    span,
+                    "a variable that is trained is a weight; add `trainable = false` or remove `weight = false`",
+                );
+            }
+            if let Some(Lit::Str(name)) = words.init.as_ref().and_then(literal)
+                && words.shape.is_none()
+                && !words.is_partial
+                && input.words.manual_build.is_none()
+            {
+                let message =
+                    format!("a variable that begins as \"{}\" needs a shape; add `shape = [..]`", name.value());
+                faults.push_at(name, message);
             }
             let says_nothing = words.init.is_none() && words.shape.is_none() && !words.is_partial;
             if says_nothing && input.words.manual_build.is_none() {
@@ -231,7 +243,7 @@ fn check_type_of(field: &Field, input: &Input, faults: &mut Faults) {
     let ty = &field.original.ty;
     if let Some(what) = pointer(ty) {
         let remedy = match what {
-            "a function pointer" => "for a function use an Activation, or a registered class",
+            "a function pointer" => "for a function keep an `AnyActivation` as `#[config]`, or write a module",
             _ => "use the value itself, Box or Arc",
         };
         faults.push_at(ty, format!("{what} cannot be in a module: a module owns its parts; {remedy}"));

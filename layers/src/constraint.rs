@@ -11,8 +11,9 @@
 //! # }
 //! ```
 
+use crate::OrNone;
 use crate::family::{EPSILON, NoSettings, family, no_settings};
-use modulor::variable::Constraint;
+use modulor::variable::{Constraint, IntoConstraint};
 use modulor::{Result, Tensor};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -164,6 +165,12 @@ family! {
 impl Constraint for AnyConstraint {
     fn project(&self, w: &Tensor) -> Result<Tensor> {
         self.inner()?.project(w)
+    }
+}
+
+impl IntoConstraint for OrNone<AnyConstraint> {
+    fn into_constraint(self) -> Option<Arc<dyn Constraint>> {
+        self.0.into_constraint()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use modulor::{Error, Result, nearest};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Keras's ε: what it adds to a divisor that may be 0, and how near to 0 and 1 it lets a probability come.
 pub(crate) const EPSILON: f64 = 1e-7;
@@ -25,6 +25,8 @@ macro_rules! family {
         #[derive(Clone, Debug, PartialEq)]
         pub enum $any {
             $(#[doc = concat!("[`", stringify!($class), "`].")] $class($class),)*
+            /// One of the user's, of a class that [`register_class!`](crate::register_class) made known.
+            Own($crate::setting::Own<dyn $trait>),
             /// A name that nothing has, kept until it is used, which is an error.
             Unknown(String),
         }
@@ -33,24 +35,37 @@ macro_rules! family {
             /// The error for a name that nothing has, which speaks of class names or of Keras's other names.
             fn unknown(name: &str) -> modulor::Error {
                 const OTHERS: &[&str] = &[$($($alias,)*)*];
+                if name.contains('>') {
+                    let message = format!("unknown {} `{name}`; `register_class!` makes a class of your own known", $noun);
+                    return modulor::Error::not_found(message);
+                }
                 let other = name.starts_with(char::is_lowercase) && !OTHERS.is_empty();
                 $crate::family::unknown($noun, name, if other { OTHERS } else { $list })
             }
 
-            #[doc = concat!("The ", $noun, " of a class name or one of Keras's other names, with its defaults.")]
+            #[doc = concat!("The ", $noun, " of a class name or one of Keras's other names, with its defaults; or, as")]
+            /// `package>Class`, of a class of the user's, with an empty config.
             ///
             /// Any other name is an error that says what there is.
             pub fn named(name: &str) -> modulor::Result<$any> {
                 match name {
                     $(stringify!($class) $(| $alias)* => Ok(<$class>::default().into()),)*
-                    _ => Err(Self::unknown(name)),
+                    _ => Self::of_users(name, serde_json::json!({})).unwrap_or_else(|| Err(Self::unknown(name))),
                 }
+            }
+
+            /// One of a class of the user's; `None` where no such class is registered.
+            fn of_users(name: &str, config: serde_json::Value) -> Option<modulor::Result<$any>> {
+                let own = $crate::setting::Own::read(inventory::iter::<$crate::setting::Entry<dyn $trait>>(), name, config)?;
+                let refused = |error| modulor::Error::invalid_argument(format!("{name}: {error}"));
+                Some(own.map(Self::Own).map_err(refused))
             }
 
             /// The class name.
             pub fn class_name(&self) -> &str {
                 match self {
                     $(Self::$class(_) => stringify!($class),)*
+                    Self::Own(own) => own.class_name(),
                     Self::Unknown(name) => name,
                 }
             }
@@ -58,6 +73,7 @@ macro_rules! family {
             fn inner(&self) -> modulor::Result<&dyn $trait> {
                 match self {
                     $(Self::$class(inner) => Ok(inner),)*
+                    Self::Own(own) => Ok(&*own.inner),
                     Self::Unknown(name) => Err(Self::unknown(name)),
                 }
             }
@@ -70,6 +86,13 @@ macro_rules! family {
             }
         }
 
+        /// By name, with its defaults.
+        impl From<&str> for $crate::OrNone<$any> {
+            fn from(name: &str) -> Self {
+                $crate::OrNone(Some(name.into()))
+            }
+        }
+
         $(
             impl From<$class> for $any {
                 fn from(inner: $class) -> Self {
@@ -77,10 +100,9 @@ macro_rules! family {
                 }
             }
 
-            /// So that a setting that may be none takes one as it is.
-            impl From<$class> for Option<$any> {
+            impl From<$class> for $crate::OrNone<$any> {
                 fn from(inner: $class) -> Self {
-                    Some($any::$class(inner))
+                    $crate::OrNone(Some(inner.into()))
                 }
             }
         )*
@@ -89,6 +111,7 @@ macro_rules! family {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
                 let config = match self {
                     $(Self::$class(inner) => serde_json::to_value(inner),)*
+                    Self::Own(own) => return own.to_object().map_err(serde::ser::Error::custom)?.serialize(serializer),
                     Self::Unknown(name) => Err(serde::ser::Error::custom(Self::unknown(name))),
                 };
                 serde_json::json!({
@@ -110,17 +133,48 @@ macro_rules! family {
                         let inner: std::result::Result<$class, _> = serde_json::from_value(config);
                         inner.map(Self::$class).map_err(|error| serde::de::Error::custom(format!("{class}: {error}")))
                     })*
-                    _ => Err(serde::de::Error::custom(Self::unknown(&class))),
+                    _ => Self::of_users(&class, config)
+                        .unwrap_or_else(|| Err(Self::unknown(&class)))
+                        .map_err(serde::de::Error::custom),
                 }
+            }
+        }
+
+        inventory::collect!($crate::setting::Entry<dyn $trait>);
+
+        impl $crate::setting::Family for $any {
+            type Class = dyn $trait;
+
+            fn own(own: $crate::setting::Own<dyn $trait>) -> Self {
+                Self::Own(own)
             }
         }
     };
 }
 pub(crate) use family;
 
-/// `Debug` in short for modules that are built in.
-macro_rules! short_debug {
+/// What nothing is, in words for who clones a module: the bound of a `Clone` that no module has.
+#[diagnostic::on_unimplemented(
+    message = "`{M}` is not cloned: make each by itself, or take `share()`, the same one again, or `copy()`, another one with the same values",
+    label = "would that be the same one or another one?",
+    note = "in a list that is `(0..4).map(|_| Dense::new(3)).collect()`"
+)]
+pub trait SharedOrCopied<M> {}
+
+/// What modules that are built in have in common: a `Debug` in short, and the words of [`SharedOrCopied`].
+macro_rules! built_in {
     ($($class:ident)*) => { $(
+        // A bound without a lifetime of its own that never holds would be an error here, and not where it is asked for.
+        #[doc(hidden)]
+        impl Clone for $class
+        where
+            for<'a> &'a $class: $crate::family::SharedOrCopied<$class>,
+        {
+            fn clone(&self) -> Self {
+                modulor::module::Track::share(self)
+            }
+        }
+
         impl std::fmt::Debug for $class {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 modulor::module::write_short(self, f)
@@ -128,14 +182,14 @@ macro_rules! short_debug {
         }
     )* };
 }
-pub(crate) use short_debug;
+pub(crate) use built_in;
 
 /// The error for a name that nothing in a list has.
 pub(crate) fn unknown(noun: &str, name: &str, known: &[&str]) -> Error {
     Error::not_found(format!("unknown {noun} `{name}`; {}", nearest::suggestion(name, known.iter().copied())))
 }
 
-/// A class name, and its config where the serialized form has one.
+/// A class name, of a class of the user's the registered one, and its config where the serialized form has one.
 pub(crate) fn read<'de, D: Deserializer<'de>>(
     noun: &str,
     home: &str,
@@ -151,10 +205,15 @@ pub(crate) fn read<'de, D: Deserializer<'de>>(
             class_name: String,
             #[serde(default)]
             config: Option<Value>,
+            #[serde(default)]
+            registered_name: Option<String>,
         },
     }
     match Form::deserialize(deserializer)? {
         Form::Name(name) => Ok((name, None)),
+        Form::Object { registered_name: Some(name), config, .. } if name.contains('>') => {
+            Ok((name, Some(config.unwrap_or_else(|| json!({})))))
+        }
         Form::Object { module: Some(module), class_name, .. } if module != home => {
             Err(serde::de::Error::custom(unknown(noun, &format!("{module}.{class_name}"), known)))
         }

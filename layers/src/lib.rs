@@ -14,6 +14,16 @@ pub mod loss;
 pub mod metric;
 pub mod optimizer;
 pub mod regularizer;
+mod setting;
+
+pub use setting::OrNone;
+
+/// What `register_class!` refers to; nothing here is for use.
+#[doc(hidden)]
+pub mod registration {
+    pub use crate::setting::{Entry, Family, Own, read, write};
+    pub use inventory;
+}
 
 inventory::submit! {
     modulor::variable::Builtins {

@@ -11,8 +11,9 @@
 //! # }
 //! ```
 
+use crate::OrNone;
 use crate::family::{EPSILON, as_float32, family, not_negative};
-use modulor::variable::Regularizer;
+use modulor::variable::{IntoRegularizer, Regularizer};
 use modulor::{Error, Result, Tensor};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -163,6 +164,12 @@ family! {
 impl Regularizer for AnyRegularizer {
     fn penalty(&self, w: &Tensor) -> Result<Tensor> {
         self.inner()?.penalty(w)
+    }
+}
+
+impl IntoRegularizer for OrNone<AnyRegularizer> {
+    fn into_regularizer(self) -> Option<Arc<dyn Regularizer>> {
+        self.0.into_regularizer()
     }
 }
 

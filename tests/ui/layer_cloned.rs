@@ -1,16 +1,6 @@
-extern crate modulor_core as modulor;
-
-use modulor::*;
-
-#[derive(Module)]
-struct Pass;
-
-impl Layer for Pass {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(x.clone())
-    }
-}
+// Not of core: it is about the library of layers.
+use modulor::prelude::*;
 
 fn main() {
-    let _ = vec![Pass; 4];
+    let _ = vec![Dense::new(3); 4];
 }

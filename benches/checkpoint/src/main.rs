@@ -71,7 +71,7 @@ fn run(command: &str, prefix: &str) -> Result<String> {
     let start = Instant::now();
     match command {
         "write" => drop(checkpoint.write(prefix)?),
-        _ => checkpoint.read(prefix)?.assert_consumed()?,
+        _ => drop(checkpoint.read(prefix)?.assert_consumed()?),
     }
     let seconds = start.elapsed().as_secs_f64();
     let peak = peak_kib();

@@ -39,12 +39,16 @@
 //! return leaves what was there before. A restore that fails has changed nothing.
 
 pub mod bundle;
+mod directory;
+mod manager;
 mod object_graph;
 mod places;
 mod restore;
 pub mod safetensors;
 mod save;
 
+pub use directory::{Latest, latest_checkpoint};
+pub use manager::CheckpointManager;
 pub use object_graph::{Attribute, Object, ObjectGraph, SlotReference};
 pub use restore::Status;
 pub use save::Snapshot;

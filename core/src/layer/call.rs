@@ -4,14 +4,10 @@ use super::{Layer, Module};
 use crate::{
     Error, Feed, Result, Structure, Tensor, Tree, Variable,
     module::{Identity, InputShapes, Node, Site, cells, name as names, walk},
-    scope,
+    scope::{self, Scopes},
     variable::with_snapshot,
 };
-use std::{
-    cell::{Cell, RefCell},
-    panic::Location,
-    sync::Arc,
-};
+use std::panic::Location;
 
 /// The way to use a layer.
 pub trait Call: Module {
@@ -45,7 +41,7 @@ where
     let module = layer.as_module();
     // A layer with an explicit name has it here, and not as a module: the name is its holder's.
     let name = layer.default_name();
-    let frame = Frame::enter(caller);
+    let frame = Frame::begin(caller);
     let body = || {
         let inputs = frame.prepare(module, name, &x.to_tree())?;
         let output = frame.at_one_moment(module, || layer.forward(x))?;
@@ -56,7 +52,7 @@ where
             (Err(error), Some(conflict)) => Err(error.note(conflict)),
         }
     };
-    frame.named(module, name, body).map_err(|error| frame.blame(module, name, error))
+    frame.enter(module, name, body).map_err(|error| frame.blame(module, name, error))
 }
 
 /// The output with its mask; the error of an operator in `forward` that failed is said here.
@@ -69,13 +65,6 @@ fn finished<Out: Structure>(output: Out, mask: Option<Tensor>) -> Result<Out> {
     let mut mask = mask;
     let mut masked = |leaf: &Tensor| Ok(mask.take().map_or_else(|| leaf.clone(), |mask| leaf.with_mask(Some(mask))));
     Out::from_tree(tree.map(&mut masked)?)
-}
-
-thread_local! {
-    /// Where the outermost of the running calls of this thread was written.
-    static OUTERMOST: Cell<Option<&'static Location<'static>>> = const { Cell::new(None) };
-    /// While a graph is traced: what the modules of the running calls hold, outermost first.
-    static HOLDERS: RefCell<Vec<Arc<Node>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// One running call.
@@ -93,40 +82,35 @@ struct Origin {
 }
 
 impl Frame {
-    fn enter(caller: &'static Location<'static>) -> Frame {
-        match OUTERMOST.get() {
+    /// A call that begins now, in those of this thread or of the one that the scopes were carried from.
+    fn begin(caller: &'static Location<'static>) -> Frame {
+        match scope::with(|scopes| scopes.outermost) {
             Some(caller) => Frame { is_outermost: false, caller },
-            None => {
-                OUTERMOST.set(Some(caller));
-                Frame { is_outermost: true, caller }
-            }
+            None => Frame { is_outermost: true, caller },
         }
     }
 
-    /// Runs `body` in the name scope of the module: the place that its holder has it in, which only a trace pays for
-    /// looking up.
-    fn named<R>(&self, module: &dyn Module, name: &str, body: impl FnOnce() -> R) -> R {
-        /// Takes the module off again, on return and on unwinding.
-        struct Leave;
-        impl Drop for Leave {
-            fn drop(&mut self) {
-                HOLDERS.with_borrow_mut(Vec::pop);
+    /// Runs `body` in this call and in the name scope of the module: the place that its holder has it in, which only a
+    /// trace pays for looking up.
+    fn enter<R>(&self, module: &dyn Module, name: &str, body: impl FnOnce() -> R) -> R {
+        let tracing = scope::tracing();
+        if !tracing && !self.is_outermost {
+            return body();
+        }
+        let holder = scope::with(|scopes| scopes.holder.clone()).filter(|_| tracing);
+        let place = holder.and_then(|holder| holder.downcast_ref::<Node>()?.find(Site::of(module), None));
+        let change = |scopes: &mut Scopes| {
+            scopes.outermost = Some(self.caller);
+            if tracing {
+                scopes.holder = Some(walk(module));
             }
-        }
-
-        if !scope::tracing() {
-            return if self.is_outermost { scope::within(name, body) } else { body() };
-        }
-        let site = Site::of(module);
-        let place = HOLDERS.with_borrow(|holders| holders.last()?.find(site, None));
-        HOLDERS.with_borrow_mut(|holders| holders.push(walk(module)));
-        let _leave = Leave;
-        match place.as_deref() {
-            // A flattened part is in its holder's own place.
-            Some("") => body(),
-            Some(place) => scope::within(place, body),
-            None => scope::within(name, body),
-        }
+            match place.as_deref() {
+                // A flattened part is in its holder's own place.
+                Some("") => {}
+                place => scopes.lengthen_path(place.unwrap_or(name)),
+            }
+        };
+        scope::changed(change, body)
     }
 
     /// Gives paths to the variables of a free-standing module, and the shapes that follow from the inputs.
@@ -173,13 +157,5 @@ impl Frame {
             identity: Identity::of(module, None),
             default_name: name.to_owned(),
         })
-    }
-}
-
-impl Drop for Frame {
-    fn drop(&mut self) {
-        if self.is_outermost {
-            OUTERMOST.set(None);
-        }
     }
 }

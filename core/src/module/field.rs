@@ -53,6 +53,40 @@ pub const fn part<T: Track>() -> Field<T> {
     }
 }
 
+/// What a field without a word must be that is spelled `Tensor`, or as a container of it: a [`Track`] all the same.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` in a module is not tracked: it is neither trained nor saved",
+    label = "no variable",
+    note = "for state write `Variable`, with `#[variable(trainable = false)]` if it is not trained",
+    note = "for a value that the module can do without when it is loaded write `#[skip]`"
+)]
+pub trait TrackedTensor: Track {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Track> TrackedTensor for T {}
+
+/// As [`part`], with a message of its own.
+pub const fn part_spelled_tensor<T: TrackedTensor>() -> Field<T> {
+    part::<T>()
+}
+
+/// What a field without a word must be that is spelled as a plain value, or a container of it: a [`Track`] all the same.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` in a module is a plain value, which is saved only when it is marked",
+    label = "not marked",
+    note = "a setting is marked `#[config]`: it is written to the config, and an argument of `new`",
+    note = "a value that is not saved is marked `#[skip]`"
+)]
+pub trait MarkedValue: Track {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Track> MarkedValue for T {}
+
+/// As [`part`], with a message of its own.
+pub const fn part_spelled_value<T: MarkedValue>() -> Field<T> {
+    part::<T>()
+}
+
 /// What may be marked `#[module(flatten)]`: a module, whose fields take their places beside those of its holder.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be flattened",

@@ -21,8 +21,9 @@ pub use container::PathKey;
 pub(crate) use container::{held_config, track_held};
 pub use copy::copying;
 pub use field::{
-    Field, Flatten, ForeignSetting, Kept, OtherType, Probe, Setting, Skipped, VariableCell, VariableField, flattened,
-    kept, part, read_with, setting, setting_with, skipped, variable, write_with,
+    Field, Flatten, ForeignSetting, Kept, MarkedValue, OtherType, Probe, Setting, Skipped, TrackedTensor, VariableCell,
+    VariableField, flattened, kept, part, part_spelled_tensor, part_spelled_value, read_with, setting, setting_with,
+    skipped, variable, write_with,
 };
 pub use fold::ModuleExt;
 pub(crate) use fold::cells;
@@ -97,9 +98,8 @@ pub trait Grow: Send + Sync {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a plain field of a module",
     label = "neither a variable, a module nor a container of them",
-    note = "a setting is saved only when marked: `#[config]`",
-    note = "a `Tensor` in a module is not tracked: use a `Variable` with `#[variable(trainable = false)]`, or `#[skip]`",
-    note = "a struct of yours needs `#[derive(Module)]`, a type parameter a bound such as `L: Layer`; anything else is marked `#[config]` or `#[skip]`"
+    note = "a struct of yours needs `#[derive(Module)]`, a type parameter a bound such as `L: Layer`",
+    note = "a setting is marked `#[config]`, what is neither trained nor saved `#[skip]`; a `Tensor` that is state is a `Variable`"
 )]
 pub trait Track: Send + Sync + 'static {
     /// Shows itself to the visitor under `name`.

@@ -1,12 +1,15 @@
-//! What surrounds a call: tapes that listen, the trace under way, the training phase, the path of names.
+//! What surrounds a call: tapes that listen, the trace under way, the training phase, the path of names, the calls of
+//! layers that it is in.
 //!
 //! All of it is of one thread, entered with a closure and restored when that closure returns or unwinds. To take it
 //! to another thread, say so: `Scopes::current().enter(|| ..)`.
 
 use super::{Call, node::Trace};
 use crate::{Result, Tensor};
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::panic::Location;
 use std::sync::{Arc, Mutex};
 
 /// Listens to calls: a gradient tape.
@@ -35,6 +38,10 @@ pub struct Scopes {
     pub(crate) path: Option<Arc<str>>,
     pub(crate) losses: Option<Losses>,
     pub(crate) snapshot: Option<Arc<Snapshot>>,
+    /// Where the outermost of the calls of layers under way was written.
+    pub(crate) outermost: Option<&'static Location<'static>>,
+    /// While a graph is traced: what the innermost of these calls' modules holds, as `layer::call` left it.
+    pub(crate) holder: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 thread_local! {
@@ -58,6 +65,14 @@ impl Scopes {
         }
         let _back = Back(Some(SCOPES.replace(self)));
         f()
+    }
+
+    /// Puts one more name at the end of the path.
+    pub(crate) fn lengthen_path(&mut self, name: &str) {
+        self.path = Some(match &self.path {
+            Some(path) => Arc::from(format!("{path}/{name}")),
+            None => Arc::from(name),
+        });
     }
 }
 
@@ -106,11 +121,7 @@ pub fn path() -> String {
 
 /// Runs `f` with one more name at the end of the path.
 pub fn within<R>(name: &str, f: impl FnOnce() -> R) -> R {
-    let path = with(|scopes| match &scopes.path {
-        Some(path) => Arc::from(format!("{path}/{name}")),
-        None => Arc::from(name),
-    });
-    changed(|scopes| scopes.path = Some(path), f)
+    changed(|scopes| scopes.lengthen_path(name), f)
 }
 
 /// Runs `f` with no tape listening.

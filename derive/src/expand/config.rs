@@ -6,7 +6,8 @@ use crate::{
     attr::Role,
 };
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
 
 impl Expansion<'_> {
     /// The body of `Module::config`.
@@ -38,8 +39,16 @@ impl Expansion<'_> {
         }
         let class = self.input.class();
         let version = self.version();
-        let migrate =
-            self.input.words.migrate.as_ref().map_or_else(|| quote!(__m::None), |path| quote!(__m::Some(#path)));
+        let migrate = self.input.words.migrate.as_ref().map_or_else(
+            || quote!(__m::None),
+            // Said where the path stands, so that a function of another type is an error about the path.
+            |path| {
+                quote_spanned! {path.span()=> {
+                    let __modulor_migrate: fn(__m::Config, u32) -> __m::Result<__m::Config> = #path;
+                    __m::Some(__modulor_migrate)
+                }}
+            },
+        );
         let body = if self.input.is_enum {
             self.read_variant()
         } else {

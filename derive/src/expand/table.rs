@@ -2,7 +2,7 @@
 
 use super::{Expansion, mentions};
 use crate::{
-    ast::{Arm, Field},
+    ast::{Arm, Field, Spelling},
     attr::{Role, SettingDefault},
 };
 use proc_macro2::TokenStream;
@@ -55,7 +55,14 @@ impl Expansion<'_> {
         let flattened = field.place.flatten.is_some() || self.input.words.transparent.is_some();
         let (kind, table) = match &field.role {
             Role::Part if flattened => (quote!(__m::Field<#ty>), quote_spanned!(span=> __m::flattened::<#ty>())),
-            Role::Part => (quote!(__m::Field<#ty>), quote_spanned!(span=> __m::part::<#ty>())),
+            Role::Part => {
+                let part = match Spelling::of(&field.original.ty) {
+                    Spelling::Tensor => quote_spanned!(span=> __m::part_spelled_tensor::<#ty>()),
+                    Spelling::PlainValue => quote_spanned!(span=> __m::part_spelled_value::<#ty>()),
+                    Spelling::Other => quote_spanned!(span=> __m::part::<#ty>()),
+                };
+                (quote!(__m::Field<#ty>), part)
+            }
             Role::Variable(_) => (quote!(__m::VariableField<#ty>), quote_spanned!(span=> __m::variable::<#ty>())),
             Role::Setting { with: None, .. } => (quote!(__m::Field<#ty>), quote_spanned!(span=> __m::setting::<#ty>())),
             Role::Setting { with: Some(path), .. } => {

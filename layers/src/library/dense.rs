@@ -1,4 +1,5 @@
 use super::ActivityRegularizer;
+use crate::OrNone;
 use crate::activation::AnyActivation;
 use crate::constraint::AnyConstraint;
 use crate::initializer::{AnyInitializer, GlorotUniform, Zeros};
@@ -28,6 +29,23 @@ use serde_json::Value;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Whatever has a name in Keras is set by that name, by a value, or, where there may be none, by `None`. Classes of your
+/// own join those after [`register_class!`](crate::register_class).
+///
+/// ```
+/// use modulor::Module;
+/// use modulor_layers::library::Dense;
+/// use modulor_layers::regularizer::L2;
+/// # fn main() -> modulor::Result<()> {
+/// let layer = Dense::new(2).kernel_regularizer(L2 { l2: 0.5 }).bias_regularizer("l2").kernel_constraint(None);
+/// let config = layer.config()?;
+/// assert_eq!(config["kernel_regularizer"]["config"]["l2"], 0.5);
+/// assert_eq!(config["bias_regularizer"]["class_name"], "L2");
+/// assert!(config["kernel_constraint"].is_null());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct Dense {
@@ -47,18 +65,18 @@ pub struct Dense {
     bias_initializer: AnyInitializer,
     /// What the kernel costs; nothing unless set.
     #[config(default, into)]
-    kernel_regularizer: Option<AnyRegularizer>,
+    kernel_regularizer: OrNone<AnyRegularizer>,
     /// What the bias costs; nothing unless set.
     #[config(default, into)]
-    bias_regularizer: Option<AnyRegularizer>,
+    bias_regularizer: OrNone<AnyRegularizer>,
     #[module(default)]
     activity_regularizer: ActivityRegularizer,
     /// Where the kernel may be; anywhere unless set.
     #[config(default, into)]
-    kernel_constraint: Option<AnyConstraint>,
+    kernel_constraint: OrNone<AnyConstraint>,
     /// Where the bias may be; anywhere unless set.
     #[config(default, into)]
-    bias_constraint: Option<AnyConstraint>,
+    bias_constraint: OrNone<AnyConstraint>,
     #[module(default)]
     quantization_config: Unquantized,
     #[variable(
@@ -104,8 +122,8 @@ impl Layer for Dense {
 impl Dense {
     /// What the output costs; nothing unless set.
     #[must_use]
-    pub fn activity_regularizer(mut self, activity_regularizer: impl Into<AnyRegularizer>) -> Dense {
-        self.activity_regularizer = ActivityRegularizer(Some(activity_regularizer.into()));
+    pub fn activity_regularizer(mut self, activity_regularizer: impl Into<OrNone<AnyRegularizer>>) -> Dense {
+        self.activity_regularizer = ActivityRegularizer(activity_regularizer.into().0);
         self
     }
 }

@@ -26,7 +26,7 @@ macro_rules! list {
         /// The class names of all layers that are built in; configs name them, and the registry finds them.
         pub const LAYERS: &[&str] = &[$(stringify!($class)),*];
 
-        crate::family::short_debug!($($class)*);
+        crate::family::built_in!($($class)*);
     };
 }
 

@@ -73,7 +73,7 @@ macro_rules! list {
         /// The class names of all [`Metric`]s that are built in.
         pub const METRICS: &[&str] = &[$(stringify!($class)),*];
 
-        crate::family::short_debug!(Mean Sum $($class)*);
+        crate::family::built_in!(Mean Sum $($class)*);
     };
 }
 

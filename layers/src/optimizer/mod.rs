@@ -128,7 +128,7 @@ macro_rules! list {
         /// The class names of all that are built in.
         pub const OPTIMIZERS: &[&str] = &[$(stringify!($class)),*];
 
-        crate::family::short_debug!($($class)*);
+        crate::family::built_in!($($class)*);
     };
 }
 

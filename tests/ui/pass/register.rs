@@ -1,3 +1,5 @@
+//! `register!`: a type with parameters is in the registry for the types wanted.
+
 use modulor::prelude::*;
 
 #[derive(Module)]
@@ -6,9 +8,10 @@ struct Residual<L> {
 }
 
 #[derive(Module)]
-struct Pass;
+#[module(name = "pass_through")]
+struct Through;
 
-impl Layer for Pass {
+impl Layer for Through {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         Ok(x.clone())
     }
@@ -20,7 +23,13 @@ impl<L: Layer> Layer for Residual<L> {
     }
 }
 
-modulor::register!(Residual<Pass>);
-modulor::register!(Residual<Residual<Pass>>);
+modulor::register!(Residual<Through>);
 
-fn main() {}
+#[test]
+fn a_registered_type_is_found_by_its_name() -> Result<()> {
+    let layer: Box<dyn Layer> = Box::new(Residual { inner: Through });
+    let names = modulor::registry::class::names();
+    assert!(names.iter().any(|name| name.contains("Residual")), "{names:?}");
+    assert_eq!(layer.call(Tensor::scalar(2.0_f32))?.item::<f32>()?, 2.0);
+    Ok(())
+}

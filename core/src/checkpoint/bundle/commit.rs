@@ -139,7 +139,7 @@ impl Drop for Temporary {
 }
 
 /// Removes the data files of a bundle of so many files; what cannot be removed stays.
-pub(super) fn remove_data(vfs: &dyn Vfs, prefix: &Path, count: impl Fn(usize) -> bool) {
+pub(in crate::checkpoint) fn remove_data(vfs: &dyn Vfs, prefix: &Path, count: impl Fn(usize) -> bool) {
     let (home, name) = (directory_of(prefix), prefix.file_name().unwrap_or_default());
     for file in vfs.list(home).unwrap_or_default() {
         if shard_count(&file, name).is_some_and(&count) {

@@ -35,6 +35,7 @@ mod writer;
 
 pub(super) use commit::Temporary;
 pub use commit::clean_orphans;
+pub(super) use commit::remove_data;
 pub use merge::{merge, merge_on};
 pub use read::Report;
 pub use stored::{EntryInfo, Extent, Slice, StoredType};
@@ -45,7 +46,7 @@ use crate::vfs::{OpenFile, Vfs, directory_of, disk};
 use crate::{Error, Result};
 use index::{Checksums, Index, Slices};
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -270,7 +271,7 @@ fn shard_path(prefix: &Path, shard: usize, shards: usize) -> PathBuf {
 }
 
 /// Of how many a file is one, if it is a data file of the bundle called `name`.
-fn shard_count(file: &OsString, name: &std::ffi::OsStr) -> Option<usize> {
+pub(super) fn shard_count(file: &OsStr, name: &OsStr) -> Option<usize> {
     let rest = file.as_encoded_bytes().strip_prefix(name.as_encoded_bytes())?.strip_prefix(b".data-")?;
     let (shard, count) = std::str::from_utf8(rest).ok()?.split_once("-of-")?;
     let digits = |text: &str| text.len() >= 5 && text.bytes().all(|b| b.is_ascii_digit());
