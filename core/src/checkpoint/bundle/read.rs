@@ -57,7 +57,7 @@ impl Bundle {
     pub fn read_bytes(&self, key: &str) -> Result<Vec<u8>> {
         let entry = self.known(key)?;
         if entry.dtype.is_string() {
-            let message = format!("{}: key {key:?}: strings are not plain bytes", super::shown(self.prefix()));
+            let message = format!("{}: key {key:?}: strings are not plain bytes", self.prefix().display());
             return Err(Error::invalid_argument(message));
         }
         let plain = self.read_plain(key, entry)?;
