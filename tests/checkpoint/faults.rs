@@ -114,14 +114,14 @@ fn a_kill_at_every_call_leaves_the_old_bundle_or_the_new_one() {
         let (old, new) = (before.len().checked_sub(1), before.len());
         let calls = calls(&start, new, shards);
         let commit = calls.iter().position(|call| call.contains(".index")).expect("the index gets its name");
-        for n in 0..calls.len() {
+        for (n, call) in calls.iter().enumerate() {
             let vfs = start.restarted();
             vfs.arm(Some((n, Fault::Kill)));
             let saved = save(&vfs.shared(), new, shards);
             let after = vfs.restarted();
             let expected = if n > commit { Some(new) } else { old };
-            assert_eq!(found(&after), expected, "killed at {n}, {}", calls[n]);
-            assert!(saved.is_err() || n > commit, "{}", calls[n]);
+            assert_eq!(found(&after), expected, "killed at {n}, {call}");
+            assert!(saved.is_err() || n > commit, "{call}");
             // The next start finds the orphan, and the next save tidies up.
             let orphans = clean_orphans(&after.shared(), "/run").unwrap();
             assert_eq!(found(&after), expected);
@@ -140,14 +140,14 @@ fn a_full_or_broken_disk_at_every_call_is_an_error_and_the_old_bundle_stays() {
         let (old, new) = (before.len().checked_sub(1), before.len());
         let calls = calls(&start, new, shards);
         let commit = calls.iter().position(|call| call.contains(".index")).expect("the index gets its name");
-        for n in 0..calls.len() {
+        for (n, call) in calls.iter().enumerate() {
             for forever in [false, true] {
                 for fault in [Fault::Full { forever }, Fault::Broken { forever }] {
                     let vfs = start.restarted();
                     vfs.arm(Some((n, fault)));
                     let saved = save(&vfs.shared(), new, shards);
                     vfs.arm(None);
-                    let what = format!("{fault:?} at {n}, {}", calls[n]);
+                    let what = format!("{fault:?} at {n}, {call}");
                     // Making the new index durable is the one step that may fail when it is in place.
                     let expected = if n > commit { Some(new) } else { old };
                     assert_eq!(found(&vfs), expected, "{what}");

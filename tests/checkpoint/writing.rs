@@ -61,7 +61,7 @@ fn tensors_of_every_dtype_and_of_no_elements_come_back() {
 #[test]
 fn views_are_written_as_their_copies() {
     // More than one chunk of a transposed matrix, a reversed row, a broadcast scalar.
-    let wide = ramp(600 * 700).reshape(&[600, 700]).unwrap();
+    let wide = ramp(600 * 700).reshape([600, 700]).unwrap();
     let views = [
         ("transposed", wide.transpose().unwrap()),
         ("broadcast", ramp(1).broadcast_to([300, 500]).unwrap()),

@@ -198,7 +198,7 @@ impl Division {
     /// The data file for the next tensor, when `now` is the one that is being written and has `len` bytes.
     fn place(&mut self, now: usize, len: u64, size: u64) -> Result<usize> {
         let wanted = match self.split {
-            Split::AtMost(most) if len > 0 && len.saturating_add(size) > most => now.saturating_add(1),
+            Split::AtMost(most) if len > 0 && size > 0 && len.saturating_add(size) > most => now.saturating_add(1),
             Split::AtMost(_) => now,
             Split::Count(count) => {
                 // Where the middle of the tensor falls, when the whole is cut evenly.
