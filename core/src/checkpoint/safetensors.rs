@@ -178,7 +178,7 @@ pub fn write<'a>(path: impl AsRef<Path>, tensors: impl IntoIterator<Item = (&'a 
     write_on(&disk(), path, tensors)
 }
 
-/// [`write`] on another file system.
+/// [`write()`] on another file system.
 pub fn write_on<'a>(
     vfs: &Arc<dyn Vfs>,
     path: impl AsRef<Path>,
