@@ -257,21 +257,21 @@ fn whatever_goes_wrong_the_file_is_the_old_one_or_the_new_one() -> Result<()> {
     let calls = clean.calls();
     assert!(calls.len() >= 5, "{calls:?}");
     for fault in [Fault::Kill, Fault::Full { forever: false }, Fault::Broken { forever: true }] {
-        for at in 0..calls.len() {
+        for (at, call) in calls.iter().enumerate() {
             let vfs = start.restarted();
             vfs.arm(Some((at, fault)));
             let written = write(&vfs.shared(), 2.0).is_ok();
             let found = read(&vfs.restarted())?[0];
-            assert!(found == 2.0 || found == 1.0 && !written, "{} ({fault:?}): {found}", calls[at]);
+            assert!(found == 2.0 || found == 1.0 && !written, "{call} ({fault:?}): {found}");
             for seed in 0..20 {
                 let found = read(&vfs.power_cut(seed))?[0];
-                assert!(found == 2.0 || found == 1.0 && !written, "{} ({fault:?}), cut {seed}: {found}", calls[at]);
+                assert!(found == 2.0 || found == 1.0 && !written, "{call} ({fault:?}), cut {seed}: {found}");
             }
             // The next writer clears up.
             let next = vfs.restarted();
             write(&next.shared(), 3.0)?;
             assert_eq!(read(&next)?, [3.0; 3]);
-            assert_eq!(next.tree(), [std::path::PathBuf::from(PATH)], "{}", calls[at]);
+            assert_eq!(next.tree(), [std::path::PathBuf::from(PATH)], "{call}");
         }
     }
     Ok(())
