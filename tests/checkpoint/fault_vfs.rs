@@ -256,8 +256,8 @@ fn survivors(bytes: &Bytes, random: &mut Random, keeps: &mut impl FnMut(&mut Ran
         bytes.unsynced.iter().flat_map(|&(from, to)| from / SECTOR..to.div_ceil(SECTOR)).collect();
     for sector in sectors {
         if keeps(random) {
-            for at in sector * SECTOR..((sector + 1) * SECTOR).min(len) {
-                out[at] = bytes.now.get(at).copied().unwrap_or(0);
+            for (at, byte) in out.iter_mut().enumerate().skip(sector * SECTOR).take(SECTOR) {
+                *byte = bytes.now.get(at).copied().unwrap_or(0);
             }
         }
     }

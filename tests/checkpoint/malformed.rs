@@ -3,7 +3,7 @@
 use super::broken::{Parts, Table, contents, entry, header, read_all, sample, shape, slice, sliced};
 use super::fault_vfs::FaultVfs;
 use super::scratch;
-use modulor::ErrorKind::{DataLoss, FailedPrecondition, InvalidArgument, NotFound, Unimplemented};
+use modulor::ErrorKind::{DataLoss, FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, Unimplemented};
 use modulor::checkpoint::bundle::{Bundle, BundleWriter, StoredType};
 use modulor::prelude::*;
 use modulor_wire::message::{BundleEntryProto, BundleHeaderProto, VersionDef, encode};
@@ -559,6 +559,13 @@ fn a36_a_huge_sparse_data_file_is_not_read() {
     assert_eq!(bundle.read("b").unwrap().to_vec::<bool>().unwrap(), [true, false, true]);
     assert!(bundle.verify().faults.is_empty());
     fs::remove_file(&data).unwrap();
+    let index = prefix.with_extension("index");
+    fs::OpenOptions::new().write(true).open(&index).unwrap().set_len(100 << 30).unwrap();
+    let error = Bundle::open(&prefix).unwrap_err();
+    assert_eq!(error.kind(), ResourceExhausted);
+    let words = "has 107374182400 bytes, and an index of more than 1073741824 is not read";
+    assert_eq!(error.message(), format!("{}: {words}", index.display()));
+    fs::remove_file(&index).unwrap();
 }
 
 #[test]

@@ -57,6 +57,9 @@ pub const OBJECT_GRAPH_KEY: &str = "_CHECKPOINTABLE_OBJECT_GRAPH";
 /// So many data files stay open; more would use up what a process may open.
 const KEPT_OPEN: usize = 128;
 
+/// The bytes of an index of more than ten million tensors.
+const LONGEST_INDEX: usize = 1 << 30;
+
 /// An open bundle. A clone is another handle to it; any number of threads may read.
 ///
 /// What was opened stays readable, and the same, when another bundle is written under the same prefix.
@@ -103,12 +106,12 @@ impl Bundle {
             return Err(Error::unimplemented("bundles are read and written on little-endian machines only"));
         }
         let path = index_path(prefix)?;
-        let mut bytes = read_all(vfs, &path)?;
+        let mut bytes = read_index(vfs, &path)?;
         // A save to the same prefix may remove the data files between our reading the index and opening them.
         for _ in 0..10 {
             let index = Index::parse(&path, &bytes, checksums, slices)?;
             let opened = open_shards(vfs, prefix, &path, &index);
-            let now = read_all(vfs, &path)?;
+            let now = read_index(vfs, &path)?;
             if now == bytes {
                 let shards = opened?;
                 let lengths: Vec<u64> = shards.iter().map(|shard| shard.len).collect();
@@ -227,10 +230,15 @@ fn readable_keys<'a>(readable: impl Iterator<Item = &'a (String, EntryInfo)>, in
     format!("the bytes of {} of {} tensors are there{list}", keys.len(), index.entries.len())
 }
 
-/// A whole file.
-fn read_all(vfs: &Arc<dyn Vfs>, path: &Path) -> Result<Vec<u8>> {
+/// A whole index.
+fn read_index(vfs: &Arc<dyn Vfs>, path: &Path) -> Result<Vec<u8>> {
     let file = vfs.open(path)?;
     let len = usize::try_from(file.len()).unwrap_or(usize::MAX);
+    if len > LONGEST_INDEX {
+        let message =
+            format!("{}: has {len} bytes, and an index of more than {LONGEST_INDEX} is not read", path.display());
+        return Err(Error::resource_exhausted(message));
+    }
     let mut bytes = crate::tensor::room::<u8>(len)?;
     bytes.resize(len, 0);
     file.read_at(&mut bytes, 0)?;

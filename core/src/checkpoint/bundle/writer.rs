@@ -140,7 +140,8 @@ impl BundleWriter {
     ///
     /// When it returns, the bundle survives a kill and a power cut. When it fails, what was there before is there still
     /// and nothing else; only when the very last step fails, making the new index durable, both are there and the new one
-    /// is the one that is found. Two writers of one prefix, on one machine, take turns: the later one wins whole.
+    /// is the one that is found. Two writers of one prefix, on one machine, take turns: the later one wins whole. For that
+    /// it takes the [lock](Vfs::lock) of the prefix's directory, which the caller must not hold.
     pub fn commit(mut self) -> Result<()> {
         index_path(&self.prefix)?;
         let total = self.bytes();
