@@ -372,6 +372,27 @@ fn a26_strings_that_do_not_fit_their_bytes() {
 }
 
 #[test]
+fn strings_are_copied_with_their_own_checksum() {
+    let vfs = FaultVfs::default();
+    let mut writer = BundleWriter::new_on(&vfs.shared(), "/m");
+    writer.add("s", &Tensor::strings([2], ["one", ""]).unwrap()).unwrap();
+    writer.commit().unwrap();
+    let bundle = Bundle::open_on(&vfs.shared(), "/m").unwrap();
+    let mut writer = BundleWriter::new_on(&vfs.shared(), "/copy");
+    writer.add_copy("s", &bundle, "s").unwrap();
+    writer.commit().unwrap();
+    for suffix in [".index", ".data-00000-of-00001"] {
+        assert_eq!(vfs.bytes(&format!("/copy{suffix}")), vfs.bytes(&format!("/m{suffix}")), "{suffix}");
+    }
+    let mut damaged = vfs.bytes("/m.data-00000-of-00001").unwrap();
+    damaged[7] ^= 1;
+    vfs.put("/m.data-00000-of-00001", &damaged);
+    let mut writer = BundleWriter::new_on(&vfs.shared(), "/other");
+    writer.add_copy("s", &Bundle::open_on(&vfs.shared(), "/m").unwrap(), "s").unwrap();
+    assert_eq!(writer.commit().unwrap_err().kind(), DataLoss);
+}
+
+#[test]
 fn a27_slices_are_put_together() {
     let vfs = sliced().files();
     assert_eq!(read_all(&vfs.shared()).unwrap(), read_all(&sample().files().shared()).unwrap());

@@ -12,6 +12,7 @@ mod manager_faults;
 mod merging;
 mod program;
 mod restore;
+mod safetensors;
 mod tensorflow;
 mod writing;
 

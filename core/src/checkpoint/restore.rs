@@ -344,6 +344,6 @@ impl Plan {
 }
 
 /// The path that a key stands for.
-fn bare(key: &str) -> &str {
+pub(super) fn bare(key: &str) -> &str {
     key.split("/.ATTRIBUTES/").next().unwrap_or(key)
 }

@@ -33,6 +33,7 @@ mod read;
 mod stored;
 mod writer;
 
+pub(super) use commit::Temporary;
 pub use commit::clean_orphans;
 pub(super) use commit::remove_data;
 pub use merge::{merge, merge_on};

@@ -159,15 +159,16 @@ impl BundleWriter {
         let mut number = 0;
         for Pending { key, info, source } in &mut self.entries {
             for part in 0..info.slices.len().max(1) {
-                let sliced = info.slices.get(part).map(|slice| slice.extent);
-                let planned = sliced.unwrap_or(info.extent);
+                let slice = info.slices.get(part);
+                let planned = slice.map_or(info.extent, |slice| slice.extent);
+                let count = slice.map_or(&info.shape, |slice| &slice.shape).iter().product();
                 let wanted = division.place(number, shard.len, planned.size)?;
                 while number < wanted {
                     shard.finish()?;
                     number += 1;
                     shard = Shard::new(temporary.create_shard()?, number);
                 }
-                let written = shard.write(source, info.dtype, &planned).map_err(|e| e.within(key.as_str()))?;
+                let written = shard.write(source, info.dtype, count, &planned).map_err(|e| e.within(key.as_str()))?;
                 match info.slices.get_mut(part) {
                     Some(slice) => slice.extent = written,
                     None => info.extent = written,
@@ -232,11 +233,15 @@ impl Shard {
         Shard { file, number, len: 0, gathered: Vec::new() }
     }
 
-    /// Appends one tensor or slice; `planned` says where a copy comes from.
-    fn write(&mut self, source: &Source, dtype: StoredType, planned: &Extent) -> Result<Extent> {
+    /// Appends one tensor or slice of `count` elements; `planned` says where a copy comes from.
+    fn write(&mut self, source: &Source, dtype: StoredType, count: usize, planned: &Extent) -> Result<Extent> {
         let offset = self.len;
         let crc32c = match source {
             Source::Bytes(bytes) => self.put_bytes(bytes)?,
+            Source::Copy(from, key) if dtype.is_string() => {
+                self.put(&from.each_string(key, planned, count, &mut drop)?)?;
+                planned.crc32c
+            }
             Source::Copy(from, key) => {
                 from.stream(key, planned, &mut |chunk| self.put(chunk))?;
                 planned.crc32c
