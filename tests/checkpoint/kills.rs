@@ -79,7 +79,10 @@ fn end_one(directory: &Path, work: &str, after: Duration, end: impl FnOnce(&mut 
     let latest = manager.latest_usable().unwrap();
     assert!(latest.skipped.is_empty(), "{latest:?}");
     let found = latest.path.map_or(0, |path| program.read(path).unwrap());
-    assert!(found == done || found == done + 1 || (work == "asynchronous" && found == done + 2), "{found} after {done}");
+    assert!(
+        found == done || found == done + 1 || (work == "asynchronous" && found == done + 2),
+        "{found} after {done}"
+    );
     assert_eq!(program.usable(&directory.display().to_string()).unwrap_or(0), found);
     let disk = modulor::vfs::disk();
     if found > 0 {

@@ -5,6 +5,7 @@ mod fault_vfs;
 mod faults;
 mod fixtures;
 mod interop;
+mod kills;
 mod malformed;
 mod manager;
 mod manager_faults;

@@ -130,7 +130,7 @@ impl Directory {
         let mut bytes = vec![0; usize::try_from(file.len()).unwrap_or_default()];
         file.read_at(&mut bytes, 0)?;
         let state = match String::from_utf8(bytes) {
-            Ok(text) => CheckpointState::parse(&text).map_err(|e| e.to_string()),
+            Ok(text) => CheckpointState::parse(&text).map_err(|e| e.message().to_owned()),
             Err(e) => Err(format!("is no text: {}", e.utf8_error())),
         };
         let state = state.and_then(|state| self.checked(state));
