@@ -253,8 +253,8 @@ impl Directory {
             self.vfs.remove_file(&self.prefix(&format!("{name}.index")))?;
         }
         let files = self.names()?;
-        let data = files.iter().filter(|file| bundle::shard_count(file.as_ref(), name.as_ref()).is_some());
-        data.map(|file| self.vfs.remove_file(&self.path.join(file))).collect()
+        let mut data = files.iter().filter(|file| bundle::shard_count(file.as_ref(), name.as_ref()).is_some());
+        data.try_for_each(|file| self.vfs.remove_file(&self.path.join(file)))
     }
 
     /// Removes what killed writers left of checkpoints of this name: temporary files, and data that no index counts.
