@@ -24,6 +24,9 @@ enum Way {
 
 const WAYS: [Way; 3] = [Way::Manager, Way::Asynchronous, Way::Write];
 
+/// How many power cuts each save is put through; a debug build is slow.
+const CUTS: u64 = if cfg!(debug_assertions) { 100 } else { 1000 };
+
 /// With two kept, the third save is the first to remove one.
 const SAVES: i64 = 4;
 
@@ -72,10 +75,7 @@ impl Way {
 
     /// There is nothing but whole checkpoints, no more than are kept.
     fn check_tidy(self, vfs: &FaultVfs, after: &str) {
-        let mut expected = expected_files(&vfs.shared(), DIRECTORY.as_ref());
-        if self == Way::Write {
-            expected.remove(&in_directory("checkpoint"));
-        }
+        let expected = expected_files(&vfs.shared(), DIRECTORY.as_ref());
         assert_eq!(files(&vfs.shared(), DIRECTORY.as_ref()), expected, "{self:?}, {after}");
     }
 
@@ -139,7 +139,7 @@ fn b03_a_power_cut_loses_no_save_that_was_done() {
         way.each_save(|before, n, _| {
             let vfs = before.restarted();
             way.save(&vfs, n).unwrap();
-            for seed in 0..1000 {
+            for seed in 0..CUTS {
                 let after = vfs.power_cut(seed);
                 assert_eq!(way.usable(&after), n, "{way:?}, cut {seed} after save {n}: {:?}", after.tree());
                 if seed % 20 == 0 {
@@ -154,7 +154,7 @@ fn b03_a_power_cut_loses_no_save_that_was_done() {
 fn b03_a_power_cut_during_a_save_leaves_the_state_before_or_the_new_one() {
     for way in WAYS {
         way.each_save(|before, n, calls| {
-            for seed in 0..1000 {
+            for seed in 0..CUTS {
                 let call = seed as usize % calls;
                 let vfs = before.restarted();
                 vfs.arm(Some((call, Fault::Kill)));
@@ -185,14 +185,14 @@ fn check_errors(words: &str, fault: fn(forever: bool) -> Fault) {
                 let context = format!("{way:?}, save {n}, call {call} ({called}), forever {forever}");
                 vfs.arm(None);
                 if let Err(e) = &saved {
-                    assert!(e.message().contains(words) && e.message().contains("/run"), "{context}: {e}");
+                    assert!(e.message().contains(words) && e.message().contains(" /"), "{context}: {e}");
                 }
                 // The disk works again, and nothing needs to be cleaned for what was there to be there.
                 let latest = latest(way, &vfs);
                 assert!(latest == n || (latest == n - 1 && saved.is_err()), "{context}: {latest} after {saved:?}");
                 // What has no name yet when the disk is out of order has none to be removed by.
                 let removable = !forever || fault(true) == Fault::Full { forever: true };
-                if saved.is_err() && removable && n > 1 {
+                if latest == n - 1 && removable && n > 1 {
                     way.check_tidy(&vfs, &context);
                 }
                 way.goes_on(&vfs, &context);

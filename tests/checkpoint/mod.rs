@@ -6,6 +6,7 @@ mod faults;
 mod fixtures;
 mod fuzz;
 mod interop;
+mod kills;
 mod malformed;
 mod manager;
 mod manager_faults;

@@ -84,10 +84,11 @@ impl Program {
     }
 }
 
-/// The files that a directory ought to have: the state file, and the files of the checkpoints that have an index. All of
-/// them must be whole.
+/// The files that a directory may have: the state file, if it is there, and the files of the checkpoints that have an index.
+/// All of them must be whole.
 pub fn expected_files(vfs: &Arc<dyn Vfs>, directory: &Path) -> BTreeSet<PathBuf> {
-    let mut files = BTreeSet::from([directory.join("checkpoint")]);
+    let state = directory.join("checkpoint");
+    let mut files = BTreeSet::from_iter(vfs.exists(&state).unwrap().then_some(state));
     for name in vfs.list(directory).unwrap() {
         let name = name.into_string().expect("tests name files in UTF-8");
         let Some(name) = name.strip_suffix(".index") else { continue };

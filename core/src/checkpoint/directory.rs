@@ -130,7 +130,7 @@ impl Directory {
         let mut bytes = vec![0; usize::try_from(file.len()).unwrap_or_default()];
         file.read_at(&mut bytes, 0)?;
         let state = match String::from_utf8(bytes) {
-            Ok(text) => CheckpointState::parse(&text).map_err(|e| e.to_string()),
+            Ok(text) => CheckpointState::parse(&text).map_err(|e| e.message().to_owned()),
             Err(e) => Err(format!("is no text: {}", e.utf8_error())),
         };
         let state = state.and_then(|state| self.checked(state));
@@ -253,8 +253,8 @@ impl Directory {
             self.vfs.remove_file(&self.prefix(&format!("{name}.index")))?;
         }
         let files = self.names()?;
-        let data = files.iter().filter(|file| bundle::shard_count(file.as_ref(), name.as_ref()).is_some());
-        data.map(|file| self.vfs.remove_file(&self.path.join(file))).collect()
+        let mut data = files.iter().filter(|file| bundle::shard_count(file.as_ref(), name.as_ref()).is_some());
+        data.try_for_each(|file| self.vfs.remove_file(&self.path.join(file)))
     }
 
     /// Removes what killed writers left of checkpoints of this name: temporary files, and data that no index counts.

@@ -287,7 +287,7 @@ impl CheckpointManager {
         if *max_to_keep == Some(0) {
             return Err(Error::invalid_argument("max_to_keep is 0: at least the newest checkpoint is kept"));
         }
-        if let Some(hours) = keep_every.filter(|hours| !(*hours > 0.0)) {
+        if let Some(hours) = keep_every.filter(|hours| hours.is_nan() || *hours <= 0.0) {
             return Err(Error::invalid_argument(format!(
                 "keep_checkpoint_every_n_hours is {hours}, and must be above 0"
             )));
