@@ -4,7 +4,11 @@
 
 use super::broken::{Parts, contents, sample, sliced};
 use super::fault_vfs::{FaultVfs, Random};
-use modulor::checkpoint::bundle::Bundle;
+use modulor::checkpoint::bundle::{Bundle, BundleWriter};
+use modulor::checkpoint::{Checkpoint, ObjectGraph};
+use modulor::keras::optimizer::{Optimizer, SGD};
+use modulor::prelude::*;
+use std::collections::BTreeMap;
 
 /// Reads everything that can be read, and says whether the index was accepted.
 fn read(vfs: &FaultVfs) -> bool {
@@ -38,9 +42,53 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
+fn times() -> u64 {
+    std::env::var("MODULOR_FUZZ").map_or(1, |n| n.parse().expect("MODULOR_FUZZ is a number"))
+}
+
+#[test]
+fn mutated_object_graphs_are_refused_or_restored_from_and_never_a_panic() -> Result<()> {
+    let model = BTreeMap::from(["a", "b.c"].map(|name| (name.to_owned(), Variable::new(1.0))));
+    let optimizer = SGD::new().momentum(0.5);
+    let gradients: Vec<_> = model.values().map(|v| (v.clone(), Some(Tensor::scalar(1.0_f32)))).collect();
+    optimizer.apply(&gradients)?;
+    let list = vec![model["a"].clone(), Variable::new(2.0)];
+    let checkpoint = Checkpoint::default().with("model", &model).with("optimizer", &optimizer).with("list", &list);
+    let snapshot = checkpoint.snapshot()?;
+    let (mut accepted, mut restored, mut refused) = (0_u64, 0_u64, 0_u64);
+    for seed in 0..2_000 * times() {
+        let mut random = Random(seed);
+        let mut graph = snapshot.graph().encode();
+        mutate(&mut graph, &mut random);
+        let Ok(decoded) = ObjectGraph::decode(&graph) else {
+            refused += 1;
+            continue;
+        };
+        accepted += 1;
+        assert_eq!(ObjectGraph::decode(&decoded.encode())?, decoded);
+        assert_eq!(decoded.paths().len(), decoded.objects().len());
+        drop(decoded.to_string());
+        if random.below(8) > 0 {
+            continue;
+        }
+        let vfs = FaultVfs::default();
+        let mut writer = BundleWriter::new_on(&vfs.shared(), "/m");
+        for (key, value) in snapshot.values() {
+            writer.add(key, value)?;
+        }
+        writer.add("_CHECKPOINTABLE_OBJECT_GRAPH", &Tensor::strings([], [graph])?)?;
+        writer.commit()?;
+        let into = checkpoint.clone().on(vfs.shared());
+        restored += u64::from(into.read("/m").is_ok()) + u64::from(into.expect_partial().read("/m").is_ok());
+    }
+    let told = format!("{accepted} accepted, {restored} restored, {refused} refused: all are tried");
+    assert!(accepted > 50 * times() && restored > 5 * times() && refused > 50 * times(), "{told}");
+    Ok(())
+}
+
 #[test]
 fn mutated_bundles_are_refused_or_read_and_never_a_panic() {
-    let times: u64 = std::env::var("MODULOR_FUZZ").map_or(1, |n| n.parse().expect("MODULOR_FUZZ is a number"));
+    let times = times();
     let (mut accepted, mut refused) = (0_u64, 0_u64);
     for seed in 0..10_000 * times {
         let mut random = Random(seed);

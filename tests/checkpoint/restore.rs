@@ -103,6 +103,24 @@ fn a_shape_that_shows_late_is_an_error_of_the_call_and_the_layer_stays_unbuilt()
 }
 
 #[test]
+fn what_is_known_of_a_variable_that_is_not_built_is_compared_at_once() -> Result<()> {
+    let (_folder, prefix, _) = saved()?;
+    let wider = two(5);
+    let error = Checkpoint::new(&wider).read(&prefix).unwrap_err();
+    let suffix = ".ATTRIBUTES/VARIABLE_VALUE";
+    for said in [
+        format!("`first/kernel`: expected float32(None, 5), found float32(3, 4) under `first/kernel/{suffix}`"),
+        format!("`first/bias`: expected float32(5,), found float32(4,) under `first/bias/{suffix}`"),
+    ] {
+        assert!(error.to_string().contains(&said), "{error}");
+    }
+    // Nothing of it waits: the model begins as if nothing had been tried.
+    wider.call(&ones(&[1, 3]))?;
+    assert_eq!(wider.second.bias.value()?.to_vec::<f32>()?, [0.0, 0.0]);
+    Ok(())
+}
+
+#[test]
 fn a_layer_is_built_as_a_whole_or_not_at_all() -> Result<()> {
     #[derive(Module)]
     struct Late {

@@ -5,6 +5,7 @@ use super::places::{Place, Places};
 use crate::module::{Growing, SlotOf};
 use crate::variable::{self, Variable};
 use crate::{DType, Error, ErrorKind, Result, Shape, Spec, Tensor, nearest};
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet, VecDeque};
 
 /// What a file has under a name: a dtype that tensors here have, or the name of another; and the dims.
@@ -137,6 +138,7 @@ impl Plan {
         let mut plan = Plan::default();
         let mut found: Vec<Option<usize>> = vec![None; places.places.len()];
         let mut absent = HashSet::new();
+        let paths = OnceCell::new();
         let mut queue = VecDeque::from([(0, 0)]);
         while let Some((number, object)) = queue.pop_front() {
             let place = &places.places[number];
@@ -144,7 +146,7 @@ impl Plan {
                 None => found[number] = Some(object),
                 Some(before) if before == object => continue,
                 Some(before) => {
-                    let paths = graph.paths();
+                    let paths = paths.get_or_init(|| graph.paths());
                     let [one, two] = [before, object].map(|object| paths[object].as_deref().unwrap_or_default());
                     plan.different.push(format!(
                         "`{}` is one object here, and the checkpoint has two for it: `{one}` and `{two}`",
@@ -218,11 +220,12 @@ impl Plan {
         let mut used = HashSet::new();
         for (keeper, object) in keepers {
             let Place { slots, growing, .. } = &places.places[keeper];
+            let slots: HashMap<(u64, &str), usize> =
+                slots.iter().map(|(of, number)| ((of.owner, &*of.kind), *number)).collect();
             for slot in &objects[object].slots {
                 let kind = growing.as_ref().map_or_else(|| slot.name.clone(), |growing| growing.0.kind(&slot.name));
                 for owner in owners.get(&slot.original).into_iter().flatten() {
-                    let there = slots.iter().find(|(of, _)| of.owner == owner.id() && of.kind == kind);
-                    if let Some((_, number)) = there {
+                    if let Some(number) = slots.get(&(owner.id(), &*kind)) {
                         found[*number] = Some(slot.variable);
                     } else if let (Some(growing), Some(name)) = (growing, objects[slot.variable].variable_key()) {
                         used.insert(slot.variable);
