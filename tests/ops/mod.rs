@@ -6,6 +6,7 @@
 mod accuracy;
 mod allocation;
 mod case;
+mod fused;
 mod gradient;
 mod in_place;
 mod inference;

@@ -148,6 +148,22 @@ fn sigmoid<R: Real>(x: R) -> R {
     (if x < R::ZERO { e } else { R::ONE }) / (R::ONE + e)
 }
 
+/// Φ(x), exact where it is small.
+#[inline(always)]
+fn normal_below<R: Real>(x: R) -> R {
+    R::HALF * (x * R::narrow(-std::f64::consts::FRAC_1_SQRT_2)).erfc()
+}
+
+/// 2√(2/π)
+const NEARLY_LOGIT: f64 = 2.0 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
+const CUBIC: f64 = 0.044_715;
+
+/// 2√(2/π)(x + 0.044715x³), whose sigmoid is nearly Φ(x).
+#[inline(always)]
+fn nearly_logit<R: Real>(x: R) -> R {
+    R::narrow(NEARLY_LOGIT) * x * (x * x * R::narrow(CUBIC) + R::ONE)
+}
+
 #[inline(always)]
 fn map<A: Copy, B>(x: &[A], out: &mut [B], f: impl Fn(A) -> B) {
     for (out, &x) in out.iter_mut().zip(x) {
@@ -212,6 +228,8 @@ pub(crate) fn unary<R: Real>(op: Unary, x: &[R], out: &mut [R]) -> Result<(), Un
         }
         Unary::Elu => map(x, out, |x| if x < R::ZERO { x.expm1() } else { x }),
         Unary::Selu => map(x, out, |x| if x < R::ZERO { R::SELU_SCALE_ALPHA * x.expm1() } else { R::SELU_SCALE * x }),
+        Unary::Gelu => map(x, out, |x| x * normal_below(x)),
+        Unary::GeluTanh => map(x, out, |x| x * sigmoid(nearly_logit(x))),
     }
     Ok(())
 }
@@ -259,6 +277,21 @@ pub(crate) fn binary<R: Real>(op: Binary, a: &[R], b: &[R], out: &mut [R]) -> Re
         Binary::SqrtGrad => zip(a, b, out, |y, dy| dy * R::HALF / y),
         Binary::RsqrtGrad => zip(a, b, out, |y, dy| dy * -R::HALF * (y * y * y)),
         Binary::ReciprocalGrad => zip(a, b, out, |y, dy| -dy * (y * y)),
+        Binary::GeluGrad => {
+            let scale = R::narrow(std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2 / 2.0);
+            zip(a, b, out, |dy, x| dy * (normal_below(x) + x * (scale * (x * x * -R::HALF).exp())))
+        }
+        Binary::GeluTanhGrad => {
+            let [scale, cubic] = [R::narrow(NEARLY_LOGIT), R::narrow(3.0 * CUBIC)];
+            zip(a, b, out, |dy, x| {
+                let logit = nearly_logit(x);
+                let e = (-logit.abs()).exp();
+                let sigmoid = (if logit < R::ZERO { e } else { R::ONE }) / (R::ONE + e);
+                let bend = e / ((R::ONE + e) * (R::ONE + e));
+                dy * (sigmoid + x * (bend * ((x * x * cubic + R::ONE) * scale)))
+            })
+        }
+        Binary::SigmoidCrossEntropy => zip(a, b, out, |x, z| maximum(x, R::ZERO) - x * z + (-x.abs()).exp().log1p()),
     }
     Ok(())
 }

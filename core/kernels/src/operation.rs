@@ -83,12 +83,16 @@ pub enum Unary {
     Elu,
     /// λx where x is not below 0, else λα(eˣ − 1).
     Selu,
+    /// xΦ(x), Φ being the distribution function of the normal distribution.
+    Gelu,
+    /// The same with σ(2√(2/π)(x + 0.044715x³)) in place of Φ.
+    GeluTanh,
 }
 
 /// An elementwise function of two arguments.
 ///
 /// Integers take the arithmetic up to `SquaredDifference`, complex numbers `Add`, `Sub`, `Mul`, `Div`, `DivNoNan` and
-/// `SquaredDifference`, floats all of them. The names in `Grad` are TensorFlow's gradient operations.
+/// `SquaredDifference`, floats all of them. Most names in `Grad` are TensorFlow's gradient operations.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Binary {
@@ -150,6 +154,12 @@ pub enum Binary {
     RsqrtGrad,
     /// −dy y², of (y, dy).
     ReciprocalGrad,
+    /// dy (Φ(x) + xφ(x)), of (dy, x).
+    GeluGrad,
+    /// The same of `GeluTanh`.
+    GeluTanhGrad,
+    /// max(x, 0) − xz + ln (1 + e^−|x|), of (x, z).
+    SigmoidCrossEntropy,
 }
 
 /// An elementwise comparison, giving 1 or 0.

@@ -56,6 +56,11 @@ fn sigmoid(x: f64) -> f64 {
     if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }
 }
 
+/// 2√(2/π)(x + 0.044715x³)
+fn nearly_logit(x: f64) -> f64 {
+    2.0 * (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))
+}
+
 #[test]
 fn elementwise_functions_are_within_4_ulp() {
     let (scale, alpha) = (1.050_700_987_355_480_5, 1.673_263_242_354_377_2);
@@ -95,6 +100,9 @@ fn elementwise_functions_are_within_4_ulp() {
     check_unary(Unary::Relu6, -9.0, 9.0, |x| x.clamp(0.0, 6.0));
     check_unary(Unary::LeakyRelu(0.25), -9.0, 9.0, |x| if x > 0.0 { x } else { 0.25 * x });
     check_unary(Unary::Elu, -20.0, 9.0, |x| if x < 0.0 { x.exp_m1() } else { x });
+    // Below, an error of the argument counts for more.
+    check_unary(Unary::Gelu, -0.75, 9.0, |x| 0.5 * x * libm::erfc(x * -std::f64::consts::FRAC_1_SQRT_2));
+    check_unary(Unary::GeluTanh, -0.75, 9.0, |x| x * sigmoid(nearly_logit(x)));
     check_unary(Unary::Selu, -20.0, 9.0, |x| scale * if x < 0.0 { alpha * x.exp_m1() } else { x });
 }
 
@@ -135,6 +143,18 @@ fn functions_of_two_arguments_are_within_4_ulp() {
     check_binary(Binary::SigmoidGrad, (0.1, 0.5), both, |y, dy| dy * y * (1.0 - y));
     check_binary(Binary::SqrtGrad, (0.1, 9.0), both, |y, dy| dy / (2.0 * y));
     check_binary(Binary::RsqrtGrad, (0.1, 9.0), both, |y, dy| -0.5 * dy * y * y * y);
+    check_binary(Binary::GeluGrad, both, (0.0, 3.0), |dy, x| {
+        let density = (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
+        dy * (0.5 * libm::erfc(x * -std::f64::consts::FRAC_1_SQRT_2) + x * density)
+    });
+    check_binary(Binary::GeluTanhGrad, both, (0.0, 3.0), |dy, x| {
+        let (below, above) = (sigmoid(nearly_logit(x)), sigmoid(-nearly_logit(x)));
+        let slope = 2.0 * (2.0 / std::f64::consts::PI).sqrt() * (1.0 + 3.0 * 0.044_715 * x * x);
+        dy * (below + x * below * above * slope)
+    });
+    check_binary(Binary::SigmoidCrossEntropy, (0.0, 9.0), (-1.0, 0.0), |x, z| {
+        x.max(0.0) - x * z + (-x.abs()).exp().ln_1p()
+    });
     check_binary(Binary::ReciprocalGrad, (0.1, 9.0), both, |y, dy| -dy * y * y);
 }
 

@@ -50,6 +50,8 @@ fn run_all<T: Number>(ordered: bool) {
         T::nonzero(view, &mut bytes);
         T::unary(Unary::Square, view, &mut out).expect("every number has a square");
         T::binary(Binary::Add, view, view, &mut out).expect("every number has a sum");
+        T::unary_over(Unary::Square, &mut out).expect("every number has a square");
+        T::binary_over(Binary::Add, &mut out, true, view).expect("every number has a sum");
         T::compare(Compare::Equal, view, view, &mut bytes).expect("every number has equals");
         select(Strided::new(&[1], &[30, 40], &[0, 0], 0).expect("in bounds"), view, view, &mut out);
         for (reduced, outputs) in [([true, false], 40), ([false, true], 30), ([true, true], 1)] {

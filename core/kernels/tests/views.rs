@@ -147,6 +147,25 @@ fn check_elementwise<T: Number>(takes_order: bool) {
         check("swapped difference", shape, n, |x: Strided<T>, out: &mut [T]| {
             T::binary(Binary::Sub, b(), x, out).expect("every number has a difference");
         });
+        for first in [true, false] {
+            check("difference over an argument", shape, n, |x: Strided<T>, out: &mut [T]| {
+                let mut elsewhere = vec![T::zeroed(); n];
+                let (a, b) = if first { (b(), x) } else { (x, b()) };
+                T::binary(Binary::Sub, a, b, &mut elsewhere).expect("every number has a difference");
+                out.copy_from_slice(&other);
+                T::binary_over(Binary::Sub, out, first, x).expect("every number has a difference");
+                let [found, expected]: [&[u8]; 2] = [&*out, &elsewhere].map(bytemuck::cast_slice);
+                assert!(found == expected, "over and elsewhere differ in {shape:?}");
+            });
+        }
+        check("square over the argument", shape, n, |x: Strided<T>, out: &mut [T]| {
+            let mut elsewhere = vec![T::zeroed(); n];
+            T::unary(Unary::Square, x, &mut elsewhere).expect("every number has a square");
+            copy(x, out);
+            T::unary_over(Unary::Square, out).expect("every number has a square");
+            let [found, expected]: [&[u8]; 2] = [&*out, &elsewhere].map(bytemuck::cast_slice);
+            assert!(found == expected, "over and elsewhere differ in {shape:?}");
+        });
         let cond: Vec<u8> = (0..n).map(|i| u8::from(i % 3 == 0)).collect();
         check("select", shape, n, |x: Strided<T>, out: &mut [T]| {
             select(Strided::new(&cond, shape, &strides, 0).expect("contiguous"), x, b(), out);
@@ -274,6 +293,8 @@ fn the_place_of_a_fault_is_counted_from_the_first_element() {
     let mut b = vec![1; 4000];
     b[2 * 1234] = 0;
     let view = Strided::new(&b, &[2000], &[2], 0).expect("in bounds");
+    let over = i32::binary_over(Binary::FloorDiv, &mut vec![1; 2000], true, view);
+    assert_eq!(over, Err(modulor_kernels::Fault::ZeroDivisor { element: 1234 }));
     let fault = i32::binary(
         Binary::FloorDiv,
         Strided::new(&a, &[2000], &[1], 0).expect("contiguous"),

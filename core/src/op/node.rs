@@ -3,6 +3,7 @@
 use super::{Op, scope};
 use crate::tensor::{GraphNode, Payload, next_id};
 use crate::{Spec, Tensor};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One call that was traced. Its inputs are symbols of earlier nodes, or values; numbers rise as nodes are made, so
@@ -77,11 +78,21 @@ impl Tensor {
 #[derive(Default)]
 pub(crate) struct Trace {
     effects: Mutex<Vec<Arc<Node>>>,
+    /// How many composites of a path there were.
+    marks: Mutex<HashMap<String, usize>>,
 }
 
 impl Trace {
     pub fn push(&self, node: Arc<Node>) {
         self.effects.lock().unwrap_or_else(PoisonError::into_inner).push(node);
+    }
+
+    /// The number of the next composite of this path, from 0.
+    pub fn number(&self, path: String) -> usize {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = marks.entry(path).or_default();
+        *next += 1;
+        *next - 1
     }
 
     pub fn take(&self) -> Vec<Arc<Node>> {

@@ -124,6 +124,18 @@ pub fn within<R>(name: &str, f: impl FnOnce() -> R) -> R {
     changed(|scopes| scopes.lengthen_path(name), f)
 }
 
+/// Runs `f` with a composite's name at the end of the path; in a trace with its number, `gelu:0`.
+pub(crate) fn within_composite<R>(name: &str, f: impl FnOnce() -> R) -> R {
+    let number = with(|scopes| {
+        let path = format!("{}/{name}", scopes.path.as_deref().unwrap_or_default());
+        scopes.trace.as_ref().map(|trace| trace.number(path))
+    });
+    match number {
+        Some(number) => within(&format!("{name}:{number}"), f),
+        None => within(name, f),
+    }
+}
+
 /// Runs `f` with no tape listening.
 pub fn without_tapes<R>(f: impl FnOnce() -> R) -> R {
     changed(|scopes| scopes.tapes.clear(), f)

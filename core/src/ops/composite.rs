@@ -1,13 +1,15 @@
 //! What TensorFlow has no op for: named functions over public tensor operations.
 //!
-//! Shapes and gradients follow from the bodies. In a graph the nodes of a body carry its name at the end of their path,
-//! so that the graph's text shows where they come from and they can be found again together.
+//! Shapes and gradients follow from the bodies. In a graph the nodes of a body carry its name and number at the end of
+//! their path, so that the graph's text shows where they come from and they can be found again together. Those of
+//! [`fused`](super::fused) have a kernel and a gradient of their own, by which they are computed out of graphs.
 
+use super::fused::{Gelu, SigmoidCrossEntropy, fused};
 use super::reduce::Axes;
 use crate::op::{Operand, scope};
 use crate::{DType, Error, Result, Tensor};
 
-/// Runs `body`, whose nodes carry `name` at the end of their path.
+/// Runs `body`, whose nodes carry `name` at the end of their path, and which of that name in its place this is, from 0.
 ///
 /// ```
 /// use modulor_core::{DType, Spec, graph::trace, ops::composite::composite};
@@ -15,16 +17,13 @@ use crate::{DType, Error, Result, Tensor};
 /// let twice = |x: &Tensor| composite("twice", || x.add(x));
 /// # use modulor_core::Tensor;
 /// let graph = trace(|x| Ok(vec![twice(&x[0])?]), &[Spec::new(DType::F32, [2])])?;
-/// assert!(graph.to_string().contains("%1 = AddV2(%0, %0) : float32(2,)  # twice"));
+/// assert!(graph.to_string().contains("%1 = AddV2(%0, %0) : float32(2,)  # twice:0"));
 /// # Ok(())
 /// # }
 /// ```
 pub fn composite<R>(name: &str, body: impl FnOnce() -> R) -> R {
-    scope::within(name, body)
+    scope::within_composite(name, body)
 }
-
-/// √(2/π)
-const SQRT_2_OVER_PI: f64 = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
 
 impl Tensor {
     /// `x·σ(x)`, also called swish.
@@ -38,7 +37,7 @@ impl Tensor {
     }
 
     /// `x·Φ(x)`, Φ being the distribution function of the normal distribution: by the error function or, if
-    /// `approximate`, as `x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))`.
+    /// `approximate`, as `x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))`, in forms that are exact where Φ is small.
     ///
     /// ```
     /// use modulor_core::Tensor;
@@ -49,13 +48,7 @@ impl Tensor {
     /// # }
     /// ```
     pub fn gelu(&self, approximate: bool) -> Result<Tensor> {
-        composite("gelu", || {
-            let twice = match approximate {
-                true => ((self + self.pow(3.0)? * 0.044_715) * SQRT_2_OVER_PI).tanh()? + 1.0,
-                false => (self / std::f64::consts::SQRT_2).erf()? + 1.0,
-            };
-            (self * 0.5).mul(twice)
-        })
+        fused(Gelu { approximate }, &[self])
     }
 
     /// `ln Σ eˣ` over axes, without overflow; −∞ of none. NumPy's and TensorFlow's `reduce_logsumexp`.
@@ -126,13 +119,7 @@ impl Tensor {
     pub fn sigmoid_cross_entropy_with_logits(&self, labels: impl Operand) -> Result<Tensor> {
         self.check()?;
         let labels = labels.operand(self.dtype())?;
-        composite("sigmoid_cross_entropy_with_logits", || {
-            // By selection and not by `abs` and `relu`, whose derivatives in 0 would not add up to σ(0) − label.
-            let positive = self.greater_equal(0.0)?;
-            let above = positive.select(self, &self.zeros_like()?)?;
-            let below = positive.select(&-self, self)?;
-            (above - self * labels).add(below.exp()?.log1p()?)
-        })
+        fused(SigmoidCrossEntropy, &[self, &labels])
     }
 
     /// Zeros in place of elements, each with probability `rate`, and the others scaled by `1/(1 − rate)`: as many as

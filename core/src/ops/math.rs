@@ -304,7 +304,7 @@ macro_rules! gradients {
 }
 
 /// The shape of inputs that must have the same one.
-fn one_shape(inputs: &[Input]) -> Result<Shape> {
+pub(super) fn one_shape(inputs: &[Input]) -> Result<Shape> {
     inputs.iter().try_fold(Shape::unknown(), |shape, input| {
         shape.merge(&input.spec.shape).ok_or_else(|| {
             Error::invalid_argument(format!("inputs must have one shape, found {shape} and {}", input.spec.shape))

@@ -1,6 +1,7 @@
 //! The operations, by family: each file holds ops whole, their methods on [`Tensor`](crate::Tensor), and their rows.
 //!
-//! What TensorFlow has no op for is a composite, in [`composite`]: a named function over public tensor operations.
+//! What TensorFlow has no op for is a composite, in [`composite`]: a named function over public tensor operations. Some
+//! have a kernel of their own, in [`fused`].
 
 use crate::{Error, MAX_RANK, Result};
 use modulor_kernels::Strided;
@@ -10,6 +11,7 @@ pub mod composite;
 pub(crate) mod concat;
 pub(crate) mod decomposition;
 pub(crate) mod fill;
+pub mod fused;
 pub(crate) mod gather;
 pub(crate) mod linalg;
 pub(crate) mod logic;

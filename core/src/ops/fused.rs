@@ -1,0 +1,239 @@
+//! Composites with a kernel and a gradient of their own.
+//!
+//! Out of graphs one is computed by its kernel, in one pass, and is one call to a tape; in a graph it is its body, so that
+//! no file ever names what TensorFlow does not know. The tests hold both against each other for all that [`FUSED`] lists.
+
+use super::composite::composite;
+use super::math::{WriteOver, broadcast_shape, map, one_shape, zip};
+use crate::op::{Accuracy, Backward, Input, Op, Scratch, View, ViewMut, allowed, apply_one, arity, same_dtype};
+use crate::{DType, Result, Spec, Tensor};
+use modulor_kernels::{Binary, Unary};
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
+use std::sync::Arc;
+
+/// A composite with a kernel: an op by its own name, which no registry has.
+///
+/// Its gradient is in public tensor operations, or composites, as an op's is.
+pub trait Fused: Op {
+    /// What the kernel computes, in public tensor operations.
+    fn body(&self, inputs: &[&Tensor]) -> Result<Tensor>;
+}
+
+/// Calls a composite: on values its kernel; with a symbol among the inputs its body, marked as by [`composite`].
+pub fn fused(op: impl Fused, inputs: &[&Tensor]) -> Result<Tensor> {
+    inputs.iter().try_for_each(|input| input.check())?;
+    match inputs.iter().any(|input| input.is_symbolic()) {
+        true => composite(op.name(), || op.body(inputs)),
+        false => apply_one(op, inputs),
+    }
+}
+
+/// A composite's row: how to make it in every form, how exact it is, and inputs of float64 to compare kernel and body.
+#[derive(Debug)]
+pub struct FusedDef {
+    /// Its name.
+    pub name: &'static str,
+    /// All forms that it has.
+    pub forms: fn() -> Vec<Arc<dyn Fused>>,
+    /// The class of its kernel.
+    pub accuracy: Accuracy,
+    /// Inputs, where the body is exact to much more than the class says.
+    pub samples: fn() -> Result<Vec<Vec<Tensor>>>,
+}
+
+/// All composites with a kernel.
+pub const FUSED: &[FusedDef] = &[
+    FusedDef {
+        name: "gelu",
+        forms: || vec![Arc::new(Gelu { approximate: false }), Arc::new(Gelu { approximate: true })],
+        accuracy: Accuracy::Special,
+        samples: || Ok(vec![vec![between(-5.5, 9.0, 59)?], vec![between(-1.0, 1.0, 8)?.reshape([2, 1, 4])?]]),
+    },
+    FusedDef {
+        name: "gelu_grad",
+        forms: || vec![Arc::new(GeluGrad { approximate: false }), Arc::new(GeluGrad { approximate: true })],
+        accuracy: Accuracy::Sum,
+        samples: || Ok(vec![vec![between(-2.0, 3.0, 59)?, between(-5.5, 9.0, 59)?]]),
+    },
+    FusedDef {
+        name: "sigmoid_cross_entropy_with_logits",
+        forms: || vec![Arc::new(SigmoidCrossEntropy)],
+        accuracy: Accuracy::Sum,
+        samples: || {
+            let logits = between(-30.0, 40.0, 24)?;
+            let square = logits.reshape([4, 6])?;
+            Ok(vec![
+                vec![logits.clone(), between(0.0, 1.0, 24)?],
+                vec![square.clone(), between(0.25, 1.0, 6)?],
+                vec![between(-2.0, 2.0, 6)?, square.sigmoid()?],
+                vec![square, Tensor::scalar(0.75)],
+                vec![Tensor::from([0.0, -0.0, 800.0, -800.0]), Tensor::from([0.5, 1.0, 0.0, 1.0])],
+            ])
+        },
+    },
+];
+
+/// So many numbers from one to another, at equal distances.
+fn between(low: f64, high: f64, count: usize) -> Result<Tensor> {
+    let step = (high - low) / (count as f64 - 1.0);
+    Tensor::new([count], (0..count).map(|i| low + step * i as f64).collect::<Vec<_>>())
+}
+
+/// The floats that all of these take.
+fn float(inputs: &[Input]) -> Result<DType> {
+    allowed(same_dtype(inputs)?, DType::is_float, "floats")
+}
+
+/// Runs an elementwise kernel, elsewhere or over an input.
+macro_rules! elementwise {
+    ($run:ident, $kernel:expr, $over:expr) => {
+        fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
+            $run($kernel(self), inputs, outputs)
+        }
+        fn overwrites(&self) -> &'static [usize] {
+            &$over
+        }
+        fn run_over(&self, over: usize, others: &[View], output: &mut ViewMut) -> Result<()> {
+            $kernel(self).write_over(over, others, output)
+        }
+    };
+}
+
+/// `1/√(2π)`
+const NORMAL_SCALE: f64 = FRAC_2_SQRT_PI * FRAC_1_SQRT_2 / 2.0;
+/// `2√(2/π)`
+const NEARLY_LOGIT: f64 = 2.0 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
+const CUBIC: f64 = 0.044_715;
+
+/// `x·Φ(x)`, or nearly.
+#[derive(Debug)]
+pub(crate) struct Gelu {
+    pub(crate) approximate: bool,
+}
+
+impl Op for Gelu {
+    fn name(&self) -> &'static str {
+        "gelu"
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let [x] = arity(inputs)?;
+        Ok(vec![Spec::new(float(inputs)?, &x.spec.shape)])
+    }
+    elementwise! { map, |gelu: &Gelu| if gelu.approximate { Unary::GeluTanh } else { Unary::Gelu }, [0] }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        let Gelu { approximate } = *self;
+        Ok(vec![Some(fused(GeluGrad { approximate }, &[b.dy(0), b.input(0)])?)])
+    }
+}
+
+impl Fused for Gelu {
+    fn body(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        inputs[0].mul(below(inputs[0], self.approximate)?)
+    }
+}
+
+/// Φ(x), or nearly: exact where it is small.
+fn below(x: &Tensor, approximate: bool) -> Result<Tensor> {
+    match approximate {
+        true => nearly_logit(x)?.sigmoid(),
+        false => Ok((x * -FRAC_1_SQRT_2).erfc()? * 0.5),
+    }
+}
+
+/// What has a sigmoid near Φ(x).
+fn nearly_logit(x: &Tensor) -> Result<Tensor> {
+    (x * NEARLY_LOGIT).mul(x.square()? * CUBIC + 1.0)
+}
+
+/// The slope of [`Gelu`] at `x` times `dy`.
+#[derive(Debug)]
+struct GeluGrad {
+    approximate: bool,
+}
+
+impl Op for GeluGrad {
+    fn name(&self) -> &'static str {
+        "gelu_grad"
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        arity::<2>(inputs)?;
+        Ok(vec![Spec::new(float(inputs)?, one_shape(inputs)?)])
+    }
+    elementwise! {
+        zip, |grad: &GeluGrad| if grad.approximate { Binary::GeluTanhGrad } else { Binary::GeluGrad }, [0, 1]
+    }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        let (dy, x, g) = (b.input(0), b.input(1), b.dy(0));
+        let at_dy = b.when(0, || fused(GeluGrad { approximate: self.approximate }, &[g, x]))?;
+        let at_x = b.when(1, || {
+            let curve = match self.approximate {
+                true => {
+                    let logit = nearly_logit(x)?;
+                    let (sigmoid, slope) = (logit.sigmoid()?, logit_slope(x)?);
+                    let bend = &sigmoid * (-logit).sigmoid()?;
+                    let inner = (1.0 - sigmoid * 2.0) * slope.square()? + x * (6.0 * NEARLY_LOGIT * CUBIC);
+                    bend * (slope * 2.0 + x * inner)
+                }
+                false => density(x)? * (2.0 - x.square()?),
+            };
+            (g * dy).mul(curve)
+        })?;
+        Ok(vec![at_dy, at_x])
+    }
+}
+
+impl Fused for GeluGrad {
+    fn body(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        let (dy, x) = (inputs[0], inputs[1]);
+        let slope = match self.approximate {
+            true => {
+                let logit = nearly_logit(x)?;
+                logit.sigmoid()? * (-&logit).sigmoid()? * logit_slope(x)?
+            }
+            false => density(x)?,
+        };
+        dy.mul(below(x, self.approximate)? + x * slope)
+    }
+}
+
+/// The density of the normal distribution.
+fn density(x: &Tensor) -> Result<Tensor> {
+    Ok((x.square()? * -0.5).exp()? * NORMAL_SCALE)
+}
+
+/// The slope of [`nearly_logit`].
+fn logit_slope(x: &Tensor) -> Result<Tensor> {
+    Ok((x.square()? * (3.0 * CUBIC) + 1.0) * NEARLY_LOGIT)
+}
+
+/// `max(x, 0) − x·z + ln(1 + e^−|x|)`, of logits x and labels z.
+#[derive(Debug)]
+pub(crate) struct SigmoidCrossEntropy;
+
+impl Op for SigmoidCrossEntropy {
+    fn name(&self) -> &'static str {
+        "sigmoid_cross_entropy_with_logits"
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        Ok(vec![Spec::new(float(inputs)?, broadcast_shape(inputs)?)])
+    }
+    elementwise! { zip, |_: &SigmoidCrossEntropy| Binary::SigmoidCrossEntropy, [0, 1] }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        let (x, z, dy) = (b.input(0), b.input(1), b.dy(0));
+        Ok(vec![b.when(0, || dy.mul(x.sigmoid()? - z))?, b.when(1, || dy.mul(-x))?])
+    }
+    fn broadcasts(&self) -> bool {
+        true
+    }
+}
+
+impl Fused for SigmoidCrossEntropy {
+    fn body(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+        let (x, z) = (inputs[0], inputs[1]);
+        // By selection and not by `abs` and `relu`, whose derivatives in 0 would not add up to σ(0) − label.
+        let positive = x.greater_equal(0.0)?;
+        let above = positive.select(x, &x.zeros_like()?)?;
+        let below = positive.select(&-x, x)?;
+        (above - x * z).add(below.exp()?.log1p()?)
+    }
+}
