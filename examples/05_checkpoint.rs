@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example 05_checkpoint`; with `-- --dir FOLDER` the files stay there, to be opened with TensorFlow.
 
-use modulor::checkpoint::{Checkpoint, CheckpointManager, list_variables};
+use modulor::checkpoint::list_variables;
 use modulor::prelude::*;
 use std::path::PathBuf;
 

@@ -6,6 +6,9 @@ pub use crate::{
     Tensor, Variable, set_seed,
 };
 
+#[doc(no_inline)]
+pub use crate::checkpoint::{Checkpoint, CheckpointManager};
+
 /// For `share`.
 #[doc(no_inline)]
 pub use crate::module::Track as _;

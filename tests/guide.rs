@@ -1,7 +1,7 @@
 //! TensorFlow's guide to modules, layers and models, block by block: what each block prints, asserted. Values that are
 //! random there are checked by shape, and by what must hold whatever they are.
 
-use modulor::checkpoint::{Checkpoint, CheckpointManager, latest_checkpoint, list_variables};
+use modulor::checkpoint::{latest_checkpoint, list_variables};
 use modulor::prelude::*;
 use modulor::{FromConfig, ModuleExt, add_loss, collecting_losses, scope};
 

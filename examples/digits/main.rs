@@ -10,7 +10,6 @@ use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
 use data::Digits;
 use indicatif::{ProgressBar, ProgressStyle};
 use model::{Classifier, Training, batches, classify, steps};
-use modulor::checkpoint::{Checkpoint, CheckpointManager};
 use modulor::prelude::*;
 
 const SEED: u64 = 1;
