@@ -6,22 +6,27 @@ mod data;
 mod model;
 
 use data::Digits;
-use model::{Classifier, classify, steps, train};
+use model::{Training, classify, steps};
 use modulor::prelude::*;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 /// The accuracy on the held-out fifth of one split.
 fn accuracy(split: u64) -> Result<f64> {
     let (learn, test) = Digits::load()?.split(split)?;
-    let model = Classifier::new();
-    modulor::module::name::stamp(&model, "digits");
+    let training = Training::begin();
+    let model = &training.model;
+    modulor::module::name::stamp(model, "digits");
     let (mut taken, mut last) = (0, f32::NAN);
-    train(&model, &learn, |now| {
+    training.run(&learn, |now| {
         assert!(now.loss.is_finite() && (0.0..=1.0).contains(&now.accuracy), "step {}", now.step);
         (taken, last) = (now.step, now.accuracy);
+        Ok(())
     })?;
     assert_eq!(taken, steps(&learn));
     assert!(last > 0.97, "it knows what it has learnt: {last}");
-    let answers = classify(&model, &test.images)?;
+    let answers = classify(model, &test.images)?;
     let truth: Vec<i64> = test.labels.cast(DType::I64)?.to_vec()?;
     let right = truth.iter().zip(&answers).filter(|(t, a)| t == a).count();
     Ok(right as f64 / truth.len() as f64)
@@ -34,6 +39,47 @@ fn the_file_holds_what_its_description_says() {
     assert_eq!(*digits.images.shape(), [1797, 8, 8]);
     let (learn, test) = digits.split(1).expect("every place exists");
     assert_eq!((learn.len(), test.len()), (1438, 359));
+}
+
+/// The example itself, in a process of its own, with its checkpoints in `folder`.
+fn example(folder: &Path) -> Command {
+    let release = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../release/examples/digits");
+    let mut command = Command::new(release);
+    command.arg("--checkpoint-dir").arg(folder).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+}
+
+/// The line that tells all weights apart.
+fn weights(command: &mut Command) -> String {
+    let output = command.output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text.lines().find(|line| line.starts_with("learnt weights: "));
+    line.unwrap_or_else(|| panic!("it says what it learnt: {text}")).to_owned()
+}
+
+#[test]
+#[ignore = "it needs the example in a release build"]
+fn killed_at_any_moment_and_started_again_it_ends_with_the_same_bits() {
+    let built = Command::new(env!("CARGO")).args(["build", "--release", "--locked", "--example", "digits"]).status();
+    assert!(built.expect("cargo runs").success());
+    let [whole, killed] = [(); 2].map(|()| tempfile::tempdir().expect("there is room"));
+    let began = Instant::now();
+    let expected = weights(&mut example(whole.path()));
+    let length = began.elapsed();
+    let mut epochs = 0;
+    for round in 0..12_u32 {
+        let mut child = example(killed.path()).spawn().expect("it starts");
+        std::thread::sleep(length * (round * 37 % 60) / 100);
+        child.kill().expect("it is ours");
+        child.wait().expect("it ends");
+        // It never falls behind what it had reached.
+        let latest = modulor::checkpoint::latest_checkpoint(killed.path()).expect("the folder is whole");
+        let reached = latest.and_then(|path| path.to_string_lossy().rsplit('-').next()?.parse().ok()).unwrap_or(0);
+        assert!(reached >= epochs, "epoch {reached} after epoch {epochs}");
+        epochs = reached;
+    }
+    assert!(epochs > 0, "some of it was done before the last kill");
+    assert_eq!(weights(&mut example(killed.path())), expected);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! TensorFlow's guide to modules, layers and models, block by block: what each block prints, asserted. Values that are
 //! random there are checked by shape, and by what must hold whatever they are.
 
+use modulor::checkpoint::{Checkpoint, CheckpointManager, latest_checkpoint, list_variables};
 use modulor::prelude::*;
 use modulor::{FromConfig, ModuleExt, add_loss, collecting_losses, scope};
 
@@ -294,5 +295,79 @@ fn plain_modules_inside_layers_are_collected() -> Result<()> {
     let mixed = Mixed { plain: SimpleModule::new() };
     assert_eq!(mixed.call(Tensor::scalar(5.0_f32))?.item::<f32>()?, 30.0);
     assert_eq!(mixed.variables().len(), 2);
+    Ok(())
+}
+
+#[test]
+fn s6_a_checkpoint_holds_the_weights_of_a_module_and_of_all_below_it() -> Result<()> {
+    let folder = tempfile::tempdir().expect("there is room");
+    let path = folder.path().join("my_checkpoint");
+    let my_model = sequential_module();
+    let result = my_model.call(&twos())?;
+    Checkpoint::default().with("model", &my_model).write(&path)?;
+
+    let mut files: Vec<String> = std::fs::read_dir(&folder)
+        .expect("it is there")
+        .map(|file| file.expect("readable").file_name().to_string_lossy().into_owned())
+        .collect();
+    files.sort();
+    assert_eq!(files, ["my_checkpoint.data-00000-of-00001", "my_checkpoint.index"]);
+
+    let variables = list_variables(&path)?;
+    let listed: Vec<(&str, &[usize])> = variables.iter().map(|(name, v)| (&**name, &v.shape[..])).collect();
+    assert_eq!(
+        listed,
+        [
+            ("_CHECKPOINTABLE_OBJECT_GRAPH", &[][..]),
+            ("model/dense_1/b/.ATTRIBUTES/VARIABLE_VALUE", &[3]),
+            ("model/dense_1/w/.ATTRIBUTES/VARIABLE_VALUE", &[3, 3]),
+            ("model/dense_2/b/.ATTRIBUTES/VARIABLE_VALUE", &[2]),
+            ("model/dense_2/w/.ATTRIBUTES/VARIABLE_VALUE", &[3, 2]),
+        ]
+    );
+
+    let new_model = sequential_module();
+    Checkpoint::default().with("model", &new_model).restore(&path)?;
+    assert_eq!(new_model.call(&twos())?.to_vec::<f32>()?, result.to_vec::<f32>()?);
+    Ok(())
+}
+
+#[test]
+fn s7_a_checkpoint_may_be_in_shards() -> Result<()> {
+    let folder = tempfile::tempdir().expect("there is room");
+    let path = folder.path().join("my_checkpoint");
+    let my_model = sequential_module();
+    let result = my_model.call(&twos())?;
+    // Every tensor is larger than 4 bytes, and has a shard for itself: four variables and the graph.
+    Checkpoint::default().with("model", &my_model).max_shard_bytes(4).write(&path)?;
+    for shard in 0..5 {
+        let file = format!("my_checkpoint.data-{shard:05}-of-00005");
+        assert!(folder.path().join(&file).exists(), "{file}");
+    }
+    let new_model = sequential_module();
+    Checkpoint::default().with("model", &new_model).restore(&path)?;
+    assert_eq!(new_model.call(&twos())?.to_vec::<f32>()?, result.to_vec::<f32>()?);
+    Ok(())
+}
+
+#[test]
+fn s8_a_manager_keeps_the_newest_checkpoints_and_begins_where_the_last_ended() -> Result<()> {
+    let folder = tempfile::tempdir().expect("there is room");
+    let step = Variable::new(0_i64);
+    let manager = CheckpointManager::new(Checkpoint::default().with("step", &step), folder.path()).max_to_keep(2);
+    assert!(manager.restore_or_initialize()?.path.is_none());
+    for _ in 0..3 {
+        step.assign_add(&Tensor::scalar(1_i64))?;
+        manager.save()?;
+    }
+    let names: Vec<_> = manager.checkpoints()?.iter().map(|path| path.file_name().map(ToOwned::to_owned)).collect();
+    assert_eq!(names, [Some("ckpt-2".into()), Some("ckpt-3".into())]);
+
+    let step = Variable::new(0_i64);
+    let manager = CheckpointManager::new(Checkpoint::default().with("step", &step), folder.path()).max_to_keep(2);
+    assert_eq!(manager.restore_or_initialize()?.path, latest_checkpoint(folder.path())?);
+    assert_eq!(step.value()?.item::<i64>()?, 3);
+    manager.save()?;
+    assert!(latest_checkpoint(folder.path())?.is_some_and(|path| path.ends_with("ckpt-4")));
     Ok(())
 }

@@ -85,6 +85,48 @@ fn inference_beside_assignments_sees_each_of_them_whole() {
 }
 
 #[test]
+fn a_variable_that_is_added_to_in_place_is_read_whole_and_what_is_held_stays() {
+    const READERS: usize = 64;
+    const WRITERS: usize = 2;
+    let [rows, columns] = [32, 64];
+    let variable = Variable::new(Tensor::zeros([rows, columns], DType::F32).expect("floats"));
+    let one = Tensor::ones([rows, columns], DType::F32).expect("floats");
+    let (reading, added) = (AtomicUsize::new(READERS), AtomicUsize::new(0));
+    // One number, whole, in all elements.
+    let number = |value: &Tensor| -> f32 {
+        let elements: Vec<f32> = value.to_vec().expect("floats");
+        assert!(elements.iter().all(|&x| x == elements[0]), "torn: {} and another", elements[0]);
+        elements[0]
+    };
+    thread::scope(|scope| {
+        for _ in 0..READERS {
+            scope.spawn(|| {
+                let mut last = 0.0;
+                for _ in 0..40 {
+                    let held = variable.value().expect("valued");
+                    let now = number(&held);
+                    assert!(now >= last, "{now} after {last}");
+                    last = now;
+                    thread::yield_now();
+                    assert_eq!(number(&held), now, "what is held does not move");
+                }
+                reading.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        for _ in 0..WRITERS {
+            scope.spawn(|| {
+                while reading.load(Ordering::Relaxed) > 0 {
+                    variable.assign_add(&one).expect("it fits");
+                    added.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert_eq!(number(&variable.value().expect("valued")), added.load(Ordering::Relaxed) as f32);
+    assert_eq!(variable.version(), added.load(Ordering::Relaxed) as u64);
+}
+
+#[test]
 fn a_lazy_build_that_threads_race_for_happens_once() {
     let x = inputs();
     for round in 0..1000 {

@@ -159,6 +159,7 @@ fn crates_stand_on_what_is_below_them() {
         ("core/wire/src", &["modulor_core", "modulor_kernels", "modulor_layers", "modulor_derive"]),
         ("core/src", &["modulor_layers"]),
         ("layers/src", &["modulor_core", "modulor_kernels", "__private"]),
+        ("src/cli/src", &["modulor_core", "modulor_layers", "modulor_kernels", "modulor_wire", "__private"]),
     ] {
         for (path, source) in sources(folder) {
             let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));

@@ -21,6 +21,13 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     nearest.filter(|(edits, _)| 2 * edits < word.chars().count()).map(|(_, candidate)| candidate)
 }
 
+/// The `count` of `known` that are nearest to `word`, the nearest first.
+pub fn nearest_few<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, count: usize) -> Vec<&'a str> {
+    let mut known: Vec<_> = known.into_iter().map(|candidate| (distance(word, candidate), candidate)).collect();
+    known.sort_unstable();
+    known.into_iter().take(count).map(|(_, candidate)| candidate).collect()
+}
+
 /// The insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
@@ -51,5 +58,6 @@ mod tests {
         assert_eq!(suggestion("flavour", ["units", "use_bias"]), "there are `units`, `use_bias`");
         assert_eq!(suggestion("b", ["a"]), "there are `a`");
         assert_eq!(suggestion("b", []), "there are none");
+        assert_eq!(nearest_few("untis", ["use_bias", "units", "unit"], 2), ["units", "unit"]);
     }
 }

@@ -5,6 +5,7 @@ pub mod class;
 use crate::op::{Attrs, Op, OpDef};
 use crate::ops::{
     array, concat, decomposition, fill, gather, linalg, logic, math, nn, order, pad, random, reduce, slice, state,
+    stream, triangle,
 };
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -24,7 +25,9 @@ const FAMILIES: &[&[&[OpDef]]] = &[
     reduce::OPS,
     linalg::OPS,
     decomposition::OPS,
+    triangle::OPS,
     random::OPS,
+    stream::OPS,
     state::OPS,
 ];
 

@@ -1,6 +1,7 @@
 //! A model that is nothing but a struct learns to read handwritten digits.
 //!
-//! `cargo run --release --example digits`
+//! `cargo run --release --example digits`; with `-- --checkpoint-dir FOLDER` it keeps what it has learnt there after every
+//! epoch: stopped at any moment and started again, it goes on, and ends with the same bits.
 
 mod data;
 mod model;
@@ -8,7 +9,8 @@ mod model;
 use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
 use data::Digits;
 use indicatif::{ProgressBar, ProgressStyle};
-use model::{Classifier, classify, steps, train};
+use model::{Classifier, Training, batches, classify, steps};
+use modulor::checkpoint::{Checkpoint, CheckpointManager};
 use modulor::prelude::*;
 
 const SEED: u64 = 1;
@@ -18,26 +20,59 @@ fn main() -> Result<()> {
     let (learn, test) = Digits::load()?.split(SEED)?;
     println!("{} digits to learn from, {} held out\n", learn.len(), test.len());
 
-    let model = Classifier::new();
+    let training = Training::begin();
+    let manager = checkpoint_dir()
+        .map(|folder| CheckpointManager::new(Checkpoint::new(&training), folder).max_to_keep(2).asynchronous());
+    if let Some(manager) = &manager
+        && let Some(path) = manager.restore_or_initialize()?.path
+    {
+        println!("goes on from {}\n", path.display());
+    }
     let bar = ProgressBar::new(steps(&learn) as u64).with_style(
         ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed_precise}  {msg}")
             .expect("a template of its own words"),
     );
-    train(&model, &learn, |now| {
+    training.run(&learn, |now| {
         bar.set_position(now.step as u64);
         bar.set_message(format!("loss {:.4}  accuracy {:.4}", now.loss, now.accuracy));
+        if let Some(manager) = manager.as_ref().filter(|_| now.step % batches(&learn) == 0) {
+            manager.save()?;
+        }
+        Ok(())
     })?;
     bar.finish();
-    println!("\nthe model has {} parameters\n", model.count_params());
+    let is_kept = manager.is_some();
+    manager.map_or(Ok(()), CheckpointManager::close)?;
 
-    let answers = classify(&model, &test.images)?;
+    let model = &training.model;
+    let answers = classify(model, &test.images)?;
+    println!("\nthe model has {} parameters", model.count_params());
+    if is_kept {
+        println!("learnt weights: {:016x}", fingerprint(model)?);
+    }
     let truth: Vec<i64> = test.labels.cast(DType::I64)?.to_vec()?;
-    println!("{}\n", per_class(&truth, &answers));
+    println!("\n{}\n", per_class(&truth, &answers));
     draw(&test, &truth, &answers)?;
 
     let right = truth.iter().zip(&answers).filter(|(t, a)| t == a).count();
     println!("test accuracy: {:.4}", right as f64 / truth.len() as f64);
     Ok(())
+}
+
+/// What follows `--checkpoint-dir`.
+fn checkpoint_dir() -> Option<String> {
+    std::env::args().skip_while(|argument| argument != "--checkpoint-dir").nth(1)
+}
+
+/// A number that is another one where any bit of any weight is.
+fn fingerprint(model: &Classifier) -> Result<u64> {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for variable in model.weights() {
+        for byte in variable.value()?.to_bytes()? {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+        }
+    }
+    Ok(hash)
 }
 
 /// How each class fares: how many there are, how many of them were found, and how many of the answers were right.

@@ -38,6 +38,18 @@ impl Layer for Classifier {
     }
 }
 
+/// All that training changes: what a checkpoint must hold for it to go on as if nothing had happened.
+#[derive(Module)]
+pub struct Training {
+    pub model: Classifier,
+    optimizer: Adam,
+    mean_loss: Mean,
+    accuracy: SparseCategoricalAccuracy,
+    /// The batches seen so far, in all epochs.
+    #[variable(init = 0_i64, trainable = false, weight = false)]
+    step: Variable,
+}
+
 /// What is told after each batch.
 pub struct Progress {
     /// The batches seen so far, in all epochs.
@@ -51,36 +63,50 @@ pub struct Progress {
 pub const EPOCHS: usize = 40;
 const BATCH: usize = 32;
 
-/// The batches that training takes.
-pub fn steps(train: &Digits) -> usize {
-    EPOCHS * train.len().div_ceil(BATCH)
+/// The batches of an epoch.
+pub fn batches(train: &Digits) -> usize {
+    train.len().div_ceil(BATCH)
 }
 
-/// The training loop, written out: shuffle, record, walk back, step.
-pub fn train(model: &Classifier, train: &Digits, mut tell: impl FnMut(Progress)) -> Result<()> {
-    let loss = SparseCategoricalCrossentropy { from_logits: true, ..Default::default() };
-    let optimizer = Adam::new();
-    let (mean_loss, accuracy) = (Mean::new(), SparseCategoricalAccuracy::new());
-    let mut step = 0;
-    for epoch in 0..EPOCHS {
-        mean_loss.reset_state()?;
-        accuracy.reset_state()?;
-        for places in shuffled(train.len(), epoch as u64)?.chunks(BATCH) {
-            let batch = train.at(places)?;
-            let tape = GradientTape::new();
-            let (loss, answers) = tape.record(|| {
-                let answers = scope::with_training(true, || model.call(&batch.images))?;
-                Ok::<_, Error>((loss.value(&batch.labels, &answers, None)?, answers))
-            })?;
-            optimizer.minimize(&tape, &loss, &model.trainable_variables())?;
+/// The batches that training takes.
+pub fn steps(train: &Digits) -> usize {
+    EPOCHS * batches(train)
+}
 
-            mean_loss.update_state(&loss, None)?;
-            accuracy.update_state(&batch.labels, &answers, None)?;
-            step += 1;
-            tell(Progress { step, loss: mean_loss.result()?.item()?, accuracy: accuracy.result()?.item()? });
-        }
+impl Training {
+    pub fn begin() -> Self {
+        Training::new(Classifier::new(), Adam::new(), Mean::new(), SparseCategoricalAccuracy::new())
     }
-    Ok(())
+
+    /// The training loop, written out: shuffle, record, walk back, step. It goes on from the step that has been reached.
+    pub fn run(&self, train: &Digits, mut tell: impl FnMut(Progress) -> Result<()>) -> Result<()> {
+        let Training { model, optimizer, mean_loss, accuracy, step } = self;
+        let loss = SparseCategoricalCrossentropy { from_logits: true, ..Default::default() };
+        let mut done = step.value()?.item::<i64>()? as usize;
+        while done < steps(train) {
+            let (epoch, first) = (done / batches(train), done % batches(train));
+            if first == 0 {
+                mean_loss.reset_state()?;
+                accuracy.reset_state()?;
+            }
+            for places in shuffled(train.len(), epoch as u64)?.chunks(BATCH).skip(first) {
+                let batch = train.at(places)?;
+                let tape = GradientTape::new();
+                let (loss, answers) = tape.record(|| {
+                    let answers = scope::with_training(true, || model.call(&batch.images))?;
+                    Ok::<_, Error>((loss.value(&batch.labels, &answers, None)?, answers))
+                })?;
+                optimizer.minimize(&tape, &loss, &model.trainable_variables())?;
+
+                mean_loss.update_state(&loss, None)?;
+                accuracy.update_state(&batch.labels, &answers, None)?;
+                done += 1;
+                step.assign_add(&Tensor::scalar(1_i64))?;
+                tell(Progress { step: done, loss: mean_loss.result()?.item()?, accuracy: accuracy.result()?.item()? })?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The classes the model gives to images, `[n]`.

@@ -143,9 +143,9 @@ fn wrong_inputs_are_refused_or_make_sense() {
     set_memory_limit(MEMORY);
     let mut faults = Vec::new();
     for case in few_of_each(4) {
-        let Ok(op) = &case.op else { continue };
+        let Ok(op) = case.op() else { continue };
         let name = case.def.name;
-        for (what, op, inputs) in wrong_calls(case, op) {
+        for (what, op, inputs) in wrong_calls(case, &op) {
             let result = run(&op, &inputs);
             if let Some(fault) = fault(name, &result) {
                 faults.push(format!("{name} ({}), {what}: {fault}", case.golden.case));
@@ -177,8 +177,8 @@ fn wrong_symbols_are_refused_or_make_sense() {
     set_memory_limit(MEMORY);
     let mut faults = Vec::new();
     for case in few_of_each(2) {
-        let Ok(op) = &case.op else { continue };
-        for (what, op, inputs) in wrong_calls(case, op) {
+        let Ok(op) = case.op() else { continue };
+        for (what, op, inputs) in wrong_calls(case, &op) {
             let specs: Vec<Spec> = inputs.iter().map(|input| input.spec().clone()).collect();
             let values: Vec<&Tensor> = inputs.iter().collect();
             let result = caught(|| trace(|symbols| run(&op, symbols), &specs)?.run(&values));
@@ -196,16 +196,20 @@ fn gradients_of_strange_inputs_have_their_shapes() {
     set_memory_limit(MEMORY);
     let mut faults = Vec::new();
     for case in few_of_each(4).into_iter().filter(|case| !case.grads.is_empty()) {
-        let Ok(op) = &case.op else { continue };
-        for (what, op, inputs) in wrong_calls(case, op) {
+        let Ok(op) = case.op() else { continue };
+        for (what, op, inputs) in wrong_calls(case, &op) {
             let tape = GradientTape::new();
             let sources: Vec<&Tensor> = inputs.iter().filter(|input| input.dtype().is_float()).collect();
             sources.iter().for_each(|source| tape.watch(*source));
             let Ok(outputs) = tape.record(|| run(&op, &inputs)) else { continue };
             let targets: Vec<_> = outputs.into_iter().filter(|t| t.dtype().is_float()).map(|t| (t, None)).collect();
             let found = caught(|| tape.gradients_with(&targets, &sources, UnconnectedGradients::Zero));
+            // TensorFlow, too, has no gradient of a full Q of a tall matrix.
+            let known = |kind: ErrorKind| {
+                kind == ErrorKind::ResourceExhausted || kind == ErrorKind::Unimplemented && case.def.name == "Qr"
+            };
             let fault = match found {
-                Err(error) => Some(format!("{error:?}")).filter(|_| error.kind() != ErrorKind::ResourceExhausted),
+                Err(error) => Some(format!("{error:?}")).filter(|_| !known(error.kind())),
                 Ok(gradients) => gradients.iter().zip(&sources).find_map(|(gradient, source)| {
                     let gradient = gradient.as_ref()?;
                     (gradient.spec() != source.spec()).then(|| format!("{} for {}", gradient.spec(), source.spec()))

@@ -9,6 +9,7 @@ use modulor_wire::crc::{crc32c, mask};
 use modulor_wire::message::{
     BundleEntryProto, BundleHeaderProto, Dim, TensorShapeProto, TensorSliceProto, VersionDef, encode,
 };
+use modulor_wire::slice::encode_key;
 use modulor_wire::strings;
 use std::sync::Arc;
 
@@ -77,6 +78,27 @@ pub fn sample() -> Parts {
         shards: vec![[&b[..], &s, &w].concat()],
         table: Table { compression: 0, shared: 0, restarts: 1, handle: None },
     }
+}
+
+/// The sample with `w` as two slices, columns 0..2 and 2..3.
+pub fn sliced() -> Parts {
+    let mut parts = sample();
+    let column = |xs: &[f32]| xs.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let (left, right) = (column(&[1.0, 2.0, 4.0, 5.0]), column(&[3.0, 6.0]));
+    let whole = BundleEntryProto {
+        dtype: 1,
+        shape: Some(shape(&[2, 3])),
+        slices: vec![slice(&[(0, None), (0, Some(2))]), slice(&[(0, None), (2, Some(1))])],
+        ..Default::default()
+    };
+    parts.entries[2].1 = encode(&whole);
+    let keys = [encode_key("w", &[(0, 2), (0, 2)]), encode_key("w", &[(0, -1), (2, 1)])];
+    let [first, second] = keys;
+    parts.entries.insert(0, (first, encode(&entry(1, &[2, 2], 37, &left))));
+    parts.entries.insert(1, (second, encode(&entry(1, &[2, 1], 53, &right))));
+    parts.entries[..2].sort();
+    parts.shards[0].extend([left, right].concat());
+    parts
 }
 
 fn varint(mut n: u64, out: &mut Vec<u8>) {

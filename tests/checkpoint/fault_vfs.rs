@@ -256,8 +256,8 @@ fn survivors(bytes: &Bytes, random: &mut Random, keeps: &mut impl FnMut(&mut Ran
         bytes.unsynced.iter().flat_map(|&(from, to)| from / SECTOR..to.div_ceil(SECTOR)).collect();
     for sector in sectors {
         if keeps(random) {
-            for at in sector * SECTOR..((sector + 1) * SECTOR).min(len) {
-                out[at] = bytes.now.get(at).copied().unwrap_or(0);
+            for (at, byte) in out.iter_mut().enumerate().skip(sector * SECTOR).take(SECTOR) {
+                *byte = bytes.now.get(at).copied().unwrap_or(0);
             }
         }
     }
@@ -398,7 +398,10 @@ impl Vfs for FaultVfs {
         let mut state = self.state();
         FaultVfs::call(&mut state, format!("sync directory {}", path.display()), true)?;
         match state.find(path) {
-            Some(node) => Ok(sync(&mut state.nodes[node])),
+            Some(node) => {
+                sync(&mut state.nodes[node]);
+                Ok(())
+            }
             None => Err(absent("sync directory", path)),
         }
     }
@@ -502,7 +505,10 @@ impl OpenFile for Handle {
         let Node::File(bytes) = &state.nodes[self.node] else { panic!("handles are of files") };
         let start = offset as usize;
         match bytes.now.get(start..start.saturating_add(buffer.len())) {
-            Some(found) => Ok(buffer.copy_from_slice(found)),
+            Some(found) => {
+                buffer.copy_from_slice(found);
+                Ok(())
+            }
             None => Err(Error::data_loss(format!("cannot read {}: it ends before", self.path.display()))),
         }
     }

@@ -1,7 +1,7 @@
 //! Every fault at every call of a save: the prefix names one whole bundle, and after a commit the new one.
 
 use super::fault_vfs::{Fault, FaultVfs};
-use modulor::checkpoint::bundle::{Bundle, BundleWriter, clean_orphans, merge_on};
+use modulor::checkpoint::bundle::{Bundle, BundleWriter, clean_orphans};
 use modulor::prelude::*;
 use modulor::vfs::Vfs;
 use modulor::{ErrorKind, Result};
@@ -101,8 +101,8 @@ fn a_save_makes_these_calls_in_this_order() {
     );
     assert_eq!(
         said(calls(&with_saves(&[1]), 1, 1)),
-        "create directory T; create T/0; write 1429 bytes to T/0; sync T/0; create T/1; sync T/1; create T/index; \
-         write 235 bytes to T/index; sync T/index; sync directory T; rename T/0 to ckpt.0/2; rename T/1 to ckpt.1/2; \
+        "create directory T; create T/0; write 1441 bytes to T/0; sync T/0; create T/1; sync T/1; create T/index; \
+         write 199 bytes to T/index; sync T/index; sync directory T; rename T/0 to ckpt.0/2; rename T/1 to ckpt.1/2; \
          sync directory /run; rename T/index to ckpt.index; sync directory /run; remove ckpt.0/1; remove directory T"
     );
 }
@@ -114,14 +114,14 @@ fn a_kill_at_every_call_leaves_the_old_bundle_or_the_new_one() {
         let (old, new) = (before.len().checked_sub(1), before.len());
         let calls = calls(&start, new, shards);
         let commit = calls.iter().position(|call| call.contains(".index")).expect("the index gets its name");
-        for n in 0..calls.len() {
+        for (n, call) in calls.iter().enumerate() {
             let vfs = start.restarted();
             vfs.arm(Some((n, Fault::Kill)));
             let saved = save(&vfs.shared(), new, shards);
             let after = vfs.restarted();
             let expected = if n > commit { Some(new) } else { old };
-            assert_eq!(found(&after), expected, "killed at {n}, {}", calls[n]);
-            assert!(saved.is_err() || n > commit, "{}", calls[n]);
+            assert_eq!(found(&after), expected, "killed at {n}, {call}");
+            assert!(saved.is_err() || n > commit, "{call}");
             // The next start finds the orphan, and the next save tidies up.
             let orphans = clean_orphans(&after.shared(), "/run").unwrap();
             assert_eq!(found(&after), expected);
@@ -140,14 +140,14 @@ fn a_full_or_broken_disk_at_every_call_is_an_error_and_the_old_bundle_stays() {
         let (old, new) = (before.len().checked_sub(1), before.len());
         let calls = calls(&start, new, shards);
         let commit = calls.iter().position(|call| call.contains(".index")).expect("the index gets its name");
-        for n in 0..calls.len() {
+        for (n, call) in calls.iter().enumerate() {
             for forever in [false, true] {
                 for fault in [Fault::Full { forever }, Fault::Broken { forever }] {
                     let vfs = start.restarted();
                     vfs.arm(Some((n, fault)));
                     let saved = save(&vfs.shared(), new, shards);
                     vfs.arm(None);
-                    let what = format!("{fault:?} at {n}, {}", calls[n]);
+                    let what = format!("{fault:?} at {n}, {call}");
                     // Making the new index durable is the one step that may fail when it is in place.
                     let expected = if n > commit { Some(new) } else { old };
                     assert_eq!(found(&vfs), expected, "{what}");

@@ -1,9 +1,9 @@
 //! One test for each way in which the files of a bundle can be wrong; the numbers are those of our catalogue of faults.
 
-use super::broken::{Parts, Table, contents, entry, header, read_all, sample, shape, slice};
+use super::broken::{Parts, Table, contents, entry, header, read_all, sample, shape, slice, sliced};
 use super::fault_vfs::FaultVfs;
 use super::scratch;
-use modulor::ErrorKind::{DataLoss, FailedPrecondition, InvalidArgument, NotFound, Unimplemented};
+use modulor::ErrorKind::{DataLoss, FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, Unimplemented};
 use modulor::checkpoint::bundle::{Bundle, BundleWriter, StoredType};
 use modulor::prelude::*;
 use modulor_wire::message::{BundleEntryProto, BundleHeaderProto, VersionDef, encode};
@@ -371,25 +371,25 @@ fn a26_strings_that_do_not_fit_their_bytes() {
     parts.refused(DataLoss, words);
 }
 
-/// The sample with `w` as two slices, columns 0..2 and 2..3.
-fn sliced() -> Parts {
-    let mut parts = sample();
-    let column = |xs: &[f32]| xs.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
-    let (left, right) = (column(&[1.0, 2.0, 4.0, 5.0]), column(&[3.0, 6.0]));
-    let whole = BundleEntryProto {
-        dtype: 1,
-        shape: Some(shape(&[2, 3])),
-        slices: vec![slice(&[(0, None), (0, Some(2))]), slice(&[(0, None), (2, Some(1))])],
-        ..Default::default()
-    };
-    parts.entries[2].1 = encode(&whole);
-    let keys = [encode_key("w", &[(0, 2), (0, 2)]), encode_key("w", &[(0, -1), (2, 1)])];
-    let [first, second] = keys;
-    parts.entries.insert(0, (first, encode(&entry(1, &[2, 2], 37, &left))));
-    parts.entries.insert(1, (second, encode(&entry(1, &[2, 1], 53, &right))));
-    parts.entries[..2].sort();
-    parts.shards[0].extend([left, right].concat());
-    parts
+#[test]
+fn strings_are_copied_with_their_own_checksum() {
+    let vfs = FaultVfs::default();
+    let mut writer = BundleWriter::new_on(&vfs.shared(), "/m");
+    writer.add("s", &Tensor::strings([2], ["one", ""]).unwrap()).unwrap();
+    writer.commit().unwrap();
+    let bundle = Bundle::open_on(&vfs.shared(), "/m").unwrap();
+    let mut writer = BundleWriter::new_on(&vfs.shared(), "/copy");
+    writer.add_copy("s", &bundle, "s").unwrap();
+    writer.commit().unwrap();
+    for suffix in [".index", ".data-00000-of-00001"] {
+        assert_eq!(vfs.bytes(&format!("/copy{suffix}")), vfs.bytes(&format!("/m{suffix}")), "{suffix}");
+    }
+    let mut damaged = vfs.bytes("/m.data-00000-of-00001").unwrap();
+    damaged[7] ^= 1;
+    vfs.put("/m.data-00000-of-00001", &damaged);
+    let mut writer = BundleWriter::new_on(&vfs.shared(), "/other");
+    writer.add_copy("s", &Bundle::open_on(&vfs.shared(), "/m").unwrap(), "s").unwrap();
+    assert_eq!(writer.commit().unwrap_err().kind(), DataLoss);
 }
 
 #[test]
@@ -559,6 +559,13 @@ fn a36_a_huge_sparse_data_file_is_not_read() {
     assert_eq!(bundle.read("b").unwrap().to_vec::<bool>().unwrap(), [true, false, true]);
     assert!(bundle.verify().faults.is_empty());
     fs::remove_file(&data).unwrap();
+    let index = prefix.with_extension("index");
+    fs::OpenOptions::new().write(true).open(&index).unwrap().set_len(100 << 30).unwrap();
+    let error = Bundle::open(&prefix).unwrap_err();
+    assert_eq!(error.kind(), ResourceExhausted);
+    let words = "has 107374182400 bytes, and an index of more than 1073741824 is not read";
+    assert_eq!(error.message(), format!("{}: {words}", index.display()));
+    fs::remove_file(&index).unwrap();
 }
 
 #[test]
@@ -566,5 +573,5 @@ fn a_key_that_is_not_there_is_named_with_the_nearest() {
     let bundle = Bundle::open_on(&sample().files().shared(), "/m").unwrap();
     let error = bundle.read("wx").unwrap_err();
     assert_eq!(error.kind(), NotFound);
-    assert_eq!(error.message(), "/m: has no key \"wx\"; there are `b`, `s`, `w`");
+    assert_eq!(error.message(), "/m.index: has no key \"wx\"; there are `b`, `s`, `w`");
 }

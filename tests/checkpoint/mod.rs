@@ -4,14 +4,18 @@ mod broken;
 mod fault_vfs;
 mod faults;
 mod fixtures;
+mod fuzz;
 mod interop;
 mod kills;
 mod malformed;
 mod manager;
 mod manager_faults;
+mod merging;
 mod program;
 mod restore;
+mod safetensors;
 mod tensorflow;
+mod writing;
 
 use interop::Interop;
 use std::path::PathBuf;

@@ -17,14 +17,17 @@ tf.config.threading.set_inter_op_parallelism_threads(1)
 
 def ops():
     import elementwise_cases
+    import matrix_cases
     import random_cases
     import reduction_cases
     import shape_cases
+    import variable_cases
     from fixture import Fixture
     from op_runner import OpRunner
 
     fixture = Fixture("ops")
-    for family in (elementwise_cases, reduction_cases, shape_cases, random_cases):
+    families = (elementwise_cases, reduction_cases, shape_cases, random_cases, matrix_cases, variable_cases)
+    for family in families:
         family.add(OpRunner(fixture))
     fixture.write()
 

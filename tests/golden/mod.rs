@@ -88,6 +88,12 @@ pub struct OpCase {
     /// Per input, the gradient of Σ output·dy in float64; `None` where TensorFlow gives none.
     #[serde(default)]
     pub grads: Vec<Option<Entry>>,
+    /// The value before the call of the variable whose handle is the op's first input, which `inputs` leaves out.
+    #[serde(default)]
+    pub variable: Option<Entry>,
+    /// Its value after the call.
+    #[serde(default)]
+    pub after: Option<Entry>,
     /// The `tf.errors` class that the call raises.
     #[serde(default)]
     pub error: Option<String>,
@@ -176,7 +182,8 @@ mod tests {
         let ops = ops();
         assert!(ops.cases.len() > 4000);
         for case in &ops.cases {
-            let optional = case.reference.iter().chain(&case.dy).chain(&case.grads).flatten();
+            let optional = case.reference.iter().chain(&case.dy).chain(&case.grads);
+            let optional = optional.chain([&case.variable, &case.after]).flatten();
             for entry in case.inputs.iter().chain(&case.outputs).chain(optional) {
                 let array = ops.array(entry).unwrap_or_else(|e| panic!("{}: {}: {e}", case.op, case.case));
                 let count: usize = array.shape.iter().product();
@@ -194,9 +201,15 @@ mod tests {
         for case in ops().cases {
             let name = format!("{}: {}", case.op, case.case);
             let no_output = case.op == "Unpack" && case.attrs["num"] == 0;
-            assert!(case.error.is_some() == case.outputs.is_empty() || no_output, "{name}");
+            match &case.variable {
+                Some(_) => assert!(case.error.is_some() == case.after.is_none(), "{name}"),
+                None => assert!(case.error.is_some() == case.outputs.is_empty() || no_output, "{name}"),
+            }
             assert!(case.reference.is_empty() || case.reference.len() == case.outputs.len(), "{name}");
-            assert!(case.grads.is_empty() || case.grads.len() == case.inputs.len(), "{name}");
+            assert!(
+                case.grads.is_empty() || case.grads.len() == case.inputs.len() + usize::from(case.variable.is_some()),
+                "{name}"
+            );
             assert!(case.dy.is_empty() || case.dy.len() == case.outputs.len(), "{name}");
         }
     }

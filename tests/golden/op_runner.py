@@ -48,15 +48,44 @@ class OpRunner:
     def fails(self, op, case, *inputs, **attrs):
         """One case that TensorFlow refuses; its error's name is recorded."""
         inputs = [[tensor(i) for i in x] if isinstance(x, list) else tensor(x) for x in inputs]
-        row = self.row(op, case, inputs, attrs)
+        self.refused(self.row(op, case, inputs, attrs), lambda: call(op, inputs, attrs))
+
+    def refused(self, row, f):
         try:
-            call(op, inputs, attrs)
+            f()
         except tf.errors.OpError as error:
             row["error"] = type(error).__name__
             row["message"] = re.sub(r"^\{\{[^}]*\}\} ", "", error.message).split(" [Op:")[0][:200]
             self.fixture.cases.append(row)
         else:
-            raise AssertionError(f"{op}: {case}: TensorFlow accepts this")
+            raise AssertionError(f"{row['op']}: {row['case']}: TensorFlow accepts this")
+
+    def variable(self, op, case, before, *inputs, **attrs):
+        """One case that succeeds, of an op on a variable with this value."""
+        row, variable, inputs = self.variable_row(op, case, before, inputs, attrs)
+        with tf.GradientTape() as tape:
+            if variable.dtype.is_floating:
+                tape.watch(variable)
+            outputs = call(op, [variable.handle, *inputs], attrs)
+        outputs = [] if outputs is None else listed(outputs)
+        row["outputs"] = self.fixture.put_all(t.numpy() for t in outputs)
+        row["after"] = self.fixture.put(variable.numpy())
+        if variable.dtype == tf.float64 and outputs:
+            dy = cotangent(variable.shape)
+            row["dy"] = [self.fixture.put(dy)]
+            row["grads"] = [self.fixture.put(tape.gradient(outputs, variable, output_gradients=[dy]).numpy())]
+        self.fixture.cases.append(row)
+
+    def variable_fails(self, op, case, before, *inputs, **attrs):
+        """One case that TensorFlow refuses, of an op on a variable with this value."""
+        row, variable, inputs = self.variable_row(op, case, before, inputs, attrs)
+        self.refused(row, lambda: call(op, [variable.handle, *inputs], attrs))
+
+    def variable_row(self, op, case, before, inputs, attrs):
+        inputs = [tensor(i) for i in inputs]
+        row = self.row(op, case, inputs, attrs)
+        row["variable"] = self.fixture.put(tensor(before).numpy())
+        return row, tf.Variable(before), inputs
 
     def row(self, op, case, inputs, attrs):
         if (op, case) in self.seen:
@@ -121,11 +150,14 @@ def wide_attr(value):
 
 
 def call(op, inputs, attrs):
-    """Python renames some arguments (`reduction_indices` is `axis`) and keeps their order, so position tells."""
+    """Python renames some arguments (`reduction_indices` is `axis`) and puts those without a default first, but keeps
+    their order, so position tells."""
     function = getattr(tf.raw_ops, op)
     names = [a for a in tf_inspect.getfullargspec(function).args if a != "name"]
     definition = op_def_registry.get(op)
-    own = [a.name for a in definition.input_arg] + free_attrs(definition)
+    attrs_of = {a.name: a for a in definition.attr}
+    free = sorted(free_attrs(definition), key=lambda name: attrs_of[name].HasField("default_value"))
+    own = [a.name for a in definition.input_arg] + free
     arguments = dict(zip(names, inputs))
     for name, value in attrs.items():
         arguments[names[own.index(name)]] = value

@@ -1,4 +1,4 @@
-"""Stateless random ops: equal key and counter give equal bits, so these compare exactly or to a rounding."""
+"""Random ops of given seeds: equal bits for equal seeds, so these compare exactly or to a rounding."""
 
 import numpy as np
 import tensorflow as tf
@@ -117,6 +117,35 @@ def add(run):
         np.array([9], np.int32),
     )
     refusals(run, "StatelessRandomUniformFullIntV2", dtype=tf.int32)
+    stateful(run)
+
+
+def stateful(run):
+    """The first call of each kernel: one is made, with a stream of its own, for each pair of seeds."""
+    seeds = [(1, 2), (0, 7), (7, 0), (-1, -2), (2**40, 2**50 + 1), (2**63 - 1, -(2**63))]
+    for op in ("RandomUniform", "RandomStandardNormal", "TruncatedNormal"):
+        for dtype in (tf.float32, tf.float64, tf.float16, tf.bfloat16):
+            for seed, seed2 in seeds:
+                case = f"{dtype.name} [9] seeds {seed} {seed2}"
+                run.add(op, case, np.array([9], np.int32), seed=seed, seed2=seed2, dtype=dtype)
+            for i, shape in enumerate(SHAPES):
+                case = f"{dtype.name} {list(shape)}"
+                run.add(op, case, np.array(shape, np.int32), seed=100 + i, seed2=3, dtype=dtype)
+        run.add(op, "int64 shape", np.array([2, 3], np.int64), seed=200, seed2=4, dtype=tf.float32)
+        run.fails(op, "negative size", np.array([-3], np.int32), seed=1, dtype=tf.float32)
+        run.fails(op, "shape of rank 2", np.array([[3]], np.int32), seed=1, dtype=tf.float32)
+    op = "RandomUniformInt"
+    for dtype in (np.int32, np.int64):
+        name = np.dtype(dtype).name
+        for seed, seed2 in seeds:
+            case = f"{name} [9] seeds {seed} {seed2}"
+            run.add(op, case, np.array([9], np.int32), dtype(-5), dtype(100), seed=seed, seed2=seed2)
+        for i, shape in enumerate(SHAPES):
+            case = f"{name} {list(shape)}"
+            run.add(op, case, np.array(shape, np.int32), dtype(-5), dtype(100), seed=100 + i, seed2=3)
+        run.fails(op, f"{name} empty range", np.array([5], np.int32), dtype(8), dtype(8), seed=1)
+        run.fails(op, f"{name} reversed range", np.array([5], np.int32), dtype(9), dtype(8), seed=1)
+    run.fails(op, "bounds of rank 1", np.array([5], np.int32), np.array([0], np.int32), np.array([9], np.int32), seed=1)
 
 
 def refusals(run, op, **attrs):

@@ -118,6 +118,30 @@ def three_files(folder):
         sys.exit(1)
 
 
+def as_safetensors(folder):
+    """The reference reader of safetensors finds the variables under their paths."""
+    import safetensors.numpy
+
+    compared = 0
+    for path in sorted(glob.glob(os.path.join(folder, "*.safetensors"))):
+        found = {
+            name: (value.dtype.name, list(value.shape), hashlib.sha256(value.tobytes()).hexdigest())
+            for name, value in safetensors.numpy.load_file(path).items()
+        }
+        fixture = os.path.basename(path).removesuffix(".safetensors")
+        variables = [t for t in expected(fixture)["checkpoint"]["tensors"] if "sha256" in t]
+        wanted = {
+            t["key"].removesuffix("/.ATTRIBUTES/VARIABLE_VALUE"): (t["dtype"], t["shape"], t["sha256"]) for t in variables
+        }
+        if found != wanted:
+            print(f"{path}: {sorted(set(map(str, found.items())) ^ set(map(str, wanted.items())))}")
+            sys.exit(1)
+        compared += len(found)
+    print(f"safetensors: {compared} tensors are as they should be", flush=True)
+    if compared == 0:
+        sys.exit(1)
+
+
 def variables_of_saved_models(folder):
     group = Group("copies of the variables of SavedModels")
     for fixture in with_section("saved_model"):
@@ -184,6 +208,7 @@ def main():
     three_files(os.path.join(out, "three_shards"))
     copied("copies over three files", os.path.join(out, "three_shards"))
     variables_of_saved_models(os.path.join(out, "copies"))
+    as_safetensors(os.path.join(out, "safetensors"))
     notes(os.path.join(out, "notes"))
     managed(os.path.join(out, "notes"))
 

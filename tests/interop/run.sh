@@ -25,6 +25,12 @@ for index in "$fixtures"/*/ckpt/*.index; do
     target/release/modulor checkpoint copy "$prefix" "$copy" --shards 3 >/dev/null
 done
 
+# And as safetensors.
+mkdir -p $out/safetensors
+for fixture in seed_sequential ckpt_slots keras_transformer; do
+    target/release/modulor checkpoint convert $fixtures/$fixture/ckpt/model $out/safetensors/$fixture.safetensors
+done
+
 # The models of the notes: <fixture>/ckpt/model of the three seed_ fixtures, and managed/ after three saves that keep two.
 target/release/examples/05_checkpoint --dir $out/notes >/dev/null
 

@@ -12,20 +12,35 @@ struct Counting;
 
 thread_local! {
     static ASKED: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<usize> = const { Cell::new(0) };
 }
 
-fn count() {
+fn count(bytes: usize) {
     // A thread that is ending has no counter any more, and nobody to read it.
     let _ = ASKED.try_with(|asked| asked.set(asked.get() + 1));
+    let _ = BYTES.try_with(|asked| asked.set(asked.get() + bytes));
+}
+
+/// How many bytes this thread asks for while `f` runs.
+pub fn bytes_asked<R>(f: impl FnOnce() -> R) -> (R, usize) {
+    let before = BYTES.get();
+    let result = f();
+    (result, BYTES.get() - before)
 }
 
 // SAFETY: each call goes to the system's allocator as it came; the counter is a plain cell that allocates nothing.
 #[allow(unsafe_code, reason = "an allocator that counts can be written in no other way")]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc(layout) }
+    }
+    // Of its own, so that zeros which nobody touches stay the system's.
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc_zeroed(layout) }
     }
     unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
         // SAFETY: the caller's promises are passed on, and `old` came from `System.alloc`.
@@ -80,12 +95,15 @@ fn into_garbage(op: &dyn Op, inputs: &[Tensor]) -> Result<Option<(Vec<Tensor>, u
 
 #[test]
 fn kernels_fill_dirty_buffers_and_allocate_nothing() {
-    let mut report = Report::new();
+    let mut report = Report::new("dirty buffers");
     let mut run = 0;
     for case in CASES.iter() {
-        let (Ok(op), Ok(expected)) = (&case.op, case.run()) else { continue };
+        let (Ok(op), Ok(expected)) = (case.op(), case.run()) else { continue };
         // Twice: what a kernel sets up once for the process, such as what the processor can do, is not of the call.
-        let found = caught(|| into_garbage(&**op, &case.inputs).and_then(|_| into_garbage(&**op, &case.inputs)));
+        let found = caught(|| {
+            into_garbage(&*op, &case.inputs)?;
+            into_garbage(&*case.op()?, &case.inputs)
+        });
         match found {
             Ok(None) => {}
             Ok(Some((found, allocated))) => {
@@ -102,10 +120,53 @@ fn kernels_fill_dirty_buffers_and_allocate_nothing() {
     report.finish();
 }
 
+/// What the kernel makes of the inputs in the place of input `over`, and how often it allocated; `None` where the output
+/// is not like that input.
+fn over_input(op: &dyn Op, inputs: &[Tensor], over: usize, output: &Tensor) -> Result<Option<(Tensor, usize)>> {
+    if output.spec() != inputs[over].spec() {
+        return Ok(None);
+    }
+    let bytes = inputs[over].to_bytes()?;
+    let mut buffer: Words = vec![0; bytes.len() / 16 + 1];
+    let place = &mut bytemuck::cast_slice_mut(&mut buffer)[..bytes.len()];
+    place.copy_from_slice(&bytes);
+    let others = inputs.iter().enumerate().filter(|&(i, _)| i != over);
+    let others = others.map(|(_, input)| View::of(input)).collect::<Result<Vec<_>>>()?;
+    let mut target = ViewMut::new(output.dtype(), output.dims()?, place)?;
+    let before = ASKED.get();
+    op.run_over(over, &others, &mut target)?;
+    let allocated = ASKED.get() - before;
+    Ok(Some((Tensor::from_bytes(output.dtype(), output.dims()?, place)?, allocated)))
+}
+
+#[test]
+fn kernels_write_over_an_input_what_they_write_elsewhere() {
+    let mut report = Report::new("over an input");
+    let mut run = 0;
+    for case in CASES.iter() {
+        let (Ok(op), Ok(expected)) = (case.op(), case.run()) else { continue };
+        for &over in op.overwrites() {
+            match caught(|| over_input(&*op, &case.inputs, over, &expected[0])) {
+                Ok(None) => {}
+                Ok(Some((output, allocated))) => {
+                    run += 1;
+                    report.same(case, "over an input", &Ok(vec![output]), &expected);
+                    if allocated > 0 {
+                        report.add(case, "allocations over an input", allocated, 0);
+                    }
+                }
+                Err(error) => report.add(case, "over an input", format!("{error:?}"), "an output"),
+            }
+        }
+    }
+    assert!(run > 500, "only {run} cases write over an input");
+    report.finish();
+}
+
 #[test]
 fn the_counter_counts() {
-    let before = ASKED.get();
+    let before = (ASKED.get(), BYTES.get());
     let boxed = std::hint::black_box(Box::new([0_u8; 100]));
-    assert_eq!(ASKED.get(), before + 1);
+    assert_eq!((ASKED.get(), BYTES.get()), (before.0 + 1, before.1 + 100));
     drop(boxed);
 }

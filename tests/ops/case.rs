@@ -13,8 +13,6 @@ pub struct Case {
     pub def: &'static OpDef,
     pub golden: OpCase,
     pub attrs: Attrs,
-    /// The op with these attributes, or why they are refused.
-    pub op: Result<Arc<dyn Op>>,
     pub inputs: Vec<Tensor>,
     /// TensorFlow's own results.
     pub outputs: Vec<Tensor>,
@@ -24,15 +22,24 @@ pub struct Case {
     pub dy: Vec<Option<Tensor>>,
     /// Per input, TensorFlow's gradient in float64; empty where none was recorded.
     pub grads: Vec<Option<Tensor>>,
+    /// The value before the call of the variable whose handle comes before the inputs, if there is one.
+    pub variable: Option<Tensor>,
+    /// Its value after the call.
+    pub after: Option<Tensor>,
 }
 
-/// Every golden case of an op that is there, in the order they were recorded.
-pub static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
+/// Every golden case of an op that is there, in the order they were recorded, but for those on a variable.
+pub static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| cases(|golden| golden.variable.is_none()));
+
+/// The golden cases on a variable.
+pub static VARIABLES: LazyLock<Vec<Case>> = LazyLock::new(|| cases(|golden| golden.variable.is_some()));
+
+fn cases(wanted: impl Fn(&OpCase) -> bool) -> Vec<Case> {
     let mut fixture = Fixture::<OpCase>::read("ops").expect("the golden values are beside this test");
     let defs: BTreeMap<_, _> = registry::ops().map(|def| (def.name, def)).collect();
     let mut absent = BTreeMap::new();
     let mut cases = Vec::new();
-    for golden in std::mem::take(&mut fixture.cases) {
+    for golden in std::mem::take(&mut fixture.cases).into_iter().filter(wanted) {
         match defs.get(&*golden.op) {
             Some(def) => cases.push(Case::new(def, golden, &fixture)),
             None => *absent.entry(golden.op).or_insert(0_usize) += 1,
@@ -41,7 +48,7 @@ pub static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
     let waiting: usize = absent.values().sum();
     println!("{} golden cases; {waiting} more wait for their ops: {:?}", cases.len(), absent.keys());
     cases
-});
+}
 
 impl Case {
     fn new(def: &'static OpDef, golden: OpCase, fixture: &Fixture<OpCase>) -> Case {
@@ -50,21 +57,28 @@ impl Case {
         let some = |entries: &[Option<Entry>]| entries.iter().map(|entry| entry.as_ref().map(one)).collect::<Vec<_>>();
         let attrs = golden.attrs.iter().fold(Attrs::new(), |attrs, (name, value)| attrs.with(name, attr(value)));
         Case {
-            op: (def.parse)(&attrs),
             inputs: all(&golden.inputs),
             outputs: all(&golden.outputs),
             reference: some(&golden.reference),
             dy: some(&golden.dy),
             grads: some(&golden.grads),
+            variable: golden.variable.as_ref().map(one),
+            after: golden.after.as_ref().map(one),
             def,
             golden,
             attrs,
         }
     }
 
+    /// The op with these attributes, or why they are refused: a new one each time, since one that draws from a stream
+    /// goes on with it.
+    pub fn op(&self) -> Result<Arc<dyn Op>> {
+        (self.def.parse)(&self.attrs)
+    }
+
     /// The outputs of the library.
     pub fn run(&self) -> Result<Vec<Tensor>> {
-        run(self.op.as_ref().map_err(Error::clone)?, &self.inputs)
+        run(&self.op()?, &self.inputs)
     }
 
     /// The same op where every float is one of float64, as the reference and the gradients were recorded.

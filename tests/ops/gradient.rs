@@ -3,7 +3,7 @@
 use super::case::{CASES, Case, caught, reals, run, widened};
 use super::report::Report;
 use modulor::op::Op;
-use modulor::{DType, Error, GradientTape, Result, Tensor, UnconnectedGradients};
+use modulor::{DType, GradientTape, Result, Tensor, UnconnectedGradients};
 use std::sync::Arc;
 
 /// `Σ output·dy` and its gradient with respect to every input of a float dtype; `None` for the others.
@@ -48,6 +48,13 @@ fn derived() -> impl Iterator<Item = (&'static Case, Vec<Tensor>)> {
     })
 }
 
+/// A gradient summed over the first axis, along which the input was repeated.
+fn summed(gradient: &Tensor, like: &Tensor) -> Tensor {
+    let gradient = gradient.sum_keepdims(0).expect("it has a first axis");
+    assert_eq!(gradient.shape(), like.shape());
+    gradient
+}
+
 /// Compares with TensorFlow's gradients: each within `tolerance` of the largest element.
 fn compare(case: &Case, found: Result<Vec<Option<Tensor>>>, tolerance: f64, what: &str, report: &mut Report) {
     let found = match found {
@@ -63,10 +70,16 @@ fn compare(case: &Case, found: Result<Vec<Option<Tensor>>>, tolerance: f64, what
             (None, Some(expected)) if reals(expected).iter().all(|&x| x == 0.0) => {}
             (Some(found), None) => report.add(case, &what, format!("{:?}", reals(found)), "none"),
             (None, Some(expected)) => report.add(case, &what, "none", format!("{:?}", reals(expected))),
-            (Some(found), Some(expected)) if found.shape() != expected.shape() => {
-                report.add(case, &what, found.shape(), expected.shape());
-            }
             (Some(found), Some(expected)) => {
+                let shapes = [found, expected].map(|gradient| gradient.shape().to_string());
+                let expected = &match found.shape() == expected.shape() {
+                    true => expected.clone(),
+                    false if report.said(case, &what, &shapes[0], &shapes[1]) => summed(expected, found),
+                    false => {
+                        report.add(case, &what, &shapes[0], &shapes[1]);
+                        continue;
+                    }
+                };
                 let scale = largest(expected);
                 let (found, expected) = (reals(found), reals(expected));
                 let right = |i: usize| {
@@ -74,8 +87,8 @@ fn compare(case: &Case, found: Result<Vec<Option<Tensor>>>, tolerance: f64, what
                         || (found[i] - expected[i]).abs() <= tolerance * scale
                         || found[i].is_nan() && expected[i].is_nan()
                 };
-                if let Some(at) = (0..found.len()).find(|&i| !right(i)) {
-                    report.add(case, &what, format!("[{at}] {:?}", found[at]), format!("{:?}", expected[at]));
+                for i in (0..found.len()).filter(|&i| !right(i)) {
+                    report.add_element(case, &what, i, [found[i], expected[i]], "");
                 }
             }
         }
@@ -84,7 +97,7 @@ fn compare(case: &Case, found: Result<Vec<Option<Tensor>>>, tolerance: f64, what
 
 #[test]
 fn gradients_are_tensorflows() {
-    let mut report = Report::new();
+    let mut report = Report::new("gradients");
     for (case, inputs) in derived() {
         let found = caught(|| gradients(&case.widened()?, &inputs, &case.dy));
         compare(case, found, 1e-9, "float64 gradient", &mut report);
@@ -97,7 +110,7 @@ fn gradients_in_float32_are_near_tensorflows_in_float64() {
     let narrow = |tensor: &Tensor| -> Result<Tensor> {
         Tensor::new(tensor.dims()?, reals(tensor).into_iter().map(|x| x as f32).collect::<Vec<_>>())
     };
-    let mut report = Report::new();
+    let mut report = Report::new("float32 gradients");
     for (case, _) in derived() {
         let floats = || case.inputs.iter().chain(&case.outputs).filter(|tensor| tensor.dtype().is_float());
         if floats().any(|tensor| tensor.dtype() != DType::F32) {
@@ -105,7 +118,7 @@ fn gradients_in_float32_are_near_tensorflows_in_float64() {
         }
         let found = caught(|| {
             let dy = case.dy.iter().map(|dy| dy.as_ref().map(narrow).transpose()).collect::<Result<Vec<_>>>()?;
-            gradients(case.op.as_ref().map_err(Error::clone)?, &case.inputs, &dy)
+            gradients(&case.op()?, &case.inputs, &dy)
         });
         compare(case, found, 1e-5, "float32 gradient", &mut report);
     }
@@ -148,7 +161,7 @@ fn slope(inputs: &[Tensor], i: usize, along: &Tensor, f: impl Fn(&[Tensor]) -> R
 
 #[test]
 fn gradients_are_the_slopes_of_differences() {
-    let mut report = Report::new();
+    let mut report = Report::new("slopes");
     for (case, inputs) in smooth() {
         let found = caught(|| {
             let op = case.widened()?;
@@ -160,7 +173,7 @@ fn gradients_are_the_slopes_of_differences() {
                 let found = dotted(gradient, &along);
                 let scale: f64 = reals(gradient).iter().zip(reals(&along)).map(|(a, b)| (a * b).abs()).sum();
                 if (found - expected).abs() > 1e-6 * scale.max(1.0) {
-                    report.add(case, &format!("slope along input {i}"), found, expected);
+                    report.add_element(case, &format!("slope along input {i}"), 0, [found, expected], "");
                 }
             }
             Ok(())
@@ -183,7 +196,7 @@ fn second(op: &Arc<dyn Op>, inputs: &[Tensor], case: &Case, i: usize, along: &Te
 
 #[test]
 fn second_gradients_are_the_slopes_of_first_ones() {
-    let mut report = Report::new();
+    let mut report = Report::new("second gradients");
     for (case, inputs) in smooth() {
         let found = caught(|| {
             let op = case.widened()?;
@@ -202,7 +215,8 @@ fn second_gradients_are_the_slopes_of_first_ones() {
                         reals(second).iter().zip(reals(&towards)).map(|(a, b)| (a * b).abs()).sum()
                     });
                     if (found - expected).abs() > 1e-6 * scale.max(1.0) {
-                        report.add(case, &format!("slope of gradient {i} along input {j}"), found, expected);
+                        let what = format!("slope of gradient {i} along input {j}");
+                        report.add_element(case, &what, 0, [found, expected], "");
                     }
                 }
             }

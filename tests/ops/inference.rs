@@ -63,9 +63,9 @@ fn traced(op: &Arc<dyn Op>, inputs: &[Tensor], known: &[Known]) -> Result<(Vec<S
 
 #[test]
 fn inference_gives_the_specs_of_evaluation() {
-    let mut report = Report::new();
+    let mut report = Report::new("specs");
     for case in CASES.iter() {
-        let (Ok(op), Ok(outputs)) = (&case.op, case.run()) else { continue };
+        let (Ok(op), Ok(outputs)) = (case.op(), case.run()) else { continue };
         let inputs: Vec<Input> =
             case.inputs.iter().map(|tensor| Input { spec: tensor.spec(), value: Some(tensor) }).collect();
         let found = caught(|| op.infer(&inputs));
@@ -85,11 +85,11 @@ fn inference_gives_the_specs_of_evaluation() {
 
 #[test]
 fn a_traced_call_gives_the_bits_of_an_eager_one() {
-    let mut report = Report::new();
+    let mut report = Report::new("traced");
     for case in CASES.iter() {
-        let (Ok(op), Ok(eager)) = (&case.op, case.run()) else { continue };
+        let Ok(eager) = case.run() else { continue };
         for (what, known) in knowledge(case.inputs.len()) {
-            let found = caught(|| traced(op, &case.inputs, &known));
+            let found = caught(|| traced(&case.op()?, &case.inputs, &known));
             if let Ok((specs, _)) = &found {
                 for (spec, output) in specs.iter().zip(&eager) {
                     if spec.dtype != output.dtype() || !spec.shape.is_compatible_with(output.shape()) {
@@ -106,11 +106,11 @@ fn a_traced_call_gives_the_bits_of_an_eager_one() {
 /// What TensorFlow refuses, a graph refuses: while it is traced, or when it runs.
 #[test]
 fn a_traced_call_refuses_what_an_eager_one_does() {
-    let mut report = Report::new();
+    let mut report = Report::new("traced refusals");
     for case in CASES.iter().filter(|case| case.run().is_err()) {
-        let Ok(op) = &case.op else { continue };
+        let Ok(op) = case.op() else { continue };
         for (what, known) in knowledge(case.inputs.len()) {
-            match caught(|| traced(op, &case.inputs, &known)) {
+            match caught(|| traced(&op, &case.inputs, &known)) {
                 Ok(_) => report.add(case, &what, "a result", "an error"),
                 Err(error) if error.message().contains("PANIC") => report.add(case, &what, error, "an error"),
                 Err(_) => {}
@@ -123,11 +123,11 @@ fn a_traced_call_refuses_what_an_eager_one_does() {
 #[test]
 fn the_value_of_a_symbol_is_an_error_that_names_the_op() {
     fn look(case: &Case, report: &mut Report) -> Result<()> {
-        let (Ok(op), Ok(eager)) = (&case.op, case.run()) else { return Ok(()) };
+        let (Ok(op), Ok(eager)) = (case.op(), case.run()) else { return Ok(()) };
         let specs: Vec<Spec> = case.inputs.iter().map(|input| spec(input, Known::NotDim0)).collect();
         trace(
             |symbols| {
-                let outputs = run(op, symbols)?;
+                let outputs = run(&op, symbols)?;
                 for (output, eager) in outputs.iter().zip(&eager).filter(|(output, _)| output.is_symbolic()) {
                     let looks = [output.to_bytes().err(), output.to_strings().err(), output.item::<f32>().err()];
                     for error in looks {
@@ -142,7 +142,7 @@ fn the_value_of_a_symbol_is_an_error_that_names_the_op() {
         )?;
         Ok(())
     }
-    let mut report = Report::new();
+    let mut report = Report::new("values of symbols");
     for case in CASES.iter() {
         if let Err(error) = caught(|| look(case, &mut report)) {
             report.add(case, "tracing", format!("{error:?}"), "symbols");

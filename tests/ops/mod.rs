@@ -7,28 +7,22 @@ mod accuracy;
 mod allocation;
 mod case;
 mod gradient;
+mod in_place;
 mod inference;
 mod report;
+mod variable;
 mod view;
 
+use case::VARIABLES;
 pub use case::{CASES, Case, caught, run, tensor};
-use modulor::op::OpDef;
 use modulor::registry;
 use report::Report;
 use std::collections::BTreeSet;
 
-/// Ops that need state, which a golden case cannot carry; `modulor::variable` tests them.
-const STATEFUL: &[&str] = &["ReadVariableOp", "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"];
-
-/// Ops whose result is one of many that are right; `modulor::ops::decomposition` tests the defining equations.
-const NOT_UNIQUE: &[&str] = &["Qr"];
-
 #[test]
 fn every_op_has_a_golden_case() {
-    let recorded: BTreeSet<&str> = CASES.iter().map(|case| case.def.name).collect();
-    let elsewhere = |def: &&OpDef| STATEFUL.contains(&def.name) || NOT_UNIQUE.contains(&def.name);
-    let missing: Vec<_> =
-        registry::ops().filter(|def| !elsewhere(def) && !recorded.contains(def.name)).map(|def| def.name).collect();
+    let recorded: BTreeSet<&str> = CASES.iter().chain(VARIABLES.iter()).map(|case| case.def.name).collect();
+    let missing: Vec<_> = registry::ops().map(|def| def.name).filter(|name| !recorded.contains(name)).collect();
     assert!(missing.is_empty(), "no golden case for {missing:?}: add some to tests/golden");
 }
 
@@ -41,7 +35,7 @@ fn no_op_is_listed_twice() {
 
 #[test]
 fn values_errors_and_attributes_are_tensorflows() {
-    let mut report = Report::new();
+    let mut report = Report::new("values");
     for case in CASES.iter() {
         attributes(case, &mut report);
         match (case.run(), &case.golden.error) {
@@ -56,7 +50,7 @@ fn values_errors_and_attributes_are_tensorflows() {
 
 /// What an op says of its attributes is what TensorFlow's node says, and gives the same op when it is read.
 fn attributes(case: &Case, report: &mut Report) {
-    let Ok(op) = &case.op else { return };
+    let Ok(op) = case.op() else { return };
     let attrs = op.attrs();
     match (case.def.parse)(&attrs).map(|again| again.attrs()) {
         Ok(again) if again == attrs => {}
@@ -76,7 +70,7 @@ fn four_threads_at_once_give_the_same_bits() {
     let reports = std::thread::scope(|scope| {
         let all = [(); 4].map(|()| {
             scope.spawn(|| {
-                let mut report = Report::new();
+                let mut report = Report::new("threads");
                 for (case, alone) in CASES.iter().zip(&alone) {
                     let Some(alone) = alone else { continue };
                     report.same(case, "beside other threads", &case.run(), alone);

@@ -19,6 +19,7 @@ mod rows;
 mod softmax;
 mod strided;
 mod tile;
+pub mod triangular;
 
 pub use cast::cast;
 pub use logic::{fold_logical, logical, not, select};

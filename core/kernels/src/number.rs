@@ -9,7 +9,7 @@ use crate::narrow::Half;
 use crate::operation::{Binary, Compare, Fault, Fold, Test, Unary, Unsupported};
 use crate::rows::{self, NoSuchRow};
 use crate::softmax;
-use crate::strided::{Strided, tiles, tiles2};
+use crate::strided::{Strided, over, over2, tiles, tiles2};
 use crate::{complex, float, fold, integer, matmul, narrow};
 
 /// A number with kernels: f32, f64, f16, bf16, the integers of 8 to 64 bits, and complex numbers of f32 and f64.
@@ -40,6 +40,28 @@ pub trait Number: Cast {
     /// # Errors
     /// When the type does not take `op`, an integer is divided by 0 or raised to a negative power.
     fn binary(op: Binary, a: Strided<Self>, b: Strided<Self>, out: &mut [Self]) -> Result<(), Fault>;
+
+    /// Writes `op` of every element over it.
+    ///
+    /// # Errors
+    /// When the type does not take `op`.
+    fn unary_over(op: Unary, x: &mut [Self]) -> Result<(), Unsupported>;
+
+    /// Writes `op` of every pair of elements over that of `x`, which is its first argument or, without `first`, the
+    /// second.
+    ///
+    /// ```
+    /// use modulor_kernels::{Binary, Number, Strided};
+    ///
+    /// let mut x = [1.0_f32, 2.0];
+    /// let one = Strided::new(&[1.0], &[2], &[0], 0).expect("in bounds");
+    /// f32::binary_over(Binary::Sub, &mut x, false, one).expect("floats take it");
+    /// assert_eq!(x, [0.0, -1.0]);
+    /// ```
+    ///
+    /// # Errors
+    /// As of [`binary`](Self::binary); `x` is then partly overwritten.
+    fn binary_over(op: Binary, x: &mut [Self], first: bool, other: Strided<Self>) -> Result<(), Fault>;
 
     /// Writes 1 where `op` holds of the elements of `a` and `b`, else 0.
     ///
@@ -174,6 +196,17 @@ macro_rules! numbers {
 
             fn binary(op: Binary, a: Strided<Self>, b: Strided<Self>, out: &mut [Self]) -> Result<(), Fault> {
                 tiles2(a, b, out, |start, a, b, out| {
+                    $module::binary(op, a, b, out).map_err(|fault: Fault| fault.after(start))
+                })
+            }
+
+            fn unary_over(op: Unary, x: &mut [Self]) -> Result<(), Unsupported> {
+                over(x, |_, x, out| $module::unary(op, x, out))
+            }
+
+            fn binary_over(op: Binary, x: &mut [Self], first: bool, other: Strided<Self>) -> Result<(), Fault> {
+                over2(x, other, |start, x, other, out| {
+                    let (a, b) = if first { (x, other) } else { (other, x) };
                     $module::binary(op, a, b, out).map_err(|fault: Fault| fault.after(start))
                 })
             }

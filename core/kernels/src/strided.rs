@@ -269,6 +269,36 @@ pub(crate) fn tiles2<A: Pod, B: Pod, U, E>(
     Ok(())
 }
 
+/// Calls `kernel` on pieces of `x` as they are and as they are to become, with the index of their first element.
+#[inline(always)]
+pub(crate) fn over<T: Pod, E>(
+    x: &mut [T],
+    mut kernel: impl FnMut(usize, &[T], &mut [T]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut buffer = [T::zeroed(); TILE];
+    for (i, out) in x.chunks_mut(TILE).enumerate() {
+        let before = &mut buffer[..out.len()];
+        before.copy_from_slice(out);
+        kernel(i * TILE, before, out)?;
+    }
+    Ok(())
+}
+
+/// As [`over`], with the pieces of another input of as many elements between the two.
+#[inline(always)]
+pub(crate) fn over2<T: Pod, E>(
+    x: &mut [T],
+    other: Strided<T>,
+    mut kernel: impl FnMut(usize, &[T], &[T], &mut [T]) -> Result<(), E>,
+) -> Result<(), E> {
+    assert_eq!(x.len(), other.len(), "the output of a kernel has as many elements as its inputs");
+    let (other, mut buffer) = (Reader::new(other), [T::zeroed(); TILE]);
+    over(x, |start, before, out| {
+        let other = other.chunk(start, &mut buffer[..out.len()]);
+        kernel(start, before, other, out)
+    })
+}
+
 /// Writes the elements of `src` to `dst` in row-major order.
 ///
 /// # Panics

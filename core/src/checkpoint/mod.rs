@@ -44,6 +44,7 @@ mod manager;
 mod object_graph;
 mod places;
 mod restore;
+pub mod safetensors;
 mod save;
 
 pub use directory::{Latest, latest_checkpoint};

@@ -8,6 +8,9 @@ use modulor_wire::message::{
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 
+/// What stands in a path between a variable and the slot that is kept for it.
+const SLOTS: &str = ".OPTIMIZER_SLOT";
+
 /// The name of the attribute that is a variable's value.
 pub(crate) const VARIABLE_VALUE: &str = "VARIABLE_VALUE";
 
@@ -73,6 +76,59 @@ impl ObjectGraph {
     /// A graph of these objects, whose numbers are in range.
     pub(super) fn new(objects: Vec<Object>) -> ObjectGraph {
         ObjectGraph { objects }
+    }
+
+    /// The graph of variables that are nested as their paths say: for values that have nothing but names. Gives the key of
+    /// each value with it, in the order of the paths.
+    ///
+    /// The parts of a path are names as they are, or [escaped](ObjectGraph::paths). An error names a path that TensorFlow
+    /// could not restore.
+    ///
+    /// ```
+    /// # extern crate modulor_core as modulor;
+    /// # use modulor::checkpoint::ObjectGraph;
+    /// # fn main() -> modulor::Result<()> {
+    /// let (graph, keys) = ObjectGraph::of_paths(["dense/w", "step"])?;
+    /// assert_eq!(keys, ["dense/w/.ATTRIBUTES/VARIABLE_VALUE", "step/.ATTRIBUTES/VARIABLE_VALUE"]);
+    /// assert_eq!(graph.paths()[2].as_deref(), Some("dense/w"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn of_paths<'a>(paths: impl IntoIterator<Item = &'a str>) -> Result<(ObjectGraph, Vec<String>)> {
+        let mut graph = ObjectGraph { objects: vec![Object::default()] };
+        let mut places = HashMap::new();
+        let mut keys = Vec::new();
+        for path in paths {
+            let key = key_of(path)?;
+            keys.push(key.clone());
+            let value = Attribute { name: VARIABLE_VALUE.to_owned(), full_name: String::new(), key };
+            let variable = match path.split_once(&format!("/{SLOTS}/")) {
+                Some((owner, slot)) => {
+                    let (keeper, kind) = slot.rsplit_once('/').unwrap_or(("", slot));
+                    let [original, keeper] = [owner, keeper].map(|path| graph.descend(path, &mut places));
+                    let variable = graph.objects.len();
+                    graph.objects.push(Object::default());
+                    graph.objects[keeper].slots.push(SlotReference { original, name: literal(kind), variable });
+                    variable
+                }
+                None => graph.descend(path, &mut places),
+            };
+            graph.objects[variable].attributes.push(value);
+        }
+        Ok((graph, keys))
+    }
+
+    /// The object at the end of a path, with those on the way to it.
+    fn descend(&mut self, path: &str, places: &mut HashMap<(usize, String), usize>) -> usize {
+        path.split('/').filter(|_| !path.is_empty()).fold(0, |holder, part| {
+            let name = literal(part);
+            *places.entry((holder, name.clone())).or_insert_with(|| {
+                let child = self.objects.len();
+                self.objects.push(Object::default());
+                self.objects[holder].children.push((name, child));
+                child
+            })
+        })
     }
 
     /// With the root under the name that TensorFlow gives a module which is the root itself.
@@ -236,9 +292,18 @@ impl Bundle {
     }
 }
 
+/// The key of a variable's value.
+pub(super) fn key_of(path: &str) -> Result<String> {
+    if path.split('/').any(|part| part == escape(".ATTRIBUTES")) {
+        let message = format!("`{path}`: TensorFlow cannot restore what is called `.ATTRIBUTES`; give it another name");
+        return Err(Error::invalid_argument(message));
+    }
+    Ok(format!("{path}/.ATTRIBUTES/{VARIABLE_VALUE}"))
+}
+
 /// The path of a slot.
 pub(super) fn slot_path(owner: &str, keeper: &str, kind: &str) -> String {
-    join(&join(owner, ".OPTIMIZER_SLOT"), &join(keeper, &escape(kind)))
+    join(&join(owner, SLOTS), &join(keeper, &escape(kind)))
 }
 
 /// A name as a part of a path: what means something there is written otherwise.
@@ -257,6 +322,12 @@ pub(super) fn unescape(part: &str) -> String {
         }
     }
     name
+}
+
+/// The name that a part of a path is for: unescaped, unless it could not have been escaped.
+fn literal(part: &str) -> String {
+    let name = unescape(part);
+    if escape(&name) == part { name } else { part.to_owned() }
 }
 
 pub(super) fn join(prefix: &str, name: &str) -> String {
@@ -360,6 +431,29 @@ mod tests {
         let graph = ObjectGraph::new(objects);
         assert!(graph.has_values().into_iter().all(|has| has));
         assert_eq!(ObjectGraph::decode(&graph.encode()).unwrap(), graph);
+    }
+
+    #[test]
+    fn paths_alone_make_a_graph() {
+        let paths = ["m/d..ot/a.Sb", "m/layer.0.weight", "m/d..ot/a.Sb/.OPTIMIZER_SLOT/opt/momentum", "opt/iter", "w"];
+        let (graph, keys) = ObjectGraph::of_paths(paths).unwrap();
+        assert_eq!(keys[2], "m/d..ot/a.Sb/.OPTIMIZER_SLOT/opt/momentum/.ATTRIBUTES/VARIABLE_VALUE");
+        let tree = "\
+.
+├─ m
+│  ├─ d.ot
+│  │  └─ a/b = m/d..ot/a.Sb/.ATTRIBUTES/VARIABLE_VALUE
+│  └─ layer.0.weight = m/layer.0.weight/.ATTRIBUTES/VARIABLE_VALUE
+├─ opt
+│  ├─ iter = opt/iter/.ATTRIBUTES/VARIABLE_VALUE
+│  └─ momentum = m/d..ot/a.Sb/.OPTIMIZER_SLOT/opt/momentum/.ATTRIBUTES/VARIABLE_VALUE
+└─ w = w/.ATTRIBUTES/VARIABLE_VALUE";
+        assert_eq!(graph.to_string(), tree);
+        assert_eq!(ObjectGraph::decode(&graph.encode()).unwrap(), graph);
+        let slot = graph.objects().iter().find_map(|object| object.slots.first()).unwrap();
+        assert_eq!(graph.paths()[slot.variable].as_deref(), Some(paths[2]));
+        let error = ObjectGraph::of_paths(["m/..ATTRIBUTES"]).unwrap_err();
+        assert!(error.message().starts_with("`m/..ATTRIBUTES`: TensorFlow cannot restore"), "{error}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The objects of a program as a checkpoint sees them: modules, containers and variables, numbered breadth first.
 
 use super::object_graph::{
-    Attribute, Object, ObjectGraph, SlotReference, VARIABLE_VALUE, escape, join, slot_path, unescape,
+    Attribute, Object, ObjectGraph, SlotReference, VARIABLE_VALUE, join, key_of, slot_path, unescape,
 };
 use crate::module::{Growing, Identity, Node, SlotOf};
 use crate::{Error, Result, Variable};
@@ -159,15 +159,6 @@ impl Place {
     fn is_saved(&self, variable: &Variable) -> bool {
         self.is_built && variable.is_sized() || variable.queued().is_some()
     }
-}
-
-/// The key of a variable's value.
-pub(super) fn key_of(path: &str) -> Result<String> {
-    if path.split('/').any(|part| part == escape(".ATTRIBUTES")) {
-        let message = format!("`{path}`: TensorFlow cannot restore what is called `.ATTRIBUTES`; give it another name");
-        return Err(Error::invalid_argument(message));
-    }
-    Ok(format!("{path}/.ATTRIBUTES/{VARIABLE_VALUE}"))
 }
 
 /// What a module shows under names, and what it keeps for variables that are in the checkpoint too.

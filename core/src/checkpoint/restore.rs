@@ -60,7 +60,6 @@ pub(super) struct Plan {
 /// [`Checkpoint::restore`](super::Checkpoint::restore) leaves nothing unless
 /// [`expect_partial`](super::Checkpoint::expect_partial) was said before; what remains to be asked then are slots that wait
 /// for the first step of an optimizer.
-#[must_use = "after `expect_partial` only the status says what was left"]
 pub struct Status {
     file: String,
     restored: usize,
@@ -345,6 +344,6 @@ impl Plan {
 }
 
 /// The path that a key stands for.
-fn bare(key: &str) -> &str {
+pub(super) fn bare(key: &str) -> &str {
     key.split("/.ATTRIBUTES/").next().unwrap_or(key)
 }

@@ -6,12 +6,13 @@ use super::{Call, Effect, Input, Op, scope};
 use crate::shape::count;
 use crate::tensor::{Payload, Text};
 use crate::{DType, Error, Result, Spec, Tensor};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
 
 /// Calls an op.
 ///
-/// With a symbol among the inputs, or an effect while a graph is traced, the call becomes a node and the results are
+/// With a symbol among the inputs, or any effect while a graph is traced, the call becomes a node and the results are
 /// its symbols. Otherwise the kernel runs, eagerly. Either way, tapes that listen hear of it.
 pub fn apply(op: impl Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
     dispatch(Arc::new(op), inputs)
@@ -39,6 +40,61 @@ pub fn dispatch(op: Arc<dyn Op>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
     Ok(outputs)
 }
 
+/// As [`dispatch`]; an owned input ends with the call. Where nobody else holds one and the op may, the output is written
+/// over its elements.
+pub(crate) fn dispatch_given(op: Arc<dyn Op>, mut inputs: Vec<Cow<Tensor>>) -> Result<Vec<Tensor>> {
+    // A tape keeps what was given.
+    let listened = scope::with(|scopes| !scopes.tapes.is_empty());
+    for &at in if listened { &[] } else { op.overwrites() } {
+        if at >= inputs.len() || matches!(inputs[at], Cow::Borrowed(_)) {
+            continue;
+        }
+        let mut target = inputs.remove(at).into_owned();
+        let others: Vec<&Tensor> = inputs.iter().map(|input| &**input).collect();
+        if write_over(&*op, at, &mut target, &others).map_err(|error| error.in_op(op.name()))? {
+            return Ok(vec![target]);
+        }
+        inputs.insert(at, Cow::Owned(target));
+    }
+    dispatch(op, &inputs.iter().map(|input| &**input).collect::<Vec<_>>())
+}
+
+/// As [`apply_one`], of inputs as [`dispatch_given`] takes them.
+pub(crate) fn given(op: impl Op, inputs: Vec<Cow<Tensor>>) -> Result<Tensor> {
+    let outputs = dispatch_given(Arc::new(op), inputs)?;
+    outputs.into_iter().next().ok_or_else(|| Error::internal("an op of one output gave none"))
+}
+
+/// Replaces `value` by the op's one output for it and `other`: in its own elements where nobody else holds them, else in
+/// new ones. On values alone, and nobody hears of it.
+pub(crate) fn replace(op: &dyn Op, value: &mut Tensor, other: &Tensor) -> Result<()> {
+    if !write_over(op, 0, value, &[other])? {
+        let inputs = [&*value, other];
+        let specs = op.infer(&inputs.map(see))?;
+        let made = run(op, &inputs, specs)?;
+        *value = made.into_iter().next().ok_or_else(|| Error::internal("an op of one output gave none"))?;
+    }
+    Ok(())
+}
+
+/// Writes the output over `target`, input `at`, if that is alone and the output is like it; whether it was.
+fn write_over(op: &dyn Op, at: usize, target: &mut Tensor, others: &[&Tensor]) -> Result<bool> {
+    let plain = |input: &&Tensor| input.dtype().size() > 0 && matches!(input.payload(), Payload::Value(_));
+    if target.elements_mut().is_none() || !others.iter().all(plain) {
+        return Ok(false);
+    }
+    let mut seen: Vec<Input> = others.iter().map(|&other| see(other)).collect();
+    seen.insert(at, see(target));
+    if *op.infer(&seen)? != [target.spec().clone()] {
+        return Ok(false);
+    }
+    let views = others.iter().map(|other| View::of(other)).collect::<Result<Vec<_>>>()?;
+    let dtype = target.dtype();
+    let Some((dims, bytes)) = target.elements_mut() else { return Ok(false) };
+    op.run_over(at, &views, &mut ViewMut::new(dtype, dims, bytes)?)?;
+    Ok(true)
+}
+
 /// The outputs, and whether a tape listens.
 fn call(op: &Arc<dyn Op>, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, bool)> {
     inputs.iter().try_for_each(|input| input.check())?;
@@ -49,7 +105,7 @@ fn call(op: &Arc<dyn Op>, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, bool)> {
     let specs = op.infer(&seen)?;
     // What a tensor can be is checked here once, for views as for buffers, and for symbols before they run.
     specs.iter().filter_map(|spec| spec.shape.known()).try_for_each(|dims| count(dims).map(|_| ()))?;
-    if effect != Effect::Pure && symbolic && trace.is_none() {
+    if effect.is_ordered() && symbolic && trace.is_none() {
         let message = "a symbol outside of its trace: no graph is under way that would run this";
         return Err(Error::failed_precondition(message));
     }
@@ -61,7 +117,7 @@ fn call(op: &Arc<dyn Op>, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, bool)> {
     }
     let inputs = inputs.iter().map(|&input| input.with_mask(None)).collect();
     let node = Node::new(Origin::Op(op.clone()), inputs, specs);
-    if let (Some(trace), true) = (trace, effect != Effect::Pure) {
+    if let (Some(trace), true) = (trace, effect.is_ordered()) {
         trace.push(node.clone());
     }
     Ok((node.outputs(), listened))

@@ -8,8 +8,8 @@ mod node;
 mod operand;
 pub mod scope;
 
-pub(crate) use apply::on_strings;
 pub use apply::{apply, apply_one, dispatch};
+pub(crate) use apply::{dispatch_given, given, on_strings, replace};
 pub use attrs::{Attr, Attrs};
 pub(crate) use buffer::allocate;
 pub use buffer::{Scratch, View, ViewMut};
@@ -67,6 +67,17 @@ pub trait Op: fmt::Debug + Send + Sync + 'static {
         Err(Error::internal("this op has no kernel that writes into buffers"))
     }
 
+    /// The inputs over which the one output may be written, element by element, where it is of their dtype and dims.
+    fn overwrites(&self) -> &'static [usize] {
+        &[]
+    }
+
+    /// As [`run`](Op::run), to the same bits, with input `over`, one of [`overwrites`](Op::overwrites), in the buffer of
+    /// the output; `others` are the other inputs, in order. The buffer holds garbage after an error.
+    fn run_over(&self, _over: usize, _others: &[View], _output: &mut ViewMut) -> Result<()> {
+        Err(Error::internal("this op has no kernel that writes over an input"))
+    }
+
     /// Computes outputs whose shapes inference cannot know, or that are strings or state.
     fn make(&self, _inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         Err(Error::unimplemented("this case has no kernel"))
@@ -89,10 +100,20 @@ pub trait Op: fmt::Debug + Send + Sync + 'static {
 pub enum Effect {
     /// Nothing: equal inputs give equal outputs, and a call nobody uses may be left out.
     Pure,
+    /// Draws from a stream of its own: no call equals another, so that none is merged with one or made ahead of time, in a
+    /// trace. One nobody uses may be left out.
+    Random,
     /// Reads state: its place among the writes matters.
     Reads,
     /// Writes state: its place matters, and it runs even if nobody uses its outputs.
     Writes,
+}
+
+impl Effect {
+    /// Whether a call keeps its place among others, and is made whether or not somebody uses it.
+    pub fn is_ordered(self) -> bool {
+        matches!(self, Effect::Reads | Effect::Writes)
+    }
 }
 
 /// What [`Op::infer`] sees of an input.

@@ -12,11 +12,22 @@ use crate::{DType, Error, Result, Tensor};
 pub trait Operand {
     /// This as a tensor beside one of dtype `beside`.
     fn operand(&self, beside: DType) -> Result<Tensor>;
+
+    /// As [`operand`](Operand::operand), where this ends: a result may take the place of a tensor that nobody else holds.
+    fn into_operand(self, beside: DType) -> Result<Tensor>
+    where
+        Self: Sized,
+    {
+        self.operand(beside)
+    }
 }
 
 impl Operand for Tensor {
     fn operand(&self, _: DType) -> Result<Tensor> {
         Ok(self.clone())
+    }
+    fn into_operand(self, _: DType) -> Result<Tensor> {
+        Ok(self)
     }
 }
 

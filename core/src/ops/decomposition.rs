@@ -1,12 +1,14 @@
 //! Matrices as products of simpler ones.
 
+use super::triangle::narrow;
 use crate::dtype::dispatch;
 use crate::op::{
-    Accuracy, Attrs, Input, Op, OpDef, Scratch, View, ViewMut, allowed, apply, arity, at_least_rank, unsupported,
+    Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allowed, apply, arity, at_least_rank,
+    unsupported,
 };
-use crate::{DType, Error, Result, Shape, Spec, Tensor};
+use crate::{DType, Ellipsis, Error, Result, Shape, Spec, Tensor};
+use modulor_kernels::cast;
 use modulor_kernels::qr::{qr, qr_work};
-use modulor_kernels::{Number, Strided, cast};
 use std::sync::Arc;
 
 /// A matrix as orthonormal columns times an upper triangle. Computed in float64 whatever the dtype.
@@ -74,6 +76,26 @@ impl Op for Qr {
             narrow(q, q_out.elements::<T>()?)
         }, else => Err(unsupported(x.dtype())))
     }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        let (x, q, r, dq, dr) = (b.input(0), b.output(0), b.output(1), b.dy(0), b.dy(1));
+        let axis = |from_last: usize| x.rank().and_then(|rank| x.shape().dim(rank - from_last));
+        let (Some(rows), Some(columns)) = (axis(2), axis(1)) else {
+            return Err(Error::unimplemented(format!("no gradient of matrices of shape {}", x.shape())));
+        };
+        if rows >= columns {
+            if self.full_matrices && rows > columns {
+                let message = "no gradient of all columns of Q where they are more than those of the matrix";
+                return Err(Error::unimplemented(message));
+            }
+            return Ok(vec![Some(at_product(q, r, dq, dr)?)]);
+        }
+        // Q is that of the first columns, which R's first are of; the others follow from it.
+        let (square, rest) = ((Ellipsis, ..rows), (Ellipsis, rows..));
+        let (others, dr_rest) = (x.slice(rest.clone())?, dr.slice(rest)?);
+        let dq = dq + others.matmul_with(&dr_rest, false, true)?;
+        let first = at_product(q, &r.slice(square)?, &dq, &dr.slice(square)?)?;
+        Ok(vec![Some(Tensor::concat(&[first, q.matmul(&dr_rest)?], -1)?)])
+    }
 }
 
 /// The rows and columns of the matrices in a tensor of these dims, of which there are at least two.
@@ -81,11 +103,25 @@ fn matrix(dims: &[usize]) -> (usize, usize) {
     (dims[dims.len() - 2], dims[dims.len() - 1])
 }
 
-fn narrow<T: Number>(from: &[f64], to: &mut [T]) -> Result<()> {
-    let (shape, strides) = ([from.len()], [1]);
-    let from = Strided::new(from, &shape, &strides, 0).ok_or_else(|| Error::internal("a slice is a view of itself"))?;
-    cast(from, to);
-    Ok(())
+/// The gradient at `q·r`, of which R is square and of full rank: Walter, Lehmann and Lamour, "On evaluating higher-order
+/// derivatives of the QR decomposition of tall matrices with full column rank in forward and reverse mode algorithmic
+/// differentiation".
+fn at_product(q: &Tensor, r: &Tensor, dq: &Tensor, dr: &Tensor) -> Result<Tensor> {
+    // x·r⁻ᵀ, by the solution of the transposed equations.
+    let over = |x: &Tensor| turned(&r.triangular_solve(&turned(x)?, false, false)?);
+    let along = q.matmul_with(dq, true, false)?;
+    let skew_q = &along - dq.matmul_with(q, true, false)?;
+    let skew_r = r.matmul_with(dr, false, true)? - dr.matmul_with(r, false, true)?;
+    let below = (skew_q + skew_r).band_part(-1, 0)?;
+    q.matmul(dr + over(&below)?)?.add(over(&(dq - q.matmul(&along)?))?)
+}
+
+/// The matrices in the last two axes, transposed.
+fn turned(x: &Tensor) -> Result<Tensor> {
+    let rank = x.rank().ok_or_else(|| Error::unimplemented("the gradient of matrices of an unknown rank"))?;
+    let mut axes: Vec<i64> = (0..rank as i64).collect();
+    axes.swap(rank - 1, rank - 2);
+    x.permute(&axes)
 }
 
 impl Tensor {
@@ -93,7 +129,8 @@ impl Tensor {
     /// triangular.
     ///
     /// TensorFlow's `Qr`, for float16, float32 and float64. Of a `[m, n]` matrix Q is `[m, k]` and R `[k, n]` with
-    /// k = min(m, n), or k = m with `full_matrices`. Has no gradient yet.
+    /// k = min(m, n), or k = m with `full_matrices`. There is no gradient of a `[m, n]` matrix with m > n and
+    /// `full_matrices`, of whose further columns nothing is said.
     pub fn qr(&self, full_matrices: bool) -> Result<(Tensor, Tensor)> {
         let factors = apply(Qr { full_matrices }, &[self])?;
         let [q, r] = factors.try_into().map_err(|_| Error::internal("a QR decomposition has two outputs"))?;
@@ -133,6 +170,17 @@ mod tests {
     fn a_matrix_without_columns_has_a_full_q() -> Result<()> {
         let (q, r) = Tensor::zeros([2, 0], DType::F64)?.qr(true)?;
         assert_eq!((q.to_vec::<f64>()?, r.dims()?), (vec![1.0, 0.0, 0.0, 1.0], &[2, 0][..]));
+        Ok(())
+    }
+
+    #[test]
+    fn a_full_q_of_a_tall_matrix_has_no_gradient_and_says_so() -> Result<()> {
+        let x = Tensor::from([[1.0_f64], [2.0]]);
+        let error = crate::value_and_grad(|x| x[0].qr(true)?.0.sum(..), &[x]).expect_err("refused");
+        assert_eq!(
+            error.to_string(),
+            "no gradient of all columns of Q where they are more than those of the matrix [Op:Qr]"
+        );
         Ok(())
     }
 

@@ -108,7 +108,7 @@ impl Op for BatchMatMulV2 {
     }
 }
 
-fn split_last_two<T: Copy>(dims: &[T]) -> (&[T], [T; 2]) {
+pub(super) fn split_last_two<T: Copy>(dims: &[T]) -> (&[T], [T; 2]) {
     let (batch, last) = dims.split_at(dims.len() - 2);
     (batch, [last[0], last[1]])
 }
@@ -144,7 +144,7 @@ fn products(inputs: &[View], out: &mut ViewMut, scratch: &mut Scratch, ta: bool,
 }
 
 /// Matrices along leading axes, repeated to those of the output.
-struct Stack<'a, T> {
+pub(super) struct Stack<'a, T> {
     elements: Strided<'a, T>,
     strides: [isize; MAX_RANK],
     dims: [usize; 2],
@@ -152,7 +152,7 @@ struct Stack<'a, T> {
 }
 
 impl<'a, T: Pod> Stack<'a, T> {
-    fn of(view: &View<'a>, batch: &[usize], transpose: bool) -> Result<Self> {
+    pub(super) fn of(view: &View<'a>, batch: &[usize], transpose: bool) -> Result<Self> {
         let elements: Strided<T> = view.elements()?;
         let (own, mut dims) = split_last_two(view.dims());
         let (own_strides, mut steps) = split_last_two(view.strides());
@@ -172,7 +172,7 @@ impl<'a, T: Pod> Stack<'a, T> {
     }
 
     /// The matrix at an index of the output's leading axes.
-    fn at(&self, index: &[usize]) -> Result<Strided<'_, T>> {
+    pub(super) fn at(&self, index: &[usize]) -> Result<Strided<'_, T>> {
         let offset = index
             .iter()
             .zip(&self.strides)

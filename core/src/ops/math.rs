@@ -3,12 +3,13 @@
 use super::row_major;
 use crate::dtype::dispatch;
 use crate::op::{
-    Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scratch, View, ViewMut, allowed, apply_one, arity,
+    Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scratch, View, ViewMut, allowed, apply_one, arity, given,
     same_dtype, unsupported,
 };
 use crate::shape::{MAX_RANK, broadcast};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
 use modulor_kernels::{Binary, Fault, Number, Strided, Unary, cast};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The dtypes an elementwise op takes: those for which TensorFlow has it, but for the complex ones without a kernel
@@ -66,6 +67,45 @@ fn real(dy: &Tensor) -> Result<&Tensor> {
     Ok(dy)
 }
 
+/// An elementwise kernel that may write over an input.
+pub(super) trait WriteOver {
+    /// `over` says which argument the output holds.
+    fn write_over(self, over: usize, others: &[View], output: &mut ViewMut) -> Result<()>;
+}
+
+impl WriteOver for Unary {
+    fn write_over(self, _: usize, _: &[View], output: &mut ViewMut) -> Result<()> {
+        let dtype = output.dtype();
+        dispatch!(dtype, arithmetic T => T::unary_over(self, output.elements()?).map_err(|_| unsupported(dtype)),
+            else => Err(unsupported(dtype)))
+    }
+}
+
+impl WriteOver for Binary {
+    fn write_over(self, over: usize, others: &[View], output: &mut ViewMut) -> Result<()> {
+        let (dims, dtype) = (output.dims(), output.dtype());
+        let mut strides = [0; MAX_RANK];
+        let strides = &mut strides[..dims.len()];
+        others[0].broadcast_strides(dims, strides);
+        dispatch!(dtype, arithmetic T => {
+            let other = others[0].restrided(dims, strides)?;
+            T::binary_over(self, output.elements()?, over == 0, other).map_err(|fault| refused(fault, dtype))
+        }, else => Err(unsupported(dtype)))
+    }
+}
+
+/// Lets an elementwise op write over these of its inputs.
+macro_rules! writes_over {
+    ($inputs:expr, $kernel:expr) => {
+        fn overwrites(&self) -> &'static [usize] {
+            &$inputs
+        }
+        fn run_over(&self, over: usize, others: &[View], output: &mut ViewMut) -> Result<()> {
+            $crate::ops::math::WriteOver::write_over($kernel, over, others, output)
+        }
+    };
+}
+
 /// One op a row: documentation, what it takes, its class, its TensorFlow name, method and kernel, and its gradient as
 /// a formula over the input `x`, the output `y` and the incoming gradient `dy`.
 macro_rules! unary {
@@ -73,7 +113,7 @@ macro_rules! unary {
         |$x:ident, $y:ident, $dy:ident| $grad:expr;)*) => {
         $(
             #[derive(Debug, Default)]
-            struct $op;
+            pub(crate) struct $op;
 
             impl Op for $op {
                 fn name(&self) -> &'static str {
@@ -85,8 +125,9 @@ macro_rules! unary {
                     Ok(vec![x.spec.clone()])
                 }
                 fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
-                    map(&$kernel, inputs, outputs)
+                    map($kernel, inputs, outputs)
                 }
+                writes_over!([0], $kernel);
                 fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
                     #[allow(unused_variables)]
                     let ($x, $y, $dy) = (b.input(0), b.output(0), b.dy(0));
@@ -107,10 +148,10 @@ macro_rules! unary {
     };
 }
 
-fn map(kernel: &Unary, inputs: &[View], outputs: &mut [ViewMut]) -> Result<()> {
+pub(super) fn map(kernel: Unary, inputs: &[View], outputs: &mut [ViewMut]) -> Result<()> {
     let x = inputs[0];
     dispatch!(x.dtype(), arithmetic T => {
-        T::unary(*kernel, x.elements()?, outputs[0].elements()?).map_err(|_| unsupported(x.dtype()))
+        T::unary(kernel, x.elements()?, outputs[0].elements()?).map_err(|_| unsupported(x.dtype()))
     }, else => Err(unsupported(x.dtype())))
 }
 
@@ -196,7 +237,7 @@ macro_rules! of_two {
     ([$takes:ident] $op:ident = $kernel:expr, $shape:ident, $broadcasts:literal,
         |$a:ident, $b:ident, $y:ident, $dy:ident| ($da:expr, $db:expr)) => {
         #[derive(Debug, Default)]
-        struct $op;
+        pub(crate) struct $op;
 
         impl Op for $op {
             fn name(&self) -> &'static str {
@@ -210,6 +251,7 @@ macro_rules! of_two {
             fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
                 zip($kernel, inputs, outputs)
             }
+            writes_over!([0, 1], $kernel);
             fn grad(&self, back: &Backward) -> Result<Vec<Option<Tensor>>> {
                 #[allow(unused_variables)]
                 let ($a, $b, $y, $dy) = (back.input(0), back.input(1), back.output(0), back.dy(0));
@@ -236,13 +278,19 @@ macro_rules! binary {
                 $(#[$doc])*
                 #[doc = concat!("\n\nTensorFlow's `", stringify!($op), "`; shapes broadcast, dtypes must be equal.")]
                 pub fn $method(&self, other: impl Operand) -> Result<Tensor> {
-                    self.check()?;
-                    apply_one($op, &[self, &other.operand(self.dtype())?])
+                    of_both($op, Cow::Borrowed(self), other)
                 }
             }
         )*
         const BINARY: &[OpDef] = &[$(OpDef::plain::<$op>(stringify!($op), Accuracy::$class)),*];
     };
+}
+
+/// An op of two operands, the result of which may take the place of one that ends here.
+pub(crate) fn of_both(op: impl Op, left: Cow<Tensor>, right: impl Operand) -> Result<Tensor> {
+    left.check()?;
+    let right = right.into_operand(left.dtype())?;
+    given(op, vec![left, Cow::Owned(right)])
 }
 
 /// One op that TensorFlow has only for gradients a row: of the gradient that arrives and what the function took (x) or
@@ -283,19 +331,24 @@ pub(super) fn repeated<T: bytemuck::Pod, R>(
     Ok(f(inputs[0].restrided(dims, left)?, inputs[1].restrided(dims, right)?))
 }
 
-fn zip(kernel: Binary, inputs: &[View], outputs: &mut [ViewMut]) -> Result<()> {
+pub(super) fn zip(kernel: Binary, inputs: &[View], outputs: &mut [ViewMut]) -> Result<()> {
     let out = &mut outputs[0];
     let (dims, dtype) = (out.dims(), out.dtype());
     dispatch!(dtype, arithmetic T => {
         let out = out.elements()?;
-        repeated(inputs, dims, |a, b| T::binary(kernel, a, b, out))?.map_err(|fault| match fault {
-            Fault::ZeroDivisor { .. } => Error::invalid_argument("Integer division by zero"),
-            Fault::NegativeExponent { .. } => {
-                Error::invalid_argument("Integers to negative integer powers are not allowed")
-            }
-            _ => unsupported(dtype),
-        })
+        repeated(inputs, dims, |a, b| T::binary(kernel, a, b, out))?.map_err(|fault| refused(fault, dtype))
     }, else => Err(unsupported(dtype)))
+}
+
+/// The error of a fault.
+fn refused(fault: Fault, dtype: DType) -> Error {
+    match fault {
+        Fault::ZeroDivisor { .. } => Error::invalid_argument("Integer division by zero"),
+        Fault::NegativeExponent { .. } => {
+            Error::invalid_argument("Integers to negative integer powers are not allowed")
+        }
+        _ => unsupported(dtype),
+    }
 }
 
 binary! {
@@ -462,7 +515,7 @@ impl Tensor {
 
 /// One op with a slope below 0 a row: of `x`, and of the gradient that arrives beside it.
 macro_rules! leaky {
-    ($($op:ident $inputs:literal, |$this:ident, $b:ident| $grads:expr;)*) => { $(
+    ($($op:ident [$($over:literal),*] $run:ident($kernel:path), |$this:ident, $b:ident| $grads:expr;)*) => { $(
         #[derive(Debug)]
         struct $op {
             alpha: f32,
@@ -476,15 +529,17 @@ macro_rules! leaky {
                 Attrs::new().with("alpha", self.alpha)
             }
             fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
-                arity::<$inputs>(inputs)?;
+                arity::<{ [$($over),*].len() }>(inputs)?;
                 Ok(vec![Spec::new(Takes::Float.check(same_dtype(inputs)?)?, one_shape(inputs)?)])
             }
             fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
-                let alpha = f64::from(self.alpha);
-                match $inputs {
-                    1 => map(&Unary::LeakyRelu(alpha), inputs, outputs),
-                    _ => zip(Binary::LeakyReluGrad(alpha), inputs, outputs),
-                }
+                $run($kernel(self.alpha.into()), inputs, outputs)
+            }
+            fn overwrites(&self) -> &'static [usize] {
+                &[$($over),*]
+            }
+            fn run_over(&self, over: usize, others: &[View], output: &mut ViewMut) -> Result<()> {
+                $kernel(self.alpha.into()).write_over(over, others, output)
             }
             fn grad(&self, $b: &Backward) -> Result<Vec<Option<Tensor>>> {
                 let $this = LeakyReluGrad { alpha: self.alpha };
@@ -495,8 +550,8 @@ macro_rules! leaky {
 }
 
 leaky! {
-    LeakyRelu 1, |slope, b| vec![Some(apply_one(slope, &[b.dy(0), b.input(0)])?)];
-    LeakyReluGrad 2, |slope, b| vec![Some(apply_one(slope, &[b.dy(0), b.input(1)])?), None];
+    LeakyRelu [0] map(Unary::LeakyRelu), |slope, b| vec![Some(apply_one(slope, &[b.dy(0), b.input(0)])?)];
+    LeakyReluGrad [0, 1] zip(Binary::LeakyReluGrad), |slope, b| vec![Some(apply_one(slope, &[b.dy(0), b.input(1)])?), None];
 }
 
 impl Tensor {

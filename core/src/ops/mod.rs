@@ -22,6 +22,8 @@ pub(crate) mod random;
 pub(crate) mod reduce;
 pub(crate) mod slice;
 pub(crate) mod state;
+pub(crate) mod stream;
+pub(crate) mod triangle;
 
 /// Calls `f` with every index below `dims`, in row-major order.
 fn each_index(dims: &[usize], f: &mut dyn FnMut(&[usize]) -> Result<()>) -> Result<()> {

@@ -130,38 +130,11 @@ impl Op for StatelessRandomUniformIntV2 {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [shape, key, counter, alg, low, high] = arity(inputs)?;
-        for bound in [low, high] {
-            allowed(bound.spec.dtype, |d| matches!(d, DType::I32 | DType::I64), "bounds of int32 or int64")?;
-            with_rank(&bound.spec.shape, 0, "a bound")?;
-        }
-        let dtype = low.spec.dtype;
-        if dtype != high.spec.dtype {
-            let message = format!("bounds must be of one dtype, found {dtype} and {}", high.spec.dtype);
-            return Err(Error::invalid_argument(message));
-        }
-        if let (Some(low), Some(high)) = (low.value, high.value) {
-            let (low, high) = (View::of(low)?, View::of(high)?);
-            match dtype {
-                DType::I32 => drop(bounds::<i32>(low, high)?),
-                _ => drop(bounds::<i64>(low, high)?),
-            }
-        }
+        let dtype = bounded(low, high)?;
         Ok(vec![Spec::new(dtype, drawn(&[*shape, *key, *counter, *alg])?)])
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
-        let (stream, out) = (stream(inputs)?, &mut outputs[0]);
-        match out.dtype() {
-            DType::I32 => {
-                let [low, high] = bounds(inputs[4], inputs[5])?;
-                i32::fill_between(stream, 0, low, high, out.elements()?);
-            }
-            DType::I64 => {
-                let [low, high] = bounds(inputs[4], inputs[5])?;
-                i64::fill_between(stream, 0, low, high, out.elements()?);
-            }
-            other => return Err(unsupported(other)),
-        }
-        Ok(())
+        fill_between(stream(inputs)?, inputs[4], inputs[5], &mut outputs[0])
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         constant(b)
@@ -223,7 +196,7 @@ impl Tensor {
 }
 
 /// No gradient: integers make the numbers, and nothing else does.
-fn constant(b: &Backward) -> Result<Vec<Option<Tensor>>> {
+pub(super) fn constant(b: &Backward) -> Result<Vec<Option<Tensor>>> {
     Ok(vec![None; b.inputs().len()])
 }
 
@@ -232,6 +205,12 @@ fn key_counter_alg(seed: &Tensor) -> Result<[Tensor; 3]> {
     let stream = apply(StatelessRandomGetKeyCounter, &[seed])?;
     let [key, counter] = stream.try_into().map_err(|_| Error::internal("a stream is a key and a counter"))?;
     Ok([key, counter, Tensor::scalar(PHILOX)])
+}
+
+/// The shape of a draw, as far as its input tells.
+pub(super) fn drawn_shape(shape: &Input) -> Result<Shape> {
+    with_rank(&shape.spec.shape, 1, "the shape to draw")?;
+    shape_input(shape, "a shape")
 }
 
 /// The shape of a draw, as far as its inputs `shape, key, counter, alg` tell.
@@ -243,8 +222,7 @@ fn drawn([shape, key, counter, alg]: &[Input; 4]) -> Result<Shape> {
     if let Some(alg) = alg.value {
         known_algorithm(View::of(alg)?)?;
     }
-    with_rank(&shape.spec.shape, 1, "the shape to draw")?;
-    shape_input(shape, "a shape")
+    drawn_shape(shape)
 }
 
 /// Refuses what is not a vector of a dtype with at least and at most so many elements.
@@ -275,6 +253,43 @@ fn stream(inputs: &[View]) -> Result<Philox> {
     // A counter may be longer, for generators with larger ones; Philox reads two words.
     copy(view.restrided(&[2], view.strides())?, &mut counter);
     Ok(Philox::new(scalar(inputs[1])?, counter))
+}
+
+/// The dtype of two bounds, which are scalars of it and in their order.
+pub(super) fn bounded(low: &Input, high: &Input) -> Result<DType> {
+    for bound in [low, high] {
+        allowed(bound.spec.dtype, |d| matches!(d, DType::I32 | DType::I64), "bounds of int32 or int64")?;
+        with_rank(&bound.spec.shape, 0, "a bound")?;
+    }
+    let dtype = low.spec.dtype;
+    if dtype != high.spec.dtype {
+        let message = format!("bounds must be of one dtype, found {dtype} and {}", high.spec.dtype);
+        return Err(Error::invalid_argument(message));
+    }
+    if let (Some(low), Some(high)) = (low.value, high.value) {
+        let (low, high) = (View::of(low)?, View::of(high)?);
+        match dtype {
+            DType::I32 => drop(bounds::<i32>(low, high)?),
+            _ => drop(bounds::<i64>(low, high)?),
+        }
+    }
+    Ok(dtype)
+}
+
+/// Uniform integers between two bounds, from the beginning of a stream.
+pub(super) fn fill_between(stream: Philox, low: View, high: View, out: &mut ViewMut) -> Result<()> {
+    match out.dtype() {
+        DType::I32 => {
+            let [low, high] = bounds(low, high)?;
+            i32::fill_between(stream, 0, low, high, out.elements()?);
+        }
+        DType::I64 => {
+            let [low, high] = bounds(low, high)?;
+            i64::fill_between(stream, 0, low, high, out.elements()?);
+        }
+        other => return Err(unsupported(other)),
+    }
+    Ok(())
 }
 
 /// The lower and the upper bound, in their order.

@@ -1,6 +1,8 @@
 //! Reading and writing variables through their handles.
 
-use crate::op::{Accuracy, Attrs, Backward, Effect, Input, Op, OpDef, allowed, apply, apply_one, arity};
+use crate::op::{Accuracy, Attrs, Backward, Effect, Input, Op, OpDef, allowed, apply, apply_one, arity, replace};
+use crate::ops::math;
+use crate::tensor::{Change, Resource};
 use crate::{DType, Error, Result, Spec, Tensor};
 use std::sync::Arc;
 
@@ -46,6 +48,11 @@ impl Op for ReadVariableOp {
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         Ok(vec![Some(b.dy(0).clone())])
     }
+}
+
+/// Changes what a resource holds to the result of an op on it and `other`.
+fn change(resource: &Arc<dyn Resource>, op: &dyn Op, other: &Tensor) -> Result<()> {
+    resource.update(Change::new(&mut |value| replace(op, value, other)))
 }
 
 /// One way to write a row.
@@ -99,9 +106,9 @@ writes! {
     /// Replaces the value.
     AssignVariableOp assign = |resource, new| resource.write(new.clone());
     /// Adds to the value.
-    AssignAddVariableOp assign_add = |resource, new| resource.update(&mut |old| old.add(new));
+    AssignAddVariableOp assign_add = |resource, new| change(resource, &math::AddV2, new);
     /// Subtracts from the value.
-    AssignSubVariableOp assign_sub = |resource, new| resource.update(&mut |old| old.sub(new));
+    AssignSubVariableOp assign_sub = |resource, new| change(resource, &math::Sub, new);
 }
 
 /// Reads through a handle.

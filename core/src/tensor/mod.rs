@@ -12,7 +12,7 @@ mod storage;
 
 pub use convert::Nested;
 pub use layout::Layout;
-pub use resource::Resource;
+pub use resource::{Change, Resource};
 pub(crate) use storage::{Plain, Storage, room};
 pub use storage::{Text, memory_in_use, set_memory_limit};
 
@@ -292,6 +292,20 @@ impl Tensor {
     pub(crate) fn alias(&self) -> Result<Tensor> {
         let Value { layout, storage } = self.evaluated()?;
         Ok(Tensor::value(self.dtype(), layout.clone(), storage.clone()))
+    }
+
+    /// The dims, and the elements to write over: where no other handle or view shares them, and they are all there is and
+    /// lie in row-major order. This handle is that of another tensor then.
+    pub(crate) fn elements_mut(&mut self) -> Option<(&[usize], &mut [u8])> {
+        let inner = Arc::get_mut(&mut self.inner)?;
+        let Payload::Value(Value { layout, storage }) = &mut inner.payload else { return None };
+        let wanted = layout.len() * inner.spec.dtype.size();
+        let Storage::Plain(plain) = Arc::get_mut(storage)? else { return None };
+        if layout.offset != 0 || !layout.is_contiguous() || plain.bytes().len() != wanted {
+            return None;
+        }
+        (inner.id, self.mask) = (next_id(), None);
+        Some((&layout.dims, plain.bytes_mut()))
     }
 
     /// Whether the elements lie in row-major order, one after the other.

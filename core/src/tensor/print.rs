@@ -54,7 +54,7 @@ impl fmt::Display for Tensor {
 
 impl Tensor {
     /// The elements alone, as TensorFlow prints them; nothing for a symbol.
-    pub(crate) fn elements_text(&self) -> String {
+    pub fn elements_text(&self) -> String {
         let Ok(Value { layout, storage }) = self.evaluated() else { return String::new() };
         if layout.is_empty() {
             return "[]".to_owned();

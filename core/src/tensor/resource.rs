@@ -12,9 +12,23 @@ pub trait Resource: Send + Sync {
     fn read(&self) -> Result<Tensor>;
     /// Replaces the value; dtype and shape must fit.
     fn write(&self, value: Tensor) -> Result<()>;
-    /// Replaces the value by what `change` makes of it, with no other write in between. Where one came, `change` is called
-    /// again; it may read the resource, and not write it.
-    fn update(&self, change: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<()>;
+    /// Makes a change to the value, with no other write in between: in place where nobody else holds it.
+    fn update(&self, change: Change) -> Result<()>;
     /// Whether a tape watches reads of it unasked.
     fn trainable(&self) -> bool;
+}
+
+/// What an op does to the value of a resource: its kernel, which reads and writes no resource, so that a lock may be held
+/// meanwhile. The ops of this crate make it.
+pub struct Change<'a>(&'a mut dyn FnMut(&mut Tensor) -> Result<()>);
+
+impl<'a> Change<'a> {
+    pub(crate) fn new(change: &'a mut dyn FnMut(&mut Tensor) -> Result<()>) -> Change<'a> {
+        Change(change)
+    }
+
+    /// Makes it. After an error the value is as before.
+    pub fn make(self, value: &mut Tensor) -> Result<()> {
+        self.0(value)
+    }
 }

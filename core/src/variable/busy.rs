@@ -1,4 +1,4 @@
-//! Variables whose initializer or update runs on this thread: reading or writing one out of it would never end.
+//! Variables whose initializer runs on this thread: reading or writing one out of it would never end.
 
 use crate::{Error, Result};
 use std::cell::RefCell;
@@ -28,6 +28,6 @@ pub(super) fn check(id: u64, tried: &str, name: impl Fn() -> String) -> Result<(
     if !BUSY.with_borrow(|busy| busy.contains(&id)) {
         return Ok(());
     }
-    let message = format!("variable `{}` is {tried} by its own initializer or update", name());
+    let message = format!("variable `{}` is {tried} by its own initializer", name());
     Err(Error::failed_precondition(message))
 }

@@ -14,8 +14,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A bundle that has no names yet. Dropped before it is committed, it is gone.
-pub(super) struct Temporary {
+/// A bundle, or one file of another format, that has no name yet. Dropped before it is committed, it is gone.
+pub(in crate::checkpoint) struct Temporary {
     vfs: Arc<dyn Vfs>,
     prefix: PathBuf,
     path: PathBuf,
@@ -69,8 +69,20 @@ impl Temporary {
         self.vfs.create(&path)
     }
 
+    /// Gives the one file that was made, which must be durable, the name that is the prefix itself.
+    pub fn commit_file(self) -> Result<()> {
+        let home = directory_of(&self.prefix);
+        let _home = self.vfs.lock(home)?;
+        for file in &self.files {
+            self.vfs.rename(file, &self.prefix)?;
+        }
+        self.vfs
+            .sync_dir(home)
+            .map_err(|e| e.note("the new file has taken the place of the old one, but may not survive a power cut"))
+    }
+
     /// Gives the data files, which must be durable, and this index their names; the number of data files is put in it.
-    pub fn commit(mut self, mut index: Index) -> Result<()> {
+    pub(super) fn commit(mut self, mut index: Index) -> Result<()> {
         let vfs = self.vfs.clone();
         let prefix = self.prefix.clone();
         let home = directory_of(&prefix);

@@ -4,7 +4,7 @@ use super::commit::{Temporary, remove_data};
 use super::index::{Checksums, Index, Slices};
 use super::read::CHUNK;
 use super::stored::EntryInfo;
-use super::{Bundle, at_key, read_all, shown};
+use super::{Bundle, at_key, read_index};
 use crate::vfs::{Vfs, disk};
 use crate::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
@@ -43,11 +43,11 @@ pub fn merge_on<P: AsRef<Path>>(vfs: &Arc<dyn Vfs>, parts: &[P], to: impl AsRef<
             }
         }
     }
-    let before = parts.iter().map(|part| read_all(vfs, &part.index_path())).collect::<Result<Vec<_>>>()?;
+    let before = parts.iter().map(|part| read_index(vfs, &part.index_path())).collect::<Result<Vec<_>>>()?;
     temporary.commit(index)?;
     for (part, before) in parts.iter().zip(&before) {
         // One of them may have been the target.
-        if read_all(vfs, &part.index_path()).is_ok_and(|now| now == *before) {
+        if read_index(vfs, &part.index_path()).is_ok_and(|now| now == *before) {
             let shards = part.shards().len();
             drop(vfs.remove_file(&part.index_path()));
             remove_data(&**vfs, part.prefix(), |count| count == shards);
@@ -71,7 +71,7 @@ fn unite(parts: &[Bundle]) -> Result<Index> {
                     let (known, other) = place.get_mut();
                     let both = !known.slices.is_empty() && !entry.slices.is_empty();
                     if !both || (known.dtype, &known.shape) != (entry.dtype, &entry.shape) {
-                        let (a, b) = (shown(other.prefix()), shown(part.prefix()));
+                        let (a, b) = (other.prefix().display(), part.prefix().display());
                         let message = format!("key {key:?} is in {a} as {known} and in {b} as {entry}");
                         return Err(Error::already_exists(message));
                     }

@@ -33,6 +33,7 @@ mod read;
 mod stored;
 mod writer;
 
+pub(super) use commit::Temporary;
 pub use commit::clean_orphans;
 pub(super) use commit::remove_data;
 pub use merge::{merge, merge_on};
@@ -55,6 +56,9 @@ pub const OBJECT_GRAPH_KEY: &str = "_CHECKPOINTABLE_OBJECT_GRAPH";
 
 /// So many data files stay open; more would use up what a process may open.
 const KEPT_OPEN: usize = 128;
+
+/// The bytes of an index of more than ten million tensors.
+const LONGEST_INDEX: usize = 1 << 30;
 
 /// An open bundle. A clone is another handle to it; any number of threads may read.
 ///
@@ -102,12 +106,12 @@ impl Bundle {
             return Err(Error::unimplemented("bundles are read and written on little-endian machines only"));
         }
         let path = index_path(prefix)?;
-        let mut bytes = read_all(vfs, &path)?;
+        let mut bytes = read_index(vfs, &path)?;
         // A save to the same prefix may remove the data files between our reading the index and opening them.
         for _ in 0..10 {
             let index = Index::parse(&path, &bytes, checksums, slices)?;
             let opened = open_shards(vfs, prefix, &path, &index);
-            let now = read_all(vfs, &path)?;
+            let now = read_index(vfs, &path)?;
             if now == bytes {
                 let shards = opened?;
                 let lengths: Vec<u64> = shards.iter().map(|shard| shard.len).collect();
@@ -145,7 +149,7 @@ impl Bundle {
         self.entry(key).ok_or_else(|| {
             let keys = self.keys();
             let hint = if keys.len() > 1000 { format!("there are {}", keys.len()) } else { suggestion(key, keys) };
-            Error::not_found(format!("{}: has no key {key:?}; {hint}", shown(&self.0.prefix)))
+            Error::not_found(format!("{}: has no key {key:?}; {hint}", self.index_path().display()))
         })
     }
 
@@ -164,10 +168,6 @@ impl fmt::Debug for Bundle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Bundle({}, {} keys)", self.0.prefix.display(), self.0.index.entries.len())
     }
-}
-
-fn shown(prefix: &Path) -> impl fmt::Display {
-    prefix.display()
 }
 
 /// Opens all data files that the index counts, and takes their lengths.
@@ -208,14 +208,17 @@ fn open_shards(vfs: &Arc<dyn Vfs>, prefix: &Path, path: &Path, index: &Index) ->
     Err(error.note(readable_keys(index.entries.iter().filter(readable), index)))
 }
 
-/// Adds which keys are wholly inside the data that are there.
+/// Adds which keys are wholly inside the data that are there, where not all are.
 fn with_readable(error: Error, index: &Index, lengths: &[u64]) -> Error {
     let inside = |extent: &Extent| {
         let length = lengths.get(extent.shard).copied().unwrap_or(0);
         extent.size == 0 || extent.offset.checked_add(extent.size).is_some_and(|end| end <= length)
     };
-    let readable = index.entries.iter().filter(|(_, entry)| entry.extents().all(inside));
-    error.note(readable_keys(readable, index))
+    let readable = |(_, entry): &&(String, EntryInfo)| entry.extents().all(inside);
+    match index.entries.iter().all(|entry| readable(&entry)) {
+        true => error,
+        false => error.note(readable_keys(index.entries.iter().filter(readable), index)),
+    }
 }
 
 fn readable_keys<'a>(readable: impl Iterator<Item = &'a (String, EntryInfo)>, index: &Index) -> String {
@@ -227,10 +230,15 @@ fn readable_keys<'a>(readable: impl Iterator<Item = &'a (String, EntryInfo)>, in
     format!("the bytes of {} of {} tensors are there{list}", keys.len(), index.entries.len())
 }
 
-/// A whole file.
-fn read_all(vfs: &Arc<dyn Vfs>, path: &Path) -> Result<Vec<u8>> {
+/// A whole index.
+fn read_index(vfs: &Arc<dyn Vfs>, path: &Path) -> Result<Vec<u8>> {
     let file = vfs.open(path)?;
     let len = usize::try_from(file.len()).unwrap_or(usize::MAX);
+    if len > LONGEST_INDEX {
+        let message =
+            format!("{}: has {len} bytes, and an index of more than {LONGEST_INDEX} is not read", path.display());
+        return Err(Error::resource_exhausted(message));
+    }
     let mut bytes = crate::tensor::room::<u8>(len)?;
     bytes.resize(len, 0);
     file.read_at(&mut bytes, 0)?;

@@ -1,7 +1,7 @@
 //! Reading tensors out of a bundle, every byte of them compared with its checksum.
 
 use super::index::Checksums;
-use super::stored::{EntryInfo, Extent, Slice};
+use super::stored::{EntryInfo, Extent, Slice, StoredType, stored_size};
 use super::{Bundle, OBJECT_GRAPH_KEY, Shard};
 use crate::tensor::{Layout, Plain, Storage, Text, room};
 use crate::vfs::OpenFile;
@@ -49,6 +49,19 @@ impl Bundle {
         let bytes = entries.iter().map(|(_, entry)| entry.size()).fold(0, u64::saturating_add);
         let read = in_parallel(&entries, bytes, |&(key, entry)| self.read_entry(key, entry));
         read.into_iter().collect()
+    }
+
+    /// The bytes of a tensor of any type but strings, as they are stored: little-endian, in row-major order.
+    ///
+    /// As [`read`](Bundle::read), and it also gives those that no tensor has the type of.
+    pub fn read_bytes(&self, key: &str) -> Result<Vec<u8>> {
+        let entry = self.known(key)?;
+        if entry.dtype.is_string() {
+            let message = format!("{}: key {key:?}: strings are not plain bytes", self.prefix().display());
+            return Err(Error::invalid_argument(message));
+        }
+        let plain = self.read_plain(key, entry)?;
+        Ok(plain.bytes().to_vec())
     }
 
     /// The serialized object graph, if the bundle is a checkpoint that has one.
@@ -108,37 +121,42 @@ impl Bundle {
         let Some(dtype) = entry.dtype.dtype() else {
             return Err(Error::unimplemented(format!(
                 "{}: key {key:?}: no tensor here has elements of {}; they can be copied as they are",
-                super::shown(self.prefix()),
+                self.index_path().display(),
                 entry.dtype
             )));
         };
         if dtype == DType::String {
             return self.read_strings(key, entry);
         }
-        let mut plain = Plain::zeroed(crate::tensor::bytes_of(dtype, entry.elements())?)?;
+        let plain = self.read_plain(key, entry)?;
+        Ok(Tensor::plain(dtype, entry.shape.clone(), plain))
+    }
+
+    /// The elements, whatever they are but strings.
+    fn read_plain(&self, key: &str, entry: &EntryInfo) -> Result<Plain> {
+        let (dtype, size) = (entry.dtype, entry.dtype.size());
+        let bytes = usize::try_from(stored_size(dtype, &entry.shape)?).unwrap_or(usize::MAX);
+        let mut plain = Plain::zeroed(bytes)?;
         if entry.slices.is_empty() {
-            self.read_extent(key, &entry.extent, plain.bytes_mut())?;
+            self.read_extent(key, dtype, &entry.extent, plain.bytes_mut())?;
         }
         for slice in &entry.slices {
-            let (whole, size) = (plain.bytes_mut(), dtype.size());
+            let whole = plain.bytes_mut();
             let mut runs = Runs::new(&entry.shape, slice);
             if let Some(run) = runs.only() {
                 let target = whole.get_mut(run.to * size..(run.to + run.len) * size).ok_or_else(outside)?;
-                self.read_extent(key, &slice.extent, target)?;
+                self.read_extent(key, dtype, &slice.extent, target)?;
                 continue;
             }
             let mut bytes = filled(&slice.extent)?;
-            self.read_extent(key, &slice.extent, &mut bytes)?;
+            self.read_extent(key, dtype, &slice.extent, &mut bytes)?;
             runs.each(&mut |Run { from, to, len }| {
                 let source = bytes.get(from * size..(from + len) * size).ok_or_else(outside)?;
                 whole.get_mut(to * size..(to + len) * size).ok_or_else(outside)?.copy_from_slice(source);
                 Ok(())
             })?;
         }
-        if dtype == DType::Bool {
-            only_bools(plain.bytes()).map_err(|e| super::at_key(self.prefix(), key, &e))?;
-        }
-        Ok(Tensor::plain(dtype, entry.shape.clone(), plain))
+        Ok(plain)
     }
 
     fn read_strings(&self, key: &str, entry: &EntryInfo) -> Result<Tensor> {
@@ -161,7 +179,14 @@ impl Bundle {
         Ok(Tensor::value(DType::String, layout, Arc::new(Storage::Text(elements))))
     }
 
-    fn each_string(&self, key: &str, extent: &Extent, count: usize, take: &mut dyn FnMut(Text)) -> Result<()> {
+    /// Gives all strings of an extent, and returns the bytes that they are stored as.
+    pub(super) fn each_string(
+        &self,
+        key: &str,
+        extent: &Extent,
+        count: usize,
+        take: &mut dyn FnMut(Text),
+    ) -> Result<Vec<u8>> {
         let (shard, file) = self.file(extent)?;
         let mut bytes = filled(extent)?;
         file.read_at(&mut bytes, extent.offset)?;
@@ -171,17 +196,20 @@ impl Bundle {
         };
         let texts = texts.map_err(|e| in_shard(shard, key, extent, &Error::data_loss(e.to_string())))?;
         texts.into_iter().for_each(|text| take(Text::from(text)));
-        Ok(())
+        Ok(bytes)
     }
 
     /// Fills a buffer that is as long as the extent.
-    fn read_extent(&self, key: &str, extent: &Extent, buffer: &mut [u8]) -> Result<()> {
+    fn read_extent(&self, key: &str, dtype: StoredType, extent: &Extent, buffer: &mut [u8]) -> Result<()> {
         let (shard, file) = self.file(extent)?;
         let (mut crc, mut at) = (0, extent.offset);
         for chunk in buffer.chunks_mut(CHUNK) {
             file.read_at(chunk, at)?;
             crc = append(crc, chunk);
             at = at.saturating_add(chunk.len() as u64);
+            if dtype.dtype() == Some(DType::Bool) {
+                only_bools(chunk).map_err(|e| in_shard(shard, key, extent, &e))?;
+            }
         }
         self.compare(shard, key, extent, crc)
     }

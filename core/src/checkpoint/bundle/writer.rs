@@ -140,7 +140,8 @@ impl BundleWriter {
     ///
     /// When it returns, the bundle survives a kill and a power cut. When it fails, what was there before is there still
     /// and nothing else; only when the very last step fails, making the new index durable, both are there and the new one
-    /// is the one that is found. Two writers of one prefix, on one machine, take turns: the later one wins whole.
+    /// is the one that is found. Two writers of one prefix, on one machine, take turns: the later one wins whole. For that
+    /// it takes the [lock](Vfs::lock) of the prefix's directory, which the caller must not hold.
     pub fn commit(mut self) -> Result<()> {
         index_path(&self.prefix)?;
         let total = self.bytes();
@@ -158,15 +159,16 @@ impl BundleWriter {
         let mut number = 0;
         for Pending { key, info, source } in &mut self.entries {
             for part in 0..info.slices.len().max(1) {
-                let sliced = info.slices.get(part).map(|slice| slice.extent);
-                let planned = sliced.unwrap_or(info.extent);
+                let slice = info.slices.get(part);
+                let planned = slice.map_or(info.extent, |slice| slice.extent);
+                let count = slice.map_or(&info.shape, |slice| &slice.shape).iter().product();
                 let wanted = division.place(number, shard.len, planned.size)?;
                 while number < wanted {
                     shard.finish()?;
                     number += 1;
                     shard = Shard::new(temporary.create_shard()?, number);
                 }
-                let written = shard.write(source, info.dtype, &planned).map_err(|e| e.within(key.as_str()))?;
+                let written = shard.write(source, info.dtype, count, &planned).map_err(|e| e.within(key.as_str()))?;
                 match info.slices.get_mut(part) {
                     Some(slice) => slice.extent = written,
                     None => info.extent = written,
@@ -197,7 +199,7 @@ impl Division {
     /// The data file for the next tensor, when `now` is the one that is being written and has `len` bytes.
     fn place(&mut self, now: usize, len: u64, size: u64) -> Result<usize> {
         let wanted = match self.split {
-            Split::AtMost(most) if len > 0 && len.saturating_add(size) > most => now.saturating_add(1),
+            Split::AtMost(most) if len > 0 && size > 0 && len.saturating_add(size) > most => now.saturating_add(1),
             Split::AtMost(_) => now,
             Split::Count(count) => {
                 // Where the middle of the tensor falls, when the whole is cut evenly.
@@ -231,11 +233,15 @@ impl Shard {
         Shard { file, number, len: 0, gathered: Vec::new() }
     }
 
-    /// Appends one tensor or slice; `planned` says where a copy comes from.
-    fn write(&mut self, source: &Source, dtype: StoredType, planned: &Extent) -> Result<Extent> {
+    /// Appends one tensor or slice of `count` elements; `planned` says where a copy comes from.
+    fn write(&mut self, source: &Source, dtype: StoredType, count: usize, planned: &Extent) -> Result<Extent> {
         let offset = self.len;
         let crc32c = match source {
             Source::Bytes(bytes) => self.put_bytes(bytes)?,
+            Source::Copy(from, key) if dtype.is_string() => {
+                self.put(&from.each_string(key, planned, count, &mut drop)?)?;
+                planned.crc32c
+            }
             Source::Copy(from, key) => {
                 from.stream(key, planned, &mut |chunk| self.put(chunk))?;
                 planned.crc32c
