@@ -382,7 +382,7 @@ fn strings_are_copied_with_their_own_checksum() {
     writer.add_copy("s", &bundle, "s").unwrap();
     writer.commit().unwrap();
     for suffix in [".index", ".data-00000-of-00001"] {
-        assert_eq!(vfs.bytes(&format!("/copy{suffix}")), vfs.bytes(&format!("/m{suffix}")), "{suffix}");
+        assert_eq!(vfs.bytes(format!("/copy{suffix}")), vfs.bytes(format!("/m{suffix}")), "{suffix}");
     }
     let mut damaged = vfs.bytes("/m.data-00000-of-00001").unwrap();
     damaged[7] ^= 1;

@@ -105,7 +105,7 @@ fn a_model_whose_variables_come_with_the_first_call() -> Result<()> {
     status.assert_consumed()?;
     assert_eq!(status.restored(), 4);
     assert!(model.variables().is_empty());
-    model.call(&Tensor::from([[2.0_f32, 2.0, 2.0]]))?;
+    model.call(Tensor::from([[2.0_f32, 2.0, 2.0]]))?;
     let Flexible { dense_1, dense_2 } = &model;
     check_sequential(&fixture, "model/", [&dense_1.w, &dense_1.b, &dense_2.w, &dense_2.b]);
     Ok(())

@@ -126,7 +126,7 @@ impl CheckpointManager {
     /// let checkpoint = Checkpoint::default().with("weight", &weight);
     /// let manager = CheckpointManager::new(checkpoint.clone(), folder.path()).asynchronous();
     /// let path = manager.save()?;
-    /// weight.assign(&2.0.into())?;
+    /// weight.assign(&2.0_f32.into())?;
     /// manager.close()?;
     /// assert_eq!(latest_checkpoint(folder.path())?, path);
     /// checkpoint.restore(path.unwrap())?;

@@ -28,7 +28,7 @@
 //! assert_eq!(names, [graph, "count/.ATTRIBUTES/VARIABLE_VALUE", "save_counter/.ATTRIBUTES/VARIABLE_VALUE"]);
 //!
 //! let other = Counter::new();
-//! other.count.assign(&0.0.into())?;
+//! other.count.assign(&0.0_f32.into())?;
 //! Checkpoint::new(&other).restore(&path)?.assert_consumed()?;
 //! assert_eq!(other.count.value()?.item::<f32>()?, 3.0);
 //! # Ok(())
