@@ -285,26 +285,38 @@ struct DiskWriter {
 impl NewFile for DiskWriter {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let mut rest = bytes;
-        while !rest.is_empty() {
-            let stopped = match self.file.write(rest) {
-                Ok(0) => io::Error::from(io::ErrorKind::WriteZero),
-                Ok(n) => {
-                    self.written += n as u64;
-                    rest = rest.get(n..).unwrap_or_default();
-                    continue;
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => e,
-            };
+        let written = write_all(&mut self.file, &mut rest);
+        self.written += (bytes.len() - rest.len()) as u64;
+        written.map_err(|stopped| {
             let tried = format!("write {} bytes at offset {} of", rest.len(), self.written);
-            return Err(refused(&tried, &self.path, &stopped));
-        }
-        Ok(())
+            refused(&tried, &self.path, &stopped)
+        })
     }
 
     fn sync(&mut self) -> Result<()> {
         self.file.sync_all().map_err(|e| refused("sync", &self.path, &e))
     }
+}
+
+/// How often a write that would have to wait is tried again, a millisecond later each time.
+const MOST_WAITS: usize = 1000;
+
+/// Writes all of the bytes, however many a call takes, and whatever interrupts it; what is left is in `rest`.
+fn write_all(file: &mut impl Write, rest: &mut &[u8]) -> io::Result<()> {
+    let mut waits = 0;
+    while !rest.is_empty() {
+        match file.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => *rest = rest.get(n..).unwrap_or_default(),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && waits < MOST_WAITS => {
+                waits += 1;
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
 }
 
 #[derive(Debug)]
@@ -355,3 +367,47 @@ fn read_exact_at(mut file: &File, buffer: &mut [u8], offset: u64) -> io::Result<
 struct DiskLock(#[expect(dead_code, reason = "held open")] File);
 
 impl Lock for DiskLock {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes few bytes at a time, and is interrupted in between, for ever after `until`.
+    struct Reluctant {
+        taken: Vec<u8>,
+        calls: usize,
+        until: usize,
+    }
+
+    impl Write for Reluctant {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.calls += 1;
+            match self.calls % 3 {
+                _ if self.calls > self.until => Err(io::ErrorKind::WouldBlock.into()),
+                1 => Err(io::ErrorKind::Interrupted.into()),
+                2 => Err(io::ErrorKind::WouldBlock.into()),
+                _ => {
+                    let few = bytes.len().min(7);
+                    self.taken.extend_from_slice(&bytes[..few]);
+                    Ok(few)
+                }
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn b06_a_write_that_is_interrupted_or_short_goes_on() {
+        let bytes: Vec<u8> = (0..100).collect();
+        let mut file = Reluctant { taken: Vec::new(), calls: 0, until: usize::MAX };
+        write_all(&mut file, &mut &*bytes).unwrap();
+        assert_eq!(file.taken, bytes);
+
+        let (mut file, mut rest) = (Reluctant { taken: Vec::new(), calls: 0, until: 6 }, &*bytes);
+        let error = write_all(&mut file, &mut rest).unwrap_err();
+        assert_eq!((error.kind(), rest), (io::ErrorKind::WouldBlock, &bytes[14..]));
+    }
+}

@@ -108,7 +108,7 @@ fn a_save_makes_these_calls_in_this_order() {
 }
 
 #[test]
-fn a_kill_at_every_call_leaves_the_old_bundle_or_the_new_one() {
+fn b12_a_kill_at_every_call_leaves_the_old_bundle_or_the_new_one() {
     for &(before, shards) in STARTS {
         let start = with_saves(before);
         let (old, new) = (before.len().checked_sub(1), before.len());
@@ -214,7 +214,7 @@ fn a_power_cut_during_a_first_save_leaves_nothing_or_all() {
 }
 
 #[test]
-fn a_power_cut_during_a_later_save_leaves_the_old_bundle_or_the_new_one() {
+fn b12_a_power_cut_during_a_later_save_leaves_the_old_bundle_or_the_new_one() {
     cut(&[1], 1, 1000);
     cut(&[2], 2, 1000);
     cut(&[3], 1, 1000);

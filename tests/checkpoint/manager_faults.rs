@@ -557,3 +557,22 @@ fn b18_numbers_that_are_none_are_saved_bit_by_bit() -> Result<()> {
     assert_eq!(read, bits);
     Ok(())
 }
+
+#[test]
+fn b18_a_guard_keeps_what_is_not_finite_out() -> modulor::Result<()> {
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let (weight, step) = (Variable::new(Tensor::from([1.0_f32, 2.0])), Variable::new(0_i64));
+        let vfs = FaultVfs::default();
+        let checkpoint = modulor::checkpoint::Checkpoint::default().with("w", &weight).with("step", &step);
+        let manager = CheckpointManager::new(checkpoint.on(vfs.shared()).save_guard(), DIRECTORY);
+        manager.save()?;
+        weight.assign(&Tensor::from([1.0, bad]))?;
+        let error = manager.save().unwrap_err();
+        let said = "`w/.ATTRIBUTES/VARIABLE_VALUE` is not finite, and `save_guard` is set; nothing was saved";
+        assert_eq!(error.message(), said);
+        assert_eq!(manager.checkpoints()?.len(), 1);
+        manager.restore_or_initialize()?;
+        assert_eq!(weight.value()?.to_vec::<f32>()?, [1.0, 2.0]);
+    }
+    Ok(())
+}

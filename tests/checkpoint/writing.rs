@@ -251,3 +251,22 @@ fn many_tensors_are_read_by_several_threads_in_order() {
     let error = bundle.read_many(&["00", "nowhere"]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
+
+#[test]
+#[ignore = "a million tensors: seconds in a release build"]
+fn a36_a_million_tensors() -> Result<()> {
+    let vfs = FaultVfs::default();
+    let mut writer = BundleWriter::new_on(&vfs.shared(), "/many");
+    let count = 1_000_000;
+    for number in 0..count {
+        writer.add(&format!("v/{number}"), &Tensor::scalar(number))?;
+    }
+    writer.commit()?;
+    let bundle = Bundle::open_on(&vfs.shared(), "/many")?;
+    assert_eq!(bundle.keys().len(), count as usize);
+    for number in [0, 1, 999, 500_000, count - 1] {
+        assert_eq!(bundle.read(&format!("v/{number}"))?.item::<i32>()?, number);
+    }
+    assert!(bundle.verify().faults.is_empty());
+    Ok(())
+}

@@ -95,6 +95,7 @@ pub struct Checkpoint {
     save_counter: Variable,
     vfs: Arc<dyn Vfs>,
     max_shard_bytes: Option<u64>,
+    is_guarded: bool,
     is_partial: bool,
 }
 
@@ -104,7 +105,7 @@ impl Default for Checkpoint {
         let declaration = Declaration::new(0_i64.into_init());
         save_counter.declare(Declaration { name: Some(SAVE_COUNTER), trainable: false, weight: false, ..declaration });
         let (named, vfs) = (BTreeMap::new(), vfs::disk());
-        Checkpoint { root: None, named, save_counter, vfs, max_shard_bytes: None, is_partial: false }
+        Checkpoint { root: None, named, save_counter, vfs, max_shard_bytes: None, is_guarded: false, is_partial: false }
     }
 }
 
@@ -125,6 +126,14 @@ impl Checkpoint {
     #[must_use]
     pub fn max_shard_bytes(self, bytes: u64) -> Checkpoint {
         Checkpoint { max_shard_bytes: Some(bytes), ..self }
+    }
+
+    /// Saving nothing that is not finite: a training that has run away does not take the place of one that had not.
+    ///
+    /// Without it, NaN and infinities are saved as they are.
+    #[must_use]
+    pub fn save_guard(self) -> Checkpoint {
+        Checkpoint { is_guarded: true, ..self }
     }
 
     /// With files on another file system than the machine's.
@@ -182,6 +191,9 @@ impl Checkpoint {
 
     /// Writes a snapshot to `prefix` with the settings of this checkpoint.
     pub fn write_snapshot(&self, snapshot: &Snapshot, prefix: &Path) -> Result<()> {
+        if self.is_guarded {
+            snapshot.check_finite()?;
+        }
         snapshot.write(&self.vfs, prefix, self.max_shard_bytes)
     }
 
@@ -226,6 +238,9 @@ impl Checkpoint {
             return Err(Error::invalid_argument(message));
         }
         let snapshot = self.snapshot()?;
+        if self.is_guarded {
+            snapshot.check_finite()?;
+        }
         let mut writer = bundle::BundleWriter::new_on(&self.vfs, part_of(prefix.as_ref(), rank, ranks));
         for (key, value) in snapshot.part(rank, ranks) {
             writer.add(key, value)?;

@@ -62,6 +62,20 @@ impl Snapshot {
         writer.commit()
     }
 
+    /// An error that names the first value which is not finite, if there is one.
+    pub(super) fn check_finite(&self) -> Result<()> {
+        let floats = self.values.iter().filter(|(_, value)| value.dtype().is_float());
+        for (key, value) in floats {
+            // What is not finite times 0 is NaN, which is unlike itself.
+            let nothing = value.mul(0.0)?;
+            if !nothing.equal(&nothing)?.all(..)?.item::<bool>()? {
+                let message = format!("`{key}` is not finite, and `save_guard` is set; nothing was saved");
+                return Err(Error::failed_precondition(message));
+            }
+        }
+        Ok(())
+    }
+
     /// The part of it that rank `rank` of `ranks` writes: values go to whichever rank has the fewest bytes so far, the graph
     /// to rank 0.
     pub(super) fn part(&self, rank: usize, ranks: usize) -> Vec<(&str, &Tensor)> {
