@@ -130,6 +130,12 @@ fn a_save_is_counted_on_from_what_tensorflow_counted() -> Result<()> {
     let folder = tempfile::tempdir().expect("there is room");
     let saved = checkpoint.save(folder.path().join("ckpt"))?;
     assert!(saved.ends_with("ckpt-4"), "{}", saved.display());
+    let state = std::fs::read_to_string(folder.path().join("checkpoint")).expect("a save says which is the latest");
+    assert!(
+        state.starts_with("model_checkpoint_path: \"ckpt-4\"\nall_model_checkpoint_paths: \"ckpt-4\"\n"),
+        "{state}"
+    );
+    assert_eq!(modulor::checkpoint::latest_checkpoint(folder.path())?.as_ref(), Some(&saved));
     // `read` leaves the count alone.
     let other = Checkpoint::default().with("net", &net).with("step", &step);
     other.read(&saved)?.assert_consumed()?;

@@ -168,6 +168,24 @@ impl Directory {
         }
     }
 
+    /// Makes a checkpoint that is there the latest one of the state file; the lock of the directory is held.
+    pub fn list(&self, name: &str) -> Result<State> {
+        let now = now();
+        let mut state = match self.state_file()? {
+            StateFile::Read(state) => state,
+            // As TensorFlow, a little earlier, so that the first checkpoint is later than this.
+            StateFile::Missing | StateFile::Unusable(_) => State { last_preserved: now - 1.0, ..State::default() },
+        };
+        state.listed.retain(|listed| listed.name != name);
+        // The clock may have been set back.
+        state.last_preserved = state.last_preserved.min(now);
+        state.listed.iter_mut().for_each(|listed| listed.written = listed.written.min(now));
+        state.listed.push(Listed { name: name.to_owned(), written: now });
+        state.latest = Some(name.to_owned());
+        self.write_state(&state)?;
+        Ok(state)
+    }
+
     /// Makes this the state file, durably; the lock of the directory is held.
     pub fn write_state(&self, state: &State) -> Result<()> {
         let text = CheckpointState {

@@ -1,6 +1,6 @@
 //! Checkpoints of a run that goes on: numbered, a few of them kept, written beside the training if wanted.
 
-use super::directory::{self, Directory, Latest, Listed, State, StateFile, number_of};
+use super::directory::{Directory, Latest, Listed, State, StateFile, number_of};
 use super::{Checkpoint, Snapshot, numbered};
 use crate::{DType, Error, Result, Tensor, Variable};
 use std::fmt;
@@ -333,29 +333,11 @@ impl Folder {
                 Error::failed_precondition(message).note("managers that share a directory need names of their own")
             );
         }
-        let state = self.list(&name)?;
+        let state = self.directory.list(&name)?;
         self.checkpoint.save_counter().assign(&Tensor::scalar(count))?;
         // The checkpoint is there, and the latest: what goes wrong from here on is of those that are not wanted any more.
         drop(self.sweep(state));
         Ok(())
-    }
-
-    /// Makes a checkpoint that is there the latest one of the state file; the lock of the directory is held.
-    fn list(&self, name: &str) -> Result<State> {
-        let now = directory::now();
-        let mut state = match self.directory.state_file()? {
-            StateFile::Read(state) => state,
-            // As TensorFlow, a little earlier, so that the first checkpoint is later than this.
-            StateFile::Missing | StateFile::Unusable(_) => State { last_preserved: now - 1.0, ..State::default() },
-        };
-        state.listed.retain(|listed| listed.name != name);
-        // The clock may have been set back.
-        state.last_preserved = state.last_preserved.min(now);
-        state.listed.iter_mut().for_each(|listed| listed.written = listed.written.min(now));
-        state.listed.push(Listed { name: name.to_owned(), written: now });
-        state.latest = Some(name.to_owned());
-        self.directory.write_state(&state)?;
-        Ok(state)
     }
 
     /// Removes the oldest checkpoints while there are too many, and lists the others; the lock of the directory is held, and

@@ -59,6 +59,7 @@ use crate::variable::{Declaration, IntoInit};
 use crate::vfs::{self, Vfs};
 use crate::{Error, Result, Tensor, Variable};
 use bundle::{Bundle, EntryInfo, OBJECT_GRAPH_KEY};
+use directory::Directory;
 use object_graph::escape;
 use places::Places;
 use restore::{Found, Plan, Source};
@@ -161,13 +162,20 @@ impl Checkpoint {
         &self.vfs
     }
 
-    /// Counts the save, and writes to `PREFIX-N` with that count; gives the path of it.
+    /// Counts the save, and writes to `PREFIX-N` with that count; gives the path of it, which is the
+    /// [latest](latest_checkpoint) of its directory now.
     ///
     /// When it returns, the checkpoint is durable. When it fails, nothing is counted, and what was at that path is as it was.
     pub fn save(&self, prefix: impl AsRef<Path>) -> Result<PathBuf> {
         let (number, snapshot) = self.next()?;
         let path = numbered(prefix.as_ref(), number);
         self.write_snapshot(&snapshot, &path)?;
+        // The state file is a text; a name that is none is found without it.
+        if let Some(name) = path.file_name().and_then(|name| name.to_str()) {
+            let directory = Directory { vfs: self.vfs.clone(), path: vfs::directory_of(&path).to_owned() };
+            let _lock = self.vfs.lock(&directory.path)?;
+            directory.list(name)?;
+        }
         self.save_counter.assign(&Tensor::scalar(number))?;
         Ok(path)
     }
