@@ -4,8 +4,8 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use modulor::prelude::*;
 use modulor::checkpoint::{Checkpoint, list_variables};
+use modulor::prelude::*;
 
 const VARIABLES: usize = 100;
 const ELEMENTS: usize = 1_000_000;
@@ -59,39 +59,56 @@ fn peak_kib() -> u64 {
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 
-fn run(command: &str, prefix: &str) -> Result<String> {
+/// One command; `held` is the model with values that restores go over, made when it is first needed.
+fn run(command: &str, prefix: &str, held: &mut Option<Model>) -> Result<String> {
     if command == "list" {
         let start = Instant::now();
         let variables = list_variables(prefix)?;
         let seconds = start.elapsed().as_secs_f64();
         return Ok(format!(r#"{{"seconds": {seconds}, "variables": {}}}"#, variables.len()));
     }
-    let model = if command == "restore" { fresh() } else { valued()? };
-    let checkpoint = Checkpoint::new(&model);
+    let new;
+    let model = match command {
+        "restore" => {
+            new = fresh();
+            &new
+        }
+        _ => match held {
+            Some(model) => model,
+            None => held.insert(valued()?),
+        },
+    };
+    let checkpoint = Checkpoint::new(model);
     let start = Instant::now();
     match command {
-        "write" => drop(checkpoint.write(prefix)?),
+        "write" => checkpoint.write(prefix)?,
         _ => drop(checkpoint.read(prefix)?.assert_consumed()?),
     }
     let seconds = start.elapsed().as_secs_f64();
     let peak = peak_kib();
-    Ok(format!(r#"{{"seconds": {seconds}, "peak_kib": {peak}, "bits": {}}}"#, bits(&model)?))
+    Ok(format!(r#"{{"seconds": {seconds}, "peak_kib": {peak}, "bits": {}}}"#, bits(model)?))
 }
 
 fn main() -> ExitCode {
+    let mut held = None;
+    // One command in the arguments, or any number of them on standard input, for one warm process.
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [command, prefix] = &arguments[..] else {
-        eprintln!("checkpoint-bench write|restore|overwrite|list PREFIX");
-        return ExitCode::from(2);
+    let lines: Box<dyn Iterator<Item = String>> = match &arguments[..] {
+        [] => Box::new(std::io::stdin().lines().map_while(std::result::Result::ok)),
+        all => Box::new(std::iter::once(all.join(" "))),
     };
-    match run(command, prefix) {
-        Ok(line) => {
-            println!("{line}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
+    for line in lines {
+        let Some((command @ ("write" | "restore" | "overwrite" | "list"), prefix)) = line.split_once(' ') else {
+            eprintln!("checkpoint-bench [write|restore|overwrite|list PREFIX], or such lines on standard input");
+            return ExitCode::from(2);
+        };
+        match run(command, prefix, &mut held) {
+            Ok(line) => println!("{line}"),
+            Err(error) => {
+                eprintln!("{error}");
+                return ExitCode::FAILURE;
+            }
         }
     }
+    ExitCode::SUCCESS
 }

@@ -21,6 +21,9 @@ const WORTH_THREADS: u64 = 4 << 20;
 /// Copying out of the system's cache gains nothing from more.
 const MOST_THREADS: usize = 8;
 
+/// While one waits for the disk, another takes a checksum.
+const THREADS_PER_CORE: usize = 2;
+
 /// What [`Bundle::verify`] found.
 #[derive(Debug)]
 pub struct Report {
@@ -333,19 +336,26 @@ impl Runs {
     }
 }
 
-/// What `f` makes of each item, in order; on several threads when these are about many bytes.
-fn in_parallel<T: Sync, R: Send>(items: &[T], bytes: u64, f: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS).min(items.len());
+/// What `f` makes of each entry, in their order; on several threads when these are about many bytes. They are read in the
+/// order of the files, so that the system can read ahead.
+fn in_parallel<'b, R: Send>(
+    entries: &[(&'b str, &'b EntryInfo)],
+    bytes: u64,
+    f: impl Fn(&(&'b str, &'b EntryInfo)) -> R + Sync,
+) -> Vec<R> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).saturating_mul(THREADS_PER_CORE);
+    let threads = threads.min(MOST_THREADS).min(entries.len());
     if bytes < WORTH_THREADS || threads < 2 {
-        return items.iter().map(f).collect();
+        return entries.iter().map(f).collect();
     }
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    order.sort_by_key(|&at| entries.get(at).and_then(|(_, entry)| entry.extents().next()).map(|e| (e.shard, e.offset)));
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
         loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(at) else { return done };
-            done.push((at, f(item)));
+            let Some(&at) = order.get(next.fetch_add(1, Ordering::Relaxed)) else { return done };
+            done.extend(entries.get(at).map(|entry| (at, f(entry))));
         }
     };
     let mut results = thread::scope(|scope| {
