@@ -120,6 +120,18 @@ fn main() -> Result<()> {
     let error = Checkpoint::default().with("modle", &fresh).read(&path).unwrap_err();
     println!("\nfailed: {error}");
 
+    // An optimizer is a module too; what it remembers of a variable is a slot of that variable, as TensorFlow has it.
+    let optimizer = SGD::new().momentum(0.9);
+    let tape = GradientTape::new();
+    let loss = tape.record(|| my_model.call(&x)?.square()?.mean(..))?;
+    optimizer.minimize(&tape, &loss, &my_model.trainable_variables())?;
+    let path = folder.join("training/ckpt/model");
+    Checkpoint::default().with("net", &my_model).with("optimizer", &optimizer).write(&path)?;
+    println!("\nkept of the optimizer:");
+    for (name, _) in list_variables(&path)?.iter().filter(|(name, _)| name.contains("optimizer")) {
+        println!("  {name}");
+    }
+
     // A manager numbers the checkpoints of a training, keeps the newest, and begins where the last one ended.
     let simple = SimpleModule::new();
     Checkpoint::default().with("model", &simple).write(folder.join("seed_simple/ckpt/model"))?;

@@ -199,6 +199,38 @@ def managed(folder):
     group.close()
 
 
+def slots(folder):
+    """A model and its optimizer: what ours keeps of each variable is what TensorFlow's optimizer finds as its slot."""
+    import tensorflow as tf
+
+    prefix = os.path.join(folder, "training", "ckpt", "model")
+    reader = tf.train.load_checkpoint(prefix)
+    shapes = reader.get_variable_to_shape_map()
+    value = "/.ATTRIBUTES/VARIABLE_VALUE"
+    net = tf.Module()
+    for layer in ("dense_1", "dense_2"):
+        part = tf.Module()
+        for name in ("w", "b"):
+            setattr(part, name, tf.Variable(tf.zeros(shapes[f"net/{layer}/{name}{value}"])))
+        setattr(net, layer, part)
+    optimizer = tf.compat.v1.train.MomentumOptimizer(0.01, 0.9)
+    # The count and the rate of ours are variables that TensorFlow's optimizer does not have.
+    status = tf.train.Checkpoint(net=net, optimizer=optimizer).read(prefix)
+    status.assert_existing_objects_matched().expect_partial()
+    moved = 0
+    for layer in ("dense_1", "dense_2"):
+        for name in ("w", "b"):
+            variable = getattr(getattr(net, layer), name)
+            key = f"net/{layer}/{name}"
+            found = optimizer.get_slot(variable, "momentum").numpy()
+            stored = reader.get_tensor(f"{key}/.OPTIMIZER_SLOT/optimizer/momentum{value}")
+            assert (variable.numpy() == reader.get_tensor(key + value)).all(), key
+            assert (found == stored).all(), f"{key}: TensorFlow's slot is {found}, ours was {stored}"
+            moved += bool(found.any())
+    assert moved, "the optimizer remembers something"
+    print("slots: TensorFlow's optimizer has those of ours, 4 of 4")
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -211,6 +243,7 @@ def main():
     as_safetensors(os.path.join(out, "safetensors"))
     notes(os.path.join(out, "notes"))
     managed(os.path.join(out, "notes"))
+    slots(os.path.join(out, "notes"))
 
 
 if __name__ == "__main__":
