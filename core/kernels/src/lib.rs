@@ -7,6 +7,7 @@ mod cast;
 mod complex;
 mod float;
 mod fold;
+mod instruction_set;
 mod integer;
 mod logic;
 mod matmul;
@@ -22,6 +23,9 @@ mod tile;
 pub mod triangular;
 
 pub use cast::cast;
+#[doc(hidden)]
+pub use instruction_set::with_instruction_set;
+pub use instruction_set::{InstructionSet, instruction_set};
 pub use logic::{fold_logical, logical, not, select};
 pub use number::{Float, Number};
 pub use operation::{Binary, Compare, Fault, Fold, Logical, Test, Unary, Unsupported};
