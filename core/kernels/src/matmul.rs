@@ -1,296 +1,410 @@
-//! The product of two matrices.
+//! The product of two matrices, or of many.
 //!
-//! Every element of the product is a sum of sums over [`BLOCK`](crate::tile::BLOCK) terms, each in order from 0: a
-//! function of k alone. Products and sums are rounded one by one, never contracted to a fused operation, so the bits do
-//! not depend on the instruction set, on the tile, or on how the factors lie in memory.
+//! Every element of the product is a sum of sums of sums, each in order from 0: over [`BLOCK`](tile::BLOCK) terms, over
+//! the blocks of [`PANEL`] terms, over the panels of [`CHUNK`] terms, and over the chunks. That is a function of k alone:
+//! the bits do not depend on the other sizes, on how the factors lie in memory, or on the number of threads. Products are
+//! added without being rounded first, but by portable code, which rounds both.
+
+mod pack;
+mod tile;
 
 use std::mem::size_of;
+use std::slice::from_raw_parts_mut;
 
-use bytemuck::{Pod, Zeroable};
-use half::{bf16, f16};
-use num_complex::Complex;
-
-use crate::narrow;
+use crate::instruction_set::instruction_set;
+use crate::pool;
 use crate::strided::Strided;
-use crate::tile::{Instructions, MAX_COLUMNS, MAX_ROWS, Term, Tile, Tiles};
+pub(crate) use pack::Factor;
+use pack::Lanes;
+use tile::{Family, MAX_ROWS, Piece, Term, Tiles};
 
-/// Columns of the right factor that are packed at a time: for the k of common layers they stay in the second cache.
-const STRIP: usize = 512;
+/// The places along k whose terms are packed at a time.
+const PANEL: usize = 4 * tile::BLOCK;
+/// The places along k that are added up before their sum joins the others, perhaps those of another thread.
+const CHUNK: usize = 4 * PANEL;
+/// The bytes of a row of the right factor that are packed at a time: a panel of them stays in the second cache.
+const STRIP_BYTES: usize = 1024;
+/// The most rows of a block that needs room beside the output.
+const ROWS: usize = 240;
+/// The most elements of a product that is split along k: each chunk is a product of its own, and they are added up.
+const SPLIT: usize = 1 << 15;
+/// The multiplications that are worth another thread.
+const WORTH: usize = 1 << 16;
 
-/// An element of a matrix.
-pub(crate) trait Factor: Pod {
-    type Term: Term;
-    fn widen(self) -> Self::Term;
-    fn narrow(term: Self::Term) -> Self;
-    /// The same slice as terms, where that takes no conversion.
-    fn terms(slice: &[Self]) -> Option<&[Self::Term]>;
+/// The columns of a strip.
+const fn strip<T>() -> usize {
+    STRIP_BYTES / size_of::<T>()
 }
 
-macro_rules! own_terms {
-    ($($t:ty),*) => {
-        $(impl Factor for $t {
-            type Term = Self;
-            #[inline(always)]
-            fn widen(self) -> Self {
-                self
-            }
-            #[inline(always)]
-            fn narrow(term: Self) -> Self {
-                term
-            }
-            #[inline(always)]
-            fn terms(slice: &[Self]) -> Option<&[Self]> {
-                Some(slice)
-            }
-        })*
-    };
+fn is_split(m: usize, k: usize, n: usize) -> bool {
+    k > CHUNK && m * n <= SPLIT
 }
-own_terms!(f32, f64, i8, i16, i32, i64, u8, u16, u32, u64, Complex<f32>, Complex<f64>);
 
-macro_rules! f32_terms {
-    ($($t:ty),*) => {
-        $(impl Factor for $t {
-            type Term = f32;
-            #[inline(always)]
-            fn widen(self) -> f32 {
-                narrow::Half::widen(self)
-            }
-            #[inline(always)]
-            fn narrow(term: f32) -> Self {
-                narrow::Half::narrow(term)
-            }
-            #[inline(always)]
-            fn terms(_: &[Self]) -> Option<&[f32]> {
-                None
-            }
-        })*
-    };
+/// The terms that a block of so many rows and columns needs: for the panels of the right factor, those of the left, and
+/// the two sums beside the output.
+fn room<T: Factor>(rows: usize, k: usize, columns: usize) -> [usize; 4] {
+    let panel = k.min(PANEL);
+    // The last of the panels may be padded; no tile that asks for it is wider than 32.
+    let right = panel * columns.next_multiple_of(32);
+    let sums = rows.min(ROWS) * columns;
+    [
+        right,
+        (panel * rows.min(MAX_ROWS)).next_multiple_of(64),
+        if T::terms(&[]).is_none() { sums } else { 0 },
+        if k > CHUNK { sums } else { 0 },
+    ]
 }
-f32_terms!(f16, bf16);
 
 /// The elements of scratch that [`multiply`] wants.
 pub(crate) fn scratch<T: Factor>(m: usize, k: usize, n: usize) -> usize {
+    if m == 0 || n == 0 || k == 0 {
+        return 0;
+    }
     let (m, n) = if n == 1 { (n, m) } else { (m, n) };
-    let terms = k.saturating_mul(n.min(STRIP).next_multiple_of(MAX_COLUMNS) + m.min(MAX_ROWS));
-    // One element more, because scratch need not be aligned for terms.
-    terms.saturating_mul(size_of::<T::Term>() / size_of::<T>()).saturating_add(1)
+    let own: usize = room::<T>(m.min(ROWS), k, n.min(strip::<T::Term>())).iter().sum();
+    let chunks = if is_split(m, k, n) { k.div_ceil(CHUNK) * m * n } else { 0 };
+    // Scratch need not be aligned for terms, nor begin where a cache line does.
+    (own + chunks) * (size_of::<T::Term>() / size_of::<T>()) + 128 / size_of::<T>()
 }
 
-/// A factor by the steps between the lanes that are packed side by side and between the places along k.
+/// The room of a block, as [`room`] counts it.
+struct Room<'a, T> {
+    right: &'a mut [T],
+    left: &'a mut [T],
+    /// Sums that are yet to be narrowed.
+    wide: &'a mut [T],
+    /// The sum of a chunk that is yet to be added.
+    chunk: &'a mut [T],
+}
+
+impl<'a, T> Room<'a, T> {
+    fn of(terms: &'a mut [T], [right, left, wide, chunk]: [usize; 4]) -> Self {
+        let (right, rest) = terms.split_at_mut(right);
+        let (left, rest) = rest.split_at_mut(left);
+        let (wide, rest) = rest.split_at_mut(wide);
+        Self { right, left, wide, chunk: &mut rest[..chunk] }
+    }
+}
+
+/// The terms in `bytes`, from the first cache line on.
+fn aligned<T: Term>(bytes: &mut [u8]) -> &mut [T] {
+    let start = bytes.as_ptr().align_offset(64).min(bytes.len());
+    bytemuck::pod_align_to_mut::<u8, T>(&mut bytes[start..]).1
+}
+
+/// The cuts of a block's columns: where each begins, how many it has, and the tiles for it.
+fn cuts<T>(tiles: &Tiles<T>, rows: usize, columns: usize) -> impl Iterator<Item = (usize, usize, &Family<T>)> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let left = columns - first;
+        let family = match left {
+            0 => return None,
+            _ if rows <= tiles.low.of.len() && left >= tiles.low.width => &tiles.low,
+            _ if left > tiles.narrow.width => &tiles.wide,
+            _ => &tiles.narrow,
+        };
+        let used = left.min(family.width);
+        first += used;
+        Some((first - used, used, family))
+    })
+}
+
+/// Where a block of sums goes: its rows are `pitch` apart.
 #[derive(Clone, Copy)]
-struct Lanes<'a, T> {
-    data: &'a [T],
-    offset: isize,
-    lane: isize,
-    depth: isize,
+struct Target<T> {
+    first: *mut T,
+    pitch: usize,
 }
 
-impl<T: Factor> Lanes<'_, T> {
-    fn from(self, lane: usize) -> Self {
-        Self { offset: self.offset + lane as isize * self.lane, ..self }
-    }
-
-    /// Writes the first `lanes` lanes, zeros up to `width`, side by side for each of the places along k.
-    fn pack(self, lanes: usize, width: usize, panel: &mut [T::Term]) {
-        if self.depth.unsigned_abs() < self.lane.unsigned_abs() {
-            for lane in 0..width {
-                let mut at = self.offset + lane as isize * self.lane;
-                for slot in panel[lane..].iter_mut().step_by(width) {
-                    *slot = if lane < lanes { self.data[at as usize].widen() } else { T::Term::zeroed() };
-                    at += self.depth;
-                }
-            }
-            return;
-        }
-        let mut start = self.offset;
-        for row in panel.chunks_exact_mut(width) {
-            let (used, unused) = row.split_at_mut(lanes);
-            unused.fill(T::Term::zeroed());
-            if self.lane == 1 {
-                for (slot, &x) in used.iter_mut().zip(&self.data[start as usize..][..lanes]) {
-                    *slot = x.widen();
-                }
-            } else {
-                let mut at = start;
-                for slot in used {
-                    *slot = self.data[at as usize].widen();
-                    at += self.lane;
-                }
-            }
-            start += self.depth;
-        }
-    }
-}
-
-/// The columns of `b` from one on, as tiles read them.
-struct Strip<'a, T> {
-    columns: usize,
-    /// Panels of the widest tile, the last one perhaps of the narrower.
-    packed: &'a [T],
-    /// The first column where it lies, and the terms from one place along k to the next; then only a last, incomplete
-    /// panel is packed.
-    in_place: Option<(&'a [T], usize)>,
-}
-
-/// Writes the product of some rows, packed in `a`, and a strip to `out`, which begins at its first element.
-fn multiply_rows<T: Factor>(
-    tiles: [Tile<T::Term>; 2],
-    widths: [usize; 2],
-    (rows, k, n): (usize, usize, usize),
-    a: &[T::Term],
-    b: &Strip<T::Term>,
-    out: &mut [T],
-) {
-    let mut result = [T::Term::zeroed(); MAX_ROWS * MAX_COLUMNS];
-    for first in (0..b.columns).step_by(widths[0]) {
-        let columns = widths[0].min(b.columns - first);
-        let (tile, width) = if columns <= widths[1] { (tiles[1], widths[1]) } else { (tiles[0], widths[0]) };
-        let (terms, pitch) = match b.in_place {
-            Some((terms, pitch)) if columns == width => (&terms[first..], pitch),
-            Some(_) => (b.packed, width),
-            None => (&b.packed[first * k..], width),
-        };
-        let result = &mut result[..rows * width];
-        // SAFETY: the tiles are those of an instruction set that this machine has.
-        #[allow(unsafe_code)]
-        unsafe {
-            tile(a, terms, pitch, result);
-        }
-        for (i, row) in result.chunks_exact(width).enumerate() {
-            for (slot, &term) in out[i * n + first..][..columns].iter_mut().zip(row) {
-                *slot = T::narrow(term);
-            }
-        }
-    }
-}
-
-fn multiply_with<T: Factor>(
+/// Computes a block over at most [`CHUNK`] places along k.
+///
+/// # Safety
+/// `rows` × `columns` terms of the target may be written.
+#[allow(unsafe_code)]
+unsafe fn chunk<T: Factor>(
     tiles: &Tiles<T::Term>,
-    a: Lanes<T>,
-    b: Lanes<T>,
-    (m, k, n): (usize, usize, usize),
-    out: &mut [T],
-    scratch: &mut [T::Term],
+    (a, b): (Lanes<T>, Lanes<T>),
+    [rows, depth, columns]: [usize; 3],
+    target: Target<T::Term>,
+    room: &mut Room<T::Term>,
 ) {
-    let (tallest, [wide, narrow]) = (tiles.heights[0], tiles.widths);
-    let (a_panel, b_panels) = scratch.split_at_mut(k * m.min(tallest));
-    for start in (0..n).step_by(STRIP) {
-        let (b, columns) = (b.from(start), STRIP.min(n - start));
-        // Packing costs about as much as reading a strip twice: not worth it for a few rows.
-        let in_place = match T::terms(b.data) {
-            Some(terms) if b.lane == 1 && b.depth >= 0 && m <= 2 * tallest => {
-                Some((&terms[b.offset as usize..], b.depth as usize))
-            }
-            _ => None,
-        };
+    let tallest = tiles.wide.of.len();
+    // Packing costs about as much as reading some rows more.
+    let b_in_place = b.in_place().filter(|_| b.lane == 1 && rows <= 3 * tallest);
+    let a_in_place = a.in_place().filter(|_| columns < 6 * tiles.wide.width || rows < 4);
+    for start in (0..depth).step_by(PANEL) {
+        let now = PANEL.min(depth - start);
+        let (a, b) = (a.from(0, start), b.from(0, start));
         let mut packed = 0;
-        for first in (0..columns).step_by(wide) {
-            let lanes = wide.min(columns - first);
-            let width = if lanes <= narrow { narrow } else { wide };
-            if in_place.is_none() || lanes != width {
-                b.from(first).pack(lanes, width, &mut b_panels[packed..packed + k * width]);
-                packed += k * width;
+        for (first, used, family) in cuts(tiles, rows, columns) {
+            if b_in_place.is_none() || used < family.width {
+                let panel = &mut room.right[packed..packed + now * family.width];
+                b.from(first, 0).pack(used, family.width, panel, tiles.turn);
+                packed += panel.len();
             }
         }
-        let strip = Strip { columns, packed: b_panels, in_place };
-        let mut row = 0;
-        while row < m {
-            let level = tiles.heights.iter().position(|&height| height <= m - row).expect("the last height is 1");
-            let height = tiles.heights[level];
-            let panel = &mut a_panel[..k * height];
-            a.from(row).pack(height, height, panel);
-            let out = &mut out[row * n + start..];
-            multiply_rows(tiles.of[level], tiles.widths, (height, k, n), panel, &strip, out);
-            row += height;
+        let stripes = rows.div_ceil(tallest);
+        for stripe in 0..stripes {
+            let (row, end) = (stripe * rows / stripes, (stripe + 1) * rows / stripes);
+            let (a, height) = (a.from(row, 0), end - row);
+            if a_in_place.is_none() {
+                a.pack(height, height, &mut room.left[..now * height], tiles.turn);
+            }
+            let mut packed = 0;
+            for (first, used, family) in cuts(tiles, rows, columns) {
+                let (a, a_row, a_step, of) = match a_in_place.and(a.in_place()) {
+                    Some(place) => (place, a.lane, a.depth, family.of),
+                    None => (room.left.as_ptr(), 1, height as isize, family.packed),
+                };
+                let (b, b_step) = match b_in_place.and(b.from(first, 0).in_place()) {
+                    Some(place) if used == family.width => (place, b.depth),
+                    _ => {
+                        packed += now * family.width;
+                        (room.right[packed - now * family.width..packed].as_ptr(), family.width as isize)
+                    }
+                };
+                // SAFETY: the tile is of a set that this machine has. The factors are panels of the sizes it reads or
+                // lie in views that were checked, `now` places from `start` on and lanes of the block; the piece lies
+                // in the target, which may be written.
+                unsafe {
+                    let out = target.first.add(row * target.pitch + first);
+                    let (out_row, add) = (target.pitch, start > 0);
+                    of[height - 1](&Piece { depth: now, a, a_row, a_step, b, b_step, out, out_row, columns: used, add });
+                }
+            }
         }
     }
 }
 
-/// The product of `a`, m × k, and `b`, k × n, in row-major order; zeros where k is 0.
+/// What the threads that compute a product share. Each writes its own block of it.
+struct Shared<T: Factor> {
+    tiles: &'static Tiles<T::Term>,
+    out: *mut T,
+    /// With a product that is split along k, the sums of each chunk.
+    chunks: *mut T::Term,
+    /// The room of the caller.
+    own: *mut u8,
+    own_len: usize,
+    sizes: [usize; 3],
+}
+
+// SAFETY: blocks and chunks do not overlap, and the room is used by the caller's thread alone.
+#[allow(unsafe_code)]
+unsafe impl<T: Factor> Sync for Shared<T> {}
+
+impl<T: Factor> Shared<T> {
+    /// Computes the block that begins at `row` and `column` of the product that begins at `place` of the output.
+    ///
+    /// # Safety
+    /// It lies in the output, and nobody else reads or writes it.
+    #[allow(unsafe_code)]
+    unsafe fn block(
+        &self,
+        (a, b): (Lanes<T>, Lanes<T>),
+        [row, column]: [usize; 2],
+        [rows, columns]: [usize; 2],
+        place: usize,
+        bytes: &mut [u8],
+    ) {
+        let [_, k, n] = self.sizes;
+        let mut room = Room::of(aligned(bytes), room::<T>(rows, k, columns));
+        // SAFETY: the block lies in the output.
+        let out = unsafe { self.out.add(place + row * n + column) };
+        let whole = if T::terms(&[]).is_some() {
+            // The elements are the terms.
+            Target { first: out.cast::<T::Term>(), pitch: n }
+        } else {
+            Target { first: room.wide.as_mut_ptr(), pitch: columns }
+        };
+        let (a, b) = (a.from(row, 0), b.from(column, 0));
+        for start in (0..k).step_by(CHUNK) {
+            let sizes = [rows, CHUNK.min(k - start), columns];
+            let factors = (a.from(0, start), b.from(0, start));
+            let target = if start == 0 { whole } else { Target { first: room.chunk.as_mut_ptr(), pitch: columns } };
+            // SAFETY: the block of the output is this thread's, and the room has been counted for the block.
+            unsafe {
+                chunk(self.tiles, factors, sizes, target, &mut room);
+                if start > 0 {
+                    for i in 0..rows {
+                        let sums = from_raw_parts_mut(whole.first.add(i * whole.pitch), columns);
+                        for (sum, &term) in sums.iter_mut().zip(&room.chunk[i * columns..]) {
+                            *sum = sum.add(term);
+                        }
+                    }
+                }
+            }
+        }
+        if T::terms(&[]).is_none() {
+            for (i, wide) in room.wide.chunks_exact(columns).take(rows).enumerate() {
+                // SAFETY: the block of the output is this thread's.
+                let row = unsafe { from_raw_parts_mut(out.add(i * n), columns) };
+                for (slot, &term) in row.iter_mut().zip(wide) {
+                    *slot = T::narrow(term);
+                }
+            }
+        }
+    }
+
+    /// Computes a block over one chunk of a product that is split along k.
+    ///
+    /// # Safety
+    /// As of [`block`](Self::block), with the sums of that chunk for the output.
+    #[allow(unsafe_code)]
+    unsafe fn block_of_chunk(
+        &self,
+        (a, b): (Lanes<T>, Lanes<T>),
+        [row, column]: [usize; 2],
+        [rows, columns]: [usize; 2],
+        place: usize,
+        bytes: &mut [u8],
+    ) {
+        let [m, k, n] = self.sizes;
+        let mut room = Room::of(aligned(bytes), room::<T>(rows, k, columns));
+        let (start, factors) = (place * CHUNK, (a.from(row, place * CHUNK), b.from(column, place * CHUNK)));
+        // SAFETY: the block of this chunk is this thread's.
+        unsafe {
+            let first = self.chunks.add(place * m * n + row * n + column);
+            let sizes = [rows, CHUNK.min(k - start), columns];
+            chunk(self.tiles, factors, sizes, Target { first, pitch: n }, &mut room);
+        }
+    }
+
+    /// The room of the thread that runs a block, given the helper's.
+    ///
+    /// # Safety
+    /// Nobody else on this thread has it.
+    #[allow(unsafe_code, clippy::mut_from_ref)]
+    unsafe fn bytes<'a>(&'a self, lent: &'a mut [u8]) -> &'a mut [u8] {
+        match lent {
+            // SAFETY: with nothing lent this is the caller's thread, whose room it is.
+            [] => unsafe { from_raw_parts_mut(self.own, self.own_len) },
+            lent => lent,
+        }
+    }
+}
+
+/// The rows and columns of the blocks of a batch of products, each in so many chunks, so that threads find enough to do; whether others are to
+/// help at all.
+fn blocks<T: Factor>(tiles: &Tiles<T::Term>, [m, k, n]: [usize; 3], batch: usize, chunks: usize) -> ([usize; 2], bool) {
+    let strip = strip::<T::Term>();
+    let has_room = T::terms(&[]).is_none() || k > CHUNK;
+    let (mut rows, mut columns) = (if has_room { m.min(ROWS) } else { m }, n.min(strip));
+    let work = m.saturating_mul(k).saturating_mul(n).saturating_mul(batch);
+    if work < 2 * WORTH || pool::num_threads() == 1 {
+        return ([rows, columns], false);
+    }
+    let wanted = (work / WORTH).min(2 * pool::num_threads());
+    let unit = if m <= tiles.low.of.len() { tiles.low.width } else { tiles.wide.width };
+    let tallest = tiles.wide.of.len();
+    let cut = |whole: usize, now: usize, parts: usize, least: usize, unit: usize| {
+        let parts = whole.div_ceil(now) * parts;
+        whole.div_ceil(parts).next_multiple_of(unit).max(least).min(now)
+    };
+    for (least_rows, least_columns) in
+        [(usize::MAX, strip / 2), (4 * tallest, usize::MAX), (usize::MAX, unit), (tallest.min(4), usize::MAX)]
+    {
+        let have = m.div_ceil(rows) * n.div_ceil(columns) * batch * chunks;
+        let more = wanted.div_ceil(have);
+        columns = cut(n, columns, more, least_columns, unit);
+        rows = cut(m, rows, more, least_rows, 1);
+    }
+    ([rows, columns], true)
+}
+
+/// The step from one product of a batch to the next, for each of the leading axes.
+fn place(shape: &[usize], strides: &[isize], mut index: usize) -> isize {
+    let mut at = 0;
+    for (&dim, &stride) in shape.iter().zip(strides).rev() {
+        at += (index % dim) as isize * stride;
+        index /= dim;
+    }
+    at
+}
+
+/// The products of `a`, .. × m × k, and `b`, .. × k × n, in row-major order, one for each index of the leading axes, which
+/// are the same; zeros where k is 0.
 ///
 /// # Panics
 /// When the sizes do not fit each other or the scratch is smaller than [`scratch`] says.
 pub(crate) fn multiply<T: Factor>(a: Strided<T>, b: Strided<T>, out: &mut [T], scratch: &mut [T]) {
-    multiply_by(Instructions::here(), a, b, out, scratch);
-}
-
-/// As [`multiply`], by an instruction set that this machine has.
-fn multiply_by<T: Factor>(set: Instructions, a: Strided<T>, b: Strided<T>, out: &mut [T], scratch: &mut [T]) {
-    let (&[m, k], &[inner, n]) = (a.shape(), b.shape()) else { panic!("the factors of a product are matrices") };
-    assert!(k == inner && out.len() == m * n, "the sizes of a product fit each other");
-    if m == 0 || n == 0 {
+    let (Some((batch, &[m, k])), Some((others, &[inner, n]))) =
+        (a.shape().split_last_chunk::<2>(), b.shape().split_last_chunk::<2>())
+    else {
+        panic!("the factors of a product are matrices")
+    };
+    let count: usize = batch.iter().product();
+    assert!(batch == others && k == inner && out.len() == count * m * n, "the sizes of a product fit each other");
+    if out.is_empty() {
         return;
     }
     if k == 0 {
         return out.fill(T::zeroed());
     }
-    let a = Lanes { data: a.data(), offset: a.offset() as isize, lane: a.strides()[0], depth: a.strides()[1] };
-    let b = Lanes { data: b.data(), offset: b.offset() as isize, lane: b.strides()[1], depth: b.strides()[0] };
-    // One column is one row of the product of the transposed, with the same sums.
-    let (a, b, m, n) = if n == 1 { (b, a, n, m) } else { (a, b, m, n) };
-    let (_, scratch, _) = bytemuck::pod_align_to_mut::<T, T::Term>(scratch);
-    multiply_with(T::Term::tiles(set), a, b, (m, k, n), out, scratch);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The numbers i·2⁻⁹ with i from −500 to 500 without order: their products need rounding when added up.
-    fn values<T: Factor>(n: usize, widen: impl Fn(i64) -> T) -> Vec<T> {
-        (0..n as i64).map(|i| widen(i * 7919 % 1001 - 500)).collect()
+    let (outer, inner) = (a.strides().split_at(batch.len()), b.strides().split_at(batch.len()));
+    let left = Lanes { data: a.data(), offset: a.offset() as isize, lane: outer.1[0], depth: outer.1[1] };
+    let right = Lanes { data: b.data(), offset: b.offset() as isize, lane: inner.1[1], depth: inner.1[0] };
+    let factors = |index: usize| {
+        let left = Lanes { offset: left.offset + place(batch, outer.0, index), ..left };
+        let right = Lanes { offset: right.offset + place(batch, inner.0, index), ..right };
+        // One column is one row of the product of the transposed, with the same sums.
+        if n == 1 { (right, left) } else { (left, right) }
+    };
+    let (m, n) = if n == 1 { (1, m) } else { (m, n) };
+    let tiles = T::Term::tiles(instruction_set());
+    let own = bytemuck::cast_slice_mut::<T, u8>(scratch);
+    let split = is_split(m, k, n);
+    let chunks = if split { k.div_ceil(CHUNK) } else { 1 };
+    let (sums, own) = if split {
+        let terms = aligned::<T::Term>(own);
+        let (sums, own) = terms.split_at_mut(chunks * m * n);
+        (sums, bytemuck::cast_slice_mut(own))
+    } else {
+        (&mut [][..], own)
+    };
+    let shared = Shared {
+        tiles,
+        out: out.as_mut_ptr(),
+        chunks: sums.as_mut_ptr(),
+        own: own.as_mut_ptr(),
+        own_len: own.len(),
+        sizes: [m, k, n],
+    };
+    let ([rows, columns], helped) = blocks::<T>(tiles, [m, k, n], if split { 1 } else { count }, chunks);
+    let (down, across) = (m.div_ceil(rows), n.div_ceil(columns));
+    let block = |index: usize| {
+        let (row, column) = (index / across % down * rows, index % across * columns);
+        (index / (down * across), [row, column], [rows.min(m - row), columns.min(n - column)])
+    };
+    let run = |blocks: usize, body: &(dyn Fn(usize, &mut [u8]) + Sync)| match helped {
+        true => pool::run(blocks, body),
+        false => (0..blocks).for_each(|block| body(block, &mut [])),
+    };
+    if !split {
+        return run(count * down * across, &|index, lent| {
+            let (index, first, sizes) = block(index);
+            // SAFETY: blocks do not overlap, and each is run once.
+            #[allow(unsafe_code)]
+            unsafe {
+                shared.block(factors(index), first, sizes, index * m * n, shared.bytes(lent));
+            }
+        });
     }
-
-    fn check_bits<T: Factor>(widen: impl Fn(i64) -> T) {
-        let sets = [
-            Instructions::Portable,
-            #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2,
-            #[cfg(target_arch = "x86_64")]
-            Instructions::Avx512,
-        ];
-        let here = sets.iter().take_while(|&&set| set != Instructions::here()).count();
-        for (m, k, n) in [(1, 300, 40), (40, 129, 1), (13, 131, 33), (6, 17, 8), (25, 5, 530), (30, 260, 16)] {
-            let (a, b) = (values(m * k, &widen), values(2 * k * n, &widen));
-            let (a_shape, b_shape) = ([m, k], [k, n]);
-            // As they are; then both lie transposed; then the columns of b run backwards, two apart.
-            let mut a_turned = vec![T::zeroed(); m * k];
-            let (mut b_turned, mut b_apart) = (vec![T::zeroed(); k * n], vec![T::zeroed(); 2 * k * n]);
-            for (i, &x) in a.iter().enumerate() {
-                a_turned[i % k * m + i / k] = x;
+    for index in 0..count {
+        let factors = factors(index);
+        run(chunks * down * across, &|index, lent| {
+            let (chunk, first, sizes) = block(index);
+            // SAFETY: blocks of chunks do not overlap, and each is run once.
+            #[allow(unsafe_code)]
+            unsafe {
+                shared.block_of_chunk(factors, first, sizes, chunk, shared.bytes(lent));
             }
-            for (i, &x) in b[..k * n].iter().enumerate() {
-                b_turned[i % n * k + i / n] = x;
-                b_apart[2 * (i / n * n + n - 1 - i % n)] = x;
+        });
+        for (i, slot) in out[index * m * n..][..m * n].iter_mut().enumerate() {
+            let mut sum = sums[i];
+            for chunk in 1..chunks {
+                sum = sum.add(sums[chunk * m * n + i]);
             }
-            let layouts = [
-                (&a, [k as isize, 1], &b, [n as isize, 1], 0),
-                (&a_turned, [1, m as isize], &b_turned, [1, k as isize], 0),
-                (&a, [k as isize, 1], &b_apart, [2 * n as isize, -2], 2 * (n - 1)),
-            ];
-            let mut expected: Option<Vec<T>> = None;
-            for &set in &sets[..=here] {
-                for (a, a_strides, b, b_strides, offset) in layouts {
-                    let mut out = vec![T::zeroed(); m * n];
-                    let mut scratch = vec![T::zeroed(); scratch::<T>(m, k, n)];
-                    let a = Strided::new(a, &a_shape, &a_strides, 0).expect("in bounds");
-                    let b = Strided::new(b, &b_shape, &b_strides, offset).expect("in bounds");
-                    multiply_by(set, a, b, &mut out, &mut scratch);
-                    let expected = expected.get_or_insert_with(|| out.clone());
-                    let (expected, found): (&[u8], &[u8]) =
-                        (bytemuck::cast_slice(expected), bytemuck::cast_slice(&out));
-                    assert!(expected == found, "{m}×{k}×{n} with {set:?}, strides {a_strides:?} and {b_strides:?}");
-                }
-            }
+            *slot = T::narrow(sum);
         }
-    }
-
-    #[test]
-    fn instruction_sets_and_layouts_give_the_same_bits() {
-        check_bits(|i| i as f32 / 512.0 * 1.000_001);
-        check_bits(|i| i as f64 / 512.0 * 1.000_000_000_001);
-        check_bits(|i| <bf16 as narrow::Half>::narrow(i as f32 / 512.0));
-        check_bits(|i| i as i32);
-        check_bits(|i| Complex::new(i as f32 / 511.0, 1.0 - i as f32 / 513.0));
     }
 }

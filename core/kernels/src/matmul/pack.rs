@@ -1,0 +1,160 @@
+//! A factor of a product, and its panels: the order in which tiles read them.
+
+use bytemuck::{Pod, Zeroable};
+use half::{bf16, f16};
+use num_complex::Complex;
+
+use super::tile::{Term, Turn};
+use crate::narrow;
+
+/// An element of a matrix.
+pub(crate) trait Factor: Pod + Sync {
+    type Term: Term + Sync;
+    fn widen(self) -> Self::Term;
+    fn narrow(term: Self::Term) -> Self;
+    /// The same slice as terms, where that takes no conversion.
+    fn terms(slice: &[Self]) -> Option<&[Self::Term]>;
+}
+
+macro_rules! own_terms {
+    ($($t:ty),*) => {
+        $(impl Factor for $t {
+            type Term = Self;
+            #[inline(always)]
+            fn widen(self) -> Self {
+                self
+            }
+            #[inline(always)]
+            fn narrow(term: Self) -> Self {
+                term
+            }
+            #[inline(always)]
+            fn terms(slice: &[Self]) -> Option<&[Self]> {
+                Some(slice)
+            }
+        })*
+    };
+}
+own_terms!(f32, f64, i8, i16, i32, i64, u8, u16, u32, u64, Complex<f32>, Complex<f64>);
+
+macro_rules! f32_terms {
+    ($($t:ty),*) => {
+        $(impl Factor for $t {
+            type Term = f32;
+            #[inline(always)]
+            fn widen(self) -> f32 {
+                narrow::Half::widen(self)
+            }
+            #[inline(always)]
+            fn narrow(term: f32) -> Self {
+                narrow::Half::narrow(term)
+            }
+            #[inline(always)]
+            fn terms(_: &[Self]) -> Option<&[f32]> {
+                None
+            }
+        })*
+    };
+}
+f32_terms!(f16, bf16);
+
+/// A factor by the steps between its lanes, rows of the left or columns of the right one, and between the places along k.
+#[derive(Clone, Copy)]
+pub(crate) struct Lanes<'a, T> {
+    pub(crate) data: &'a [T],
+    pub(crate) offset: isize,
+    pub(crate) lane: isize,
+    pub(crate) depth: isize,
+}
+
+impl<T: Factor> Lanes<'_, T> {
+    /// The same factor from a lane and a place along k on.
+    pub(crate) fn from(self, lane: usize, depth: usize) -> Self {
+        Self { offset: self.offset + lane as isize * self.lane + depth as isize * self.depth, ..self }
+    }
+
+    /// Where the first term lies, where no conversion is needed to read it.
+    pub(crate) fn in_place(self) -> Option<*const T::Term> {
+        T::terms(self.data).map(|terms| terms.as_ptr().wrapping_offset(self.offset))
+    }
+
+    /// Writes the first `lanes` lanes, zeros up to `width`, side by side for each of the places along k that `panel` has.
+    pub(crate) fn pack(self, lanes: usize, width: usize, panel: &mut [T::Term], turn: Option<(Turn<T::Term>, usize)>) {
+        let depth = panel.len() / width;
+        if self.depth == 1
+            && let Some((turn, side)) = turn
+            && let Some(first) = self.in_place()
+            && lanes >= side
+            && depth >= side
+        {
+            if lanes < width {
+                panel.chunks_exact_mut(width).for_each(|row| row[lanes..].fill(T::Term::zeroed()));
+            }
+            // The last squares of a row or column overlap those before.
+            let starts = |n: usize| (0..n.div_ceil(side)).map(move |i| (i * side).min(n - side));
+            for lane in starts(lanes) {
+                for place in starts(depth) {
+                    let to = &mut panel[place * width + lane..];
+                    assert!(to.len() >= (side - 1) * width + side, "a square lies in its panel");
+                    // SAFETY: `lanes` lanes of `depth` places were checked to lie in `data` when its view was made, and
+                    // the square has been found in both; tiles are those of a set that this machine has.
+                    #[allow(unsafe_code)]
+                    unsafe {
+                        let from = first.offset(lane as isize * self.lane + place as isize);
+                        turn(from, self.lane, to.as_mut_ptr(), width);
+                    }
+                }
+            }
+            return;
+        }
+        if self.depth.unsigned_abs() < self.lane.unsigned_abs() {
+            for lane in 0..width {
+                let mut at = self.offset + lane as isize * self.lane;
+                for slot in panel[lane..].iter_mut().step_by(width) {
+                    *slot = if lane < lanes { self.data[at as usize].widen() } else { T::Term::zeroed() };
+                    at += self.depth;
+                }
+            }
+        } else if self.lane == 1 && lanes == width {
+            match width {
+                8 => self.copy::<8>(panel),
+                12 => self.copy::<12>(panel),
+                16 => self.copy::<16>(panel),
+                32 => self.copy::<32>(panel),
+                _ => self.gather(lanes, width, panel),
+            }
+        } else {
+            self.gather(lanes, width, panel);
+        }
+    }
+
+    /// As [`pack`](Self::pack), for lanes side by side, as many as fill the panel.
+    fn copy<const WIDTH: usize>(self, panel: &mut [T::Term]) {
+        let mut start = self.offset;
+        for row in panel.as_chunks_mut::<WIDTH>().0 {
+            let from: &[T; WIDTH] = self.data[start as usize..][..WIDTH].try_into().expect("cut to this length");
+            *row = from.map(T::widen);
+            start += self.depth;
+        }
+    }
+
+    fn gather(self, lanes: usize, width: usize, panel: &mut [T::Term]) {
+        let mut start = self.offset;
+        for row in panel.chunks_exact_mut(width) {
+            let (used, unused) = row.split_at_mut(lanes);
+            unused.fill(T::Term::zeroed());
+            if self.lane == 1 {
+                for (slot, &x) in used.iter_mut().zip(&self.data[start as usize..][..lanes]) {
+                    *slot = x.widen();
+                }
+            } else {
+                let mut at = start;
+                for slot in used {
+                    *slot = self.data[at as usize].widen();
+                    at += self.lane;
+                }
+            }
+            start += self.depth;
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! The innermost part of a matrix product: a few rows times a few columns, kept in registers.
+
+use bytemuck::{Pod, Zeroable};
+use num_complex::Complex;
+
+use crate::complex;
+use crate::instruction_set::InstructionSet;
+
+/// Terms that are added up before their sum joins the others: bounds the error.
+pub(crate) const BLOCK: usize = 128;
+/// The most rows of a tile.
+pub(crate) const MAX_ROWS: usize = 12;
+
+/// A piece of a product: some rows of the left factor times some columns of the right one.
+pub(crate) struct Piece<T> {
+    /// The places along k, at least 1.
+    pub(crate) depth: usize,
+    /// The first row of the left factor; its rows are `a_row` apart, its places along k `a_step`.
+    pub(crate) a: *const T,
+    pub(crate) a_row: isize,
+    pub(crate) a_step: isize,
+    /// As many terms as the tile is wide side by side, the next place along k `b_step` on.
+    pub(crate) b: *const T,
+    pub(crate) b_step: isize,
+    /// Where the product goes, its rows `out_row` apart.
+    pub(crate) out: *mut T,
+    pub(crate) out_row: usize,
+    /// How many columns of the tile are written.
+    pub(crate) columns: usize,
+    /// Whether the product is added to what is there.
+    pub(crate) add: bool,
+}
+
+/// Computes a piece. All tiles sum in the same order: blocks of [`BLOCK`] places along k, each from 0 on.
+///
+/// # Safety
+/// The machine has the instruction set the tile was written for; the factors can be read, and `columns` of each row of
+/// the output written, for all the rows of the tile. `columns` is at most the width.
+pub(crate) type Tile<T> = unsafe fn(&Piece<T>);
+
+/// Tiles of one width, for the left factor as it lies.
+pub(crate) struct Family<T: 'static> {
+    pub(crate) width: usize,
+    /// `of[i]` has i + 1 rows.
+    pub(crate) of: &'static [Tile<T>],
+    /// The same for rows packed side by side: `a_row` is 1 and `a_step` the number of rows.
+    pub(crate) packed: &'static [Tile<T>],
+}
+
+/// Writes a square of `side` × `side` terms the other way round: `to[j·to_step + i] = from[i·from_step + j]`.
+///
+/// # Safety
+/// The machine has the instruction set, and all those places can be read and written.
+pub(crate) type Turn<T> = unsafe fn(from: *const T, from_step: isize, to: *mut T, to_step: usize);
+
+/// What an instruction set computes products with.
+pub(crate) struct Tiles<T: 'static> {
+    /// For one or two rows: the widest, so that enough sums are under way at a time.
+    pub(crate) low: Family<T>,
+    pub(crate) wide: Family<T>,
+    pub(crate) narrow: Family<T>,
+    /// A fast way to turn squares, and their side.
+    pub(crate) turn: Option<(Turn<T>, usize)>,
+}
+
+/// A number that products are summed in.
+pub(crate) trait Term: Pod {
+    /// The tiles for an instruction set.
+    fn tiles(set: InstructionSet) -> &'static Tiles<Self>;
+    fn add(self, other: Self) -> Self;
+}
+
+/// Writes the rows of a tile whose terms are `terms`, one row after the other.
+///
+/// # Safety
+/// As of a tile.
+#[inline(always)]
+#[allow(unsafe_code)]
+unsafe fn write_rows<T: Term>(piece: &Piece<T>, rows: usize, terms: &[T]) {
+    for (i, row) in terms.chunks_exact(terms.len() / rows).enumerate() {
+        for (j, &term) in row[..piece.columns].iter().enumerate() {
+            // SAFETY: a tile may write `columns` of each of its rows.
+            unsafe {
+                let out = piece.out.add(i * piece.out_row + j);
+                *out = if piece.add { (*out).add(term) } else { term };
+            }
+        }
+    }
+}
+
+/// A tile written out for vectors of one type, in the instructions that follow.
+#[cfg(target_arch = "x86_64")]
+macro_rules! vector_tile {
+    ($name:ident: $t:ty, $vector:ty, $lanes:literal, $feature:literal, $load:path, $store:path, $set:path, $add:path, $fma:path) => {
+        /// # Safety
+        /// As of [`Tile`].
+        #[target_feature(enable = $feature)]
+        #[allow(unsafe_code)]
+        unsafe fn $name<const ROWS: usize, const VECTORS: usize, const PACKED: bool>(piece: &Piece<$t>) {
+            let (a_row, a_step) = if PACKED { (1, ROWS as isize) } else { (piece.a_row, piece.a_step) };
+            let (mut a, mut b, mut left) = (piece.a, piece.b, piece.depth);
+            let mut total = [[<$vector>::zeroed(); VECTORS]; ROWS];
+            let mut sum;
+            loop {
+                let depth = left.min(BLOCK);
+                sum = [[<$vector>::zeroed(); VECTORS]; ROWS];
+                for _ in 0..depth {
+                    let mut columns = [<$vector>::zeroed(); VECTORS];
+                    for (v, column) in columns.iter_mut().enumerate() {
+                        // SAFETY: the right factor has VECTORS · lanes terms at each place along k.
+                        *column = unsafe { $load(b.add(v * $lanes)) };
+                    }
+                    for (i, sums) in sum.iter_mut().enumerate() {
+                        // SAFETY: the left factor has ROWS rows at each place along k.
+                        let row = $set(unsafe { *a.offset(i as isize * a_row) });
+                        for (sum, &column) in sums.iter_mut().zip(&columns) {
+                            *sum = $fma(row, column, *sum);
+                        }
+                    }
+                    (a, b) = (a.wrapping_offset(a_step), b.wrapping_offset(piece.b_step));
+                }
+                left -= depth;
+                if piece.depth <= BLOCK {
+                    break;
+                }
+                for (totals, sums) in total.iter_mut().zip(&sum) {
+                    for (total, &sum) in totals.iter_mut().zip(sums) {
+                        *total = $add(*total, sum);
+                    }
+                }
+                if left == 0 {
+                    sum = total;
+                    break;
+                }
+            }
+            if piece.columns == VECTORS * $lanes {
+                for (i, sums) in sum.iter().enumerate() {
+                    for (v, &sum) in sums.iter().enumerate() {
+                        // SAFETY: a tile may write `columns` of each of its rows, which are all here.
+                        unsafe {
+                            let out = piece.out.add(i * piece.out_row + v * $lanes);
+                            $store(out, if piece.add { $add($load(out), sum) } else { sum });
+                        }
+                    }
+                }
+            } else {
+                let mut terms = [[[<$t>::zeroed(); $lanes]; VECTORS]; ROWS];
+                for (terms, &sum) in terms.as_flattened_mut().iter_mut().zip(sum.as_flattened()) {
+                    *terms = bytemuck::cast(sum);
+                }
+                // SAFETY: as of this tile.
+                unsafe { write_rows(piece, ROWS, terms.as_flattened().as_flattened()) }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+#[cfg(target_arch = "x86_64")]
+vector_tile!(f32_avx512: f32, __m512, 16, "avx512f", _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps, _mm512_add_ps, _mm512_fmadd_ps);
+#[cfg(target_arch = "x86_64")]
+vector_tile!(f32_avx2: f32, __m256, 8, "avx2,fma", _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps, _mm256_add_ps, _mm256_fmadd_ps);
+#[cfg(target_arch = "x86_64")]
+vector_tile!(f64_avx512: f64, __m512d, 8, "avx512f", _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd, _mm512_add_pd, _mm512_fmadd_pd);
+#[cfg(target_arch = "x86_64")]
+vector_tile!(f64_avx2: f64, __m256d, 4, "avx2,fma", _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd, _mm256_add_pd, _mm256_fmadd_pd);
+
+/// A tile of plain Rust; what `$add` and `$mul` become is up to the compiler.
+macro_rules! plain_tile {
+    ($name:ident: $t:ty, $add:expr, $mul:expr) => {
+        /// # Safety
+        /// As of [`Tile`].
+        #[allow(unsafe_code)]
+        unsafe fn $name<const ROWS: usize, const COLUMNS: usize, const PACKED: bool>(piece: &Piece<$t>) {
+            let (add, mul): (fn($t, $t) -> $t, fn($t, $t) -> $t) = ($add, $mul);
+            let (a_row, a_step) = if PACKED { (1, ROWS as isize) } else { (piece.a_row, piece.a_step) };
+            let (mut a, mut b, mut left) = (piece.a, piece.b, piece.depth);
+            let mut total = [[<$t>::zeroed(); COLUMNS]; ROWS];
+            let mut sum;
+            loop {
+                let depth = left.min(BLOCK);
+                sum = [[<$t>::zeroed(); COLUMNS]; ROWS];
+                for _ in 0..depth {
+                    // SAFETY: the right factor has COLUMNS terms at each place along k.
+                    let columns = unsafe { b.cast::<[$t; COLUMNS]>().read_unaligned() };
+                    for (i, sums) in sum.iter_mut().enumerate() {
+                        // SAFETY: the left factor has ROWS rows at each place along k.
+                        let row = unsafe { *a.offset(i as isize * a_row) };
+                        for (sum, &column) in sums.iter_mut().zip(&columns) {
+                            *sum = add(*sum, mul(row, column));
+                        }
+                    }
+                    (a, b) = (a.wrapping_offset(a_step), b.wrapping_offset(piece.b_step));
+                }
+                left -= depth;
+                if piece.depth <= BLOCK {
+                    break;
+                }
+                for (total, &sum) in total.as_flattened_mut().iter_mut().zip(sum.as_flattened()) {
+                    *total = add(*total, sum);
+                }
+                if left == 0 {
+                    sum = total;
+                    break;
+                }
+            }
+            // SAFETY: as of this tile.
+            unsafe { write_rows(piece, ROWS, sum.as_flattened()) }
+        }
+    };
+}
+
+/// Squares of 8 × 8 turned in registers.
+///
+/// # Safety
+/// As of [`Turn`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[allow(unsafe_code)]
+unsafe fn turn_f32(from: *const f32, from_step: isize, to: *mut f32, to_step: usize) {
+    let mut row = [__m256::zeroed(); 8];
+    for (i, row) in row.iter_mut().enumerate() {
+        // SAFETY: 8 rows of 8 terms can be read.
+        *row = unsafe { _mm256_loadu_ps(from.offset(i as isize * from_step)) };
+    }
+    let [a, b, c, d, e, f, g, h] = row;
+    let pairs = [
+        (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d), _mm256_unpacklo_ps(e, f), _mm256_unpacklo_ps(g, h)),
+        (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d), _mm256_unpackhi_ps(e, f), _mm256_unpackhi_ps(g, h)),
+    ];
+    for (half, (ab, cd, ef, gh)) in pairs.into_iter().enumerate() {
+        let quads = [
+            (_mm256_shuffle_ps::<0x44>(ab, cd), _mm256_shuffle_ps::<0x44>(ef, gh)),
+            (_mm256_shuffle_ps::<0xEE>(ab, cd), _mm256_shuffle_ps::<0xEE>(ef, gh)),
+        ];
+        for (quarter, (abcd, efgh)) in quads.into_iter().enumerate() {
+            let place = 2 * half + quarter;
+            // SAFETY: 8 rows of 8 terms can be written.
+            unsafe {
+                _mm256_storeu_ps(to.add(place * to_step), _mm256_permute2f128_ps::<0x20>(abcd, efgh));
+                _mm256_storeu_ps(to.add((place + 4) * to_step), _mm256_permute2f128_ps::<0x31>(abcd, efgh));
+            }
+        }
+    }
+}
+
+/// Squares of 4 × 4 turned in registers.
+///
+/// # Safety
+/// As of [`Turn`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[allow(unsafe_code)]
+unsafe fn turn_f64(from: *const f64, from_step: isize, to: *mut f64, to_step: usize) {
+    let mut row = [__m256d::zeroed(); 4];
+    for (i, row) in row.iter_mut().enumerate() {
+        // SAFETY: 4 rows of 4 terms can be read.
+        *row = unsafe { _mm256_loadu_pd(from.offset(i as isize * from_step)) };
+    }
+    let [a, b, c, d] = row;
+    let pairs = [
+        (_mm256_unpacklo_pd(a, b), _mm256_unpacklo_pd(c, d)),
+        (_mm256_unpackhi_pd(a, b), _mm256_unpackhi_pd(c, d)),
+    ];
+    for (place, (ab, cd)) in pairs.into_iter().enumerate() {
+        // SAFETY: 4 rows of 4 terms can be written.
+        unsafe {
+            _mm256_storeu_pd(to.add(place * to_step), _mm256_permute2f128_pd::<0x20>(ab, cd));
+            _mm256_storeu_pd(to.add((place + 2) * to_step), _mm256_permute2f128_pd::<0x31>(ab, cd));
+        }
+    }
+}
+
+/// A family of tiles `$vectors` vectors of `$lanes` terms wide.
+macro_rules! family {
+    ($tile:ident, $lanes:literal, $vectors:literal: $($rows:literal)*) => {
+        Family {
+            width: $lanes * $vectors,
+            of: &[$($tile::<$rows, $vectors, false>),*],
+            packed: &[$($tile::<$rows, $vectors, true>),*],
+        }
+    };
+}
+
+macro_rules! vector_terms {
+    ($($t:ty, $half:literal $lanes:literal, $avx512:ident, $avx2:ident, $plain:ident, $turn:ident;)*) => {
+        $(plain_tile!($plain: $t, |a, b| a + b, |a, b| a * b);
+        impl Term for $t {
+            fn tiles(set: InstructionSet) -> &'static Tiles<Self> {
+                match set {
+                    #[cfg(target_arch = "x86_64")]
+                    InstructionSet::Avx512 => &Tiles {
+                        low: family!($avx512, $lanes, 8: 1 2),
+                        wide: family!($avx512, $lanes, 2: 1 2 3 4 5 6 7 8 9 10 11 12),
+                        narrow: family!($avx512, $lanes, 1: 1 2 3 4 5 6 7 8 9 10 11 12),
+                        turn: Some(($turn, $half)),
+                    },
+                    #[cfg(target_arch = "x86_64")]
+                    InstructionSet::Avx2 => &Tiles {
+                        low: family!($avx2, $half, 8: 1),
+                        wide: family!($avx2, $half, 2: 1 2 3 4 5 6),
+                        narrow: family!($avx2, $half, 1: 1 2 3 4 5 6),
+                        turn: Some(($turn, $half)),
+                    },
+                    _ => &Tiles {
+                        low: family!($plain, 1, 16: 1),
+                        wide: family!($plain, 1, 8: 1 2 3 4),
+                        narrow: family!($plain, 1, 4: 1 2 3 4),
+                        turn: None,
+                    },
+                }
+            }
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                self + other
+            }
+        })*
+    };
+}
+vector_terms! {
+    f32, 8 16, f32_avx512, f32_avx2, f32_plain, turn_f32;
+    f64, 4 8, f64_avx512, f64_avx2, f64_plain, turn_f64;
+}
+
+macro_rules! plain_terms {
+    ($($name:ident: $t:ty, $add:expr, $mul:expr;)*) => {
+        $(plain_tile!($name: $t, $add, $mul);
+        impl Term for $t {
+            fn tiles(_: InstructionSet) -> &'static Tiles<Self> {
+                &Tiles {
+                    low: family!($name, 1, 16: 1),
+                    wide: family!($name, 1, 8: 1 2 3 4),
+                    narrow: family!($name, 1, 4: 1 2 3 4),
+                    turn: None,
+                }
+            }
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                let add: fn($t, $t) -> $t = $add;
+                add(self, other)
+            }
+        })*
+    };
+}
+plain_terms! {
+    i8_plain: i8, |a, b| a.wrapping_add(b), |a, b| a.wrapping_mul(b);
+    i16_plain: i16, |a, b| a.wrapping_add(b), |a, b| a.wrapping_mul(b);
+    i32_plain: i32, |a, b| a.wrapping_add(b), |a, b| a.wrapping_mul(b);
+    i64_plain: i64, |a, b| a.wrapping_add(b), |a, b| a.wrapping_mul(b);
+    u8_plain: u8, |a, b| a.wrapping_add(b), |a, b| a.wrapping_mul(b);
+    u16_plain: u16, |a, b| a.wrapping_add(b), |a, b| a.wrapping_mul(b);
+    u32_plain: u32, |a, b| a.wrapping_add(b), |a, b| a.wrapping_mul(b);
+    u64_plain: u64, |a, b| a.wrapping_add(b), |a, b| a.wrapping_mul(b);
+    complex64_plain: Complex<f32>, complex::add, complex::mul;
+    complex128_plain: Complex<f64>, complex::add, complex::mul;
+}

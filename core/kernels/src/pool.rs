@@ -1,0 +1,242 @@
+//! The threads that help kernels: a region is a number of chunks, each run once by whoever claims it.
+//!
+//! The caller claims chunks like everybody else, so that it finishes alone where nobody comes, and waits for those alone
+//! that another thread has begun. Helpers spin for a short while after their last chunk and then sleep. Any number of
+//! threads may have regions at the same time, and a chunk may have regions of its own.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread::{self, Thread};
+
+/// The most threads that work on a region.
+const MAX_THREADS: usize = 64;
+/// Regions that have helpers at a time; the callers of more do their work alone.
+const SLOTS: usize = 16;
+/// How often a helper looks for the next region before it sleeps: some 50 µs.
+const SPINS: usize = 4000;
+/// How often a caller looks for the end of the last chunks before it lets others run.
+const WAITS: usize = 1000;
+/// Bits of a claim that count chunks.
+const CHUNK_BITS: u32 = 24;
+
+/// The memory that each helper lends to the chunks it runs, in bytes.
+pub(crate) const ROOM: usize = 5 << 18;
+
+/// What is done to each chunk, with memory of the helper that runs it, or none on the caller's thread.
+type Body<'a> = dyn Fn(usize, &mut [u8]) + Sync + 'a;
+
+/// What a caller offers, on its stack.
+struct Region<'a> {
+    body: &'a Body<'a>,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+impl Region<'_> {
+    fn run(&self, chunk: usize, room: &mut [u8]) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (self.body)(chunk, room))) {
+            self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
+        }
+    }
+}
+
+/// Where helpers find a region.
+#[repr(align(128))]
+struct Slot {
+    /// Whether a caller has it.
+    taken: AtomicBool,
+    /// The number of the region in this slot, and how many of its chunks nobody has claimed.
+    claims: AtomicU64,
+    chunks: AtomicUsize,
+    region: AtomicPtr<Region<'static>>,
+    /// The chunks that helpers have finished.
+    finished: AtomicUsize,
+}
+
+impl Slot {
+    /// The first chunk that nobody has, and the region it belongs to.
+    fn claim(&self) -> Option<(usize, *const Region<'static>)> {
+        let mut claims = self.claims.load(Ordering::Acquire);
+        loop {
+            let left = claims as usize & ((1 << CHUNK_BITS) - 1);
+            if left == 0 {
+                return None;
+            }
+            let (chunks, region) = (self.chunks.load(Ordering::Relaxed), self.region.load(Ordering::Relaxed));
+            match self.claims.compare_exchange_weak(claims, claims - 1, Ordering::AcqRel, Ordering::Acquire) {
+                // The region had not ended, so what was read belongs to it.
+                Ok(_) => return Some((chunks - left, region)),
+                Err(now) => claims = now,
+            }
+        }
+    }
+
+    /// Runs all chunks that nobody has, as a helper; whether there was one.
+    fn help(&self, room: &mut [u8]) -> bool {
+        let mut helped = false;
+        while let Some((chunk, region)) = self.claim() {
+            // SAFETY: the caller keeps the region until each claimed chunk is counted as finished, and this one is not.
+            #[allow(unsafe_code)]
+            unsafe { &*region }.run(chunk, room);
+            self.finished.fetch_add(1, Ordering::Release);
+            helped = true;
+        }
+        helped
+    }
+}
+
+/// A helper, which begins when it is first wanted and stays.
+struct Helper {
+    asleep: AtomicBool,
+    thread: OnceLock<Thread>,
+}
+
+static SLOT: [Slot; SLOTS] = [const {
+    Slot {
+        taken: AtomicBool::new(false),
+        claims: AtomicU64::new(0),
+        chunks: AtomicUsize::new(0),
+        region: AtomicPtr::new(null_mut()),
+        finished: AtomicUsize::new(0),
+    }
+}; SLOTS];
+static HELPER: [Helper; MAX_THREADS - 1] =
+    [const { Helper { asleep: AtomicBool::new(false), thread: OnceLock::new() } }; MAX_THREADS - 1];
+/// How many helpers have begun, and whether no more can.
+static HELPERS: Mutex<(usize, bool)> = Mutex::new((0, false));
+/// The helpers that were asked to begin: nobody need take the lock for these.
+static ASKED: AtomicUsize = AtomicUsize::new(0);
+/// Raised with each region, and a hint: its last places are those of the slot.
+static NEWS: AtomicU64 = AtomicU64::new(0);
+/// What [`set_num_threads`] said; 0 for as many as the machine has.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+/// The threads that this process may use at a time.
+fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// How many threads work on a kernel that is worth it, the caller's included.
+pub fn num_threads() -> usize {
+    match THREADS.load(Ordering::Relaxed) {
+        0 => cores().min(MAX_THREADS),
+        threads => threads,
+    }
+}
+
+/// Sets how many threads work on a kernel, the caller's included: 1 for no help, 0 for as many as the machine has, which
+/// is so from the start; at most 64.
+///
+/// It holds for the whole process, from the next kernel on. No result depends on it, not in one bit.
+pub fn set_num_threads(threads: usize) {
+    THREADS.store(threads.min(MAX_THREADS), Ordering::Relaxed);
+}
+
+/// Sees to it that so many helpers have begun, as far as the system allows.
+fn begin(wanted: usize) {
+    if ASKED.load(Ordering::Acquire) >= wanted {
+        return;
+    }
+    let mut helpers = HELPERS.lock().unwrap_or_else(PoisonError::into_inner);
+    while helpers.0 < wanted && !helpers.1 {
+        let id = helpers.0;
+        let mut room = Vec::new();
+        let begun = room.try_reserve_exact(ROOM).is_ok()
+            && thread::Builder::new().name(format!("modulor-{id}")).spawn(move || work(id, room)).is_ok();
+        if begun {
+            helpers.0 += 1;
+        } else {
+            helpers.1 = true;
+        }
+    }
+    ASKED.fetch_max(wanted, Ordering::Release);
+}
+
+/// The life of a helper.
+fn work(id: usize, mut room: Vec<u8>) {
+    let own = &HELPER[id];
+    own.thread.get_or_init(thread::current);
+    room.resize(ROOM, 0);
+    loop {
+        let news = NEWS.load(Ordering::SeqCst);
+        if id + 1 < num_threads() {
+            let hinted = news as usize % SLOTS;
+            while SLOT[hinted].help(&mut room) || SLOT.iter().any(|slot| slot.help(&mut room)) {}
+        }
+        // More threads than cores only take time from each other by spinning.
+        let mut spins = if id + 1 < num_threads() && num_threads() <= cores() { SPINS } else { 0 };
+        while NEWS.load(Ordering::SeqCst) == news {
+            if spins > 0 {
+                spins -= 1;
+                std::hint::spin_loop();
+                continue;
+            }
+            own.asleep.store(true, Ordering::SeqCst);
+            // A caller raises the news first and looks who is asleep then: one of the two sees the other.
+            if NEWS.load(Ordering::SeqCst) == news {
+                thread::park();
+            }
+            own.asleep.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Runs `body` once for each chunk from 0 on, on this thread and on helpers that are free.
+///
+/// Returns when all are done. Allocates nothing, but for the threads when they begin.
+///
+/// # Panics
+/// When a chunk did, with its payload; the others have run all the same.
+pub(crate) fn run(chunks: usize, body: &Body) {
+    let threads = num_threads().min(chunks);
+    let free = |slot: &&Slot| !slot.taken.load(Ordering::Relaxed) && !slot.taken.swap(true, Ordering::Acquire);
+    let slot = if threads > 1 && chunks < 1 << CHUNK_BITS { SLOT.iter().enumerate().find(|(_, slot)| free(slot)) } else { None };
+    let Some((place, slot)) = slot else {
+        return (0..chunks).for_each(|chunk| body(chunk, &mut []));
+    };
+    begin(threads - 1);
+    let region = Region { body, panic: Mutex::new(None) };
+    slot.chunks.store(chunks, Ordering::Relaxed);
+    slot.finished.store(0, Ordering::Relaxed);
+    slot.region.store((&raw const region).cast_mut().cast(), Ordering::Relaxed);
+    let number = (slot.claims.load(Ordering::Relaxed) >> CHUNK_BITS).wrapping_add(1);
+    slot.claims.store(number << CHUNK_BITS | chunks as u64, Ordering::Release);
+    let mut news = NEWS.load(Ordering::Relaxed);
+    while let Err(now) = NEWS.compare_exchange_weak(
+        news,
+        (news / SLOTS as u64 + 1).wrapping_mul(SLOTS as u64) + place as u64,
+        Ordering::SeqCst,
+        Ordering::Relaxed,
+    ) {
+        news = now;
+    }
+    for helper in &HELPER[..threads - 1] {
+        if helper.asleep.load(Ordering::SeqCst)
+            && helper.asleep.swap(false, Ordering::SeqCst)
+            && let Some(thread) = helper.thread.get()
+        {
+            thread.unpark();
+        }
+    }
+    let mut own = 0;
+    while let Some((chunk, _)) = slot.claim() {
+        region.run(chunk, &mut []);
+        own += 1;
+    }
+    let mut waits = 0;
+    while slot.finished.load(Ordering::Acquire) != chunks - own {
+        if waits < WAITS {
+            waits += 1;
+            std::hint::spin_loop();
+        } else {
+            thread::yield_now();
+        }
+    }
+    slot.taken.store(false, Ordering::Release);
+    if let Some(panic) = region.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        resume_unwind(panic);
+    }
+}
