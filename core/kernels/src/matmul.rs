@@ -169,7 +169,18 @@ unsafe fn chunk<T: Factor>(
                 unsafe {
                     let out = target.first.add(row * target.pitch + first);
                     let (out_row, add) = (target.pitch, start > 0);
-                    of[height - 1](&Piece { depth: now, a, a_row, a_step, b, b_step, out, out_row, columns: used, add });
+                    of[height - 1](&Piece {
+                        depth: now,
+                        a,
+                        a_row,
+                        a_step,
+                        b,
+                        b_step,
+                        out,
+                        out_row,
+                        columns: used,
+                        add,
+                    });
                 }
             }
         }

@@ -40,6 +40,13 @@ impl Region<'_> {
             self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
         }
     }
+
+    /// Passes the first panic on.
+    fn end(self) {
+        if let Some(panic) = self.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            resume_unwind(panic);
+        }
+    }
 }
 
 /// Where helpers find a region.
@@ -191,14 +198,19 @@ fn work(id: usize, mut room: Vec<u8>) {
 /// # Panics
 /// When a chunk did, with its payload; the others have run all the same.
 pub(crate) fn run(chunks: usize, body: &Body) {
-    let threads = num_threads().min(chunks);
+    let threads = if chunks > 1 { num_threads().min(chunks) } else { 1 };
     let free = |slot: &&Slot| !slot.taken.load(Ordering::Relaxed) && !slot.taken.swap(true, Ordering::Acquire);
-    let slot = if threads > 1 && chunks < 1 << CHUNK_BITS { SLOT.iter().enumerate().find(|(_, slot)| free(slot)) } else { None };
+    let slot = if threads > 1 && chunks < 1 << CHUNK_BITS {
+        SLOT.iter().enumerate().find(|(_, slot)| free(slot))
+    } else {
+        None
+    };
+    let region = Region { body, panic: Mutex::new(None) };
     let Some((place, slot)) = slot else {
-        return (0..chunks).for_each(|chunk| body(chunk, &mut []));
+        (0..chunks).for_each(|chunk| region.run(chunk, &mut []));
+        return region.end();
     };
     begin(threads - 1);
-    let region = Region { body, panic: Mutex::new(None) };
     slot.chunks.store(chunks, Ordering::Relaxed);
     slot.finished.store(0, Ordering::Relaxed);
     slot.region.store((&raw const region).cast_mut().cast(), Ordering::Relaxed);
@@ -236,7 +248,91 @@ pub(crate) fn run(chunks: usize, body: &Body) {
         }
     }
     slot.taken.store(false, Ordering::Release);
-    if let Some(panic) = region.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        resume_unwind(panic);
+    region.end();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+
+    /// Runs regions of `chunks` chunks and checks that each chunk ran once.
+    fn check(chunks: usize, body: impl Fn(usize) + Sync) {
+        let ran: Vec<AtomicU32> = (0..chunks).map(|_| AtomicU32::new(0)).collect();
+        run(chunks, &|chunk, _| {
+            body(chunk);
+            ran[chunk].fetch_add(1, Ordering::Relaxed);
+        });
+        assert!(ran.iter().all(|ran| ran.load(Ordering::Relaxed) == 1), "each chunk runs once");
+    }
+
+    #[test]
+    fn many_callers_nest_and_panic_and_lose_nothing() {
+        let before = THREADS.load(Ordering::Relaxed);
+        for threads in [1, 2, 5] {
+            set_num_threads(threads);
+            thread::scope(|scope| {
+                for caller in 0..64_usize {
+                    scope.spawn(move || {
+                        for round in 0..50 {
+                            match (caller + round) % 4 {
+                                0 => check(round % 7, |_| ()),
+                                1 => check(5, |_| check(4, |_| check(2, |_| ()))),
+                                2 => {
+                                    let done = AtomicUsize::new(0);
+                                    let all = || {
+                                        run(6, &|chunk, _| {
+                                            done.fetch_add(1, Ordering::Relaxed);
+                                            assert!(chunk % 3 != 1, "chunk {chunk}");
+                                        });
+                                    };
+                                    let panic = catch_unwind(AssertUnwindSafe(all)).expect_err("two chunks panicked");
+                                    let words = panic.downcast_ref::<String>().expect("a formatted panic");
+                                    assert!(words == "chunk 1" || words == "chunk 4", "{words}");
+                                    assert!(done.load(Ordering::Relaxed) == 6);
+                                }
+                                _ => check(100, |chunk| {
+                                    std::hint::black_box(chunk);
+                                }),
+                            }
+                        }
+                    });
+                }
+            });
+        }
+        set_num_threads(before);
+    }
+
+    #[test]
+    fn a_caller_finishes_alone_while_helpers_are_busy() {
+        let before = THREADS.load(Ordering::Relaxed);
+        set_num_threads(2);
+        let (begun, free) = (AtomicUsize::new(0), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                run(2, &|_, _| {
+                    begun.fetch_add(1, Ordering::SeqCst);
+                    while !free.load(Ordering::SeqCst) {
+                        thread::yield_now();
+                    }
+                });
+            });
+            // Where other tests keep the helper busy, one of the two is still to be begun.
+            while begun.load(Ordering::SeqCst) == 0 {
+                thread::yield_now();
+            }
+            for _ in 0..100 {
+                check(10, |_| ());
+            }
+            free.store(true, Ordering::SeqCst);
+        });
+        assert_eq!(begun.load(Ordering::SeqCst), 2);
+        set_num_threads(before);
+    }
+
+    #[test]
+    fn helpers_lend_their_room_and_callers_have_none() {
+        let caller = thread::current().id();
+        run(64, &|_, room| assert_eq!(room.len(), if thread::current().id() == caller { 0 } else { ROOM }));
     }
 }

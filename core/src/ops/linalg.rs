@@ -125,7 +125,7 @@ fn scratch(inputs: &[View], outputs: &[ViewMut], transpose_a: bool) -> usize {
     dispatch!(outputs[0].dtype(), arithmetic T => T::matmul_scratch(m, k, n) * size_of::<T>(), else => 0)
 }
 
-/// One product for every index of the leading axes: the one way into the matmul kernel.
+/// The products for every index of the leading axes: the one way into the matmul kernel.
 fn products(inputs: &[View], out: &mut ViewMut, scratch: &mut Scratch, ta: bool, tb: bool) -> Result<()> {
     let [m, k, n] = sizes(&inputs[0], out, ta);
     let (batch, _) = split_last_two(out.dims());
@@ -133,14 +133,26 @@ fn products(inputs: &[View], out: &mut ViewMut, scratch: &mut Scratch, ta: bool,
     dispatch!(dtype, arithmetic T => {
         let (a, b) = (Stack::<T>::of(&inputs[0], batch, ta)?, Stack::<T>::of(&inputs[1], batch, tb)?);
         let scratch = scratch.take::<T>(T::matmul_scratch(m, k, n))?;
-        let mut rest = out.elements::<T>()?;
-        super::each_index(batch, &mut |index| {
-            let (product, after) = std::mem::take(&mut rest).split_at_mut(m * n);
-            rest = after;
-            T::matmul(a.at(index)?, b.at(index)?, product, scratch);
-            Ok(())
-        })
+        if batch.is_empty() {
+            T::matmul(a.at(&[])?, b.at(&[])?, out.elements()?, scratch);
+            return Ok(());
+        }
+        let (mut a_room, mut b_room) = (Room::new(), Room::new());
+        T::matmul(a.whole(batch, &mut a_room)?, b.whole(batch, &mut b_room)?, out.elements()?, scratch);
+        Ok(())
     }, else => Err(unsupported(dtype)))
+}
+
+/// The shape and strides of a batch.
+struct Room {
+    shape: [usize; MAX_RANK],
+    strides: [isize; MAX_RANK],
+}
+
+impl Room {
+    fn new() -> Self {
+        Self { shape: [0; MAX_RANK], strides: [0; MAX_RANK] }
+    }
 }
 
 /// Matrices along leading axes, repeated to those of the output.
@@ -169,6 +181,21 @@ impl<'a, T: Pod> Stack<'a, T> {
             }
         }
         Ok(Stack { elements, strides, dims, steps })
+    }
+
+    /// All the matrices as one view, whose shape and strides go to `room`.
+    fn whole<'b>(&self, batch: &[usize], room: &'b mut Room) -> Result<Strided<'b, T>>
+    where
+        'a: 'b,
+    {
+        let (at, rank) = (batch.len(), batch.len() + 2);
+        let Room { shape, strides } = room;
+        shape[..at].copy_from_slice(batch);
+        shape[at..rank].copy_from_slice(&self.dims);
+        strides[..at].copy_from_slice(&self.strides[..at]);
+        strides[at..rank].copy_from_slice(&self.steps);
+        Strided::new(self.elements.data(), &shape[..rank], &strides[..rank], self.elements.offset())
+            .ok_or_else(|| Error::internal("the matrices of a batch reach beyond their storage"))
     }
 
     /// The matrix at an index of the output's leading axes.

@@ -260,10 +260,8 @@ unsafe fn turn_f64(from: *const f64, from_step: isize, to: *mut f64, to_step: us
         *row = unsafe { _mm256_loadu_pd(from.offset(i as isize * from_step)) };
     }
     let [a, b, c, d] = row;
-    let pairs = [
-        (_mm256_unpacklo_pd(a, b), _mm256_unpacklo_pd(c, d)),
-        (_mm256_unpackhi_pd(a, b), _mm256_unpackhi_pd(c, d)),
-    ];
+    let pairs =
+        [(_mm256_unpacklo_pd(a, b), _mm256_unpacklo_pd(c, d)), (_mm256_unpackhi_pd(a, b), _mm256_unpackhi_pd(c, d))];
     for (place, (ab, cd)) in pairs.into_iter().enumerate() {
         // SAFETY: 4 rows of 4 terms can be written.
         unsafe {
