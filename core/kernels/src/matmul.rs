@@ -24,6 +24,10 @@ const PANEL: usize = 4 * tile::BLOCK;
 const CHUNK: usize = 4 * PANEL;
 /// The bytes of a row of the right factor that are packed at a time: a panel of them stays in the second cache.
 const STRIP_BYTES: usize = 1024;
+/// How many tiles' rows of the left factor are packed at a time, so that lines of what lies turned are read whole.
+const GROUP: usize = 4;
+/// Terms of the right factor that stay in the first cache.
+const FEW: usize = 8192;
 /// The most rows of a block that needs room beside the output.
 const ROWS: usize = 240;
 /// The most elements of a product that is split along k: each chunk is a product of its own, and they are added up.
@@ -49,7 +53,7 @@ fn room<T: Factor>(rows: usize, k: usize, columns: usize) -> [usize; 4] {
     let sums = rows.min(ROWS) * columns;
     [
         right,
-        (panel * rows.min(MAX_ROWS)).next_multiple_of(64),
+        (panel * rows.min(GROUP * MAX_ROWS)).next_multiple_of(64),
         if T::terms(&[]).is_none() { sums } else { 0 },
         if k > CHUNK { sums } else { 0 },
     ]
@@ -129,12 +133,13 @@ unsafe fn chunk<T: Factor>(
     room: &mut Room<T::Term>,
 ) {
     let tallest = tiles.wide.of.len();
-    // Packing costs about as much as reading some rows more.
-    let b_in_place = b.in_place().filter(|_| b.lane == 1 && rows <= 3 * tallest);
-    let a_in_place = a.in_place().filter(|_| columns < 6 * tiles.wide.width || rows < 4);
     for start in (0..depth).step_by(PANEL) {
         let now = PANEL.min(depth - start);
         let (a, b) = (a.from(0, start), b.from(0, start));
+        // Packing costs about as much as reading some rows more, or what lies in the first cache.
+        let few = rows <= 3 * tallest || now * b.depth.unsigned_abs() <= FEW;
+        let b_in_place = b.in_place().filter(|_| b.lane == 1 && few);
+        let a_in_place = a.in_place().filter(|_| columns < 6 * tiles.wide.width || rows < 4 || now <= 64);
         let mut packed = 0;
         for (first, used, family) in cuts(tiles, rows, columns) {
             if b_in_place.is_none() || used < family.width {
@@ -143,18 +148,24 @@ unsafe fn chunk<T: Factor>(
                 packed += panel.len();
             }
         }
-        let stripes = rows.div_ceil(tallest);
-        for stripe in 0..stripes {
-            let (row, end) = (stripe * rows / stripes, (stripe + 1) * rows / stripes);
-            let (a, height) = (a.from(row, 0), end - row);
-            if a_in_place.is_none() {
-                a.pack(height, height, &mut room.left[..now * height], tiles.turn);
+        for row in (0..rows).step_by(tallest) {
+            let (lanes, height) = (a.from(row, 0), tallest.min(rows - row));
+            let group = row % (GROUP * tallest);
+            if a_in_place.is_none() && group == 0 {
+                let rows = (GROUP * tallest).min(rows - row);
+                for place in (0..now).step_by(16) {
+                    for first in (0..rows).step_by(tallest) {
+                        let height = tallest.min(rows - first);
+                        let panel = &mut room.left[first * now + place * height..][..16.min(now - place) * height];
+                        lanes.from(first, place).pack(height, height, panel, tiles.turn);
+                    }
+                }
             }
             let mut packed = 0;
             for (first, used, family) in cuts(tiles, rows, columns) {
-                let (a, a_row, a_step, of) = match a_in_place.and(a.in_place()) {
+                let (a, a_row, a_step, of) = match a_in_place.and(lanes.in_place()) {
                     Some(place) => (place, a.lane, a.depth, family.of),
-                    None => (room.left.as_ptr(), 1, height as isize, family.packed),
+                    None => (room.left[group * now..].as_ptr(), 1, height as isize, family.packed),
                 };
                 let (b, b_step) = match b_in_place.and(b.from(first, 0).in_place()) {
                     Some(place) if used == family.width => (place, b.depth),
@@ -417,5 +428,23 @@ pub(crate) fn multiply<T: Factor>(a: Strided<T>, b: Strided<T>, out: &mut [T], s
             }
             *slot = T::narrow(sum);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use half::f16;
+    use num_complex::Complex;
+
+    #[test]
+    fn helpers_have_room_for_every_block() {
+        fn need<T: Factor>() -> usize {
+            let room: usize = room::<T>(usize::MAX, usize::MAX, strip::<T::Term>()).iter().sum();
+            room * size_of::<T::Term>() + 64
+        }
+        let needs =
+            [need::<f32>(), need::<f64>(), need::<f16>(), need::<i8>(), need::<Complex<f32>>(), need::<Complex<f64>>()];
+        assert!(needs.iter().all(|&need| need <= pool::ROOM), "{needs:?}");
     }
 }

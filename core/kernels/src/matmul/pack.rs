@@ -1,6 +1,6 @@
 //! A factor of a product, and its panels: the order in which tiles read them.
 
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Pod;
 use half::{bf16, f16};
 use num_complex::Complex;
 
@@ -78,7 +78,8 @@ impl<T: Factor> Lanes<'_, T> {
         T::terms(self.data).map(|terms| terms.as_ptr().wrapping_offset(self.offset))
     }
 
-    /// Writes the first `lanes` lanes, zeros up to `width`, side by side for each of the places along k that `panel` has.
+    /// Writes the first `lanes` lanes side by side for each of the places along k that `panel` has; what fills them up to
+    /// `width` may be anything.
     pub(crate) fn pack(self, lanes: usize, width: usize, panel: &mut [T::Term], turn: Option<(Turn<T::Term>, usize)>) {
         let depth = panel.len() / width;
         if self.depth == 1
@@ -87,9 +88,6 @@ impl<T: Factor> Lanes<'_, T> {
             && lanes >= side
             && depth >= side
         {
-            if lanes < width {
-                panel.chunks_exact_mut(width).for_each(|row| row[lanes..].fill(T::Term::zeroed()));
-            }
             // The last squares of a row or column overlap those before.
             let starts = |n: usize| (0..n.div_ceil(side)).map(move |i| (i * side).min(n - side));
             for lane in starts(lanes) {
@@ -108,19 +106,21 @@ impl<T: Factor> Lanes<'_, T> {
             return;
         }
         if self.depth.unsigned_abs() < self.lane.unsigned_abs() {
-            for lane in 0..width {
+            for lane in 0..lanes {
                 let mut at = self.offset + lane as isize * self.lane;
                 for slot in panel[lane..].iter_mut().step_by(width) {
-                    *slot = if lane < lanes { self.data[at as usize].widen() } else { T::Term::zeroed() };
+                    *slot = self.data[at as usize].widen();
                     at += self.depth;
                 }
             }
-        } else if self.lane == 1 && lanes == width {
+        } else if self.lane == 1 {
             match width {
-                8 => self.copy::<8>(panel),
-                12 => self.copy::<12>(panel),
-                16 => self.copy::<16>(panel),
-                32 => self.copy::<32>(panel),
+                4 => self.copy::<4>(lanes, panel),
+                6 => self.copy::<6>(lanes, panel),
+                8 => self.copy::<8>(lanes, panel),
+                12 => self.copy::<12>(lanes, panel),
+                16 => self.copy::<16>(lanes, panel),
+                32 => self.copy::<32>(lanes, panel),
                 _ => self.gather(lanes, width, panel),
             }
         } else {
@@ -128,12 +128,18 @@ impl<T: Factor> Lanes<'_, T> {
         }
     }
 
-    /// As [`pack`](Self::pack), for lanes side by side, as many as fill the panel.
-    fn copy<const WIDTH: usize>(self, panel: &mut [T::Term]) {
+    /// As [`pack`](Self::pack), for lanes side by side.
+    fn copy<const WIDTH: usize>(self, lanes: usize, panel: &mut [T::Term]) {
         let mut start = self.offset;
         for row in panel.as_chunks_mut::<WIDTH>().0 {
-            let from: &[T; WIDTH] = self.data[start as usize..][..WIDTH].try_into().expect("cut to this length");
-            *row = from.map(T::widen);
+            match self.data[start as usize..].first_chunk::<WIDTH>() {
+                Some(from) => *row = from.map(T::widen),
+                None => {
+                    for (slot, &x) in row.iter_mut().zip(&self.data[start as usize..][..lanes]) {
+                        *slot = x.widen();
+                    }
+                }
+            }
             start += self.depth;
         }
     }
@@ -141,18 +147,10 @@ impl<T: Factor> Lanes<'_, T> {
     fn gather(self, lanes: usize, width: usize, panel: &mut [T::Term]) {
         let mut start = self.offset;
         for row in panel.chunks_exact_mut(width) {
-            let (used, unused) = row.split_at_mut(lanes);
-            unused.fill(T::Term::zeroed());
-            if self.lane == 1 {
-                for (slot, &x) in used.iter_mut().zip(&self.data[start as usize..][..lanes]) {
-                    *slot = x.widen();
-                }
-            } else {
-                let mut at = start;
-                for slot in used {
-                    *slot = self.data[at as usize].widen();
-                    at += self.lane;
-                }
+            let mut at = start;
+            for slot in &mut row[..lanes] {
+                *slot = self.data[at as usize].widen();
+                at += self.lane;
             }
             start += self.depth;
         }
