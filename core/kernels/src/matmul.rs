@@ -19,17 +19,17 @@ use pack::Lanes;
 use tile::{Family, MAX_ROWS, Piece, Term, Tiles};
 
 /// The places along k whose terms are packed at a time.
-const PANEL: usize = 4 * tile::BLOCK;
+const PANEL: usize = 8 * tile::BLOCK;
 /// The places along k that are added up before their sum joins the others, perhaps those of another thread.
-const CHUNK: usize = 4 * PANEL;
+const CHUNK: usize = 8 * PANEL;
 /// The bytes of a row of the right factor that are packed at a time: a panel of them stays in the second cache.
-const STRIP_BYTES: usize = 1024;
+const STRIP_BYTES: usize = 2048;
 /// How many tiles' rows of the left factor are packed at a time, so that lines of what lies turned are read whole.
 const GROUP: usize = 4;
 /// Terms of the right factor that stay in the first cache.
 const FEW: usize = 8192;
 /// The most rows of a block that needs room beside the output.
-const ROWS: usize = 240;
+const ROWS: usize = 120;
 /// The most elements of a product that is split along k: each chunk is a product of its own, and they are added up.
 const SPLIT: usize = 1 << 15;
 /// The multiplications that are worth another thread.
@@ -323,7 +323,7 @@ fn blocks<T: Factor>(tiles: &Tiles<T::Term>, [m, k, n]: [usize; 3], batch: usize
         whole.div_ceil(parts).next_multiple_of(unit).max(least).min(now)
     };
     for (least_rows, least_columns) in
-        [(usize::MAX, strip / 2), (4 * tallest, usize::MAX), (usize::MAX, unit), (tallest.min(4), usize::MAX)]
+        [(usize::MAX, strip / 4), (4 * tallest, usize::MAX), (usize::MAX, unit), (tallest.min(4), usize::MAX)]
     {
         let have = m.div_ceil(rows) * n.div_ceil(columns) * batch * chunks;
         let more = wanted.div_ceil(have);

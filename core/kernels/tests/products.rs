@@ -106,13 +106,13 @@ fn edges() -> Vec<[usize; 3]> {
         sizes.push([1, 7, n]);
         sizes.push([13, 9, n]);
     }
-    for k in [1, 2, 7, 8, 9, 15, 16, 17, 127, 128, 129, 255, 257, 511, 512, 513, 1025, 2047, 2048, 2049, 4099] {
+    for k in [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 255, 256, 257, 511, 513, 2047, 2048, 2049, 4099] {
         sizes.push([1, k, 17]);
         sizes.push([14, k, 5]);
         sizes.push([5, k, 1]);
     }
     // Beyond what is split along k, and more rows than a block with room has.
-    sizes.extend([[245, 2050, 140], [243, 130, 300]]);
+    sizes.extend([[125, 2050, 270], [123, 130, 519]]);
     sizes
 }
 
@@ -142,15 +142,20 @@ fn integers_wrap() {
 }
 
 #[test]
-fn sums_of_equal_terms_keep_their_class() {
-    for k in [100, 784, 2048, 10_000] {
-        let a = (vec![0.1_f32; k], [k as isize, 1], 0);
-        let b = (vec![0.7_f32; k], [1, 1], 0);
-        let exact = k as f64 * f64::from(0.1_f32) * f64::from(0.7_f32);
-        let found = f64::from(product((&a, &b), [1, k, 1])[0]);
-        let error = (found - exact).abs() / exact / f64::from(f32::EPSILON);
-        assert!(error <= 4.0, "{k}: {error} eps");
-    }
+fn sums_of_one_sign_keep_their_class() {
+    on_every_set(|| {
+        for [m, k, n] in [[40, 32, 40], [40, 100, 40], [40, 256, 40], [40, 784, 40], [9, 5000, 30]] {
+            let positive = |n, seed| values::<f32>(n, seed).iter().map(|x| x.abs()).collect::<Vec<_>>();
+            let (a, b) = (positive(m * k, 1), positive(k * n, 5));
+            let found = product((&(a.clone(), [k as isize, 1], 0), &(b.clone(), [n as isize, 1], 0)), [m, k, n]);
+            for (i, &found) in found.iter().enumerate() {
+                let terms = (0..k).map(|p| f64::from(a[i / n * k + p]) * f64::from(b[p * n + i % n]));
+                let exact: f64 = terms.sum();
+                let error = (f64::from(found) - exact).abs() / exact / f64::from(f32::EPSILON);
+                assert!(error <= 4.0, "{m}×{k}×{n}, {i}: {error} eps");
+            }
+        }
+    });
 }
 
 /// Large enough for several threads, each in another way: columns, rows, both, along k, one row, one column.
