@@ -29,6 +29,7 @@ pub use dtype::{DType, Element};
 pub use error::{Error, ErrorKind, Result};
 pub use layer::{Call, Layer, NameLayer, add_loss, collecting_losses};
 pub use module::{FromConfig, Module, ModuleExt};
+pub use modulor_kernels::{num_threads, set_num_threads};
 pub use op::{Operand, scope};
 pub use ops::slice::{Ellipsis, Index, Indices, NewAxis, ToIndex, step};
 pub use shape::{MAX_RANK, Shape};

@@ -1,7 +1,8 @@
 //! The compute kernels of Modulor: functions on slices and strides that know no tensor.
 //!
-//! A [`Number`] is a type with kernels; a [`Strided`] is how they see their inputs. Results are the same bits on every
-//! machine, in every build, for a view and for its copy.
+//! A [`Number`] is a type with kernels; a [`Strided`] is how they see their inputs. Results are the same bits in every build,
+//! on any number of threads, for a view and for its copy, on every machine with fused multiply-add; without it, products of
+//! floats round once more (see [`InstructionSet`]).
 
 mod cast;
 mod complex;
