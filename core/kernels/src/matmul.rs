@@ -1,7 +1,7 @@
 //! The product of two matrices, or of many.
 //!
 //! Every element of the product is a sum of sums of sums, each in order from 0: over [`BLOCK`](tile::BLOCK) terms, over
-//! the blocks of [`PANEL`] terms, over the panels of [`CHUNK`] terms, and over the chunks. That is a function of k alone:
+//! the blocks of at most [`PANEL`] terms, over the panels of [`CHUNK`] terms, and over the chunks. That is a function of k alone:
 //! the bits do not depend on the other sizes, on how the factors lie in memory, or on the number of threads. Products are
 //! added without being rounded first, but by portable code, which rounds both.
 
@@ -18,22 +18,27 @@ pub(crate) use pack::Factor;
 use pack::Lanes;
 use tile::{Family, MAX_ROWS, Piece, Term, Tiles};
 
-/// The places along k whose terms are packed at a time.
-const PANEL: usize = 8 * tile::BLOCK;
+/// The most places along k whose terms are packed at a time.
+const PANEL: usize = 12 * tile::BLOCK;
 /// The places along k that are added up before their sum joins the others, perhaps those of another thread.
-const CHUNK: usize = 8 * PANEL;
+const CHUNK: usize = 2048;
 /// The bytes of a row of the right factor that are packed at a time: a panel of them stays in the second cache.
-const STRIP_BYTES: usize = 2048;
+const STRIP_BYTES: usize = 1536;
 /// How many tiles' rows of the left factor are packed at a time, so that lines of what lies turned are read whole.
 const GROUP: usize = 4;
 /// Terms of the right factor that stay in the first cache.
 const FEW: usize = 8192;
 /// The most rows of a block that needs room beside the output.
-const ROWS: usize = 120;
+const ROWS: usize = 160;
 /// The most elements of a product that is split along k: each chunk is a product of its own, and they are added up.
 const SPLIT: usize = 1 << 15;
 /// The multiplications that are worth another thread.
 const WORTH: usize = 1 << 16;
+
+/// The places along k of each panel but the last: as even as whole blocks allow.
+fn panel(depth: usize) -> usize {
+    depth.div_ceil(depth.div_ceil(PANEL)).next_multiple_of(tile::BLOCK)
+}
 
 /// The columns of a strip.
 const fn strip<T>() -> usize {
@@ -133,8 +138,9 @@ unsafe fn chunk<T: Factor>(
     room: &mut Room<T::Term>,
 ) {
     let tallest = tiles.wide.of.len();
-    for start in (0..depth).step_by(PANEL) {
-        let now = PANEL.min(depth - start);
+    let panel = panel(depth);
+    for start in (0..depth).step_by(panel) {
+        let now = panel.min(depth - start);
         let (a, b) = (a.from(0, start), b.from(0, start));
         // Packing costs about as much as reading some rows more, or what lies in the first cache.
         let few = rows <= 3 * tallest || now * b.depth.unsigned_abs() <= FEW;
@@ -323,7 +329,7 @@ fn blocks<T: Factor>(tiles: &Tiles<T::Term>, [m, k, n]: [usize; 3], batch: usize
         whole.div_ceil(parts).next_multiple_of(unit).max(least).min(now)
     };
     for (least_rows, least_columns) in
-        [(usize::MAX, strip / 4), (4 * tallest, usize::MAX), (usize::MAX, unit), (tallest.min(4), usize::MAX)]
+        [(usize::MAX, strip / 2), (4 * tallest, usize::MAX), (usize::MAX, unit), (tallest.min(4), usize::MAX)]
     {
         let have = m.div_ceil(rows) * n.div_ceil(columns) * batch * chunks;
         let more = wanted.div_ceil(have);

@@ -23,7 +23,7 @@ const WAITS: usize = 1000;
 const CHUNK_BITS: u32 = 24;
 
 /// The memory that each helper lends to the chunks it runs, in bytes.
-pub(crate) const ROOM: usize = 3 << 19;
+pub(crate) const ROOM: usize = 7 << 18;
 
 /// What is done to each chunk, with memory of the helper that runs it, or none on the caller's thread.
 type Body<'a> = dyn Fn(usize, &mut [u8]) + Sync + 'a;

@@ -106,13 +106,13 @@ fn edges() -> Vec<[usize; 3]> {
         sizes.push([1, 7, n]);
         sizes.push([13, 9, n]);
     }
-    for k in [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 255, 256, 257, 511, 513, 2047, 2048, 2049, 4099] {
+    for k in [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 383, 384, 385, 415, 769, 2047, 2048, 2049, 4099] {
         sizes.push([1, k, 17]);
         sizes.push([14, k, 5]);
         sizes.push([5, k, 1]);
     }
     // Beyond what is split along k, and more rows than a block with room has.
-    sizes.extend([[125, 2050, 270], [123, 130, 519]]);
+    sizes.extend([[163, 2049, 202], [163, 40, 391]]);
     sizes
 }
 

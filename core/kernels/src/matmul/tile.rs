@@ -99,11 +99,9 @@ macro_rules! vector_tile {
         unsafe fn $name<const ROWS: usize, const VECTORS: usize, const PACKED: bool>(piece: &Piece<$t>) {
             let (a_row, a_step) = if PACKED { (1, ROWS as isize) } else { (piece.a_row, piece.a_step) };
             let (mut a, mut b, mut left) = (piece.a, piece.b, piece.depth);
-            let mut total = [[<$vector>::zeroed(); VECTORS]; ROWS];
-            let mut sum;
-            loop {
+            let mut block = || {
                 let depth = left.min(BLOCK);
-                sum = [[<$vector>::zeroed(); VECTORS]; ROWS];
+                let mut sum = [[<$vector>::zeroed(); VECTORS]; ROWS];
                 for _ in 0..depth {
                     let mut columns = [<$vector>::zeroed(); VECTORS];
                     for (v, column) in columns.iter_mut().enumerate() {
@@ -120,17 +118,16 @@ macro_rules! vector_tile {
                     (a, b) = (a.wrapping_offset(a_step), b.wrapping_offset(piece.b_step));
                 }
                 left -= depth;
-                if piece.depth <= BLOCK {
-                    break;
-                }
-                for (totals, sums) in total.iter_mut().zip(&sum) {
-                    for (total, &sum) in totals.iter_mut().zip(sums) {
-                        *total = $add(*total, sum);
+                (sum, left > 0)
+            };
+            let (mut sum, mut more) = block();
+            while more {
+                let next;
+                (next, more) = block();
+                for (sums, next) in sum.iter_mut().zip(&next) {
+                    for (sum, &next) in sums.iter_mut().zip(next) {
+                        *sum = $add(*sum, next);
                     }
-                }
-                if left == 0 {
-                    sum = total;
-                    break;
                 }
             }
             if piece.columns == VECTORS * $lanes {
@@ -177,11 +174,9 @@ macro_rules! plain_tile {
             let (add, mul): (fn($t, $t) -> $t, fn($t, $t) -> $t) = ($add, $mul);
             let (a_row, a_step) = if PACKED { (1, ROWS as isize) } else { (piece.a_row, piece.a_step) };
             let (mut a, mut b, mut left) = (piece.a, piece.b, piece.depth);
-            let mut total = [[<$t>::zeroed(); COLUMNS]; ROWS];
-            let mut sum;
-            loop {
+            let mut block = || {
                 let depth = left.min(BLOCK);
-                sum = [[<$t>::zeroed(); COLUMNS]; ROWS];
+                let mut sum = [[<$t>::zeroed(); COLUMNS]; ROWS];
                 for _ in 0..depth {
                     // SAFETY: the right factor has COLUMNS terms at each place along k.
                     let columns = unsafe { b.cast::<[$t; COLUMNS]>().read_unaligned() };
@@ -195,15 +190,14 @@ macro_rules! plain_tile {
                     (a, b) = (a.wrapping_offset(a_step), b.wrapping_offset(piece.b_step));
                 }
                 left -= depth;
-                if piece.depth <= BLOCK {
-                    break;
-                }
-                for (total, &sum) in total.as_flattened_mut().iter_mut().zip(sum.as_flattened()) {
-                    *total = add(*total, sum);
-                }
-                if left == 0 {
-                    sum = total;
-                    break;
+                (sum, left > 0)
+            };
+            let (mut sum, mut more) = block();
+            while more {
+                let next;
+                (next, more) = block();
+                for (sum, &next) in sum.as_flattened_mut().iter_mut().zip(next.as_flattened()) {
+                    *sum = add(*sum, next);
                 }
             }
             // SAFETY: as of this tile.
