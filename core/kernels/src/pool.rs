@@ -19,8 +19,10 @@ const SLOTS: usize = 16;
 const SPINS: usize = 4000;
 /// How often a caller looks for the end of the last chunks before it lets others run.
 const WAITS: usize = 1000;
-/// Bits of a claim that count chunks.
-const CHUNK_BITS: u32 = 24;
+/// Bits of a claim that count chunks from one end.
+const CHUNK_BITS: u32 = 16;
+/// The most chunks of a region; more are run several at a time.
+const MOST: usize = (1 << CHUNK_BITS) - 1;
 
 /// The memory that each helper lends to the chunks it runs, in bytes.
 pub(crate) const ROOM: usize = 7 << 18;
@@ -31,13 +33,18 @@ type Body<'a> = dyn Fn(usize, &mut [u8]) + Sync + 'a;
 /// What a caller offers, on its stack.
 struct Region<'a> {
     body: &'a Body<'a>,
+    /// The chunks in all, and how many are claimed at a time.
+    chunks: usize,
+    step: usize,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
 impl Region<'_> {
-    fn run(&self, chunk: usize, room: &mut [u8]) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (self.body)(chunk, room))) {
-            self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
+    fn run(&self, claim: usize, room: &mut [u8]) {
+        for chunk in claim * self.step..self.chunks.min((claim + 1) * self.step) {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (self.body)(chunk, room))) {
+                self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
+            }
         }
     }
 
@@ -54,27 +61,28 @@ impl Region<'_> {
 struct Slot {
     /// Whether a caller has it.
     taken: AtomicBool,
-    /// The number of the region in this slot, and how many of its chunks nobody has claimed.
+    /// The number of the region in this slot, and the first of its chunks that nobody has claimed and the end of those.
     claims: AtomicU64,
-    chunks: AtomicUsize,
     region: AtomicPtr<Region<'static>>,
     /// The chunks that helpers have finished.
     finished: AtomicUsize,
 }
 
 impl Slot {
-    /// The first chunk that nobody has, and the region it belongs to.
-    fn claim(&self) -> Option<(usize, *const Region<'static>)> {
+    /// A chunk that nobody has, and the region it belongs to. Callers begin with the first and helpers with the last, so
+    /// that kernels that are run again find their data in the caches of the same cores.
+    fn claim(&self, first: bool) -> Option<(usize, *const Region<'static>)> {
         let mut claims = self.claims.load(Ordering::Acquire);
         loop {
-            let left = claims as usize & ((1 << CHUNK_BITS) - 1);
-            if left == 0 {
+            let (start, end) = ((claims >> CHUNK_BITS) as usize & MOST, claims as usize & MOST);
+            if start == end {
                 return None;
             }
-            let (chunks, region) = (self.chunks.load(Ordering::Relaxed), self.region.load(Ordering::Relaxed));
-            match self.claims.compare_exchange_weak(claims, claims - 1, Ordering::AcqRel, Ordering::Acquire) {
+            let region = self.region.load(Ordering::Relaxed);
+            let (chunk, next) = if first { (start, claims + (1 << CHUNK_BITS)) } else { (end - 1, claims - 1) };
+            match self.claims.compare_exchange_weak(claims, next, Ordering::AcqRel, Ordering::Acquire) {
                 // The region had not ended, so what was read belongs to it.
-                Ok(_) => return Some((chunks - left, region)),
+                Ok(_) => return Some((chunk, region)),
                 Err(now) => claims = now,
             }
         }
@@ -83,7 +91,7 @@ impl Slot {
     /// Runs all chunks that nobody has, as a helper; whether there was one.
     fn help(&self, room: &mut [u8]) -> bool {
         let mut helped = false;
-        while let Some((chunk, region)) = self.claim() {
+        while let Some((chunk, region)) = self.claim(false) {
             // SAFETY: the caller keeps the region until each claimed chunk is counted as finished, and this one is not.
             #[allow(unsafe_code)]
             unsafe { &*region }.run(chunk, room);
@@ -104,7 +112,6 @@ static SLOT: [Slot; SLOTS] = [const {
     Slot {
         taken: AtomicBool::new(false),
         claims: AtomicU64::new(0),
-        chunks: AtomicUsize::new(0),
         region: AtomicPtr::new(null_mut()),
         finished: AtomicUsize::new(0),
     }
@@ -200,22 +207,19 @@ fn work(id: usize, mut room: Vec<u8>) {
 pub(crate) fn run(chunks: usize, body: &Body) {
     let threads = if chunks > 1 { num_threads().min(chunks) } else { 1 };
     let free = |slot: &&Slot| !slot.taken.load(Ordering::Relaxed) && !slot.taken.swap(true, Ordering::Acquire);
-    let slot = if threads > 1 && chunks < 1 << CHUNK_BITS {
-        SLOT.iter().enumerate().find(|(_, slot)| free(slot))
-    } else {
-        None
-    };
-    let region = Region { body, panic: Mutex::new(None) };
+    let slot = if threads > 1 { SLOT.iter().enumerate().find(|(_, slot)| free(slot)) } else { None };
+    let step = chunks.div_ceil(MOST).max(1);
+    let claims = chunks.div_ceil(step);
+    let region = Region { body, chunks, step, panic: Mutex::new(None) };
     let Some((place, slot)) = slot else {
-        (0..chunks).for_each(|chunk| region.run(chunk, &mut []));
+        (0..claims).for_each(|claim| region.run(claim, &mut []));
         return region.end();
     };
     begin(threads - 1);
-    slot.chunks.store(chunks, Ordering::Relaxed);
     slot.finished.store(0, Ordering::Relaxed);
     slot.region.store((&raw const region).cast_mut().cast(), Ordering::Relaxed);
-    let number = (slot.claims.load(Ordering::Relaxed) >> CHUNK_BITS).wrapping_add(1);
-    slot.claims.store(number << CHUNK_BITS | chunks as u64, Ordering::Release);
+    let number = (slot.claims.load(Ordering::Relaxed) >> (2 * CHUNK_BITS)).wrapping_add(1);
+    slot.claims.store(number << (2 * CHUNK_BITS) | claims as u64, Ordering::Release);
     let mut news = NEWS.load(Ordering::Relaxed);
     while let Err(now) = NEWS.compare_exchange_weak(
         news,
@@ -234,12 +238,12 @@ pub(crate) fn run(chunks: usize, body: &Body) {
         }
     }
     let mut own = 0;
-    while let Some((chunk, _)) = slot.claim() {
+    while let Some((chunk, _)) = slot.claim(true) {
         region.run(chunk, &mut []);
         own += 1;
     }
     let mut waits = 0;
-    while slot.finished.load(Ordering::Acquire) != chunks - own {
+    while slot.finished.load(Ordering::Acquire) != claims - own {
         if waits < WAITS {
             waits += 1;
             std::hint::spin_loop();
@@ -256,7 +260,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicU32;
 
-    /// Runs regions of `chunks` chunks and checks that each chunk ran once.
+    /// Runs a region of `chunks` chunks and checks that each chunk ran once.
     fn check(chunks: usize, body: impl Fn(usize) + Sync) {
         let ran: Vec<AtomicU32> = (0..chunks).map(|_| AtomicU32::new(0)).collect();
         run(chunks, &|chunk, _| {
@@ -328,6 +332,13 @@ mod tests {
         });
         assert_eq!(begun.load(Ordering::SeqCst), 2);
         set_num_threads(before);
+    }
+
+    #[test]
+    fn a_region_may_have_more_chunks_than_claims() {
+        for chunks in [MOST - 1, MOST, MOST + 1, 3 * MOST] {
+            check(chunks, |_| ());
+        }
     }
 
     #[test]
