@@ -127,20 +127,30 @@ fn scratch(inputs: &[View], outputs: &[ViewMut], transpose_a: bool) -> usize {
 
 /// The products for every index of the leading axes: the one way into the matmul kernel.
 fn products(inputs: &[View], out: &mut ViewMut, scratch: &mut Scratch, ta: bool, tb: bool) -> Result<()> {
+    let dtype = out.dtype();
+    dispatch!(dtype, arithmetic T => products_of::<T>(inputs, out, scratch, ta, tb), else => Err(unsupported(dtype)))
+}
+
+/// As [`products`], of one type: a function of its own, so that the room for strides is on the stack once.
+#[inline(never)]
+fn products_of<T: Pod + Number>(
+    inputs: &[View],
+    out: &mut ViewMut,
+    scratch: &mut Scratch,
+    ta: bool,
+    tb: bool,
+) -> Result<()> {
     let [m, k, n] = sizes(&inputs[0], out, ta);
     let (batch, _) = split_last_two(out.dims());
-    let dtype = out.dtype();
-    dispatch!(dtype, arithmetic T => {
-        let (a, b) = (Stack::<T>::of(&inputs[0], batch, ta)?, Stack::<T>::of(&inputs[1], batch, tb)?);
-        let scratch = scratch.take::<T>(T::matmul_scratch(m, k, n))?;
-        if batch.is_empty() {
-            T::matmul(a.at(&[])?, b.at(&[])?, out.elements()?, scratch);
-            return Ok(());
-        }
-        let (mut a_room, mut b_room) = (Room::new(), Room::new());
-        T::matmul(a.whole(batch, &mut a_room)?, b.whole(batch, &mut b_room)?, out.elements()?, scratch);
-        Ok(())
-    }, else => Err(unsupported(dtype)))
+    let (a, b) = (Stack::<T>::of(&inputs[0], batch, ta)?, Stack::<T>::of(&inputs[1], batch, tb)?);
+    let scratch = scratch.take::<T>(T::matmul_scratch(m, k, n))?;
+    if batch.is_empty() {
+        T::matmul(a.at(&[])?, b.at(&[])?, out.elements()?, scratch);
+        return Ok(());
+    }
+    let (mut a_room, mut b_room) = (Room::new(), Room::new());
+    T::matmul(a.whole(batch, &mut a_room)?, b.whole(batch, &mut b_room)?, out.elements()?, scratch);
+    Ok(())
 }
 
 /// The shape and strides of a batch.
