@@ -1,18 +1,24 @@
 //! Elementwise functions of f32 and f64, on slices.
-//!
-//! Every transcendental function is libm's, not the platform's, so that the bits are the same everywhere; within 4 ulp.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+use bytemuck::Zeroable;
+
+use crate::dispatch::{LANES, blocks, by_instruction_set};
 use crate::operation::{Binary, Fault, Test, Unary, Unsupported};
+use crate::transcendental::Transcendental;
 
 /// λ and α of the self-normalising unit (Klambauer et al. 2017).
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 
-/// f32 or f64, with libm's functions.
+/// Elements that share one look at whether the shorter form of a function will do.
+const BLOCK: usize = 64;
+
+/// f32 or f64, with what is one instruction, and libm's functions.
 pub(crate) trait Real:
     Copy
+    + Zeroable
     + PartialOrd
     + Neg<Output = Self>
     + Add<Output = Self>
@@ -28,6 +34,7 @@ pub(crate) trait Real:
     const SELU_SCALE: Self;
     const SELU_SCALE_ALPHA: Self;
     fn narrow(value: f64) -> Self;
+    fn mul_add(self, factor: Self, term: Self) -> Self;
     fn abs(self) -> Self;
     fn sqrt(self) -> Self;
     fn floor(self) -> Self;
@@ -37,32 +44,20 @@ pub(crate) trait Real:
     fn is_nan(self) -> bool;
     fn is_infinite(self) -> bool;
     fn is_finite(self) -> bool;
-    fn exp(self) -> Self;
-    fn expm1(self) -> Self;
-    fn log(self) -> Self;
-    fn log1p(self) -> Self;
-    fn sin(self) -> Self;
-    fn cos(self) -> Self;
-    fn tan(self) -> Self;
-    fn sinh(self) -> Self;
-    fn cosh(self) -> Self;
-    fn tanh(self) -> Self;
-    fn asin(self) -> Self;
-    fn acos(self) -> Self;
-    fn atan(self) -> Self;
-    fn asinh(self) -> Self;
-    fn acosh(self) -> Self;
-    fn atanh(self) -> Self;
-    fn erf(self) -> Self;
-    fn erfc(self) -> Self;
+    /// libm's sine, for what [`TURNS`](Transcendental::TURNS) leaves out.
+    fn far_sin(self) -> Self;
+    fn far_cos(self) -> Self;
+    fn far_tan(self) -> Self;
     fn lgamma(self) -> Self;
     fn fmod(self, divisor: Self) -> Self;
-    fn pow(self, exponent: Self) -> Self;
-    fn atan2(self, x: Self) -> Self;
+    /// Writes `op` of every element, by the instruction set of this machine.
+    fn unary(op: Unary, x: &[Self], out: &mut [Self]);
+    /// As [`unary`](Self::unary) of every pair.
+    fn binary(op: Binary, a: &[Self], b: &[Self], out: &mut [Self]);
 }
 
 macro_rules! real {
-    ($t:ident, unary: $($name:ident = $f:ident),*; binary: $($name2:ident = $f2:ident),*) => {
+    ($t:ident, $fmod:ident, $($name:ident = $f:ident),*) => {
         impl Real for $t {
             const ZERO: Self = 0.0;
             const HALF: Self = 0.5;
@@ -74,6 +69,10 @@ macro_rules! real {
             #[inline(always)]
             fn narrow(value: f64) -> Self {
                 value as $t
+            }
+            #[inline(always)]
+            fn mul_add(self, factor: Self, term: Self) -> Self {
+                $t::mul_add(self, factor, term)
             }
             #[inline(always)]
             fn abs(self) -> Self {
@@ -115,19 +114,17 @@ macro_rules! real {
             fn $name(self) -> Self {
                 libm::$f(self)
             })*
-            $(#[inline(always)]
-            fn $name2(self, other: Self) -> Self {
-                libm::$f2(self, other)
-            })*
+            #[inline(always)]
+            fn fmod(self, divisor: Self) -> Self {
+                libm::$fmod(self, divisor)
+            }
+            by_instruction_set!(fn unary(op: Unary, x: &[$t], out: &mut [$t]) = unary_by::<$t>);
+            by_instruction_set!(fn binary(op: Binary, a: &[$t], b: &[$t], out: &mut [$t]) = binary_by::<$t>);
         }
     };
 }
-real!(f32, unary: exp = expf, expm1 = expm1f, log = logf, log1p = log1pf, sin = sinf, cos = cosf, tan = tanf,
-    sinh = sinhf, cosh = coshf, tanh = tanhf, asin = asinf, acos = acosf, atan = atanf, asinh = asinhf, acosh = acoshf,
-    atanh = atanhf, erf = erff, erfc = erfcf, lgamma = lgammaf; binary: fmod = fmodf, pow = powf, atan2 = atan2f);
-real!(f64, unary: exp = exp, expm1 = expm1, log = log, log1p = log1p, sin = sin, cos = cos, tan = tan,
-    sinh = sinh, cosh = cosh, tanh = tanh, asin = asin, acos = acos, atan = atan, asinh = asinh, acosh = acosh,
-    atanh = atanh, erf = erf, erfc = erfc, lgamma = lgamma; binary: fmod = fmod, pow = pow, atan2 = atan2);
+real!(f32, fmodf, far_sin = sinf, far_cos = cosf, far_tan = tanf, lgamma = lgammaf);
+real!(f64, fmod, far_sin = sin, far_cos = cos, far_tan = tan, lgamma = lgamma);
 
 /// The greater one; NaN where one is NaN.
 #[inline(always)]
@@ -141,17 +138,10 @@ pub(crate) fn minimum<R: Real>(a: R, b: R) -> R {
     if a < b || a.is_nan() { a } else { b }
 }
 
-/// 1 / (1 + e⁻ˣ), by the exponential that cannot overflow.
-#[inline(always)]
-fn sigmoid<R: Real>(x: R) -> R {
-    let e = (-x.abs()).exp();
-    (if x < R::ZERO { e } else { R::ONE }) / (R::ONE + e)
-}
-
 /// Φ(x), exact where it is small.
 #[inline(always)]
-fn normal_below<R: Real>(x: R) -> R {
-    R::HALF * (x * R::narrow(-std::f64::consts::FRAC_1_SQRT_2)).erfc()
+fn normal_below<R: Transcendental, const FUSED: bool>(x: R) -> R {
+    R::HALF * (x * R::narrow(-std::f64::consts::FRAC_1_SQRT_2)).erfc::<FUSED>()
 }
 
 /// 2√(2/π)
@@ -164,25 +154,70 @@ fn nearly_logit<R: Real>(x: R) -> R {
     R::narrow(NEARLY_LOGIT) * x * (x * x * R::narrow(CUBIC) + R::ONE)
 }
 
-#[inline(always)]
-fn map<A: Copy, B>(x: &[A], out: &mut [B], f: impl Fn(A) -> B) {
-    for (out, &x) in out.iter_mut().zip(x) {
-        *out = f(x);
-    }
+/// Writes a function of every element, of few instructions.
+///
+/// These are macros, because what a closure does need not be compiled for the instruction set of the function it is in.
+macro_rules! each {
+    ($x:expr => $out:expr, |$e:pat_param| $f:expr) => {
+        for (out, &$e) in $out.iter_mut().zip($x) {
+            *out = $f;
+        }
+    };
+    ($a:expr, $b:expr => $out:expr, |$p:pat_param, $q:pat_param| $f:expr) => {
+        for ((out, &$p), &$q) in $out.iter_mut().zip($a).zip($b) {
+            *out = $f;
+        }
+    };
 }
 
-#[inline(always)]
-fn zip<A: Copy, B>(a: &[A], b: &[A], out: &mut [B], f: impl Fn(A, A) -> B) {
-    for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
-        *out = f(a, b);
-    }
+/// Writes a function of every element, of many instructions: of [`LANES`] at a time, the last few as if zeros followed
+/// them.
+macro_rules! map {
+    ($x:expr => $out:expr, |$e:pat_param| $f:expr) => {
+        blocks!(LANES, R::ZERO, $x => $out, |x, out| each!(x => out, |$e| $f))
+    };
+    ($a:expr, $b:expr => $out:expr, |$p:pat_param, $q:pat_param| $f:expr) => {{
+        let (a, a_rest) = $a.as_chunks::<LANES>();
+        let (b, b_rest) = $b.as_chunks::<LANES>();
+        let (out, out_rest) = $out.as_chunks_mut::<LANES>();
+        for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+            each!(a, b => out, |$p, $q| $f);
+        }
+        if !out_rest.is_empty() {
+            let (mut a, mut b, mut out) = ([R::ZERO; LANES], [R::ZERO; LANES], [R::ZERO; LANES]);
+            a[..a_rest.len()].copy_from_slice(a_rest);
+            b[..b_rest.len()].copy_from_slice(b_rest);
+            each!(&a, &b => out, |$p, $q| $f);
+            out_rest.copy_from_slice(&out[..out_rest.len()]);
+        }
+    }};
+}
+
+/// As [`map`], with a shorter form for magnitudes that are not above a limit.
+macro_rules! map_near {
+    ($x:expr => $out:expr, $limit:expr, |$e:ident| $near:expr, $far:expr) => {
+        blocks!(BLOCK, R::ZERO, $x => $out, |x, out| {
+            // Without a branch, so that it is done in vectors.
+            if x.iter().fold(true, |near, x| near & (x.abs() <= $limit)) {
+                each!(x => out, |$e| $near);
+            } else {
+                each!(x => out, |$e| $far);
+            }
+        })
+    };
 }
 
 pub(crate) fn unary<R: Real>(op: Unary, x: &[R], out: &mut [R]) -> Result<(), Unsupported> {
+    R::unary(op, x, out);
+    Ok(())
+}
+
+#[inline(always)]
+fn unary_by<R: Transcendental, const FUSED: bool>(op: Unary, x: &[R], out: &mut [R]) {
     match op {
-        Unary::Neg => map(x, out, |x| -x),
-        Unary::Abs => map(x, out, R::abs),
-        Unary::Sign => map(x, out, |x| {
+        Unary::Neg => each!(x => out, |x| -x),
+        Unary::Abs => each!(x => out, |x| x.abs()),
+        Unary::Sign => each!(x => out, |x| {
             if x > R::ZERO {
                 R::ONE
             } else if x < R::ZERO {
@@ -191,116 +226,139 @@ pub(crate) fn unary<R: Real>(op: Unary, x: &[R], out: &mut [R]) -> Result<(), Un
                 x + R::ZERO // 0 of ±0, NaN of NaN
             }
         }),
-        Unary::Exp => map(x, out, R::exp),
-        Unary::Expm1 => map(x, out, R::expm1),
-        Unary::Log => map(x, out, R::log),
-        Unary::Log1p => map(x, out, R::log1p),
-        Unary::Sqrt => map(x, out, R::sqrt),
-        Unary::Rsqrt => map(x, out, |x| R::ONE / x.sqrt()),
-        Unary::Square => map(x, out, |x| x * x),
-        Unary::Reciprocal => map(x, out, |x| R::ONE / x),
-        Unary::Sin => map(x, out, R::sin),
-        Unary::Cos => map(x, out, R::cos),
-        Unary::Tan => map(x, out, R::tan),
-        Unary::Sinh => map(x, out, R::sinh),
-        Unary::Cosh => map(x, out, R::cosh),
-        Unary::Tanh => map(x, out, R::tanh),
-        Unary::Asin => map(x, out, R::asin),
-        Unary::Acos => map(x, out, R::acos),
-        Unary::Atan => map(x, out, R::atan),
-        Unary::Asinh => map(x, out, R::asinh),
-        Unary::Acosh => map(x, out, R::acosh),
-        Unary::Atanh => map(x, out, R::atanh),
-        Unary::Sigmoid => map(x, out, sigmoid),
-        Unary::Softplus => map(x, out, |x| maximum(x, R::ZERO) + (-x.abs()).exp().log1p()),
-        Unary::Softsign => map(x, out, |x| x / (R::ONE + x.abs())),
-        Unary::Erf => map(x, out, R::erf),
-        Unary::Erfc => map(x, out, R::erfc),
-        Unary::Lgamma => map(x, out, R::lgamma),
-        Unary::Floor => map(x, out, R::floor),
-        Unary::Ceil => map(x, out, R::ceil),
-        Unary::Rint => map(x, out, R::rint),
-        Unary::Relu => map(x, out, |x| maximum(x, R::ZERO)),
-        Unary::Relu6 => map(x, out, |x| minimum(maximum(x, R::ZERO), R::SIX)),
+        Unary::Exp => map_near!(x => out, R::NORMAL, |x| x.exp_near::<FUSED>(), x.exp::<FUSED>()),
+        Unary::Expm1 => map!(x => out, |x| x.expm1::<FUSED>()),
+        Unary::Log => map!(x => out, |x| x.log::<FUSED>()),
+        Unary::Log1p => map!(x => out, |x| x.log1p::<FUSED>()),
+        Unary::Sqrt => each!(x => out, |x| x.sqrt()),
+        Unary::Rsqrt => each!(x => out, |x| R::ONE / x.sqrt()),
+        Unary::Square => each!(x => out, |x| x * x),
+        Unary::Reciprocal => each!(x => out, |x| R::ONE / x),
+        Unary::Sin => {
+            map_near!(x => out, R::TURNS, |x| x.sin::<FUSED>(), if x.abs() <= R::TURNS { x.sin::<FUSED>() } else { x.far_sin() })
+        }
+        Unary::Cos => {
+            map_near!(x => out, R::TURNS, |x| x.cos::<FUSED>(), if x.abs() <= R::TURNS { x.cos::<FUSED>() } else { x.far_cos() })
+        }
+        Unary::Tan => {
+            map_near!(x => out, R::TURNS, |x| x.tan::<FUSED>(), if x.abs() <= R::TURNS { x.tan::<FUSED>() } else { x.far_tan() })
+        }
+        Unary::Sinh => map!(x => out, |x| x.sinh::<FUSED>()),
+        Unary::Cosh => map!(x => out, |x| x.cosh::<FUSED>()),
+        Unary::Tanh => map!(x => out, |x| x.tanh::<FUSED>()),
+        Unary::Asin => map!(x => out, |x| x.asin::<FUSED>()),
+        Unary::Acos => map!(x => out, |x| x.acos::<FUSED>()),
+        Unary::Atan => map!(x => out, |x| x.atan::<FUSED>()),
+        Unary::Asinh => map!(x => out, |x| x.asinh::<FUSED>()),
+        Unary::Acosh => map!(x => out, |x| x.acosh::<FUSED>()),
+        Unary::Atanh => map!(x => out, |x| x.atanh::<FUSED>()),
+        Unary::Sigmoid => map!(x => out, |x| x.sigmoid::<FUSED>()),
+        Unary::Softplus => map!(x => out, |x| maximum(x, R::ZERO) + (-x.abs()).exp::<FUSED>().log1p::<FUSED>()),
+        Unary::Softsign => each!(x => out, |x| x / (R::ONE + x.abs())),
+        Unary::Erf => map!(x => out, |x| x.erf::<FUSED>()),
+        Unary::Erfc => map!(x => out, |x| x.erfc::<FUSED>()),
+        Unary::Lgamma => each!(x => out, |x| x.lgamma()),
+        Unary::Floor => each!(x => out, |x| x.floor()),
+        Unary::Ceil => each!(x => out, |x| x.ceil()),
+        Unary::Rint => each!(x => out, |x| x.rint()),
+        Unary::Relu => each!(x => out, |x| maximum(x, R::ZERO)),
+        Unary::Relu6 => each!(x => out, |x| minimum(maximum(x, R::ZERO), R::SIX)),
         Unary::LeakyRelu(slope) => {
             let slope = R::narrow(slope);
-            map(x, out, |x| if x > R::ZERO { x } else { slope * x })
+            each!(x => out, |x| if x > R::ZERO { x } else { slope * x })
         }
-        Unary::Elu => map(x, out, |x| if x < R::ZERO { x.expm1() } else { x }),
-        Unary::Selu => map(x, out, |x| if x < R::ZERO { R::SELU_SCALE_ALPHA * x.expm1() } else { R::SELU_SCALE * x }),
-        Unary::Gelu => map(x, out, |x| x * normal_below(x)),
-        Unary::GeluTanh => map(x, out, |x| x * sigmoid(nearly_logit(x))),
+        Unary::Elu => map!(x => out, |x| if x < R::ZERO { x.expm1::<FUSED>() } else { x }),
+        Unary::Selu => {
+            map!(x => out, |x| if x < R::ZERO { R::SELU_SCALE_ALPHA * x.expm1::<FUSED>() } else { R::SELU_SCALE * x })
+        }
+        Unary::Gelu => map!(x => out, |x| x * normal_below::<R, FUSED>(x)),
+        Unary::GeluTanh => map!(x => out, |x| x * nearly_logit(x).sigmoid::<FUSED>()),
     }
-    Ok(())
 }
 
 pub(crate) fn binary<R: Real>(op: Binary, a: &[R], b: &[R], out: &mut [R]) -> Result<(), Fault> {
+    R::binary(op, a, b, out);
+    Ok(())
+}
+
+#[inline(always)]
+fn binary_by<R: Transcendental, const FUSED: bool>(op: Binary, a: &[R], b: &[R], out: &mut [R]) {
     match op {
-        Binary::Add => zip(a, b, out, |a, b| a + b),
-        Binary::Sub => zip(a, b, out, |a, b| a - b),
-        Binary::Mul => zip(a, b, out, |a, b| a * b),
-        Binary::Div => zip(a, b, out, |a, b| a / b),
-        Binary::FloorDiv => zip(a, b, out, |a, b| (a / b).floor()),
-        Binary::FloorMod => zip(a, b, out, |a, b| {
+        Binary::Add => each!(a, b => out, |a, b| a + b),
+        Binary::Sub => each!(a, b => out, |a, b| a - b),
+        Binary::Mul => each!(a, b => out, |a, b| a * b),
+        Binary::Div => each!(a, b => out, |a, b| a / b),
+        Binary::FloorDiv => each!(a, b => out, |a, b| (a / b).floor()),
+        Binary::FloorMod => each!(a, b => out, |a, b| {
             let rest = a.fmod(b);
             let opposite = (rest < R::ZERO) != (b < R::ZERO);
             if rest != R::ZERO && opposite { rest + b } else { rest }
         }),
-        Binary::TruncateDiv => zip(a, b, out, |a, b| (a / b).trunc()),
-        Binary::TruncateMod => zip(a, b, out, R::fmod),
-        Binary::Pow => zip(a, b, out, R::pow),
-        Binary::Maximum => zip(a, b, out, maximum),
-        Binary::Minimum => zip(a, b, out, minimum),
-        Binary::SquaredDifference => zip(a, b, out, |a, b| (a - b) * (a - b)),
-        Binary::DivNoNan => zip(a, b, out, |a, b| if b == R::ZERO { R::ZERO } else { a / b }),
-        Binary::Atan2 => zip(a, b, out, R::atan2),
-        Binary::Xdivy => zip(a, b, out, |a, b| if a == R::ZERO { a } else { a / b }),
-        Binary::Xlogy => zip(a, b, out, |a, b| if a == R::ZERO { a } else { a * b.log() }),
-        Binary::Xlog1py => zip(a, b, out, |a, b| if a == R::ZERO { a } else { a * b.log1p() }),
-        Binary::ReluGrad => zip(a, b, out, |dy, x| if x > R::ZERO { dy } else { R::ZERO }),
-        Binary::Relu6Grad => zip(a, b, out, |dy, x| if x > R::ZERO && x < R::SIX { dy } else { R::ZERO }),
+        Binary::TruncateDiv => each!(a, b => out, |a, b| (a / b).trunc()),
+        Binary::TruncateMod => each!(a, b => out, |a, b| a.fmod(b)),
+        Binary::Pow => map!(a, b => out, |a, b| a.pow::<FUSED>(b)),
+        Binary::Maximum => each!(a, b => out, |a, b| maximum(a, b)),
+        Binary::Minimum => each!(a, b => out, |a, b| minimum(a, b)),
+        Binary::SquaredDifference => each!(a, b => out, |a, b| (a - b) * (a - b)),
+        Binary::DivNoNan => each!(a, b => out, |a, b| if b == R::ZERO { R::ZERO } else { a / b }),
+        Binary::Atan2 => map!(a, b => out, |a, b| a.atan2::<FUSED>(b)),
+        Binary::Xdivy => each!(a, b => out, |a, b| if a == R::ZERO { a } else { a / b }),
+        Binary::Xlogy => map!(a, b => out, |a, b| if a == R::ZERO { a } else { a * b.log::<FUSED>() }),
+        Binary::Xlog1py => map!(a, b => out, |a, b| if a == R::ZERO { a } else { a * b.log1p::<FUSED>() }),
+        Binary::ReluGrad => each!(a, b => out, |dy, x| if x > R::ZERO { dy } else { R::ZERO }),
+        Binary::Relu6Grad => each!(a, b => out, |dy, x| if x > R::ZERO && x < R::SIX { dy } else { R::ZERO }),
         Binary::LeakyReluGrad(slope) => {
             let slope = R::narrow(slope);
-            zip(a, b, out, |dy, x| if x > R::ZERO { dy } else { slope * dy })
+            each!(a, b => out, |dy, x| if x > R::ZERO { dy } else { slope * dy })
         }
-        Binary::EluGrad => zip(a, b, out, |dy, y| if y < R::ZERO { dy * (y + R::ONE) } else { dy }),
+        Binary::EluGrad => each!(a, b => out, |dy, y| if y < R::ZERO { dy * (y + R::ONE) } else { dy }),
         Binary::SeluGrad => {
-            zip(a, b, out, |dy, y| if y < R::ZERO { dy * (y + R::SELU_SCALE_ALPHA) } else { dy * R::SELU_SCALE })
+            each!(a, b => out, |dy, y| if y < R::ZERO { dy * (y + R::SELU_SCALE_ALPHA) } else { dy * R::SELU_SCALE })
         }
-        Binary::SoftplusGrad => zip(a, b, out, |dy, x| dy * sigmoid(x)),
-        Binary::SoftsignGrad => zip(a, b, out, |dy, x| {
+        Binary::SoftplusGrad => map!(a, b => out, |dy, x| dy * x.sigmoid::<FUSED>()),
+        Binary::SoftsignGrad => each!(a, b => out, |dy, x| {
             let root = R::ONE + x.abs();
             dy / (root * root)
         }),
-        Binary::TanhGrad => zip(a, b, out, |y, dy| dy * (R::ONE - y * y)),
-        Binary::SigmoidGrad => zip(a, b, out, |y, dy| dy * y * (R::ONE - y)),
-        Binary::SqrtGrad => zip(a, b, out, |y, dy| dy * R::HALF / y),
-        Binary::RsqrtGrad => zip(a, b, out, |y, dy| dy * -R::HALF * (y * y * y)),
-        Binary::ReciprocalGrad => zip(a, b, out, |y, dy| -dy * (y * y)),
+        Binary::TanhGrad => each!(a, b => out, |y, dy| dy * (R::ONE - y * y)),
+        Binary::SigmoidGrad => each!(a, b => out, |y, dy| dy * y * (R::ONE - y)),
+        Binary::SqrtGrad => each!(a, b => out, |y, dy| dy * R::HALF / y),
+        Binary::RsqrtGrad => each!(a, b => out, |y, dy| dy * -R::HALF * (y * y * y)),
+        Binary::ReciprocalGrad => each!(a, b => out, |y, dy| -dy * (y * y)),
         Binary::GeluGrad => {
             let scale = R::narrow(std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2 / 2.0);
-            zip(a, b, out, |dy, x| dy * (normal_below(x) + x * (scale * (x * x * -R::HALF).exp())))
+            map!(a, b => out, |dy, x| {
+                dy * (normal_below::<R, FUSED>(x) + x * (scale * (x * x * -R::HALF).exp::<FUSED>()))
+            })
         }
         Binary::GeluTanhGrad => {
             let [scale, cubic] = [R::narrow(NEARLY_LOGIT), R::narrow(3.0 * CUBIC)];
-            zip(a, b, out, |dy, x| {
+            map!(a, b => out, |dy, x| {
                 let logit = nearly_logit(x);
-                let e = (-logit.abs()).exp();
+                let e = (-logit.abs()).exp::<FUSED>();
                 let sigmoid = (if logit < R::ZERO { e } else { R::ONE }) / (R::ONE + e);
                 let bend = e / ((R::ONE + e) * (R::ONE + e));
                 dy * (sigmoid + x * (bend * ((x * x * cubic + R::ONE) * scale)))
             })
         }
-        Binary::SigmoidCrossEntropy => zip(a, b, out, |x, z| maximum(x, R::ZERO) - x * z + (-x.abs()).exp().log1p()),
+        Binary::SigmoidCrossEntropy => {
+            map!(a, b => out, |x, z| maximum(x, R::ZERO) - x * z + (-x.abs()).exp::<FUSED>().log1p::<FUSED>())
+        }
     }
-    Ok(())
+}
+
+#[inline(always)]
+fn test_all<R: Real>(x: &[R], out: &mut [u8], holds: impl Fn(R) -> u8) {
+    for (out, &x) in out.iter_mut().zip(x) {
+        *out = holds(x);
+    }
 }
 
 pub(crate) fn test<R: Real>(op: Test, x: &[R], out: &mut [u8]) -> Result<(), Unsupported> {
     match op {
-        Test::IsNan => map(x, out, |x| x.is_nan().into()),
-        Test::IsInf => map(x, out, |x| x.is_infinite().into()),
-        Test::IsFinite => map(x, out, |x| x.is_finite().into()),
+        Test::IsNan => test_all(x, out, |x| x.is_nan().into()),
+        Test::IsInf => test_all(x, out, |x| x.is_infinite().into()),
+        Test::IsFinite => test_all(x, out, |x| x.is_finite().into()),
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Reductions, extremes and running totals.
 //!
 //! The order of every sum is a function of the shape and of the axes that are reduced, never of how a view lies in
-//! memory. Where the innermost axis is reduced, term i goes to lane i mod [`LANES`] and the lanes are joined in a fixed
+//! memory. Where the innermost axis is reduced, term i goes to lane i mod [`LANES`](crate::dispatch::LANES) and the lanes are joined in a fixed
 //! tree; else every column has one sum, in order. Sums of f32 and below are kept in f64, those of f64 with their
 //! rounding errors beside them, so the result is within one rounding or two of the exact sum.
 
@@ -10,11 +10,11 @@ use half::{bf16, f16};
 use num_complex::Complex;
 
 use crate::complex;
+use crate::dispatch::LANES;
 use crate::narrow::Half;
 use crate::operation::{Fold, Unsupported};
 use crate::strided::{Place, Reader, Strided, TILE, copy, read_run};
 
-const LANES: usize = 16;
 /// Columns that are reduced side by side: their totals stay in the first cache.
 const COLUMNS: usize = 128;
 
@@ -94,16 +94,18 @@ impl Exact {
 }
 
 #[inline(always)]
-fn greater<T: PartialOrd>(total: T, term: T) -> T {
+fn greater<T: Copy + PartialOrd>(total: T, term: T) -> T {
+    let greater = if term > total { term } else { total };
     // A NaN replaces what is there, and nothing replaces a NaN.
     #[allow(clippy::eq_op)]
-    if term > total || term != term { term } else { total }
+    if term != term { term } else { greater }
 }
 
 #[inline(always)]
-fn lesser<T: PartialOrd>(total: T, term: T) -> T {
+fn lesser<T: Copy + PartialOrd>(total: T, term: T) -> T {
+    let lesser = if term < total { term } else { total };
     #[allow(clippy::eq_op)]
-    if term < total || term != term { term } else { total }
+    if term != term { term } else { lesser }
 }
 
 macro_rules! narrow_floats {
@@ -171,7 +173,12 @@ fn slim(x: Complex<f64>) -> Complex<f32> {
 
 /// [`Number::fold`](crate::Number::fold) of the types that have an order.
 #[inline(always)]
-pub(crate) fn ordered<T>(op: Fold, x: Strided<T>, reduced: &[bool], out: &mut [T]) -> Result<(), Unsupported>
+pub(crate) fn ordered<T, const FUSED: bool>(
+    op: Fold,
+    x: Strided<T>,
+    reduced: &[bool],
+    out: &mut [T],
+) -> Result<(), Unsupported>
 where
     T: Pod,
     Sum: Reduce<T>,
@@ -183,14 +190,19 @@ where
     match op {
         Fold::Max => reduce::<T, Greatest>(x, reduced, out),
         Fold::Min => reduce::<T, Least>(x, reduced, out),
-        _ => return unordered(op, x, reduced, out),
+        _ => return unordered::<T, FUSED>(op, x, reduced, out),
     }
     Ok(())
 }
 
 /// [`Number::fold`](crate::Number::fold) of the types that have none.
 #[inline(always)]
-pub(crate) fn unordered<T>(op: Fold, x: Strided<T>, reduced: &[bool], out: &mut [T]) -> Result<(), Unsupported>
+pub(crate) fn unordered<T, const FUSED: bool>(
+    op: Fold,
+    x: Strided<T>,
+    reduced: &[bool],
+    out: &mut [T],
+) -> Result<(), Unsupported>
 where
     T: Pod,
     Sum: Reduce<T>,
@@ -206,6 +218,7 @@ where
     Ok(())
 }
 
+#[inline(always)]
 pub(crate) fn reduce<T: Pod, R: Reduce<T>>(x: Strided<T>, reduced: &[bool], out: &mut [T]) {
     assert_eq!(x.shape().len(), reduced.len(), "a reduction says of each axis whether it is reduced");
     let axes = x.shape().iter().zip(reduced);
@@ -253,10 +266,16 @@ fn sum_lanes<T: Pod, R: Reduce<T>>(terms: Reader<T>, count: usize) -> R::Total {
             *lane = R::push(*lane, term);
         }
     }
-    let mut width = LANES / 2;
+    join_lanes(&mut lanes, R::join)
+}
+
+/// Joins each lane of the lower half with that of the upper half, and so on.
+#[inline(always)]
+pub(crate) fn join_lanes<T: Copy, const N: usize>(lanes: &mut [T; N], join: impl Fn(T, T) -> T) -> T {
+    let mut width = N / 2;
     while width > 0 {
         for i in 0..width {
-            lanes[i] = R::join(lanes[i], lanes[i + width]);
+            lanes[i] = join(lanes[i], lanes[i + width]);
         }
         width /= 2;
     }
@@ -273,7 +292,16 @@ fn reduce_columns<T: Pod, R: Reduce<T>>(rows: Reader<T>, data: &[T], step: isize
     while row < count {
         let Place { mut at, left } = rows.locate(row);
         let now = left.min(count - row);
-        for _ in 0..now {
+        let pairs = if step == 1 { now / 2 } else { 0 };
+        for _ in 0..pairs {
+            let next = at + rows.step();
+            let (above, below) = (&data[at as usize..][..out.len()], &data[next as usize..][..out.len()]);
+            for ((total, &above), &below) in totals.iter_mut().zip(above).zip(below) {
+                *total = R::push(R::push(*total, above), below);
+            }
+            at = next + rows.step();
+        }
+        for _ in 2 * pairs..now {
             let terms = if step == 1 {
                 &data[at as usize..][..out.len()]
             } else {

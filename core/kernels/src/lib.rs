@@ -6,6 +6,7 @@
 
 mod cast;
 mod complex;
+mod dispatch;
 mod float;
 mod fold;
 mod instruction_set;
@@ -21,6 +22,7 @@ pub mod random;
 mod rows;
 mod softmax;
 mod strided;
+mod transcendental;
 pub mod triangular;
 
 pub use cast::cast;

@@ -1,10 +1,14 @@
 //! f16 and bf16: their conversions, and elementwise functions on slices, computed in f32 and rounded once.
 
+use std::convert::identity;
+
+use bytemuck::Pod;
 use half::{bf16, f16};
 
 use crate::float;
 use crate::operation::{Binary, Fault, Test, Unary, Unsupported};
 use crate::strided::TILE;
+use crate::transcendental::Transcendental;
 
 /// f16 or bf16. The conversions are branchless integer arithmetic that the compiler vectorises.
 pub(crate) trait Half: Copy {
@@ -59,6 +63,38 @@ impl Half for bf16 {
         let quiet = bits >> 16 | 0x40;
         Self::from_bits((if bits & 0x7fff_ffff > 0xff << 23 { quiet } else { rounded }) as u16)
     }
+}
+
+/// A float as it is stored, and as it is computed with.
+pub(crate) trait Stored: Pod {
+    type Wide: Transcendental;
+    /// Whether the two are one.
+    const IS_WIDE: bool;
+    fn widen(self) -> Self::Wide;
+    fn narrow(wide: Self::Wide) -> Self;
+}
+
+macro_rules! stored {
+    ($($t:ty as $wide:ty, $is_wide:literal: $widen:expr, $narrow:expr;)*) => {
+        $(impl Stored for $t {
+            type Wide = $wide;
+            const IS_WIDE: bool = $is_wide;
+            #[inline(always)]
+            fn widen(self) -> $wide {
+                $widen(self)
+            }
+            #[inline(always)]
+            fn narrow(wide: $wide) -> Self {
+                $narrow(wide)
+            }
+        })*
+    };
+}
+stored! {
+    f32 as f32, true: identity, identity;
+    f64 as f64, true: identity, identity;
+    f16 as f32, false: Half::widen, Half::narrow;
+    bf16 as f32, false: Half::widen, Half::narrow;
 }
 
 #[inline(always)]
@@ -120,11 +156,11 @@ mod tests {
             assert_eq!(Half::widen(b).is_nan(), b.is_nan());
             if !f.is_nan() {
                 assert_eq!(Half::widen(f).to_bits(), f.to_f32_const().to_bits());
-                assert_eq!(<f16 as Half>::narrow(f.widen()).to_bits(), bits);
+                assert_eq!(<f16 as Half>::narrow(Half::widen(f)).to_bits(), bits);
             }
             if !b.is_nan() {
                 assert_eq!(Half::widen(b).to_bits(), b.to_f32_const().to_bits());
-                assert_eq!(<bf16 as Half>::narrow(b.widen()).to_bits(), bits);
+                assert_eq!(<bf16 as Half>::narrow(Half::widen(b)).to_bits(), bits);
             }
         }
     }

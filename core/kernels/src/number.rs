@@ -5,10 +5,12 @@ use half::{bf16, f16};
 use num_complex::Complex;
 
 use crate::cast::Cast;
+use crate::dispatch::by_instruction_set;
+use crate::fold::{ordered, unordered};
 use crate::narrow::Half;
 use crate::operation::{Binary, Compare, Fault, Fold, Test, Unary, Unsupported};
 use crate::rows::{self, NoSuchRow};
-use crate::softmax;
+use crate::softmax::{cross_entropy, softmax, sparse_cross_entropy};
 use crate::strided::{Strided, over, over2, tiles, tiles2};
 use crate::{complex, float, fold, integer, matmul, narrow};
 
@@ -193,7 +195,7 @@ fn nonzero<T: Pod>(x: Strided<T>, out: &mut [u8], is_nonzero: impl Fn(T) -> bool
 
 /// The kernels of some types, from functions on slices. Everything is concrete, so it is compiled in this package.
 macro_rules! numbers {
-    ($($t:ty),*: $module:ident, $compare:ident, $test:expr, $nonzero:expr, $fold:path, $arg:expr) => {
+    ($($t:ty),*: $module:ident, $compare:ident, $test:expr, $nonzero:expr, $fold:ident, $arg:expr) => {
         $(impl Number for $t {
             fn unary(op: Unary, x: Strided<Self>, out: &mut [Self]) -> Result<(), Unsupported> {
                 tiles(x, out, |_, x, out| $module::unary(op, x, out))
@@ -228,9 +230,8 @@ macro_rules! numbers {
                 nonzero(x, out, $nonzero);
             }
 
-            fn fold(op: Fold, x: Strided<Self>, reduced: &[bool], out: &mut [Self]) -> Result<(), Unsupported> {
-                $fold(op, x, reduced, out)
-            }
+            by_instruction_set!(fn fold(op: Fold, x: Strided<$t>, reduced: &[bool], out: &mut [$t])
+                -> Result<(), Unsupported> = $fold::<$t>);
 
             fn arg_extreme(max: bool, x: Strided<Self>, axis: usize, out: &mut [i64]) -> Result<(), Unsupported> {
                 $arg(max, x, axis, out)
@@ -265,31 +266,21 @@ macro_rules! numbers {
         })*
     };
 }
-numbers!(f32, f64: float, compare_ordered, float::test, |x| x != 0.0, fold::ordered, fold::arg_extreme);
-numbers!(f16, bf16: narrow, compare_ordered, narrow::test, |x| Half::widen(x) != 0.0, fold::ordered, fold::arg_extreme);
-numbers!(i8, i16, i32, i64, u8, u16, u32, u64: integer, compare_ordered, untestable, |x| x != 0, fold::ordered, fold::arg_extreme);
-numbers!(Complex<f32>, Complex<f64>: complex, compare_unordered, untestable, |x| x.re != 0.0, fold::unordered, |_, _, _, _| Err(Unsupported));
+numbers!(f32, f64: float, compare_ordered, float::test, |x| x != 0.0, ordered, fold::arg_extreme);
+numbers!(f16, bf16: narrow, compare_ordered, narrow::test, |x| Half::widen(x) != 0.0, ordered, fold::arg_extreme);
+numbers!(i8, i16, i32, i64, u8, u16, u32, u64: integer, compare_ordered, untestable, |x| x != 0, ordered, fold::arg_extreme);
+numbers!(Complex<f32>, Complex<f64>: complex, compare_unordered, untestable, |x| x.re != 0.0, unordered, |_, _, _, _| Err(Unsupported));
 
 macro_rules! floats {
     ($($t:ty),*) => {
         $(impl Float for $t {
-            fn softmax(x: &[Self], n: usize, out: &mut [Self], log: bool) {
-                softmax::softmax(x, n, out, log);
-            }
-
-            fn cross_entropy(logits: &[Self], labels: &[Self], n: usize, loss: &mut [Self], gradient: &mut [Self]) {
-                softmax::cross_entropy(logits, labels, n, loss, gradient);
-            }
-
-            fn sparse_cross_entropy(
-                logits: &[Self],
-                labels: &[i64],
-                n: usize,
-                loss: &mut [Self],
-                gradient: &mut [Self],
-            ) -> Result<(), Fault> {
-                softmax::sparse_cross_entropy(logits, labels, n, loss, gradient)
-            }
+            by_instruction_set!(fn softmax(x: &[$t], n: usize, out: &mut [$t], log: bool) = softmax::<$t>);
+            by_instruction_set!(fn cross_entropy(
+                logits: &[$t], labels: &[$t], n: usize, loss: &mut [$t], gradient: &mut [$t]
+            ) = cross_entropy::<$t>);
+            by_instruction_set!(fn sparse_cross_entropy(
+                logits: &[$t], labels: &[i64], n: usize, loss: &mut [$t], gradient: &mut [$t]
+            ) -> Result<(), Fault> = sparse_cross_entropy::<$t>);
         })*
     };
 }

@@ -1,0 +1,165 @@
+//! The elementwise kernels beside short loops that give up accuracy and range for speed, and beside libm's functions, in
+//! interleaved rounds: `cargo run --release [part of a name]`.
+
+mod loops;
+
+use std::time::Instant;
+
+use modulor_kernels::{Binary, Float, Fold, InstructionSet, Number, Strided, Unary, with_instruction_set};
+
+const ROUNDS: usize = 31;
+const COLUMNS: usize = 1000;
+
+type Run = Box<dyn Fn(&[f32], &mut [f32])>;
+
+fn slice<T>(x: &[T], f: impl FnOnce(Strided<T>)) {
+    f(Strided::new(x, &[x.len()], &[1], 0).expect("contiguous"));
+}
+
+fn unary(op: Unary) -> Run {
+    Box::new(move |x, out| slice(x, |x| f32::unary(op, x, out).expect("floats take everything")))
+}
+
+fn binary(op: Binary) -> Run {
+    Box::new(move |x, out| slice(x, |x| f32::binary(op, x, x, out).expect("floats take everything")))
+}
+
+fn each(f: fn(f32) -> f32) -> Run {
+    Box::new(move |x, out| out.iter_mut().zip(x).for_each(|(out, &x)| *out = f(x)))
+}
+
+fn fold(op: Fold, last: bool) -> Run {
+    Box::new(move |x, out| {
+        let shape = [x.len() / COLUMNS, COLUMNS];
+        let x = Strided::new(x, &shape, &[COLUMNS as isize, 1], 0).expect("contiguous");
+        let outputs = if last { shape[0] } else { COLUMNS };
+        f32::fold(op, x, &[!last, last], &mut out[..outputs]).expect("floats have it");
+    })
+}
+
+/// What is measured: a name, the short loop, libm's, and ours.
+fn cases() -> Vec<(&'static str, Option<loops::Loop>, Option<Run>, Run)> {
+    vec![
+        ("add", Some(loops::add), None, binary(Binary::Add)),
+        ("mul", None, None, binary(Binary::Mul)),
+        ("relu", Some(loops::relu), None, unary(Unary::Relu)),
+        ("exp", Some(loops::exp), Some(each(libm::expf)), unary(Unary::Exp)),
+        ("tanh", Some(loops::tanh), Some(each(libm::tanhf)), unary(Unary::Tanh)),
+        ("erf (beside gelu)", Some(loops::gelu), Some(each(libm::erff)), unary(Unary::Erf)),
+        (
+            "sigmoid",
+            None,
+            Some(each(|x| {
+                let e = libm::expf(-x.abs());
+                (if x < 0.0 { e } else { 1.0 }) / (1.0 + e)
+            })),
+            unary(Unary::Sigmoid),
+        ),
+        ("log", None, Some(each(libm::logf)), unary(Unary::Log)),
+        ("log1p", None, Some(each(libm::log1pf)), unary(Unary::Log1p)),
+        ("expm1", None, Some(each(libm::expm1f)), unary(Unary::Expm1)),
+        ("softplus", None, Some(each(|x| x.max(0.0) + libm::log1pf(libm::expf(-x.abs())))), unary(Unary::Softplus)),
+        ("sin", None, Some(each(libm::sinf)), unary(Unary::Sin)),
+        ("cos", None, Some(each(libm::cosf)), unary(Unary::Cos)),
+        ("tan", None, Some(each(libm::tanf)), unary(Unary::Tan)),
+        ("sinh", None, Some(each(libm::sinhf)), unary(Unary::Sinh)),
+        ("cosh", None, Some(each(libm::coshf)), unary(Unary::Cosh)),
+        ("asin", None, Some(each(libm::asinf)), unary(Unary::Asin)),
+        ("acos", None, Some(each(libm::acosf)), unary(Unary::Acos)),
+        ("atan", None, Some(each(libm::atanf)), unary(Unary::Atan)),
+        ("asinh", None, Some(each(libm::asinhf)), unary(Unary::Asinh)),
+        ("acosh", None, Some(each(libm::acoshf)), unary(Unary::Acosh)),
+        ("atanh", None, Some(each(libm::atanhf)), unary(Unary::Atanh)),
+        ("erfc", None, Some(each(libm::erfcf)), unary(Unary::Erfc)),
+        ("pow", None, Some(each(|x| libm::powf(x, x))), binary(Binary::Pow)),
+        ("atan2", None, Some(each(|x| libm::atan2f(x, x))), binary(Binary::Atan2)),
+        ("rsqrt", None, Some(each(|x| 1.0 / x.sqrt())), unary(Unary::Rsqrt)),
+        (
+            "softmax",
+            Some(loops::softmax),
+            Some(Box::new(|x, out| loops::softmax_by(x, out, libm::expf))),
+            Box::new(|x, out| f32::softmax(x, COLUMNS, out, false)),
+        ),
+        ("log_softmax", None, None, Box::new(|x, out| f32::softmax(x, COLUMNS, out, true))),
+        ("softmax of 10", None, None, Box::new(|x, out| f32::softmax(x, 10, out, false))),
+        ("sum of rows", None, None, fold(Fold::Sum, true)),
+        ("sum of columns", None, None, fold(Fold::Sum, false)),
+        ("max of rows", None, None, fold(Fold::Max, true)),
+        ("max of columns", None, None, fold(Fold::Max, false)),
+    ]
+}
+
+/// The time of one call, in nanoseconds: the median over rounds of all candidates one after the other.
+fn medians(candidates: &mut [&mut dyn FnMut()]) -> Vec<f64> {
+    let calls: Vec<usize> = candidates
+        .iter_mut()
+        .map(|f| {
+            f();
+            let start = Instant::now();
+            f();
+            (400_000 / (start.elapsed().as_nanos() as usize).max(1)).clamp(1, 4000)
+        })
+        .collect();
+    let mut times = vec![Vec::new(); candidates.len()];
+    for _ in 0..ROUNDS {
+        for ((f, &calls), times) in candidates.iter_mut().zip(&calls).zip(&mut times) {
+            let start = Instant::now();
+            (0..calls).for_each(|_| f());
+            times.push(start.elapsed().as_nanos() as f64 / calls as f64);
+        }
+    }
+    times
+        .into_iter()
+        .map(|mut times| {
+            times.sort_by(f64::total_cmp);
+            times[ROUNDS / 2]
+        })
+        .collect()
+}
+
+fn main() {
+    let part = std::env::args().nth(1).unwrap_or_default();
+    let sets: Vec<InstructionSet> = InstructionSet::ALL.into_iter().filter(|set| set.is_here()).collect();
+    println!(
+        "ns per element; {sets:?}, the short loop by the best two, libm's, and the ratios of the first to the last two"
+    );
+    for n in [10_000, 100_000] {
+        let x: Vec<f32> = (0..n).map(|i| ((i * 7919) % 10007) as f32 / 1000.0 - 5.0).collect();
+        for (name, short, libm, ours) in cases() {
+            if !name.contains(&part) {
+                continue;
+            }
+            let mut out = vec![vec![0.0; n]; 6];
+            let mut outs = out.iter_mut();
+            let mut runs: Vec<Box<dyn FnMut()>> = Vec::new();
+            for &set in &sets {
+                let (x, out, ours) = (&x, outs.next().expect("enough"), &ours);
+                runs.push(Box::new(move || with_instruction_set(set, || ours(x, out))));
+            }
+            if let Some(short) = short {
+                for &set in &sets[..sets.len().min(2)] {
+                    let (x, out) = (&x, outs.next().expect("enough"));
+                    runs.push(Box::new(move || short(set, x, out)));
+                }
+            }
+            if let Some(libm) = &libm {
+                let (x, out) = (&x, outs.next().expect("enough"));
+                runs.push(Box::new(move || libm(x, out)));
+            }
+            let mut runs: Vec<&mut dyn FnMut()> = runs.iter_mut().map(|run| &mut **run as &mut dyn FnMut()).collect();
+            let times: Vec<f64> = medians(&mut runs).into_iter().map(|time| time / n as f64).collect();
+            print!("{n:>7} {name:<18}");
+            times.iter().take(sets.len()).for_each(|time| print!(" {time:7.3}"));
+            let rest = &times[sets.len()..];
+            let short_count = rest.len() - usize::from(libm.is_some());
+            (0..2).for_each(|i| match rest[..short_count].get(i) {
+                Some(time) => print!(" {time:7.3} ({:.2})", time / times[i]),
+                None => print!("       -       "),
+            });
+            match &libm {
+                Some(_) => println!(" {:7.3} ({:.1})", times[times.len() - 1], times[times.len() - 1] / times[0]),
+                None => println!("       -"),
+            }
+        }
+    }
+}

@@ -1,0 +1,623 @@
+//! exp, log and their kin, each as straight arithmetic that the compiler turns into vectors.
+//!
+//! `FUSED` says whether a product is added without being rounded first: with AVX2 and AVX-512 it is, so both give the same
+//! bits; portable code has no such instruction, and other last bits. Both are within 4 ulp. The coefficients are minimax
+//! fits of what they are named for. What is not here for a type is libm's.
+
+use crate::float::Real;
+
+/// The functions of a real number that are no single instruction.
+pub(crate) trait Transcendental: Real {
+    /// Where [`sin`](Self::sin), [`cos`](Self::cos) and [`tan`](Self::tan) end to hold; beyond it libm's are.
+    const TURNS: Self;
+    /// The magnitude up to which [`exp_near`](Self::exp_near) holds.
+    const NORMAL: Self;
+    fn exp<const FUSED: bool>(self) -> Self;
+    /// The same bits as of [`exp`](Self::exp), where they are those of a normal number.
+    fn exp_near<const FUSED: bool>(self) -> Self;
+    /// Where eˣ has come to be 0.
+    const LEAST_EXP: Self;
+    /// e^(self + rest), of a rest that is less than an ulp of `self`, which is not above 0.
+    fn exp_below<const FUSED: bool>(self, rest: Self) -> Self;
+    /// What stands for a factor that leaves eˣ a normal number of everything from [`LEAST_EXP`](Self::LEAST_EXP) below this
+    /// number up to it, which is of a magnitude up to 1024.
+    fn factor_below<const FUSED: bool>(self) -> Self;
+    /// eˣ times what `factor` stands for.
+    fn exp_times<const FUSED: bool>(self, factor: Self) -> Self;
+    fn expm1<const FUSED: bool>(self) -> Self;
+    fn log<const FUSED: bool>(self) -> Self;
+    fn log1p<const FUSED: bool>(self) -> Self;
+    fn tanh<const FUSED: bool>(self) -> Self;
+    fn sin<const FUSED: bool>(self) -> Self;
+    fn cos<const FUSED: bool>(self) -> Self;
+    fn tan<const FUSED: bool>(self) -> Self;
+    fn sinh<const FUSED: bool>(self) -> Self;
+    fn cosh<const FUSED: bool>(self) -> Self;
+    fn asin<const FUSED: bool>(self) -> Self;
+    fn acos<const FUSED: bool>(self) -> Self;
+    fn atan<const FUSED: bool>(self) -> Self;
+    fn asinh<const FUSED: bool>(self) -> Self;
+    fn acosh<const FUSED: bool>(self) -> Self;
+    fn atanh<const FUSED: bool>(self) -> Self;
+    fn erf<const FUSED: bool>(self) -> Self;
+    fn erfc<const FUSED: bool>(self) -> Self;
+    fn pow<const FUSED: bool>(self, exponent: Self) -> Self;
+    fn atan2<const FUSED: bool>(self, x: Self) -> Self;
+
+    /// 1 / (1 + e⁻ˣ), by the exponential that cannot overflow.
+    #[inline(always)]
+    fn sigmoid<const FUSED: bool>(self) -> Self {
+        let e = (-self.abs()).exp::<FUSED>();
+        (if self < Self::ZERO { e } else { Self::ONE }) / (Self::ONE + e)
+    }
+}
+
+/// `a·b + c`.
+macro_rules! fma {
+    ($a:expr, $b:expr, $c:expr) => {
+        if FUSED { $a.mul_add($b, $c) } else { $a * $b + $c }
+    };
+}
+
+/// A polynomial by its coefficients, that of the lowest power first.
+#[inline(always)]
+fn horner<const FUSED: bool, R: Real, const N: usize>(x: R, coefficients: [R; N]) -> R {
+    let mut value = coefficients[N - 1];
+    for i in (0..N - 1).rev() {
+        value = fma!(value, x, coefficients[i]);
+    }
+    value
+}
+
+/// What exp and log are made of, the same steps for both types.
+///
+/// Adding `ROUNDER` leaves a number's nearest integer in the lowest bits of the sum.
+macro_rules! steps {
+    ($module:ident: $t:ident, $bits:ident, $signed:ident, digits $digits:literal, bias $bias:literal,
+        rounder $rounder:literal, ln2 $ln2_high:literal + $ln2_low:literal, exp up to $highest:literal with room for 2 to $room:literal,
+        expm1 is -1 at $expm1_lowest:literal and, as log1p, x below $least:literal, tanh is 1 at $tanh_highest:literal,
+        $exp:expr; log1p |$f:ident, $k:ident, $rest:ident| $log1p:expr) => {
+        mod $module {
+            use super::*;
+
+            const ROUNDER: $t = $rounder;
+            const LN2_HIGH: $t = $ln2_high;
+            const LN2_LOW: $t = $ln2_low;
+            /// The bits of √½, and those of a fraction.
+            const ROOT_HALF: $bits = std::$t::consts::FRAC_1_SQRT_2.to_bits();
+            const FRACTION: $bits = (1 << $digits) - 1;
+            /// What brings subnormal numbers to where logarithms take them apart.
+            const NORMAL: $t = (1_u64 << $digits) as $t;
+
+            /// The bits of n + `rounder`, and r, where x is n ln 2 + r.
+            #[inline(always)]
+            fn take_apart<const FUSED: bool>(x: $t, rounder: $t) -> ($bits, $t) {
+                let shifted = fma!(x, std::$t::consts::LOG2_E, rounder);
+                let n = shifted - rounder;
+                let r = fma!(n, -LN2_HIGH, x);
+                (shifted.to_bits(), fma!(n, -LN2_LOW, r))
+            }
+
+            /// e^r − 1 of a rest.
+            #[inline(always)]
+            fn expm1_of_rest<const FUSED: bool>(r: $t) -> $t {
+                let p = horner::<FUSED, _, _>(r, $exp);
+                fma!(p * r, r, r)
+            }
+
+            /// 2ⁿ of the bits of n + `rounder`, in which the bias is already.
+            #[inline(always)]
+            fn power(bits: $bits) -> $t {
+                $t::from_bits(bits << $digits)
+            }
+
+            /// e^r 2ⁿ. 2ⁿ is out of range where the result is subnormal or infinite, so it comes in two factors; `bits` has
+            /// the bias of both.
+            #[inline(always)]
+            fn put_together<const FUSED: bool>(bits: $bits, r: $t) -> $t {
+                let half = bits >> 1;
+                (expm1_of_rest::<FUSED>(r) + 1.0) * power(half) * power(bits.wrapping_sub(half))
+            }
+
+            #[inline(always)]
+            pub(super) fn exp<const FUSED: bool>(x: $t) -> $t {
+                let x = if x < $t::LEAST_EXP { $t::LEAST_EXP } else { x };
+                let x = if x > $highest { $highest } else { x };
+                let (bits, r) = take_apart::<FUSED>(x, ROUNDER + 2.0 * $bias);
+                put_together::<FUSED>(bits, r)
+            }
+
+            #[inline(always)]
+            pub(super) fn exp_of_sum<const FUSED: bool>(x: $t, rest: $t) -> $t {
+                let x = if x < $t::LEAST_EXP { $t::LEAST_EXP } else { x };
+                let (bits, r) = take_apart::<FUSED>(x, ROUNDER + 2.0 * $bias);
+                put_together::<FUSED>(bits, r + rest)
+            }
+
+            /// eˣ 2ⁿ, of n + `rounder` with the bias, where that is a normal number.
+            #[inline(always)]
+            pub(super) fn exp_times<const FUSED: bool>(x: $t, rounder: $t) -> $t {
+                let (bits, r) = take_apart::<FUSED>(x, rounder);
+                (expm1_of_rest::<FUSED>(r) + 1.0) * power(bits)
+            }
+
+            #[inline(always)]
+            pub(super) fn exp_near<const FUSED: bool>(x: $t) -> $t {
+                exp_times::<FUSED>(x, ROUNDER + $bias)
+            }
+
+            #[inline(always)]
+            pub(super) fn below<const FUSED: bool>(greatest: $t) -> $t {
+                let n = fma!(greatest, std::$t::consts::LOG2_E, ROUNDER) - ROUNDER;
+                ROUNDER + ($bias + $room) - n
+            }
+
+            #[inline(always)]
+            pub(super) fn expm1<const FUSED: bool>(x: $t) -> $t {
+                let bounded = if x < $expm1_lowest { $expm1_lowest } else { x };
+                let bounded = if bounded > $highest { $highest } else { bounded };
+                let (bits, r) = take_apart::<FUSED>(bounded, ROUNDER + ($bias - 1.0));
+                // Half of it, because 2ⁿ may be just out of range.
+                let power = power(bits);
+                let half = fma!(power, expm1_of_rest::<FUSED>(r), power - 0.5);
+                if x.abs() < $least { x } else { half + half }
+            }
+
+            #[inline(always)]
+            pub(super) fn tanh<const FUSED: bool>(x: $t) -> $t {
+                let magnitude = x.abs();
+                let bounded = if magnitude > $tanh_highest { $tanh_highest } else { magnitude };
+                let (bits, r) = take_apart::<FUSED>(bounded + bounded, ROUNDER + $bias);
+                let power = power(bits);
+                let expm1 = fma!(power, expm1_of_rest::<FUSED>(r), power - 1.0);
+                (expm1 / (expm1 + 2.0)).copysign(x)
+            }
+
+            /// k and m, where x is 2ᵏ m and m is from √½ to √2.
+            #[inline(always)]
+            fn exponent_and_rest(x: $t) -> ($t, $t) {
+                let above = x.to_bits().wrapping_sub(ROOT_HALF);
+                let exponent = (above as $signed >> $digits) as $bits;
+                let k = $t::from_bits(ROUNDER.to_bits().wrapping_add(exponent)) - ROUNDER;
+                (k, $t::from_bits((above & FRACTION).wrapping_add(ROOT_HALF)))
+            }
+
+            /// ln (1 + f) + rest + k ln 2.
+            #[inline(always)]
+            fn near_one<const FUSED: bool>($f: $t, $k: $t, $rest: $t) -> $t {
+                $log1p
+            }
+
+            /// The logarithm of x, if it is finite and above 0.
+            #[inline(always)]
+            fn or_special(x: $t, log: $t) -> $t {
+                let log = if x < $t::INFINITY { log } else { x };
+                let zero = if x == 0.0 { $t::NEG_INFINITY } else { $t::NAN };
+                if x > 0.0 { log } else { zero }
+            }
+
+            #[inline(always)]
+            pub(super) fn log<const FUSED: bool>(x: $t) -> $t {
+                let is_subnormal = x < $t::MIN_POSITIVE;
+                let (k, m) = exponent_and_rest(if is_subnormal { x * NORMAL } else { x });
+                let k = if is_subnormal { k - $digits as $t } else { k };
+                or_special(x, near_one::<FUSED>(m - 1.0, k, 0.0))
+            }
+
+            #[inline(always)]
+            pub(super) fn log1p<const FUSED: bool>(x: $t) -> $t {
+                let sum = 1.0 + x;
+                let (k, m) = exponent_and_rest(sum);
+                // What the sum was rounded by.
+                let error = if x < 1.0 { x - (sum - 1.0) } else { 1.0 - (sum - x) };
+                let is_near = k == 0.0;
+                let f = if is_near { x } else { m - 1.0 };
+                let rest = if is_near { 0.0 } else { error / sum };
+                let log = near_one::<FUSED>(f, k, rest);
+                or_special(sum, if x.abs() < $least { x } else { log })
+            }
+        }
+    };
+}
+
+steps!(single: f32, u32, i32, digits 23, bias 127.0, rounder 12_582_912.0, ln2 0.693_359_4 + -2.121_944_4e-4,
+exp up to 89.0 with room for 2 to 40.0, expm1 is -1 at -18.0 and, as log1p, x below 1e-8, tanh is 1 at 10.0,
+[0.499_999_94, 0.166_665_23, 0.041_668_35, 0.008_368_536, 0.001_381_561_9];
+log1p |f, k, rest| {
+    let square = f * f;
+    let cubic = horner::<FUSED, _, _>(f, [0.333_333_13, -0.249_999_87, 0.200_019_93, -0.166_691_47, 0.142_226_53, -0.123_879_28,
+        0.118_499_05, -0.117_627_51, 0.069_319_34]);
+    let y = fma!(k, LN2_LOW, cubic * square * f + rest);
+    let y = fma!(square, -0.5, y);
+    fma!(k, LN2_HIGH, f + y)
+});
+
+steps!(double: f64, u64, i64, digits 52, bias 1023.0, rounder 6_755_399_441_055_744.0,
+ln2 0.693_147_180_369_123_8 + 1.908_214_929_270_587_7e-10,
+exp up to 710.0 with room for 2 to 100.0, expm1 is -1 at -38.0 and, as log1p, x below 1e-17, tanh is 1 at 20.0,
+[0.500_000_000_000_000_9, 0.166_666_666_666_664_27, 0.041_666_666_666_545_234, 0.008_333_333_333_490_813,
+    0.001_388_888_894_016_514_7, 0.000_198_412_695_063_196_48, 2.480_149_631_298_445e-5, 2.755_759_178_594_455e-6,
+    2.762_920_581_644_626e-7, 2.499_713_646_775_282e-8];
+log1p |f, k, rest| {
+    // f less half its square, and what s³ and the higher powers add, where s is f/(2 + f).
+    let s = f / (2.0 + f);
+    let z = s * s;
+    let odd = z * horner::<FUSED, _, _>(z, [0.666_666_666_666_669_8, 0.399_999_999_996_141_6, 0.285_714_287_032_271_5,
+        0.222_222_022_167_463_06, 0.181_833_896_113_281_8, 0.153_182_257_871_861_74, 0.147_565_721_728_127_18]);
+    let half = 0.5 * f * f;
+    let low = fma!(k, LN2_LOW, rest);
+    let small = half - fma!(s, half + odd, low);
+    fma!(k, LN2_HIGH, f - small)
+});
+
+/// x less its nearest multiple of π/2, and the bits whose lowest two count the quarter turns. Of magnitudes below
+/// [`TURNS`](Transcendental::TURNS) as f32 has them the difference is as good as exact.
+#[inline(always)]
+fn turn<const FUSED: bool>(x: f64) -> (f64, u64) {
+    const ROUNDER: f64 = 6_755_399_441_055_744.0;
+    /// π/2 in two parts, the first of 33 bits.
+    const HIGH: f64 = 1.570_796_326_734_125_6;
+    const LOW: f64 = 6.077_100_506_506_192e-11;
+    let shifted = fma!(x, std::f64::consts::FRAC_2_PI, ROUNDER);
+    let n = shifted - ROUNDER;
+    let r = fma!(n, -HIGH, x);
+    (fma!(n, -LOW, r), shifted.to_bits())
+}
+
+/// The sine after `quarters` more quarter turns.
+#[inline(always)]
+fn sine<const FUSED: bool>(magnitude: f32, quarters: u32) -> f32 {
+    let (r, turns) = turn::<FUSED>(magnitude.into());
+    let (r, turns) = (r as f32, (turns as u32).wrapping_add(quarters));
+    let z = r * r;
+    let sin = horner::<FUSED, _, _>(z, [-0.166_666_55, 0.008_332_181, -0.000_195_175_28]);
+    let sin = fma!(r * z, sin, r);
+    let cos = horner::<FUSED, _, _>(z, [0.041_666_646, -0.001_388_737_7, 2.443_941e-5]);
+    let cos = fma!(z * z, cos, fma!(z, -0.5, 1.0));
+    let value = if turns & 1 == 0 { sin } else { cos };
+    f32::from_bits(value.to_bits() ^ (turns & 2) << 30)
+}
+
+/// The angle of the point (x, y) in the first quadrant, to 40 binary digits. Not of two zeros or two infinities.
+#[inline(always)]
+fn angle<const FUSED: bool>(y: f64, x: f64) -> f64 {
+    use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, SQRT_2};
+    // Turned back by a right angle or half of one to below an eighth of π.
+    let (is_steep, is_slanted) = (y > (1.0 + SQRT_2) * x, y > (SQRT_2 - 1.0) * x);
+    let above = if is_steep {
+        -x
+    } else if is_slanted {
+        y - x
+    } else {
+        y
+    };
+    let below = if is_steep {
+        y
+    } else if is_slanted {
+        y + x
+    } else {
+        x
+    };
+    let turned = if is_steep {
+        FRAC_PI_2
+    } else if is_slanted {
+        FRAC_PI_4
+    } else {
+        0.0
+    };
+    let t = above / below;
+    let z = t * t;
+    let cubic = horner::<FUSED, _, _>(
+        z,
+        [
+            -0.333_333_332_964_362_8,
+            0.199_999_944_065_317_3,
+            -0.142_854_266_389_540_44,
+            0.111_040_560_645_635_49,
+            -0.089_972_966_188_433_84,
+            0.069_931_812_736_942_11,
+            -0.037_957_346_490_644_96,
+        ],
+    );
+    turned + fma!(t * z, cubic, t)
+}
+
+/// A number times a polynomial of its square, for where the closed form loses digits.
+#[inline(always)]
+fn or_series<const FUSED: bool>(x: f64, closed: f64, [third, fifth]: [f64; 2]) -> f64 {
+    let z = x * x;
+    if x < 1.0 / 256.0 { fma!(x * z, fma!(z, fifth, third), x) } else { closed }
+}
+
+impl Transcendental for f32 {
+    const TURNS: Self = 1e6;
+    const NORMAL: Self = 87.0;
+    const LEAST_EXP: Self = -104.0;
+
+    #[inline(always)]
+    fn exp_near<const FUSED: bool>(self) -> Self {
+        single::exp_near::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn exp<const FUSED: bool>(self) -> Self {
+        single::exp::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn exp_below<const FUSED: bool>(self, rest: Self) -> Self {
+        single::exp_of_sum::<FUSED>(self, rest)
+    }
+
+    #[inline(always)]
+    fn factor_below<const FUSED: bool>(self) -> Self {
+        single::below::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn exp_times<const FUSED: bool>(self, factor: Self) -> Self {
+        single::exp_times::<FUSED>(self, factor)
+    }
+
+    #[inline(always)]
+    fn expm1<const FUSED: bool>(self) -> Self {
+        single::expm1::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn log<const FUSED: bool>(self) -> Self {
+        single::log::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn log1p<const FUSED: bool>(self) -> Self {
+        single::log1p::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn tanh<const FUSED: bool>(self) -> Self {
+        single::tanh::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn sin<const FUSED: bool>(self) -> Self {
+        let sin = sine::<FUSED>(self.abs(), 0);
+        Self::from_bits(sin.to_bits() ^ self.to_bits() & 1 << 31)
+    }
+
+    #[inline(always)]
+    fn cos<const FUSED: bool>(self) -> Self {
+        sine::<FUSED>(self.abs(), 1)
+    }
+
+    #[inline(always)]
+    fn tan<const FUSED: bool>(self) -> Self {
+        let (r, turns) = turn::<FUSED>(self.abs().into());
+        let z = r * r;
+        let sin = horner::<FUSED, _, _>(
+            z,
+            [
+                -0.166_666_666_666_666_32,
+                0.008_333_333_333_322_554,
+                -0.000_198_412_698_298_991_35,
+                2.755_731_371_892_402e-6,
+                -2.505_076_183_482_808_6e-8,
+            ],
+        );
+        let sin = fma!(r * z, sin, r);
+        let cos = horner::<FUSED, _, _>(
+            z,
+            [
+                0.041_666_666_666_666_616,
+                -0.001_388_888_888_887_613_3,
+                2.480_158_729_057_607_7e-5,
+                -2.755_731_463_434_169e-7,
+                2.087_575_806_026_695e-9,
+            ],
+        );
+        let cos = fma!(z * z, cos, fma!(z, -0.5, 1.0));
+        let tan = (if turns & 1 == 0 { sin } else { -cos }) / (if turns & 1 == 0 { cos } else { sin });
+        let tan = tan as f32;
+        Self::from_bits(tan.to_bits() ^ self.to_bits() & 1 << 31)
+    }
+
+    #[inline(always)]
+    fn sinh<const FUSED: bool>(self) -> Self {
+        let x = f64::from(self.abs());
+        let e = double::exp::<FUSED>(x);
+        let sinh = or_series::<FUSED>(x, 0.5 * (e - 1.0 / e), [1.0 / 6.0, 1.0 / 120.0]);
+        (sinh as f32).copysign(self)
+    }
+
+    #[inline(always)]
+    fn cosh<const FUSED: bool>(self) -> Self {
+        let e = double::exp::<FUSED>(self.abs().into());
+        (0.5 * (e + 1.0 / e)) as f32
+    }
+
+    #[inline(always)]
+    fn asin<const FUSED: bool>(self) -> Self {
+        let x = f64::from(self.abs());
+        (angle::<FUSED>(x, ((1.0 - x) * (1.0 + x)).sqrt()) as f32).copysign(self)
+    }
+
+    #[inline(always)]
+    fn acos<const FUSED: bool>(self) -> Self {
+        let x = f64::from(self.abs());
+        let acos = angle::<FUSED>(((1.0 - x) * (1.0 + x)).sqrt(), x);
+        (if self < 0.0 { std::f64::consts::PI - acos } else { acos }) as f32
+    }
+
+    #[inline(always)]
+    fn atan<const FUSED: bool>(self) -> Self {
+        (angle::<FUSED>(self.abs().into(), 1.0) as f32).copysign(self)
+    }
+
+    #[inline(always)]
+    fn asinh<const FUSED: bool>(self) -> Self {
+        let x = f64::from(self.abs());
+        let log = double::log::<FUSED>(x + fma!(x, x, 1.0).sqrt());
+        (or_series::<FUSED>(x, log, [-1.0 / 6.0, 3.0 / 40.0]) as f32).copysign(self)
+    }
+
+    #[inline(always)]
+    fn acosh<const FUSED: bool>(self) -> Self {
+        let x = f64::from(self);
+        let acosh = double::log::<FUSED>(x + (x * x - 1.0).sqrt());
+        (if x < 1.0 { f64::NAN } else { acosh }) as f32
+    }
+
+    #[inline(always)]
+    fn atanh<const FUSED: bool>(self) -> Self {
+        let x = f64::from(self.abs());
+        let log = double::log::<FUSED>((1.0 + x) / (1.0 - x));
+        (or_series::<FUSED>(x, 0.5 * log, [1.0 / 3.0, 1.0 / 5.0]) as f32).copysign(self)
+    }
+
+    #[inline(always)]
+    fn erf<const FUSED: bool>(self) -> Self {
+        let magnitude = self.abs();
+        let small = horner::<FUSED, _, _>(
+            self * self,
+            [0.128_379_17, -0.376_126_26, 0.112_835_854, -0.026_853_81, 0.005_188_328, -0.000_801_019_4, 7.853_861e-5],
+        );
+        let small = fma!(self, small, self);
+        // −ln erfc, which is as smooth as a parabola.
+        let bounded = if magnitude > 3.93 { 3.93 } else { magnitude };
+        let log = horner::<FUSED, _, _>(
+            bounded,
+            [0.002_619_178, 1.117_621_3, 0.654_240_1, 0.088_799_7, -0.014_831_837, 0.001_157_219_7],
+        );
+        let large = (1.0 - single::exp_near::<FUSED>(-log)).copysign(self);
+        if magnitude < 1.0 { small } else { large }
+    }
+
+    #[inline(always)]
+    fn erfc<const FUSED: bool>(self) -> Self {
+        let x = f64::from(self.abs());
+        let x = if x > 10.2 { 10.2 } else { x };
+        let scaled = horner::<FUSED, _, _>(
+            (x - 3.0) / (x + 3.0),
+            [
+                1.253_008_058_266_399_8,
+                -0.135_621_106_903_729_42,
+                -0.047_562_293_903_267_085,
+                0.129_645_201_336_148_2,
+                -0.119_273_652_999_951_4,
+                0.068_307_364_724_450_12,
+                -0.023_771_055_937_678_715,
+                0.002_533_551_218_751_369_2,
+                0.001_894_290_773_270_565_3,
+                -0.000_790_011_015_138_419,
+                -0.000_126_746_622_533_024_6,
+                0.000_126_702_742_832_486_74,
+                3.310_249_266_067_645e-5,
+            ],
+        );
+        let erfc = double::exp_near::<FUSED>(-(x * x)) * scaled / (1.0 + 2.0 * x);
+        (if self < 0.0 { 2.0 - erfc } else { erfc }) as f32
+    }
+
+    #[inline(always)]
+    fn pow<const FUSED: bool>(self, exponent: Self) -> Self {
+        let (x, y) = (f64::from(self), f64::from(exponent));
+        let magnitude = x.abs();
+        let log = double::log::<FUSED>(magnitude);
+        let power = double::exp::<FUSED>(if magnitude == 1.0 { 0.0 } else { y * log });
+        let power = if y.is_nan() { y } else { power };
+        let is_odd = (y * 0.5).floor() != y * 0.5 && y.floor() == y;
+        let signed = if is_odd { power.copysign(x) } else { power };
+        let is_root = x < 0.0 && x > f64::NEG_INFINITY && y.floor() != y;
+        let signed = if is_root { f64::NAN } else { signed };
+        (if x == 1.0 || y == 0.0 { 1.0 } else { signed }) as f32
+    }
+
+    #[inline(always)]
+    fn atan2<const FUSED: bool>(self, x: Self) -> Self {
+        let (above, right) = (f64::from(self.abs()), f64::from(x.abs()));
+        // Two zeros are as one on the axis, two infinities as two ones.
+        let are_infinite = above == f64::INFINITY && right == f64::INFINITY;
+        let (above, right) = (if are_infinite { 1.0 } else { above }, if are_infinite { 1.0 } else { right });
+        let angle = angle::<FUSED>(above, if above == 0.0 && right == 0.0 { 1.0 } else { right });
+        ((if x.is_sign_negative() { std::f64::consts::PI - angle } else { angle }) as f32).copysign(self)
+    }
+}
+
+/// The functions of f64 that are libm's.
+macro_rules! libm {
+    ($($name:ident($($arg:ident)?)),*) => {
+        $(#[inline(always)]
+        fn $name<const FUSED: bool>(self $(, $arg: Self)?) -> Self {
+            libm::$name(self $(, $arg)?)
+        })*
+    };
+}
+
+impl Transcendental for f64 {
+    const TURNS: Self = Self::INFINITY;
+    const NORMAL: Self = 708.0;
+    const LEAST_EXP: Self = -746.0;
+
+    #[inline(always)]
+    fn exp_near<const FUSED: bool>(self) -> Self {
+        double::exp_near::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn exp<const FUSED: bool>(self) -> Self {
+        double::exp::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn exp_below<const FUSED: bool>(self, rest: Self) -> Self {
+        double::exp_of_sum::<FUSED>(self, rest)
+    }
+
+    #[inline(always)]
+    fn factor_below<const FUSED: bool>(self) -> Self {
+        double::below::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn exp_times<const FUSED: bool>(self, factor: Self) -> Self {
+        double::exp_times::<FUSED>(self, factor)
+    }
+
+    #[inline(always)]
+    fn expm1<const FUSED: bool>(self) -> Self {
+        double::expm1::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn log<const FUSED: bool>(self) -> Self {
+        double::log::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn log1p<const FUSED: bool>(self) -> Self {
+        double::log1p::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn tanh<const FUSED: bool>(self) -> Self {
+        double::tanh::<FUSED>(self)
+    }
+
+    libm!(
+        sin(),
+        cos(),
+        tan(),
+        sinh(),
+        cosh(),
+        asin(),
+        acos(),
+        atan(),
+        asinh(),
+        acosh(),
+        atanh(),
+        erf(),
+        erfc(),
+        pow(exponent),
+        atan2(x)
+    );
+}
