@@ -3,9 +3,10 @@
 use super::allocation::bytes_asked;
 use super::report::difference;
 use modulor::graph::trace;
-use modulor::keras::optimizer::{Optimizer, SGD};
-use modulor::variable::{commit, snapshot};
-use modulor::{DType, GradientTape, Result, Spec, Tensor, Variable};
+use modulor::keras::optimizer::{self, Adam, AdamW, Optimizer, RMSprop, SGD};
+use modulor::ops::optimizer::{Update, UpdateStep};
+use modulor::variable::{VariableUpdate, commit, commit_updates, snapshot, with_snapshot};
+use modulor::{DType, GradientTape, Result, Spec, Tensor, Variable, module};
 
 const ELEMENTS: usize = 1 << 16;
 /// The bytes of a tensor of so many float32.
@@ -249,14 +250,72 @@ fn updates_and_commits_ask_for_no_memory_that_grows_with_the_variables() {
 }
 
 #[test]
-fn a_step_of_gradient_descent_needs_one_buffer_for_a_variable() {
-    let variable = Variable::new(large(0.37));
-    let gradient = large(0.11);
-    let optimizer = SGD::new();
-    let step = || optimizer.apply(&[(variable.clone(), Some(gradient.clone()))]).unwrap();
-    (0..2).for_each(|_| step());
-    // Of the product of rate and gradient, which the difference is written over, and which the variable then keeps.
-    assert_eq!(buffers(step).1, 1);
+fn a_step_of_an_optimizer_changes_values_and_slots_in_place_unless_somebody_holds_them() {
+    let optimizers: [(&dyn Optimizer, usize); 6] = [
+        (&SGD::new(), 0),
+        (&SGD::new().momentum(0.5).nesterov(true), 1),
+        (&Adam::new().amsgrad(true), 3),
+        (&AdamW::new(), 2),
+        (&RMSprop::new().momentum(0.5).centered(true), 3),
+        (&RMSprop::new().weight_decay(0.5), 1),
+    ];
+    for (optimizer, slots) in optimizers {
+        let (variable, twin) = (Variable::new(large(0.37)), Variable::new(large(0.37)));
+        let gradient = large(0.11).transpose().unwrap();
+        let other = optimizer::from_object(&module::object(optimizer.as_module()).unwrap()).unwrap();
+        let step = || buffers(|| optimizer.apply(&[(variable.clone(), Some(gradient.clone()))]).unwrap()).1;
+        // The declaration holds the initial value, and the initial zeros of a slot are one zero.
+        assert_eq!(step(), 1 + slots, "{}", optimizer.class_name());
+        assert_eq!([step(), step()], [0, 0], "{}", optimizer.class_name());
+        let held = variable.value().unwrap();
+        let before = held.to_bytes().unwrap();
+        assert_eq!([step(), step()], [1, 0], "{}", optimizer.class_name());
+        assert_eq!(held.to_bytes().unwrap(), before, "what is held does not move");
+        assert_eq!(variable.version(), 5);
+        // In a graph it is the formula, to the same bits.
+        let traced = |x: &[Tensor]| other.apply(&[(twin.clone(), Some(x[0].clone()))]).map(|()| vec![]);
+        let graph = trace(traced, std::slice::from_ref(gradient.spec())).unwrap();
+        (0..5).for_each(|_| drop(graph.run(&[&gradient]).unwrap()));
+        same(&[variable.value().unwrap()], &[twin.value().unwrap()]);
+    }
+}
+
+#[test]
+fn updates_are_made_all_or_none() {
+    let [a, b, slot] = [("a", 0.1), ("b", 0.2), ("slot", 0.3)].map(|(name, turn)| {
+        let variable = Variable::new(large(turn));
+        variable.stamp(&format!("net/{name}"));
+        variable
+    });
+    let step = UpdateStep { update: Update::Descent, weight_decay: None };
+    let update = |variable: &Variable, slots: &[&Variable], gradient: Tensor| VariableUpdate {
+        step,
+        variable: variable.clone(),
+        slots: slots.iter().map(|&slot| slot.clone()).collect(),
+        gradient,
+        learning_rate: Tensor::scalar(0.5_f32),
+        number: Tensor::scalar(1.0_f32),
+    };
+    let counted = (Variable::new(0_i64), Tensor::scalar(1_i64));
+    let refused = |second: VariableUpdate, words: &str| {
+        let updates = [update(&a, &[], large(0.7)), second];
+        let error = commit_updates(std::slice::from_ref(&counted), &updates).unwrap_err().to_string();
+        assert!(error.contains(words), "`{error}` does not say `{words}`");
+        same(&[a.value().unwrap(), b.value().unwrap()], &[large(0.1), large(0.2)]);
+        assert_eq!(counted.0.value().unwrap().item::<i64>().unwrap(), 0);
+    };
+    refused(update(&b, &[], Tensor::from([1.0_f32])), "net/b: inputs must have one shape, found (256, 256) and (1,)");
+    refused(update(&b, &[&slot], large(0.7)), "expected 4 inputs, and 5 were given");
+    refused(update(&a, &[], large(0.7)), "variable `a` is given twice");
+    commit_updates(std::slice::from_ref(&counted), &[update(&a, &[], large(0.7)), update(&b, &[], large(0.7))])
+        .unwrap();
+    let after = |turn: f32| large(turn) - large(0.7) * 0.5;
+    same(&[a.value().unwrap(), b.value().unwrap()], &[after(0.1), after(0.2)]);
+    assert_eq!(counted.0.value().unwrap().item::<i64>().unwrap(), 1);
+    let seen = with_snapshot(std::slice::from_ref(&slot), || {
+        commit_updates(&[], &[update(&slot, &[], large(0.7))]).and_then(|()| slot.read())
+    });
+    same(&[seen.unwrap().unwrap(), slot.value().unwrap()], &[after(0.3), after(0.3)]);
 }
 
 #[test]

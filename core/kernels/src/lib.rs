@@ -24,6 +24,7 @@ mod softmax;
 mod strided;
 mod transcendental;
 pub mod triangular;
+mod update;
 
 pub use cast::cast;
 #[doc(hidden)]
@@ -31,7 +32,7 @@ pub use instruction_set::with_instruction_set;
 pub use instruction_set::{InstructionSet, instruction_set};
 pub use logic::{fold_logical, logical, not, select};
 pub use number::{Float, Number};
-pub use operation::{Binary, Compare, Fault, Fold, Logical, Test, Unary, Unsupported};
+pub use operation::{Binary, Compare, Fault, Fold, Logical, Test, Unary, Unsupported, Update};
 pub use pool::{num_threads, set_num_threads};
 pub use rows::{NoSuchRow, gather_rows, scatter_rows};
 pub use strided::{Strided, copy, place};

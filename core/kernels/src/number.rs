@@ -8,11 +8,11 @@ use crate::cast::Cast;
 use crate::dispatch::by_instruction_set;
 use crate::fold::{ordered, unordered};
 use crate::narrow::Half;
-use crate::operation::{Binary, Compare, Fault, Fold, Test, Unary, Unsupported};
+use crate::operation::{Binary, Compare, Fault, Fold, Test, Unary, Unsupported, Update};
 use crate::rows::{self, NoSuchRow};
 use crate::softmax::{cross_entropy, softmax, sparse_cross_entropy};
 use crate::strided::{Strided, over, over2, tiles, tiles2};
-use crate::{complex, float, fold, integer, matmul, narrow};
+use crate::{complex, float, fold, integer, matmul, narrow, update};
 
 /// A number with kernels: f32, f64, f16, bf16, the integers of 8 to 64 bits, and complex numbers of f32 and f64.
 ///
@@ -127,7 +127,7 @@ pub trait Number: Cast {
     fn matmul(a: Strided<Self>, b: Strided<Self>, out: &mut [Self], scratch: &mut [Self]);
 }
 
-/// The numbers with a softmax: f32, f64, f16 and bf16. Matrices are row-major, with `n` columns.
+/// The numbers that are trained: f32, f64, f16 and bf16. Matrices are row-major, with `n` columns.
 pub trait Float: Number {
     /// Writes eˣ over the sum of its row or, with `log`, the logarithm of that.
     fn softmax(x: &[Self], n: usize, out: &mut [Self], log: bool);
@@ -146,6 +146,28 @@ pub trait Float: Number {
         loss: &mut [Self],
         gradient: &mut [Self],
     ) -> Result<(), Fault>;
+
+    /// Writes value and slots after a step of an optimizer, from what they were `before`, or from what stands in their own
+    /// place: first the value, then the slots in the order of the [`Update`]. Steps count from 1.
+    ///
+    /// ```
+    /// use modulor_kernels::{Float, Strided, Update};
+    ///
+    /// let [w, m, g] = [[3.0_f32], [1.0], [2.0]];
+    /// let [w, m, g] = [&w, &m, &g].map(|x| Strided::new(x, &[1], &[1], 0).expect("in bounds"));
+    /// let (mut value, mut slot) = ([0.0], [0.0]);
+    /// let update = Update::Momentum { momentum: 0.5, nesterov: false };
+    /// f32::update(update, None, [0.125, 1.0], &[Some(w), Some(m)], g, &mut [&mut value, &mut slot]);
+    /// assert_eq!((value, slot), ([3.25], [0.25]));
+    /// ```
+    fn update(
+        update: Update,
+        decay: Option<f64>,
+        rate_and_step: [Self; 2],
+        before: &[Option<Strided<Self>>],
+        gradient: Strided<Self>,
+        after: &mut [&mut [Self]],
+    );
 }
 
 #[inline(always)]
@@ -281,6 +303,17 @@ macro_rules! floats {
             by_instruction_set!(fn sparse_cross_entropy(
                 logits: &[$t], labels: &[i64], n: usize, loss: &mut [$t], gradient: &mut [$t]
             ) -> Result<(), Fault> = sparse_cross_entropy::<$t>);
+
+            fn update(
+                rule: Update,
+                decay: Option<f64>,
+                rate_and_step: [Self; 2],
+                before: &[Option<Strided<Self>>],
+                gradient: Strided<Self>,
+                after: &mut [&mut [Self]],
+            ) {
+                update::update(rule, decay, rate_and_step, before, gradient, after);
+            }
         })*
     };
 }

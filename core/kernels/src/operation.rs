@@ -214,6 +214,47 @@ pub enum Fold {
     Min,
 }
 
+/// The rule of an optimizer: how a value w and what is remembered of it change by a gradient g. η is the learning rate;
+/// before the rule, w loses its part `decay`·η, if there is one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Update {
+    /// w − ηg
+    Descent,
+    /// m ← μm − ηg, then w + m or, with `nesterov`, w + μm − ηg. One slot: m.
+    Momentum {
+        /// μ
+        momentum: f64,
+        /// Whether the step looks ahead.
+        nesterov: bool,
+    },
+    /// m ← m + (1 − β₁)(g − m), v ← v + (1 − β₂)(g² − v), then w − αm / (√v + ε) with α = η√(1 − β₂ᵗ) / (1 − β₁ᵗ) in
+    /// step t. Slots: m and v and, with `amsgrad`, the greatest v so far, which then divides.
+    Adam {
+        /// β₁
+        beta_1: f64,
+        /// β₂
+        beta_2: f64,
+        /// β₁ and β₂ where they are raised to the power t.
+        powers: [f64; 2],
+        /// ε
+        epsilon: f64,
+        /// Whether the greatest v divides.
+        amsgrad: bool,
+    },
+    /// v ← ρv + (1 − ρ)g², then w − ηg / √(v + ε) or, where μ is not 0, b ← μb + ηg / √(v + ε) and w − b. `centered`
+    /// takes from v the square of a, a ← ρa + (1 − ρ)g. Slots: v, b if there is one, a if there is one.
+    RmsProp {
+        /// ρ
+        rho: f64,
+        /// μ
+        momentum: f64,
+        /// ε
+        epsilon: f64,
+        /// Whether the variance of the gradients divides.
+        centered: bool,
+    },
+}
+
 /// The operation does not exist for this type of number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unsupported;

@@ -1,77 +1,139 @@
-//! Composites with a kernel and a gradient of their own.
+//! Composites with a kernel of their own, most of them with a gradient of their own.
 //!
 //! Out of graphs one is computed by its kernel, in one pass, and is one call to a tape; in a graph it is its body, so that
 //! no file ever names what TensorFlow does not know. The tests hold both against each other for all that [`FUSED`] lists.
 
 use super::composite::composite;
 use super::math::{WriteOver, broadcast_shape, map, one_shape, zip};
-use crate::op::{Accuracy, Backward, Input, Op, Scratch, View, ViewMut, allowed, apply_one, arity, same_dtype};
-use crate::{DType, Result, Spec, Tensor};
+use super::optimizer::{Update, UpdateStep};
+use crate::op::{Accuracy, Backward, Input, Op, Scratch, View, ViewMut, allowed, apply, arity, same_dtype, scope};
+use crate::{DType, Error, Result, Spec, Tensor};
 use modulor_kernels::{Binary, Unary};
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 use std::sync::Arc;
 
 /// A composite with a kernel: an op by its own name, which no registry has.
-///
-/// Its gradient is in public tensor operations, or composites, as an op's is.
 pub trait Fused: Op {
     /// What the kernel computes, in public tensor operations.
-    fn body(&self, inputs: &[&Tensor]) -> Result<Tensor>;
-}
+    fn body(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>>;
 
-/// Calls a composite: on values its kernel; with a symbol among the inputs its body, marked as by [`composite`].
-pub fn fused(op: impl Fused, inputs: &[&Tensor]) -> Result<Tensor> {
-    inputs.iter().try_for_each(|input| input.check())?;
-    match inputs.iter().any(|input| input.is_symbolic()) {
-        true => composite(op.name(), || op.body(inputs)),
-        false => apply_one(op, inputs),
+    /// Whether it has a gradient of its own, in public tensor operations, or composites, as an op's is. One that has none
+    /// is its body where a tape listens.
+    fn differentiates(&self) -> bool {
+        true
     }
 }
 
-/// A composite's row: how to make it in every form, how exact it is, and inputs of float64 to compare kernel and body.
+/// Calls a composite: on values its kernel; with a symbol among the inputs its body, marked as by [`composite`].
+pub fn fused_all(op: impl Fused, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+    inputs.iter().try_for_each(|input| input.check())?;
+    let listened = || scope::with(|scopes| !scopes.tapes.is_empty());
+    match inputs.iter().any(|input| input.is_symbolic()) || !op.differentiates() && listened() {
+        true => composite(op.name(), || op.body(inputs)),
+        false => apply(op, inputs),
+    }
+}
+
+/// As [`fused_all`], of a composite with one output.
+pub fn fused(op: impl Fused, inputs: &[&Tensor]) -> Result<Tensor> {
+    let mut outputs = fused_all(op, inputs)?;
+    match (outputs.pop(), outputs.is_empty()) {
+        (Some(output), true) => Ok(output),
+        _ => Err(Error::internal("a composite of one output gave another number of them")),
+    }
+}
+
+/// A composite's row: how exact it is, and calls to compare kernel and body.
 #[derive(Debug)]
 pub struct FusedDef {
     /// Its name.
     pub name: &'static str,
-    /// All forms that it has.
-    pub forms: fn() -> Vec<Arc<dyn Fused>>,
     /// The class of its kernel.
     pub accuracy: Accuracy,
-    /// Inputs, where the body is exact to much more than the class says.
-    pub samples: fn() -> Result<Vec<Vec<Tensor>>>,
+    /// Calls of all forms that it has: with inputs of float64 where the body is exact to much more than the class says.
+    pub calls: fn() -> Result<Vec<FusedCall>>,
 }
+
+/// A form of a composite, and inputs.
+pub type FusedCall = (Arc<dyn Fused>, Vec<Tensor>);
 
 /// All composites with a kernel.
 pub const FUSED: &[FusedDef] = &[
     FusedDef {
         name: "gelu",
-        forms: || vec![Arc::new(Gelu { approximate: false }), Arc::new(Gelu { approximate: true })],
         accuracy: Accuracy::Special,
-        samples: || Ok(vec![vec![between(-5.5, 9.0, 59)?], vec![between(-1.0, 1.0, 8)?.reshape([2, 1, 4])?]]),
+        calls: || {
+            let forms = [Gelu { approximate: false }, Gelu { approximate: true }];
+            Ok(each(forms, &[vec![between(-5.5, 9.0, 59)?], vec![between(-1.0, 1.0, 8)?.reshape([2, 1, 4])?]]))
+        },
     },
     FusedDef {
         name: "gelu_grad",
-        forms: || vec![Arc::new(GeluGrad { approximate: false }), Arc::new(GeluGrad { approximate: true })],
         accuracy: Accuracy::Sum,
-        samples: || Ok(vec![vec![between(-2.0, 3.0, 59)?, between(-5.5, 9.0, 59)?]]),
+        calls: || {
+            let forms = [GeluGrad { approximate: false }, GeluGrad { approximate: true }];
+            Ok(each(forms, &[vec![between(-2.0, 3.0, 59)?, between(-5.5, 9.0, 59)?]]))
+        },
     },
     FusedDef {
         name: "sigmoid_cross_entropy_with_logits",
-        forms: || vec![Arc::new(SigmoidCrossEntropy)],
         accuracy: Accuracy::Sum,
-        samples: || {
+        calls: || {
             let logits = between(-30.0, 40.0, 24)?;
             let square = logits.reshape([4, 6])?;
-            Ok(vec![
+            let samples = [
                 vec![logits.clone(), between(0.0, 1.0, 24)?],
                 vec![square.clone(), between(0.25, 1.0, 6)?],
                 vec![between(-2.0, 2.0, 6)?, square.sigmoid()?],
                 vec![square, Tensor::scalar(0.75)],
                 vec![Tensor::from([0.0, -0.0, 800.0, -800.0]), Tensor::from([0.5, 1.0, 0.0, 1.0])],
-            ])
+            ];
+            Ok(each([SigmoidCrossEntropy], &samples))
         },
     },
+    FusedDef { name: "update_step", accuracy: Accuracy::Sum, calls: update_steps },
 ];
+
+/// Every form with every sample.
+fn each<F: Fused + Copy, const N: usize>(forms: [F; N], samples: &[Vec<Tensor>]) -> Vec<FusedCall> {
+    let with_samples = |form| samples.iter().map(move |sample| (Arc::new(form) as Arc<dyn Fused>, sample.clone()));
+    forms.into_iter().flat_map(with_samples).collect()
+}
+
+fn update_steps() -> Result<Vec<FusedCall>> {
+    let adam = |amsgrad| {
+        let [beta_1, beta_2] = [0.75, 0.9375];
+        Update::Adam { beta_1, beta_2, powers: [beta_1, beta_2], epsilon: 0.0078125, amsgrad }
+    };
+    let rms_prop = |momentum, centered| Update::RmsProp { rho: 0.75, momentum, epsilon: 0.0078125, centered };
+    let updates = [
+        (0, Update::Descent),
+        (1, Update::Momentum { momentum: 0.75, nesterov: false }),
+        (1, Update::Momentum { momentum: 0.75, nesterov: true }),
+        (2, adam(false)),
+        (3, adam(true)),
+        (1, rms_prop(0.0, false)),
+        (2, rms_prop(0.75, false)),
+        (2, rms_prop(0.0, true)),
+        (3, rms_prop(0.75, true)),
+    ];
+    let mut calls = Vec::new();
+    for (slots, update) in updates {
+        // The last slot may be the mean of what the first is the mean square of.
+        let slots =
+            [between(2.0, 0.5, 37)?, between(0.125, 0.5, 37)?, between(0.5, -0.25, 37)?].into_iter().take(slots);
+        let inputs = [between(-2.0, 1.5, 37)?, between(1.0, -1.0, 37)?, Tensor::scalar(0.125), Tensor::scalar(2.0)];
+        let inputs: Vec<Tensor> = inputs.into_iter().chain(slots).collect();
+        let turned =
+            |x: &Tensor| if x.rank() == Some(0) { Ok(x.clone()) } else { x.slice(..36)?.reshape([4, 9])?.transpose() };
+        calls.extend(each([UpdateStep { update, weight_decay: None }], std::slice::from_ref(&inputs)));
+        calls.extend(each(
+            [UpdateStep { update, weight_decay: Some(0.25) }],
+            &[inputs.iter().map(turned).collect::<Result<_>>()?],
+        ));
+    }
+    Ok(calls)
+}
 
 /// So many numbers from one to another, at equal distances.
 fn between(low: f64, high: f64, count: usize) -> Result<Tensor> {
@@ -106,7 +168,7 @@ const NEARLY_LOGIT: f64 = 2.0 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
 const CUBIC: f64 = 0.044_715;
 
 /// `x·Φ(x)`, or nearly.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Gelu {
     pub(crate) approximate: bool,
 }
@@ -127,8 +189,8 @@ impl Op for Gelu {
 }
 
 impl Fused for Gelu {
-    fn body(&self, inputs: &[&Tensor]) -> Result<Tensor> {
-        inputs[0].mul(below(inputs[0], self.approximate)?)
+    fn body(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        Ok(vec![inputs[0].mul(below(inputs[0], self.approximate)?)?])
     }
 }
 
@@ -146,7 +208,7 @@ fn nearly_logit(x: &Tensor) -> Result<Tensor> {
 }
 
 /// The slope of [`Gelu`] at `x` times `dy`.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct GeluGrad {
     approximate: bool,
 }
@@ -183,7 +245,7 @@ impl Op for GeluGrad {
 }
 
 impl Fused for GeluGrad {
-    fn body(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+    fn body(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         let (dy, x) = (inputs[0], inputs[1]);
         let slope = match self.approximate {
             true => {
@@ -192,7 +254,7 @@ impl Fused for GeluGrad {
             }
             false => density(x)?,
         };
-        dy.mul(below(x, self.approximate)? + x * slope)
+        Ok(vec![dy.mul(below(x, self.approximate)? + x * slope)?])
     }
 }
 
@@ -207,7 +269,7 @@ fn logit_slope(x: &Tensor) -> Result<Tensor> {
 }
 
 /// `max(x, 0) − x·z + ln(1 + e^−|x|)`, of logits x and labels z.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct SigmoidCrossEntropy;
 
 impl Op for SigmoidCrossEntropy {
@@ -228,12 +290,12 @@ impl Op for SigmoidCrossEntropy {
 }
 
 impl Fused for SigmoidCrossEntropy {
-    fn body(&self, inputs: &[&Tensor]) -> Result<Tensor> {
+    fn body(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         let (x, z) = (inputs[0], inputs[1]);
         // By selection and not by `abs` and `relu`, whose derivatives in 0 would not add up to σ(0) − label.
         let positive = x.greater_equal(0.0)?;
         let above = positive.select(x, &x.zeros_like()?)?;
         let below = positive.select(&-x, x)?;
-        (above - x * z).add(below.exp()?.log1p()?)
+        Ok(vec![(above - x * z).add(below.exp()?.log1p()?)?])
     }
 }

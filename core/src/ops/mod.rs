@@ -18,6 +18,7 @@ pub(crate) mod logic;
 pub(crate) mod math;
 pub(crate) mod nn;
 pub(crate) mod operators;
+pub mod optimizer;
 pub(crate) mod order;
 pub(crate) mod pad;
 pub(crate) mod random;

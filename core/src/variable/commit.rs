@@ -2,7 +2,8 @@
 
 use super::{State, Variable};
 use crate::op::scope::{self, Snapshot};
-use crate::{Result, Tensor};
+use crate::ops::optimizer::UpdateStep;
+use crate::{Error, Result, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +18,105 @@ pub fn commit(writes: impl IntoIterator<Item = (Variable, Tensor)>) -> Result<()
         return writes.values().try_for_each(|(variable, value)| variable.assign(value));
     }
     at_once(&writes, |state, value| state.replace(value.clone()))
+}
+
+/// The step of an optimizer for one variable, for [`commit_updates`].
+#[derive(Clone, Debug)]
+pub struct VariableUpdate {
+    /// The rule.
+    pub step: UpdateStep,
+    /// The variable that it changes.
+    pub variable: Variable,
+    /// What the optimizer remembers of it, in the order of the rule.
+    pub slots: Vec<Variable>,
+    /// The gradient, of the variable's dtype and shape.
+    pub gradient: Tensor,
+    /// The learning rate, a scalar of the variable's dtype.
+    pub learning_rate: Tensor,
+    /// The number of the step, likewise.
+    pub number: Tensor,
+}
+
+impl VariableUpdate {
+    /// The variables that it changes: value and slots.
+    fn changed(&self) -> impl Iterator<Item = &Variable> {
+        [&self.variable].into_iter().chain(&self.slots)
+    }
+
+    /// What it makes of the values as they are now.
+    fn writes(&self) -> Result<Vec<(Variable, Tensor)>> {
+        let slots = self.slots.iter().map(Variable::read).collect::<Result<Vec<_>>>()?;
+        let slots: Vec<&Tensor> = slots.iter().collect();
+        let (value, rate) = (self.variable.read()?, &self.learning_rate);
+        let after = self.step.call(&value, &self.gradient, &slots, rate, &self.number)?;
+        Ok(self.changed().cloned().zip(after).collect())
+    }
+}
+
+/// As [`commit`], of values and of what updates make of the values that are there: in their place where nobody else holds
+/// them, in one pass. No variable may be given twice.
+pub fn commit_updates(writes: &[(Variable, Tensor)], updates: &[VariableUpdate]) -> Result<()> {
+    let mut cells = BTreeMap::new();
+    for variable in writes.iter().map(|(variable, _)| variable).chain(updates.iter().flat_map(VariableUpdate::changed))
+    {
+        if cells.insert(variable.id(), variable).is_some() {
+            return Err(Error::invalid_argument(format!("variable `{}` is given twice", variable.name())));
+        }
+    }
+    // A trace wants nodes, a tape a call, a snapshot the values of its moment.
+    if scope::with(|scopes| scopes.trace.is_some() || !scopes.tapes.is_empty() || scopes.snapshot.is_some()) {
+        let made = updates.iter().map(VariableUpdate::writes).collect::<Result<Vec<_>>>()?;
+        return commit(writes.iter().cloned().chain(made.into_iter().flatten()));
+    }
+    let others = |update: &VariableUpdate| {
+        let others = [&update.gradient, &update.learning_rate, &update.number].map(Tensor::clone);
+        others.iter().try_for_each(|other| other.evaluated().map(|_| ()))?;
+        Ok(others)
+    };
+    let others = updates.iter().map(others).collect::<Result<Vec<_>>>()?;
+    let values: BTreeMap<u64, &Tensor> = writes.iter().map(|(variable, value)| (variable.id(), value)).collect();
+    cells.values().try_for_each(|variable| variable.cell.check_writable())?;
+    for variable in updates.iter().flat_map(VariableUpdate::changed) {
+        variable.value()?;
+    }
+    let mut states: HashMap<u64, _> = cells.iter().map(|(&id, variable)| (id, variable.cell.write_state())).collect();
+    values.iter().try_for_each(|(id, value)| states[id].check(value))?;
+    let mut parts: Vec<Vec<Tensor>> = Vec::with_capacity(updates.len());
+    for update in updates {
+        let values = update.changed().filter_map(|variable| states.get_mut(&variable.id())?.value.take());
+        parts.push(values.collect());
+    }
+    let changed = change(updates, &others, &mut parts, |variable| states[&variable.id()].label());
+    for (variable, part) in updates.iter().flat_map(VariableUpdate::changed).zip(parts.into_iter().flatten()) {
+        if let Some(state) = states.get_mut(&variable.id()) {
+            state.value = Some(part);
+        }
+    }
+    changed?;
+    for (id, state) in &mut states {
+        match values.get(id) {
+            Some(&value) => state.replace(value.clone())?,
+            None => state.version += 1,
+        }
+    }
+    Ok(())
+}
+
+/// Changes values and slots, or nothing: all that may fail comes before the first change.
+fn change(
+    updates: &[VariableUpdate],
+    others: &[[Tensor; 3]],
+    parts: &mut [Vec<Tensor>],
+    label: impl Fn(&Variable) -> String,
+) -> Result<()> {
+    let spare = |((update, others), parts): ((&VariableUpdate, &[Tensor; 3]), &mut Vec<Tensor>)| {
+        update.step.spare(parts, others).map_err(|error| error.within(label(&update.variable)))
+    };
+    let spares = updates.iter().zip(others).zip(&mut *parts).map(spare).collect::<Result<Vec<_>>>()?;
+    for (((update, others), parts), spares) in updates.iter().zip(others).zip(parts).zip(spares) {
+        update.step.change(parts, others, spares)?;
+    }
+    Ok(())
 }
 
 /// As [`commit`], with values that wait where a shape is not known yet. A value may say which key a file had it under.

@@ -6,7 +6,7 @@ mod declaration;
 mod seed;
 
 pub(crate) use commit::restore;
-pub use commit::{commit, snapshot, with_snapshot};
+pub use commit::{VariableUpdate, commit, commit_updates, snapshot, with_snapshot};
 pub use declaration::{
     Builtins, Constraint, Declaration, Initializer, IntoConstraint, IntoInit, IntoRegularizer, Regularizer, ValueInit,
 };

@@ -1,5 +1,6 @@
 use super::class::{as_cast, optimizer, within};
 use super::{Rule, SlotValues, Step};
+use modulor::ops::optimizer::Update;
 use modulor::{Result, Tensor};
 
 optimizer! {
@@ -39,68 +40,30 @@ optimizer! {
     amsgrad: bool = false;
 }
 
-/// The settings of the formula that both have.
-struct Formula {
-    beta_1: f64,
-    beta_2: f64,
-    epsilon: f64,
-    amsgrad: bool,
-}
-
 macro_rules! rules {
     ($($class:ident)*) => { $(
-        impl $class {
-            fn formula(&self) -> Formula {
-                let $class { beta_1, beta_2, epsilon, amsgrad, .. } = *self;
-                Formula { beta_1, beta_2, epsilon, amsgrad }
-            }
-        }
-
         impl Rule for $class {
             fn slots(&self) -> Vec<&'static [&'static str]> {
-                self.formula().slots()
+                let both: &[_] = &["momentum", "velocity"];
+                if self.amsgrad { vec![both, &["velocity_hat"]] } else { vec![both] }
             }
 
             fn check(&self) -> Result<()> {
-                self.formula().check()
+                for (name, beta) in [("beta_1", self.beta_1), ("beta_2", self.beta_2)] {
+                    within(name, beta, |beta| (0.0..1.0).contains(&beta), "from 0 to below 1")?;
+                }
+                within("epsilon", self.epsilon, |e| e >= 0.0 && e.is_finite(), "a finite number not below 0")
+            }
+
+            fn fused(&self) -> Option<Update> {
+                let $class { beta_1, beta_2, epsilon, amsgrad, .. } = *self;
+                Some(Update::Adam { beta_1, beta_2, powers: [beta_1, beta_2].map(as_cast), epsilon, amsgrad })
             }
 
             fn update(&self, value: &Tensor, gradient: &Tensor, slots: &mut SlotValues, step: &Step) -> Result<Tensor> {
-                self.formula().update(value, gradient, slots, step)
+                step.follow(self, None, value, gradient, slots)
             }
         }
     )* };
 }
 rules! { Adam AdamW }
-
-impl Rule for Formula {
-    fn slots(&self) -> Vec<&'static [&'static str]> {
-        let both: &[_] = &["momentum", "velocity"];
-        if self.amsgrad { vec![both, &["velocity_hat"]] } else { vec![both] }
-    }
-
-    fn check(&self) -> Result<()> {
-        for (name, beta) in [("beta_1", self.beta_1), ("beta_2", self.beta_2)] {
-            within(name, beta, |beta| (0.0..1.0).contains(&beta), "from 0 to below 1")?;
-        }
-        within("epsilon", self.epsilon, |e| e >= 0.0 && e.is_finite(), "a finite number not below 0")
-    }
-
-    fn update(&self, value: &Tensor, gradient: &Tensor, slots: &mut SlotValues, step: &Step) -> Result<Tensor> {
-        let dtype = value.dtype();
-        let power = |beta| Tensor::number(as_cast(beta), dtype)?.pow(step.number(dtype)?);
-        let (momentum, velocity) = (slots.get("momentum")?, slots.get("velocity")?);
-
-        let unbiased = (1.0 - power(self.beta_2)?).sqrt()?;
-        let alpha = step.learning_rate(dtype)? * unbiased / (1.0 - power(self.beta_1)?);
-        let momentum = &momentum + (gradient - &momentum) * (1.0 - self.beta_1);
-        let mut velocity = &velocity + (gradient.square()? - &velocity) * (1.0 - self.beta_2);
-        slots.set("momentum", &momentum);
-        slots.set("velocity", &velocity);
-        if self.amsgrad {
-            velocity = slots.get("velocity_hat")?.maximum(&velocity)?;
-            slots.set("velocity_hat", &velocity);
-        }
-        value.sub(momentum * alpha / (velocity.sqrt()? + self.epsilon))
-    }
-}

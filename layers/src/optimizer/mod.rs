@@ -33,6 +33,7 @@ pub use sgd::SGD;
 pub use slots::{SlotValues, Slots};
 pub use step::Step;
 
+use modulor::ops::optimizer::Update;
 use modulor::{Error, FromConfig, GradientTape, Module, Result, Tensor, Variable, module};
 use serde_json::Value;
 
@@ -47,6 +48,12 @@ pub trait Rule {
     /// The value after a step, of `value` with this gradient (equal in dtype and shape). `slots` holds what is remembered
     /// and takes what is to be remembered. In tensor operations alone, so that it can be traced.
     fn update(&self, value: &Tensor, gradient: &Tensor, slots: &mut SlotValues, step: &Step) -> Result<Tensor>;
+
+    /// What [`update`](Rule::update) computes, where that is one of core's rules, with the slots in the order of
+    /// [`slots`](Rule::slots): a step is then one pass over the value and the slots, weight decay included.
+    fn fused(&self) -> Option<Update> {
+        None
+    }
 
     /// Refuses settings that make no sense.
     fn check(&self) -> Result<()> {

@@ -1,5 +1,6 @@
 use super::class::{optimizer, within};
 use super::{Rule, SlotValues, Step};
+use modulor::ops::optimizer::Update;
 use modulor::{Result, Tensor};
 
 optimizer! {
@@ -41,24 +42,12 @@ impl Rule for RMSprop {
         within("epsilon", self.epsilon, finite, "a finite number not below 0")
     }
 
-    fn update(&self, value: &Tensor, gradient: &Tensor, slots: &mut SlotValues, step: &Step) -> Result<Tensor> {
-        let running = |mean: Tensor, new: &Tensor| self.rho * mean + (1.0 - self.rho) * new;
+    fn fused(&self) -> Option<Update> {
+        let RMSprop { rho, momentum, epsilon, centered, .. } = *self;
+        Some(Update::RmsProp { rho, momentum, epsilon, centered })
+    }
 
-        let velocity = running(slots.get("velocity")?, &gradient.square()?);
-        slots.set("velocity", &velocity);
-        let variance = if self.centered {
-            let mean = running(slots.get("average_gradient")?, gradient);
-            slots.set("average_gradient", &mean);
-            velocity - mean.square()?
-        } else {
-            velocity
-        };
-        let change = step.learning_rate(value.dtype())? * gradient / (variance + self.epsilon).sqrt()?;
-        if self.momentum == 0.0 {
-            return value.sub(change);
-        }
-        let momentum = self.momentum * slots.get("momentum")? + change;
-        slots.set("momentum", &momentum);
-        value.sub(momentum)
+    fn update(&self, value: &Tensor, gradient: &Tensor, slots: &mut SlotValues, step: &Step) -> Result<Tensor> {
+        step.follow(self, None, value, gradient, slots)
     }
 }

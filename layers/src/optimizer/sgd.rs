@@ -1,5 +1,6 @@
 use super::class::{as_cast, optimizer, within};
 use super::{Rule, SlotValues, Step};
+use modulor::ops::optimizer::Update;
 use modulor::{Result, Tensor};
 
 optimizer! {
@@ -25,14 +26,14 @@ impl Rule for SGD {
         within("momentum", self.momentum, |momentum| (0.0..=1.0).contains(&momentum), "between 0 and 1")
     }
 
+    fn fused(&self) -> Option<Update> {
+        Some(match self.momentum {
+            0.0 => Update::Descent,
+            momentum => Update::Momentum { momentum: as_cast(momentum), nesterov: self.nesterov },
+        })
+    }
+
     fn update(&self, value: &Tensor, gradient: &Tensor, slots: &mut SlotValues, step: &Step) -> Result<Tensor> {
-        let change = gradient.mul(step.learning_rate(value.dtype())?)?;
-        if self.momentum == 0.0 {
-            return value.sub(change);
-        }
-        let part = as_cast(self.momentum);
-        let momentum = slots.get("momentum")? * part - &change;
-        slots.set("momentum", &momentum);
-        if self.nesterov { value.add(momentum * part - change) } else { value.add(momentum) }
+        step.follow(self, None, value, gradient, slots)
     }
 }

@@ -1,8 +1,9 @@
 //! One step: what happens to gradients, variables and slots, in Keras's order.
 
 use super::class::as_cast;
-use super::{Optimizer, Parts, SlotValues};
-use modulor::variable::commit;
+use super::{Optimizer, Parts, Rule, SlotValues};
+use modulor::ops::optimizer::{Update, UpdateStep};
+use modulor::variable::{VariableUpdate, commit, commit_updates};
 use modulor::{DType, Error, Result, Tensor, Variable, module, scope};
 use std::collections::HashSet;
 
@@ -27,6 +28,27 @@ impl Step {
     /// The number of the update, a scalar: 1 for the first.
     pub fn number(&self, dtype: DType) -> Result<Tensor> {
         self.number.cast(dtype)
+    }
+
+    /// The value after a step by the rule's fused update, with or without weight decay; the slots become what they are
+    /// then.
+    pub(super) fn follow(
+        &self,
+        rule: &(impl Rule + ?Sized),
+        weight_decay: Option<f64>,
+        value: &Tensor,
+        gradient: &Tensor,
+        slots: &mut SlotValues,
+    ) -> Result<Tensor> {
+        let update = rule.fused().ok_or_else(|| Error::internal("this rule has no fused update"))?;
+        let kinds = rule.slots().concat();
+        let before = kinds.iter().map(|kind| slots.get(kind)).collect::<Result<Vec<_>>>()?;
+        let (rate, number) = (self.learning_rate(value.dtype())?, self.number(value.dtype())?);
+        let step = UpdateStep { update, weight_decay };
+        let mut after = step.call(value, gradient, &before.iter().collect::<Vec<_>>(), &rate, &number)?.into_iter();
+        let value = after.next().ok_or_else(|| Error::internal("an update gave no value"))?;
+        kinds.iter().zip(after).for_each(|(kind, slot)| slots.set(kind, &slot));
+        Ok(value)
     }
 }
 
@@ -77,7 +99,53 @@ pub(super) fn apply(optimizer: &(impl Optimizer + ?Sized), gradients: &[(Variabl
     let _turn = parts.slots.turn();
     let trained = trained(gradients)?;
     prepare(optimizer, &trained.iter().map(|(variable, _)| variable.clone()).collect::<Vec<_>>())?;
-    commit(scope::without_tapes(|| writes(optimizer, &trained))?)
+    scope::without_tapes(|| match optimizer.fused().filter(|_| is_plain(&parts, &trained)) {
+        Some(update) => {
+            let (counted, updates) = updates(optimizer, update, &trained)?;
+            commit_updates(&[counted], &updates)
+        }
+        None => commit(writes(optimizer, &trained)?),
+    })
+}
+
+/// Whether a step is nothing but the rule: no value or slot is needed before or after it.
+fn is_plain(parts: &Parts, pairs: &[&(Variable, Option<Tensor>)]) -> bool {
+    let constrained = |(variable, _): &&(Variable, Option<Tensor>)| {
+        variable.declaration().is_some_and(|declaration| declaration.constraint.is_some())
+    };
+    !parts.use_ema && parts.gradient_accumulation_steps.is_none() && !pairs.iter().any(constrained)
+}
+
+/// The count of a step that is nothing but a rule of core's, and what it does to the variables.
+fn updates(
+    optimizer: &(impl Optimizer + ?Sized),
+    update: Update,
+    pairs: &[&(Variable, Option<Tensor>)],
+) -> Result<((Variable, Tensor), Vec<VariableUpdate>)> {
+    let parts = optimizer.parts();
+    let given = pairs.iter().filter_map(|(variable, gradient)| Some((variable, gradient.as_ref()?)));
+    let fitted = given.map(|(variable, gradient)| Ok((variable, fitting(&parts, variable, gradient)?)));
+    let mut fitted = fitted.collect::<Result<Vec<_>>>()?;
+    clip(&parts, &mut fitted.iter_mut().map(|(_, gradient)| gradient).collect::<Vec<_>>())?;
+
+    let iteration = parts.iteration.read()?;
+    let count = &iteration + 1.0;
+    count.check()?;
+    let step = Step { learning_rate: parts.learning_rate.read()?, number: count.clone() };
+    let (rule, kinds) =
+        (UpdateStep { update, weight_decay: parts.weight_decay.map(as_cast) }, optimizer.slots().concat());
+    let updates = fitted.into_iter().map(|(variable, gradient)| {
+        gradient.check()?;
+        Ok(VariableUpdate {
+            step: rule,
+            variable: variable.clone(),
+            slots: kinds.iter().map(|kind| parts.slots.of(variable, kind, "")).collect::<Result<_>>()?,
+            learning_rate: step.learning_rate(gradient.dtype())?,
+            number: step.number(gradient.dtype())?,
+            gradient,
+        })
+    });
+    Ok(((parts.iteration.clone(), count), updates.collect::<Result<_>>()?))
 }
 
 /// The pairs that count, if there is a gradient in any of them.
@@ -169,14 +237,18 @@ fn fitting(parts: &Parts, variable: &Variable, gradient: &Tensor) -> Result<Tens
 /// Clips all gradients, then lets every variable decay and follow the rule.
 fn update(optimizer: &(impl Optimizer + ?Sized), moving: &mut [Moving], step: &Step) -> Result<()> {
     let parts = optimizer.parts();
-    clip(&parts, moving)?;
+    clip(&parts, &mut moving.iter_mut().filter_map(|moving| moving.gradient.as_mut()).collect::<Vec<_>>())?;
     for Moving { variable, value, gradient, slots } in moving {
         let Some(gradient) = gradient else { continue };
-        if let Some(decay) = parts.weight_decay {
-            let lost = &*value * as_cast(decay) * step.learning_rate(value.dtype())?;
-            *value = &*value - lost;
-        }
-        let updated = optimizer.update(value, gradient, slots, step);
+        let decay = parts.weight_decay.map(as_cast);
+        let updated = match (optimizer.fused(), decay) {
+            (Some(_), _) => step.follow(optimizer, decay, value, gradient, slots),
+            (None, None) => optimizer.update(value, gradient, slots, step),
+            (None, Some(decay)) => {
+                let kept = &*value - &*value * decay * step.learning_rate(value.dtype())?;
+                optimizer.update(&kept, gradient, slots, step)
+            }
+        };
         *value = updated.map_err(|error| error.within(label(variable)))?;
     }
     Ok(())
@@ -227,11 +299,10 @@ fn average(parts: &Parts, moving: &mut [Moving], updates: &Tensor) -> Result<()>
 }
 
 /// Makes gradients shorter, by whichever of the three ways is set.
-fn clip(parts: &Parts, moving: &mut [Moving]) -> Result<()> {
+fn clip(parts: &Parts, gradients: &mut [&mut Tensor]) -> Result<()> {
     let global = match parts.global_clipnorm {
         Some(limit) => {
-            let gradients = moving.iter().filter_map(|moving| moving.gradient.as_ref());
-            let squares = gradients.map(|gradient| wide(gradient)?.square()?.sum(..)?.cast(DType::F64));
+            let squares = gradients.iter().map(|gradient| wide(gradient)?.square()?.sum(..)?.cast(DType::F64));
             let norm = squares.collect::<Result<Vec<_>>>().and_then(|squares| Tensor::stack(&squares, 0)?.sum(..))?;
             let norm = norm.sqrt()?;
             let factor = limit * (1.0 / &norm).minimum(1.0 / limit)?;
@@ -240,14 +311,14 @@ fn clip(parts: &Parts, moving: &mut [Moving]) -> Result<()> {
         }
         None => None,
     };
-    for gradient in moving.iter_mut().filter_map(|moving| moving.gradient.as_mut()) {
+    for gradient in gradients {
         if let Some(factor) = &global {
-            *gradient = gradient.mul(factor.cast(gradient.dtype())?)?;
+            **gradient = gradient.mul(factor.cast(gradient.dtype())?)?;
         } else if let Some(limit) = parts.clipnorm {
             let norm = wide(gradient)?.square()?.sum(..)?.sqrt()?.cast(gradient.dtype())?;
-            *gradient = &*gradient * limit / norm.maximum(limit)?;
+            **gradient = &**gradient * limit / norm.maximum(limit)?;
         } else if let Some(limit) = parts.clipvalue {
-            *gradient = gradient.maximum(-limit)?.minimum(limit)?;
+            **gradient = gradient.maximum(-limit)?.minimum(limit)?;
         }
     }
     Ok(())
