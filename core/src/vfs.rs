@@ -410,4 +410,19 @@ mod tests {
         let error = write_all(&mut file, &mut rest).unwrap_err();
         assert_eq!((error.kind(), rest), (io::ErrorKind::WouldBlock, &bytes[14..]));
     }
+
+    #[cfg(unix)]
+    #[test]
+    fn b08_what_the_system_refuses_is_said_in_words() {
+        for (code, kind, words) in [
+            (libc::EDQUOT, ErrorKind::ResourceExhausted, "disk quota exceeded"),
+            (libc::ENOSPC, ErrorKind::ResourceExhausted, "no space left on device"),
+            (libc::EMFILE, ErrorKind::ResourceExhausted, "too many open files"),
+            (libc::EXDEV, ErrorKind::FailedPrecondition, "invalid cross-device link"),
+            (libc::EACCES, ErrorKind::FailedPrecondition, "permission denied"),
+        ] {
+            let error = refused("rename", Path::new("/runs/ckpt.index"), &io::Error::from_raw_os_error(code));
+            assert_eq!((error.kind(), error.message()), (kind, &*format!("cannot rename /runs/ckpt.index: {words}")));
+        }
+    }
 }
