@@ -58,9 +58,8 @@ use crate::op::scope;
 use crate::variable::{Declaration, IntoInit};
 use crate::vfs::{self, Vfs};
 use crate::{Error, Result, Tensor, Variable};
-use bundle::{Bundle, EntryInfo, OBJECT_GRAPH_KEY};
+use bundle::{Bundle, EntryInfo, OBJECT_GRAPH_KEY, with_suffix};
 use directory::Directory;
-use object_graph::escape;
 use places::Places;
 use restore::{Found, Plan, Source};
 use serde_json::Value;
@@ -303,12 +302,6 @@ fn part_of(prefix: &Path, rank: usize, ranks: usize) -> PathBuf {
     with_suffix(prefix, &format!(".part-{rank:05}-of-{ranks:05}"))
 }
 
-fn with_suffix(prefix: &Path, suffix: &str) -> PathBuf {
-    let mut path = prefix.as_os_str().to_owned();
-    path.push(suffix);
-    path.into()
-}
-
 /// What every variable in a checkpoint is, by key, in the order of the keys: `tf.train.list_variables`.
 pub fn list_variables(prefix: impl AsRef<Path>) -> Result<Vec<(String, EntryInfo)>> {
     let bundle = Bundle::open(prefix.as_ref())?;
@@ -381,7 +374,7 @@ impl Module for Roots {
             root.fields(visitor);
         }
         for (name, part) in named {
-            part.track(&escape(name), visitor);
+            part.track(&module::escaped(name), visitor);
         }
         if self.counts {
             visitor.variable(SAVE_COUNTER, save_counter);

@@ -1,6 +1,7 @@
 //! The object graph of a checkpoint: which objects there are, how they are reached, and under which keys their values are.
 
 use super::bundle::{Bundle, OBJECT_GRAPH_KEY};
+use crate::module::{escaped, join};
 use crate::{Error, Result};
 use modulor_wire::message::{
     self, BoolValue, ObjectReference, SerializedTensor, SlotVariableReference, TrackableObject, TrackableObjectGraph,
@@ -265,7 +266,7 @@ impl ObjectGraph {
         while let Some(number) = queue.pop_front() {
             for (name, child) in &self.objects[number].children {
                 if paths[*child].is_none() {
-                    paths[*child] = paths[number].as_ref().map(|path| join(path, &escape(name)));
+                    paths[*child] = paths[number].as_ref().map(|path| join(path, &escaped(name)));
                     queue.push_back(*child);
                 }
             }
@@ -294,7 +295,7 @@ impl Bundle {
 
 /// The key of a variable's value.
 pub(super) fn key_of(path: &str) -> Result<String> {
-    if path.split('/').any(|part| part == escape(".ATTRIBUTES")) {
+    if path.split('/').any(|part| part == escaped(".ATTRIBUTES")) {
         let message = format!("`{path}`: TensorFlow cannot restore what is called `.ATTRIBUTES`; give it another name");
         return Err(Error::invalid_argument(message));
     }
@@ -303,15 +304,10 @@ pub(super) fn key_of(path: &str) -> Result<String> {
 
 /// The path of a slot.
 pub(super) fn slot_path(owner: &str, keeper: &str, kind: &str) -> String {
-    join(&join(owner, SLOTS), &join(keeper, &escape(kind)))
+    join(&join(owner, SLOTS), &join(keeper, &escaped(kind)))
 }
 
-/// A name as a part of a path: what means something there is written otherwise.
-pub(super) fn escape(name: &str) -> String {
-    name.replace('.', "..").replace('/', ".S")
-}
-
-/// The name that [`escape`] made a part of a path from.
+/// The name that [`escaped`] made a part of a path from.
 pub(super) fn unescape(part: &str) -> String {
     let mut name = String::with_capacity(part.len());
     let mut characters = part.chars();
@@ -327,15 +323,7 @@ pub(super) fn unescape(part: &str) -> String {
 /// The name that a part of a path is for: unescaped, unless it could not have been escaped.
 fn literal(part: &str) -> String {
     let name = unescape(part);
-    if escape(&name) == part { name } else { part.to_owned() }
-}
-
-pub(super) fn join(prefix: &str, name: &str) -> String {
-    match (prefix, name) {
-        ("", name) => name.to_owned(),
-        (prefix, "") => prefix.to_owned(),
-        (prefix, name) => format!("{prefix}/{name}"),
-    }
+    if escaped(&name) == part { name } else { part.to_owned() }
 }
 
 impl fmt::Display for ObjectGraph {
@@ -373,7 +361,7 @@ impl fmt::Display for ObjectGraph {
             let children = content.children.iter().map(|(name, child)| (*child, &**name)).chain(slots);
             let children: Vec<_> = children.collect();
             for (index, (child, name)) in children.iter().enumerate().rev() {
-                let (path, lead) = (join(&path, &escape(name)), below.clone());
+                let (path, lead) = (join(&path, &escaped(name)), below.clone());
                 stack.push(Line { object: *child, name, path, lead, is_last: index + 1 == children.len() });
             }
         }
@@ -480,7 +468,7 @@ mod tests {
     #[test]
     fn names_come_back_from_their_escapes() {
         for name in ["a/b", "d.ot", "..", "/", ".S", "a.S/b", "plain"] {
-            assert_eq!(unescape(&escape(name)), name);
+            assert_eq!(unescape(&escaped(name)), name);
         }
     }
 }

@@ -1,9 +1,7 @@
 //! The objects of a program as a checkpoint sees them: modules, containers and variables, numbered breadth first.
 
-use super::object_graph::{
-    Attribute, Object, ObjectGraph, SlotReference, VARIABLE_VALUE, join, key_of, slot_path, unescape,
-};
-use crate::module::{Growing, Identity, Node, SlotOf};
+use super::object_graph::{Attribute, Object, ObjectGraph, SlotReference, VARIABLE_VALUE, key_of, slot_path, unescape};
+use crate::module::{Growing, Identity, Node, SlotOf, join};
 use crate::{Error, Result, Variable};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -158,7 +158,7 @@ impl PathKey for String {
 }
 
 /// A key as a part of a path: TensorFlow's escapes for the characters that mean something in checkpoint keys.
-fn escaped(key: &str) -> String {
+pub(crate) fn escaped(key: &str) -> String {
     key.replace('.', "..").replace('/', ".S")
 }
 

@@ -18,7 +18,7 @@ mod walk;
 pub(crate) use config::shared;
 pub use config::{Config, Faults, Schema, object, read_object, reading, write, writing};
 pub use container::PathKey;
-pub(crate) use container::{held_config, track_held};
+pub(crate) use container::{escaped, held_config, track_held};
 pub use copy::copying;
 pub use field::{
     Field, Flatten, ForeignSetting, Kept, MarkedValue, OtherType, Probe, Setting, Skipped, TrackedTensor, VariableCell,
@@ -29,8 +29,8 @@ pub use fold::ModuleExt;
 pub(crate) use fold::cells;
 pub use identity::{Held, Identity};
 pub use input::{InputShapes, ManualBuild};
-pub(crate) use walk::Site;
 pub use walk::{Growing, Node, walk};
+pub(crate) use walk::{Site, join};
 
 use crate::{Error, Result, Tensor, Variable};
 use serde_json::Value;

@@ -255,7 +255,8 @@ fn at_key(path: &Path, key: &str, error: &Error) -> Error {
     Error::new(error.kind(), format!("{}: key {key:?}: {}", path.display(), error.message()))
 }
 
-fn with_suffix(prefix: &Path, suffix: &str) -> PathBuf {
+/// The prefix with more at the end of its last part.
+pub(super) fn with_suffix(prefix: &Path, suffix: &str) -> PathBuf {
     let mut path = OsString::from(prefix);
     path.push(suffix);
     PathBuf::from(path)
