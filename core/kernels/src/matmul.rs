@@ -14,8 +14,7 @@ use std::slice::from_raw_parts_mut;
 use crate::instruction_set::instruction_set;
 use crate::pool;
 use crate::strided::Strided;
-pub(crate) use pack::Factor;
-use pack::Lanes;
+pub(crate) use pack::{Factor, Lanes, Panels};
 use tile::{Family, MAX_ROWS, Piece, Term, Tiles};
 
 /// The most places along k whose terms are packed at a time.
@@ -130,12 +129,12 @@ struct Target<T> {
 /// # Safety
 /// `rows` × `columns` terms of the target may be written.
 #[allow(unsafe_code)]
-unsafe fn chunk<T: Factor>(
-    tiles: &Tiles<T::Term>,
-    (a, b): (Lanes<T>, Lanes<T>),
+unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
+    tiles: &Tiles<T>,
+    (a, b): (A, B),
     [rows, depth, columns]: [usize; 3],
-    target: Target<T::Term>,
-    room: &mut Room<T::Term>,
+    target: Target<T>,
+    room: &mut Room<T>,
 ) {
     let tallest = tiles.wide.of.len();
     let panel = panel(depth);
@@ -143,8 +142,8 @@ unsafe fn chunk<T: Factor>(
         let now = panel.min(depth - start);
         let (a, b) = (a.from(0, start), b.from(0, start));
         // Packing costs about as much as reading some rows more, or what lies in the first cache.
-        let few = rows <= 3 * tallest || now * b.depth.unsigned_abs() <= FEW;
-        let b_in_place = b.in_place().filter(|_| b.lane == 1 && few);
+        let few = |depth: isize| rows <= 3 * tallest || now * depth.unsigned_abs() <= FEW;
+        let b_in_place = b.in_place().filter(|b| b.lane == 1 && few(b.depth));
         let a_in_place = a.in_place().filter(|_| columns < 6 * tiles.wide.width || rows < 4 || now <= 64);
         let mut packed = 0;
         for (first, used, family) in cuts(tiles, rows, columns) {
@@ -170,11 +169,11 @@ unsafe fn chunk<T: Factor>(
             let mut packed = 0;
             for (first, used, family) in cuts(tiles, rows, columns) {
                 let (a, a_row, a_step, of) = match a_in_place.and(lanes.in_place()) {
-                    Some(place) => (place, a.lane, a.depth, family.of),
+                    Some(a) => (a.first, a.lane, a.depth, family.of),
                     None => (room.left[group * now..].as_ptr(), 1, height as isize, family.packed),
                 };
                 let (b, b_step) = match b_in_place.and(b.from(first, 0).in_place()) {
-                    Some(place) if used == family.width => (place, b.depth),
+                    Some(b) if used == family.width => (b.first, b.depth),
                     _ => {
                         packed += now * family.width;
                         (room.right[packed - now * family.width..packed].as_ptr(), family.width as isize)
@@ -214,6 +213,8 @@ struct Shared<T: Factor> {
     own: *mut u8,
     own_len: usize,
     sizes: [usize; 3],
+    /// From one row of the output to the next.
+    pitch: usize,
 }
 
 // SAFETY: blocks and chunks do not overlap, and the room is used by the caller's thread alone.
@@ -228,19 +229,19 @@ impl<T: Factor> Shared<T> {
     #[allow(unsafe_code)]
     unsafe fn block(
         &self,
-        (a, b): (Lanes<T>, Lanes<T>),
+        (a, b): (impl Panels<Term = T::Term>, impl Panels<Term = T::Term>),
         [row, column]: [usize; 2],
         [rows, columns]: [usize; 2],
         place: usize,
         bytes: &mut [u8],
     ) {
-        let [_, k, n] = self.sizes;
+        let ([_, k, _], pitch) = (self.sizes, self.pitch);
         let mut room = Room::of(aligned(bytes), room::<T>(rows, k, columns));
         // SAFETY: the block lies in the output.
-        let out = unsafe { self.out.add(place + row * n + column) };
+        let out = unsafe { self.out.add(place + row * pitch + column) };
         let whole = if T::terms(&[]).is_some() {
             // The elements are the terms.
-            Target { first: out.cast::<T::Term>(), pitch: n }
+            Target { first: out.cast::<T::Term>(), pitch }
         } else {
             Target { first: room.wide.as_mut_ptr(), pitch: columns }
         };
@@ -265,7 +266,7 @@ impl<T: Factor> Shared<T> {
         if T::terms(&[]).is_none() {
             for (i, wide) in room.wide.chunks_exact(columns).take(rows).enumerate() {
                 // SAFETY: the block of the output is this thread's.
-                let row = unsafe { from_raw_parts_mut(out.add(i * n), columns) };
+                let row = unsafe { from_raw_parts_mut(out.add(i * pitch), columns) };
                 for (slot, &term) in row.iter_mut().zip(wide) {
                     *slot = T::narrow(term);
                 }
@@ -280,7 +281,7 @@ impl<T: Factor> Shared<T> {
     #[allow(unsafe_code)]
     unsafe fn block_of_chunk(
         &self,
-        (a, b): (Lanes<T>, Lanes<T>),
+        (a, b): (impl Panels<Term = T::Term>, impl Panels<Term = T::Term>),
         [row, column]: [usize; 2],
         [rows, columns]: [usize; 2],
         place: usize,
@@ -396,6 +397,7 @@ pub(crate) fn multiply<T: Factor>(a: Strided<T>, b: Strided<T>, out: &mut [T], s
         own: own.as_mut_ptr(),
         own_len: own.len(),
         sizes: [m, k, n],
+        pitch: n,
     };
     let ([rows, columns], helped) = blocks::<T>(tiles, [m, k, n], if split { 1 } else { count }, chunks);
     let (down, across) = (m.div_ceil(rows), n.div_ceil(columns));
@@ -437,6 +439,51 @@ pub(crate) fn multiply<T: Factor>(a: Strided<T>, b: Strided<T>, out: &mut [T], s
     }
 }
 
+/// The bytes of room that [`multiply_alone`] wants.
+pub(crate) fn room_alone<T: Factor>(m: usize, k: usize, n: usize) -> usize {
+    let terms: usize = room::<T>(m.min(ROWS), k, n.min(strip::<T::Term>())).iter().sum();
+    terms * size_of::<T::Term>() + 64
+}
+
+/// The product of `a`, m × k, and `b`, k × n, on this thread alone, to the bits of [`multiply`]: row i goes to
+/// `out[i·pitch..][..n]`. `room` may hold anything.
+///
+/// # Panics
+/// When the sizes do not fit each other or the room is smaller than [`room_alone`] says.
+pub(crate) fn multiply_alone<T: Factor>(a: Strided<T>, b: Strided<T>, out: &mut [T], pitch: usize, room: &mut [u8]) {
+    let (&[m, k], &[inner, n]) = (a.shape(), b.shape()) else { panic!("the factors of a product are matrices") };
+    assert!(k == inner && n <= pitch, "the sizes of a product fit each other");
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!((m - 1) * pitch + n <= out.len(), "the product fits its place");
+    assert!(room.len() >= room_alone::<T>(m, k, n), "a product has the room it asks for");
+    if k == 0 {
+        return out.chunks_mut(pitch).take(m).for_each(|row| row[..n].fill(T::zeroed()));
+    }
+    let left = Lanes { data: a.data(), offset: a.offset() as isize, lane: a.strides()[0], depth: a.strides()[1] };
+    let right = Lanes { data: b.data(), offset: b.offset() as isize, lane: b.strides()[1], depth: b.strides()[0] };
+    let shared = Shared {
+        tiles: T::Term::tiles(instruction_set()),
+        out: out.as_mut_ptr(),
+        chunks: std::ptr::null_mut(),
+        own: std::ptr::null_mut(),
+        own_len: 0,
+        sizes: [m, k, n],
+        pitch,
+    };
+    let (tall, wide) = (if T::terms(&[]).is_none() || k > CHUNK { m.min(ROWS) } else { m }, n.min(strip::<T::Term>()));
+    for row in (0..m).step_by(tall) {
+        for column in (0..n).step_by(wide) {
+            // SAFETY: the block lies in the output, which is borrowed here alone.
+            #[allow(unsafe_code)]
+            unsafe {
+                shared.block((left, right), [row, column], [tall.min(m - row), wide.min(n - column)], 0, room);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -452,5 +499,24 @@ mod tests {
         let needs =
             [need::<f32>(), need::<f64>(), need::<f16>(), need::<i8>(), need::<Complex<f32>>(), need::<Complex<f64>>()];
         assert!(needs.iter().all(|&need| need <= pool::ROOM), "{needs:?}");
+    }
+
+    #[test]
+    fn a_product_alone_has_the_same_bits_and_leaves_what_is_beside_it() {
+        for [m, k, n] in [[0, 3, 4], [3, 0, 4], [1, 5, 1], [13, 70, 33], [161, 2100, 9], [3, 40, 400]] {
+            let values = |count: usize| (0..count).map(|i| (i * 7919 % 1009) as f32 / 504.0 - 1.0).collect::<Vec<_>>();
+            let (a, b) = (values(m * k), values(k * n));
+            let (a_shape, b_shape, a_strides, b_strides) = ([m, k], [k, n], [1, m as isize], [n as isize, 1]);
+            let a = Strided::new(&a, &a_shape, &a_strides, 0).unwrap();
+            let b = Strided::new(&b, &b_shape, &b_strides, 0).unwrap();
+            let mut expected = vec![0.5; m * n];
+            multiply(a, b, &mut expected, &mut vec![0.5; scratch::<f32>(m, k, n)]);
+            let mut out = vec![9.0; m * (n + 3)];
+            multiply_alone(a, b, &mut out, n + 3, &mut vec![7; room_alone::<f32>(m, k, n)]);
+            for (i, row) in out.chunks(n + 3).enumerate() {
+                assert_eq!(row[..n], expected[i * n..][..n], "row {i} of {m} × {k} × {n}");
+                assert_eq!(row[n..], [9.0; 3]);
+            }
+        }
     }
 }

@@ -58,6 +58,30 @@ macro_rules! f32_terms {
 }
 f32_terms!(f16, bf16);
 
+/// How tiles come by the terms of a factor: by lanes, rows of the left or columns of the right one, and places along k.
+pub(crate) trait Panels: Copy + Sync {
+    type Term: Term;
+
+    /// The same factor from a lane and a place along k on.
+    fn from(self, lane: usize, depth: usize) -> Self;
+
+    /// Where the terms lie, where they lie at equal steps and no conversion is needed to read them.
+    fn in_place(self) -> Option<InPlace<Self::Term>>;
+
+    /// Writes the first `lanes` lanes side by side for each of the places along k that `panel` has; what fills them up to
+    /// `width` may be anything.
+    fn pack(self, lanes: usize, width: usize, panel: &mut [Self::Term], turn: Option<(Turn<Self::Term>, usize)>);
+}
+
+/// Terms as they lie in memory.
+#[derive(Clone, Copy)]
+pub(crate) struct InPlace<T> {
+    pub(crate) first: *const T,
+    /// The steps from one lane to the next, and from one place along k to the next.
+    pub(crate) lane: isize,
+    pub(crate) depth: isize,
+}
+
 /// A factor by the steps between its lanes, rows of the left or columns of the right one, and between the places along k.
 #[derive(Clone, Copy)]
 pub(crate) struct Lanes<'a, T> {
@@ -67,24 +91,23 @@ pub(crate) struct Lanes<'a, T> {
     pub(crate) depth: isize,
 }
 
-impl<T: Factor> Lanes<'_, T> {
-    /// The same factor from a lane and a place along k on.
-    pub(crate) fn from(self, lane: usize, depth: usize) -> Self {
+impl<T: Factor> Panels for Lanes<'_, T> {
+    type Term = T::Term;
+
+    fn from(self, lane: usize, depth: usize) -> Self {
         Self { offset: self.offset + lane as isize * self.lane + depth as isize * self.depth, ..self }
     }
 
-    /// Where the first term lies, where no conversion is needed to read it.
-    pub(crate) fn in_place(self) -> Option<*const T::Term> {
-        T::terms(self.data).map(|terms| terms.as_ptr().wrapping_offset(self.offset))
+    fn in_place(self) -> Option<InPlace<T::Term>> {
+        let first = T::terms(self.data)?.as_ptr().wrapping_offset(self.offset);
+        Some(InPlace { first, lane: self.lane, depth: self.depth })
     }
 
-    /// Writes the first `lanes` lanes side by side for each of the places along k that `panel` has; what fills them up to
-    /// `width` may be anything.
-    pub(crate) fn pack(self, lanes: usize, width: usize, panel: &mut [T::Term], turn: Option<(Turn<T::Term>, usize)>) {
+    fn pack(self, lanes: usize, width: usize, panel: &mut [T::Term], turn: Option<(Turn<T::Term>, usize)>) {
         let depth = panel.len() / width;
         if self.depth == 1
             && let Some((turn, side)) = turn
-            && let Some(first) = self.in_place()
+            && let Some(InPlace { first, .. }) = self.in_place()
             && lanes >= side
             && depth >= side
         {
@@ -127,8 +150,10 @@ impl<T: Factor> Lanes<'_, T> {
             self.gather(lanes, width, panel);
         }
     }
+}
 
-    /// As [`pack`](Self::pack), for lanes side by side.
+impl<T: Factor> Lanes<'_, T> {
+    /// As [`pack`](Panels::pack), for lanes side by side.
     fn copy<const WIDTH: usize>(self, lanes: usize, panel: &mut [T::Term]) {
         let mut start = self.offset;
         for row in panel.as_chunks_mut::<WIDTH>().0 {
