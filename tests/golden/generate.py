@@ -1,6 +1,11 @@
-"""Regenerates every fixture of this folder: `python tests/golden/generate.py [ops|printing|keras|configs]...`."""
+"""Regenerates fixtures of this folder, all or some: `python tests/golden/generate.py [PART]...`, as `ops/matrix`.
 
+Each file in `ops/` and `keras/` writes a fixture beside itself, by `add`.
+"""
+
+import importlib.util
 import os
+import pathlib
 import sys
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -9,26 +14,26 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ["KERAS_BACKEND"] = "tensorflow"
 sys.dont_write_bytecode = True
 
+import keras
 import tensorflow as tf
+
+from fixture import Fixture
+from op_runner import OpRunner
 
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.threading.set_inter_op_parallelism_threads(1)
 
+HERE = pathlib.Path(__file__).parent
+FAMILIES = [f"{folder}/{file.stem}" for folder in ("ops", "keras") for file in sorted((HERE / folder).glob("*.py"))]
 
-def ops():
-    import elementwise_cases
-    import matrix_cases
-    import random_cases
-    import reduction_cases
-    import shape_cases
-    import variable_cases
-    from fixture import Fixture
-    from op_runner import OpRunner
 
-    fixture = Fixture("ops")
-    families = (elementwise_cases, reduction_cases, shape_cases, random_cases, matrix_cases, variable_cases)
-    for family in families:
-        family.add(OpRunner(fixture))
+def family(part):
+    spec = importlib.util.spec_from_file_location(part.replace("/", "_cases_"), HERE / f"{part}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    keras.utils.set_random_seed(1)
+    fixture = Fixture(part)
+    module.add(OpRunner(fixture) if part.startswith("ops/") else fixture)
     fixture.write()
 
 
@@ -38,12 +43,6 @@ def printing():
     printing_cases.write()
 
 
-def keras():
-    import keras_cases
-
-    keras_cases.write()
-
-
 def configs():
     import config_cases
 
@@ -51,6 +50,9 @@ def configs():
 
 
 if __name__ == "__main__":
-    parts = {"ops": ops, "printing": printing, "keras": keras, "configs": configs}
-    for part in sys.argv[1:] or parts:
-        parts[part]()
+    others = {"printing": printing, "configs": configs}
+    for part in sys.argv[1:] or [*others, *FAMILIES]:
+        if part in others:
+            others[part]()
+        else:
+            family(part)

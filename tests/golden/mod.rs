@@ -65,7 +65,7 @@ pub struct Entry {
     strings: Vec<String>,
 }
 
-/// One call of an op, as `ops.json` describes it.
+/// One call of an op, as a manifest in `ops/` describes it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct OpCase {
     /// TensorFlow's name of the op.
@@ -111,6 +111,23 @@ impl<Case: DeserializeOwned> Fixture<Case> {
     pub fn read(name: &str) -> Result<Self> {
         let arrays = read_npz(&folder()?.join(format!("{name}.npz")))?;
         Ok(Self { cases: read_manifest(name)?, arrays })
+    }
+
+    /// Reads the fixtures of a folder as one, in the order of their names.
+    pub fn read_all(folder_name: &str) -> Result<Self> {
+        let path = folder()?.join(folder_name);
+        let files = fs::read_dir(&path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+        let files = files.map_err(|e| format!("{}: {e}", path.display()))?.into_iter().map(|file| file.path());
+        let mut names: Vec<PathBuf> = files.filter(|file| file.extension().is_some_and(|e| e == "json")).collect();
+        names.sort();
+        let mut all = Self { cases: Vec::new(), arrays: BTreeMap::new() };
+        for name in names {
+            let stem = name.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let Self { cases, arrays } = Self::read(&format!("{folder_name}/{stem}"))?;
+            all.cases.extend(cases);
+            all.arrays.extend(arrays);
+        }
+        Ok(all)
     }
 
     /// The array that an entry of the manifest stands for.
@@ -174,7 +191,7 @@ mod tests {
     use super::*;
 
     fn ops() -> Fixture<OpCase> {
-        Fixture::read("ops").unwrap()
+        Fixture::read_all("ops").unwrap()
     }
 
     #[test]
@@ -237,8 +254,9 @@ mod tests {
 
     #[test]
     fn every_entry_of_the_other_manifests_is_an_array() {
-        for (name, least) in [("keras", 5000), ("printing", 250)] {
-            let fixture = Fixture::<Value>::read(name).unwrap();
+        let read = [("keras", 5000, Fixture::read_all("keras")), ("printing", 250, Fixture::read("printing"))];
+        for (name, least, fixture) in read {
+            let fixture: Fixture<Value> = fixture.unwrap();
             let mut found = 0;
             let mut rest: Vec<&Value> = fixture.cases.iter().collect();
             while let Some(value) = rest.pop() {

@@ -1,4 +1,4 @@
-//! The library of layers against what Keras computed: every row of `golden/keras.json` that is about a class we have.
+//! The library of layers against what Keras computed: every row in `golden/keras/` that is about a class we have.
 
 mod activation;
 mod config;
@@ -27,7 +27,7 @@ struct Row {
     values: Map<String, Value>,
 }
 
-static KERAS: LazyLock<Fixture<Row>> = LazyLock::new(|| Fixture::read("keras").expect("the fixture is there"));
+static KERAS: LazyLock<Fixture<Row>> = LazyLock::new(|| Fixture::read_all("keras").expect("the fixtures are there"));
 
 /// The rows of a kind.
 fn rows(kind: &str) -> impl Iterator<Item = &'static Row> {

@@ -35,7 +35,7 @@ pub static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| cases(|golden| golden.v
 pub static VARIABLES: LazyLock<Vec<Case>> = LazyLock::new(|| cases(|golden| golden.variable.is_some()));
 
 fn cases(wanted: impl Fn(&OpCase) -> bool) -> Vec<Case> {
-    let mut fixture = Fixture::<OpCase>::read("ops").expect("the golden values are beside this test");
+    let mut fixture = Fixture::<OpCase>::read_all("ops").expect("the golden values are beside this test");
     let defs: BTreeMap<_, _> = registry::ops().map(|def| (def.name, def)).collect();
     let mut absent = BTreeMap::new();
     let mut cases = Vec::new();
@@ -151,7 +151,7 @@ pub fn tensor(array: &Array) -> Tensor {
     .unwrap_or_else(|error| panic!("a golden array is no tensor: {error}"))
 }
 
-/// An attribute as `ops.json` writes it: `{"type": "DT_FLOAT"}` is a dtype, the rest are JSON's own kinds.
+/// An attribute as a manifest writes it: `{"type": "DT_FLOAT"}` is a dtype, the rest are JSON's own kinds.
 fn attr(value: &Value) -> Attr {
     match value {
         Value::Bool(value) => Attr::Bool(*value),

@@ -3,9 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from elementwise_cases import bf16, draw, f16, f32, f64, label, name
 from fixture import stream
-from reduction_cases import distinct, i32
+from samples import bf16, distinct, draw, f16, f32, f64, i32, label, name
 
 MOVED = (f64, f16, bf16, np.int32, np.int64, np.uint8, np.int8, np.uint64, np.bool_)
 

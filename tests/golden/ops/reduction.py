@@ -3,22 +3,12 @@
 import numpy as np
 import tensorflow as tf
 
-from elementwise_cases import FLOATS, INTEGERS, bf16, draw, extremes, f16, f32, f64, label, name
 from fixture import stream
-
-
-def i32(*values):
-    return np.array(values, np.int32)
+from samples import FLOATS, INTEGERS, bf16, distinct, draw, extremes, f16, f32, f64, i32, label, name
 
 
 def axes(values):
     return np.array(values, np.int32)
-
-
-def distinct(rng, shape, dtype):
-    """Values that differ pairwise by at least a quarter, in random order."""
-    count = int(np.prod(shape, dtype=np.int64))
-    return ((rng.permutation(count) - count / 2) / 4).reshape(shape).astype(dtype)
 
 
 REDUCED = [

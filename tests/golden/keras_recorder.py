@@ -1,0 +1,119 @@
+"""Records what objects of Keras compute."""
+
+import json
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from fixture import stream
+from op_runner import cotangent
+from samples import bf16, draw, f16, f32, f64
+
+
+def config(obj):
+    """The serialized object as it stands in a file: tuples are lists there."""
+    return json.loads(json.dumps(keras.saving.serialize_keras_object(obj)))
+
+
+def numpy(value):
+    return np.asarray(keras.ops.convert_to_numpy(value))
+
+
+class Recorder:
+    """Adds rows of one kind, each with a unique case."""
+
+    def __init__(self, fixture, kind):
+        self.fixture, self.kind = fixture, kind
+        self.seen = set()
+
+    def row(self, case, **values):
+        assert case not in self.seen, (self.kind, case)
+        self.seen.add(case)
+        self.fixture.cases.append({"kind": self.kind, "case": case, **values})
+
+    def put(self, value):
+        if value is None:
+            return None
+        array = np.asarray(value) if isinstance(value, (np.ndarray, np.generic, tf.Tensor)) else numpy(value)
+        return self.fixture.put(array)
+
+    def named(self, variables):
+        return [{"path": v.path, "value": self.put(v)} for v in variables]
+
+
+def wide(x):
+    x = np.asarray(x)
+    return x.astype(f64) if x.dtype in (f32, f16, bf16) else x
+
+
+def in_float64(function, *inputs):
+    """The outcome on float64 inputs, its cotangent, and the gradient with respect to each floating input."""
+    tensors = [tf.constant(wide(x)) for x in inputs]
+    with tf.GradientTape() as tape:
+        tape.watch([t for t in tensors if t.dtype.is_floating])
+        y = tf.convert_to_tensor(function(*tensors))
+    assert y.dtype == tf.float64, y.dtype
+    dy = cotangent(y.shape) if y.shape.rank else np.array(1.0)
+    floating = [t for t in tensors if t.dtype.is_floating]
+    grads = iter(tape.gradient(y, floating, output_gradients=tf.constant(dy)))
+    return y.numpy(), dy, [next(grads) if t.dtype.is_floating else None for t in tensors]
+
+
+class LayerRecorder(Recorder):
+    """Adds rows of layers."""
+
+    def __init__(self, fixture):
+        super().__init__(fixture, "layer")
+
+    def build(self, make, x, dtype, values):
+        keras.backend.clear_session()
+        layer = make(dtype)
+        layer.build(x.shape)
+        if values is not None:
+            layer.set_weights(values)
+        return layer
+
+    def case(self, label, make, x, training=None):
+        """Weights are drawn here, so that the case does not hang on an initializer."""
+        rng = stream("layer", label)
+        keras.backend.clear_session()
+        unbuilt = config(make("float32"))
+        layer = self.build(make, x, "float32", None)
+        values = [draw(rng, w.shape, f32, -1, 1, (0,)) for w in layer.weights]
+        layer.set_weights(values)
+        weights = self.named(layer.weights)
+        built = config(layer)
+        y = layer(tf.constant(x), training=training)
+
+        precise = self.build(make, x, "float64", [v.astype(f64) for v in values])
+        inputs = tf.constant(wide(x))
+        with tf.GradientTape() as tape:
+            if inputs.dtype.is_floating:
+                tape.watch(inputs)
+            reference = precise(inputs, training=training)
+            dy = cotangent(reference.shape)
+            total = tf.reduce_sum(reference * dy) if reference.dtype.is_floating else tf.constant(0.0)
+            for loss in precise.losses:
+                total += loss
+        wanted = ([inputs] if inputs.dtype.is_floating else []) + [w.value for w in precise.trainable_weights]
+        grads = tape.gradient(total, wanted)
+        floating = reference.dtype.is_floating
+        grad_x = grads.pop(0) if inputs.dtype.is_floating else None
+        self.row(
+            label,
+            config=unbuilt,
+            built_config=built,
+            training=training,
+            x=self.put(x),
+            weights=weights,
+            y=self.put(y),
+            losses=[self.put(loss) for loss in layer.losses],
+            reference=self.put(reference) if floating else None,
+            reference_losses=[self.put(loss) for loss in precise.losses],
+            dy=self.put(dy) if floating else None,
+            grad=self.put(grad_x),
+            weight_grads=[self.put(g) for g in grads],
+            output_shape=list(layer.compute_output_shape((None, *x.shape[1:]))),
+            parameters=layer.count_params(),
+        )
