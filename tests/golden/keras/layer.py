@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from fixture import stream
 from keras_recorder import LayerRecorder, Recorder, config
-from samples import draw, f16, f32
+from samples import draw, f16, f32, f64
 
 
 def add(fixture):
