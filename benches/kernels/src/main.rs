@@ -3,6 +3,8 @@
 //! Libraries take turns within a round; a sample is about 10 ms of calls, and counts where the system did not take the
 //! processor away meanwhile, if there are such samples. Medians of GFLOP/s go to standard output as a table.
 
+mod pool;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -162,6 +164,11 @@ fn best(samples: &[(f64, bool)]) -> f64 {
 }
 
 fn main() {
+    match std::env::args().nth(1).as_deref() {
+        Some(pool::BUSY) => pool::busy(),
+        Some("pool") => return pool::measure(),
+        _ => {}
+    }
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse().expect("a number"));
     let (threads, rounds) = (arguments.next().unwrap_or(1), arguments.next().unwrap_or(7_usize));
     let only = arguments.next();

@@ -22,6 +22,15 @@ impl InstructionSet {
     #[doc(hidden)]
     pub const ALL: [Self; 3] = [Self::Avx512, Self::Avx2, Self::Portable];
 
+    /// `avx512`, `avx2` or `portable`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Portable => "portable",
+        }
+    }
+
     /// Whether this machine has it.
     pub fn is_here(self) -> bool {
         #[cfg(target_arch = "x86_64")]
@@ -52,7 +61,8 @@ thread_local! {
     static CHOSEN: Cell<Option<InstructionSet>> = const { Cell::new(None) };
 }
 
-/// The best set of this machine, or what [`with_instruction_set`] says on this thread.
+/// The best set of this machine, or one that the environment asks for by `MODULOR_INSTRUCTION_SET`: `avx512`, `avx2` or
+/// `portable`. One that is not here, or that is none of these, is not listened to. It is asked once, by the first kernel.
 ///
 /// A kernel asks on the thread that calls it, and tells the threads that help.
 pub fn instruction_set() -> InstructionSet {
@@ -66,7 +76,10 @@ pub fn instruction_set() -> InstructionSet {
         2 => InstructionSet::Avx2,
         3 => InstructionSet::Portable,
         _ => {
-            let best = InstructionSet::ALL.into_iter().find(|set| set.is_here()).unwrap_or(InstructionSet::Portable);
+            let wanted = std::env::var("MODULOR_INSTRUCTION_SET").ok();
+            let here = || InstructionSet::ALL.into_iter().filter(|set| set.is_here());
+            let asked_for = here().find(|set| wanted.as_deref() == Some(set.name()));
+            let best = asked_for.or_else(|| here().next()).unwrap_or(InstructionSet::Portable);
             BEST.store(best as u8 + 1, Ordering::Relaxed);
             best
         }
@@ -93,6 +106,15 @@ pub fn with_instruction_set<R>(set: InstructionSet, f: impl FnOnce() -> R) -> R 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_environment_chooses_what_is_here() {
+        let named = |name: String| InstructionSet::ALL.into_iter().find(|set| set.name() == name);
+        match std::env::var("MODULOR_INSTRUCTION_SET").ok().and_then(named).filter(|set| set.is_here()) {
+            Some(set) => assert_eq!(instruction_set(), set),
+            None => assert_eq!(Some(instruction_set()), InstructionSet::ALL.into_iter().find(|set| set.is_here())),
+        }
+    }
 
     #[test]
     fn a_choice_lasts_as_long_as_its_closure_and_holds_on_its_thread_alone() {

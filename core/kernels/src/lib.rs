@@ -33,6 +33,8 @@ pub use instruction_set::{InstructionSet, instruction_set};
 pub use logic::{fold_logical, logical, not, select};
 pub use number::{Float, Number};
 pub use operation::{Binary, Compare, Fault, Fold, Logical, Test, Unary, Unsupported, Update};
+#[doc(hidden)]
+pub use pool::run as run_region;
 pub use pool::{num_threads, set_num_threads};
 pub use rows::{NoSuchRow, gather_rows, scatter_rows};
 pub use strided::{Strided, copy, place};

@@ -28,7 +28,7 @@ const MOST: usize = (1 << CHUNK_BITS) - 1;
 pub(crate) const ROOM: usize = 7 << 18;
 
 /// What is done to each chunk, with memory of the helper that runs it, or none on the caller's thread.
-type Body<'a> = dyn Fn(usize, &mut [u8]) + Sync + 'a;
+pub type Body<'a> = dyn Fn(usize, &mut [u8]) + Sync + 'a;
 
 /// What a caller offers, on its stack.
 struct Region<'a> {
@@ -204,7 +204,7 @@ fn work(id: usize, mut room: Vec<u8>) {
 ///
 /// # Panics
 /// When a chunk did, with its payload; the others have run all the same.
-pub(crate) fn run(chunks: usize, body: &Body) {
+pub fn run(chunks: usize, body: &Body) {
     let threads = if chunks > 1 { num_threads().min(chunks) } else { 1 };
     let free = |slot: &&Slot| !slot.taken.load(Ordering::Relaxed) && !slot.taken.swap(true, Ordering::Acquire);
     let slot = if threads > 1 { SLOT.iter().enumerate().find(|(_, slot)| free(slot)) } else { None };
