@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::process::{Child, Command};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use modulor_kernels::{Number, Strided, run_region, set_num_threads};
@@ -35,15 +36,13 @@ impl Drop for Neighbours {
     }
 }
 
-/// Nanoseconds of an empty region of two chunks: the median of batches, one right after the other.
-fn empty_region() -> f64 {
+/// Nanoseconds of a region of two chunks, one right after the other: the median of batches.
+fn region(chunk: impl Fn(usize) + Sync) -> f64 {
     let mut batches: Vec<f64> = (0..101)
         .map(|_| {
             let start = Instant::now();
             for _ in 0..1000 {
-                run_region(2, &|chunk, _| {
-                    black_box(chunk);
-                });
+                run_region(2, &|index, _| chunk(index));
             }
             start.elapsed().as_secs_f64() * 1e6
         })
@@ -71,7 +70,16 @@ fn products() -> f64 {
 /// Prints all of it.
 pub fn measure() {
     set_num_threads(2);
-    println!("an empty region, two threads, hot: {:.0} ns", empty_region());
+    println!("an empty region: {:.0} ns", region(|chunk| drop(black_box(chunk))));
+    // Each chunk waits for the other to begin, so that both threads take part.
+    let begun = AtomicUsize::new(0);
+    let meeting = region(|_| {
+        let regions = begun.fetch_add(1, Ordering::SeqCst) / 2;
+        while begun.load(Ordering::SeqCst) < 2 * regions + 2 {
+            std::hint::spin_loop();
+        }
+    });
+    println!("one in which two threads meet: {meeting:.0} ns");
     let alone = products();
     let crowded = {
         let _neighbours = Neighbours::new(2);
