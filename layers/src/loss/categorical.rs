@@ -1,8 +1,7 @@
 //! The cross entropy of distributions over classes.
 
-use super::{Loss, Reduction, aligned, clipped};
+use super::{aligned, class::losses, clipped, ids};
 use modulor::{Error, Result, Tensor};
-use serde::{Deserialize, Serialize};
 
 /// `−Σ y·ln p` over the classes on an axis, with `y` moved towards the uniform distribution by `label_smoothing`.
 ///
@@ -14,16 +13,10 @@ pub fn categorical_crossentropy(
     label_smoothing: f64,
     axis: i64,
 ) -> Result<Tensor> {
-    let (mut y, p) = aligned(y_true, y_pred)?;
-    if label_smoothing != 0.0 {
-        let classes = y.rank().and_then(|rank| y.shape().dim(rank.checked_sub(1)?));
-        let classes = classes.ok_or_else(|| {
-            Error::invalid_argument(format!("label smoothing needs the number of classes, found targets {}", y.spec()))
-        })?;
-        y = y * (1.0 - label_smoothing) + label_smoothing / classes as f64;
-    }
+    let (y, p) = aligned(y_true, y_pred)?;
+    let y = smoothed(y, label_smoothing)?;
     if !from_logits {
-        return y.mul(clipped(&p.div(p.sum_keepdims(axis)?)?)?.log()?)?.sum(axis)?.neg();
+        return y.mul(scaled(&p, axis)?.log()?)?.sum(axis)?.neg();
     }
     let (p, y) = (to_last(&p, axis)?, to_last(&y, axis)?);
     p.softmax_cross_entropy_with_logits(&y)
@@ -36,43 +29,79 @@ fn to_last(x: &Tensor, axis: i64) -> Result<Tensor> {
     x.permute((0..rank).filter(|&other| other != axis).chain([axis]).collect::<Vec<_>>())
 }
 
-/// The cross entropy between distributions over classes, such as one-hot labels, and predictions:
-/// [`categorical_crossentropy`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CategoricalCrossentropy {
-    /// The name in logs.
-    pub name: String,
-    /// What becomes of the losses of all samples.
-    pub reduction: Reduction,
-    /// Whether predictions are logits, not probabilities.
-    pub from_logits: bool,
-    /// How far targets are moved towards the uniform distribution, 0 to 1.
-    pub label_smoothing: f64,
-    /// The axis of the classes; -1 unless set.
-    pub axis: i64,
+fn smoothed(y: Tensor, label_smoothing: f64) -> Result<Tensor> {
+    if label_smoothing == 0.0 {
+        return Ok(y);
+    }
+    let classes = classes(&y)?;
+    Ok(y * (1.0 - label_smoothing) + label_smoothing / classes as f64)
 }
 
-impl Default for CategoricalCrossentropy {
-    fn default() -> Self {
-        CategoricalCrossentropy {
-            name: "categorical_crossentropy".to_owned(),
-            reduction: Reduction::default(),
-            from_logits: false,
-            label_smoothing: 0.0,
-            axis: -1,
-        }
-    }
+/// The size of the last axis.
+fn classes(y: &Tensor) -> Result<usize> {
+    let classes = y.rank().and_then(|rank| y.shape().dim(rank.checked_sub(1)?));
+    classes.ok_or_else(|| Error::invalid_argument(format!("the number of classes must be known, found {}", y.spec())))
 }
 
-impl Loss for CategoricalCrossentropy {
-    fn name(&self) -> &str {
-        &self.name
+/// Probabilities that sum to 1, kept 1e-7 away from 0 and 1.
+fn scaled(p: &Tensor, axis: i64) -> Result<Tensor> {
+    clipped(&p.div(p.sum_keepdims(axis)?)?)
+}
+
+/// `−Σ alpha·(1 − p)^gamma·y·ln p` over the classes on an axis (Lin et al. 2018).
+pub fn categorical_focal_crossentropy(
+    y_true: &Tensor,
+    y_pred: &Tensor,
+    alpha: f64,
+    gamma: f64,
+    from_logits: bool,
+    label_smoothing: f64,
+    axis: i64,
+) -> Result<Tensor> {
+    let (y, p) = aligned(y_true, y_pred)?;
+    let y = smoothed(y, label_smoothing)?;
+    let p = if from_logits { p.softmax(axis)? } else { p };
+    let p = scaled(&p, axis)?;
+    let entropy = -y * p.log()?;
+    ((1.0 - p).pow(gamma)? * alpha).mul(entropy)?.sum(axis)
+}
+
+/// `(1 − p^q) / q`, p being the probability of the class that is true, for class ids `y_true` (Zhang and Sabuncu 2018).
+///
+/// An id outside of the classes has the probability 0.
+pub fn categorical_generalized_cross_entropy(y_true: &Tensor, y_pred: &Tensor, q: f64) -> Result<Tensor> {
+    let labels = ids(y_true, y_pred)?;
+    let of_truth = y_pred.mul(labels.one_hot(classes(y_pred)?, y_pred.dtype())?)?.sum(-1)?;
+    Ok((1.0 - of_truth.pow(q)?) / q)
+}
+
+losses! {
+    /// The cross entropy between distributions over classes, such as one-hot labels, and predictions:
+    /// [`categorical_crossentropy`].
+    CategoricalCrossentropy, "categorical_crossentropy" = categorical_crossentropy {
+        /// Whether predictions are logits, not probabilities.
+        from_logits: bool = false,
+        /// How far targets are moved towards the uniform distribution, 0 to 1.
+        label_smoothing: f64 = 0.0,
+        /// The axis of the classes; -1 unless set.
+        axis: i64 = -1,
     }
-    fn losses(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
-        categorical_crossentropy(y_true, y_pred, self.from_logits, self.label_smoothing, self.axis)
+    /// The cross entropy of which easy targets count little: [`categorical_focal_crossentropy`].
+    CategoricalFocalCrossentropy, "categorical_focal_crossentropy" = categorical_focal_crossentropy {
+        /// A weight; ¼ unless set.
+        alpha: f64 = 0.25,
+        /// How little easy targets count: 0 for as much as the others, 2 unless set.
+        gamma: f64 = 2.0,
+        /// Whether predictions are logits, not probabilities.
+        from_logits: bool = false,
+        /// How far targets are moved towards the uniform distribution, 0 to 1.
+        label_smoothing: f64 = 0.0,
+        /// The axis of the classes; -1 unless set.
+        axis: i64 = -1,
     }
-    fn reduction(&self) -> Reduction {
-        self.reduction
+    /// A loss of class ids that forgives wrong labels: [`categorical_generalized_cross_entropy`].
+    CategoricalGeneralizedCrossEntropy, "categorical_generalized_cross_entropy" = categorical_generalized_cross_entropy {
+        /// From near 0, the cross entropy, to 1, the mean absolute error; ½ unless set.
+        q: f64 = 0.5,
     }
 }

@@ -16,19 +16,31 @@
 
 mod binary;
 mod categorical;
+mod class;
+mod hinge;
 mod mean;
+mod overlap;
 mod reduction;
 mod sparse;
 
-pub use binary::{BinaryCrossentropy, binary_crossentropy};
-pub use categorical::{CategoricalCrossentropy, categorical_crossentropy};
-pub use mean::{MeanAbsoluteError, MeanSquaredError, mean_absolute_error, mean_squared_error};
+pub use binary::{BinaryCrossentropy, BinaryFocalCrossentropy, binary_crossentropy, binary_focal_crossentropy};
+pub use categorical::{
+    CategoricalCrossentropy, CategoricalFocalCrossentropy, CategoricalGeneralizedCrossEntropy,
+    categorical_crossentropy, categorical_focal_crossentropy, categorical_generalized_cross_entropy,
+};
+pub use hinge::{CategoricalHinge, Hinge, SquaredHinge, categorical_hinge, hinge, squared_hinge};
+pub use mean::{
+    Huber, LogCosh, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError, MeanSquaredLogarithmicError,
+    Poisson, huber, log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error,
+    mean_squared_logarithmic_error, poisson,
+};
+pub use overlap::{CosineSimilarity, Dice, KLDivergence, Tversky, cosine_similarity, dice, kl_divergence, tversky};
 pub use reduction::Reduction;
 pub(crate) use reduction::same_rank;
 pub use sparse::{SparseCategoricalCrossentropy, sparse_categorical_crossentropy};
 
 use crate::family::family;
-use modulor::{Error, Result, Tensor};
+use modulor::{DType, Error, Result, Tensor};
 
 /// A loss. A new one implements [`losses`](Loss::losses), and is used by [`value`](Loss::value).
 pub trait Loss: Send + Sync + 'static {
@@ -72,9 +84,24 @@ family! {
     /// ```
     AnyLoss: Loss, "loss" of "keras.losses", listed in LOSSES;
     BinaryCrossentropy "binary_crossentropy" "bce" "BCE";
+    BinaryFocalCrossentropy "binary_focal_crossentropy";
     CategoricalCrossentropy "categorical_crossentropy";
+    CategoricalFocalCrossentropy "categorical_focal_crossentropy";
+    CategoricalGeneralizedCrossEntropy "categorical_generalized_cross_entropy";
+    CategoricalHinge "categorical_hinge";
+    CosineSimilarity "cosine_similarity";
+    Dice "dice";
+    Hinge "hinge";
+    Huber "huber";
+    KLDivergence "kl_divergence" "kld" "KLD";
+    LogCosh "log_cosh" "logcosh";
     MeanAbsoluteError "mean_absolute_error" "mae" "MAE";
+    MeanAbsolutePercentageError "mean_absolute_percentage_error" "mape" "MAPE";
     MeanSquaredError "mean_squared_error" "mse" "MSE";
+    MeanSquaredLogarithmicError "mean_squared_logarithmic_error" "msle" "MSLE";
+    Poisson "poisson";
+    SquaredHinge "squared_hinge";
+    Tversky "tversky";
     SparseCategoricalCrossentropy "sparse_categorical_crossentropy";
 }
 
@@ -105,6 +132,26 @@ pub(crate) fn aligned(y_true: &Tensor, y_pred: &Tensor) -> Result<(Tensor, Tenso
         return Err(Error::invalid_argument(message));
     }
     Ok((y_true.cast(y_pred.dtype())?, y_pred))
+}
+
+/// Class ids of the shape of predictions without their last axis, or with 1 there.
+fn ids(y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+    y_true.check()?;
+    y_pred.check()?;
+    if !y_pred.dtype().is_float() {
+        return Err(Error::invalid_argument(format!("predictions are floats, found {}", y_pred.spec())));
+    }
+    let with_axis = y_true.rank().is_some() && y_true.rank() == y_pred.rank();
+    let labels = if with_axis { y_true.squeeze([-1])? } else { y_true.clone() }.cast(DType::I64)?;
+    let samples = y_pred.shape().dims().map(|dims| dims[..dims.len().saturating_sub(1)].iter().copied().collect());
+    if samples.is_some_and(|samples| !labels.shape().is_compatible_with(&samples)) {
+        return Err(Error::invalid_argument(format!(
+            "class ids of shape {} and predictions of shape {}",
+            y_true.shape(),
+            y_pred.shape()
+        )));
+    }
+    Ok(labels)
 }
 
 /// Probabilities, kept off 0 and 1 as far as Keras does.

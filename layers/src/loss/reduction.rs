@@ -78,11 +78,12 @@ pub(crate) fn same_rank(a: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor)> {
     })
 }
 
-/// Whether every dim of the weights is that of the losses or 1, so that no loss counts twice.
+/// Whether every dim of the weights is that of the losses or 1, so that no loss counts twice, or one loss, that of a whole
+/// batch, is weighted by every sample, as in Keras.
 fn fits(weight: &Tensor, losses: &Tensor) -> Result<()> {
     let (Some(w), Some(l)) = (weight.shape().dims(), losses.shape().dims()) else { return Ok(()) };
     let each = |(w, l): (&Option<usize>, &Option<usize>)| *w == Some(1) || w.is_none() || l.is_none() || w == l;
-    if w.is_empty() || w.len() == l.len() && w.iter().zip(&l).all(each) {
+    if w.is_empty() || l.is_empty() || w.len() == l.len() && w.iter().zip(&l).all(each) {
         return Ok(());
     }
     Err(Error::invalid_argument(format!(

@@ -30,9 +30,14 @@ def add(fixture):
             return precise(tf.constant(wide(y_true)), p, None if weight is None else tf.constant(wide(sample_weight)))
 
         reference, dy, (grad,) = in_float64(evaluate, y_pred)
+        written = config(loss)
+        # What Keras reads and forgets to write.
+        for cls, setting, default in ((L.Huber, "delta", 1.0), (L.CosineSimilarity, "axis", -1)):
+            if isinstance(loss, cls) and loss._fn_kwargs[setting] != default:
+                written["config"][setting] = loss._fn_kwargs[setting]
         record.row(
             label,
-            config=config(loss),
+            config=written,
             y_true=record.put(y_true),
             y_pred=record.put(y_pred),
             sample_weight=record.put(sample_weight),
@@ -221,3 +226,4 @@ def add(fixture):
     family("CategoricalHinge", [{}], one_hot(4, 3), guess)
     family("Dice", [{}, {"axis": [0]}], one_hot(4, 3), probabilities(4, 3))
     family("Tversky", [{}, {"alpha": 0.3, "beta": 0.7}], one_hot(4, 3), probabilities(4, 3))
+    family("CategoricalGeneralizedCrossEntropy", [{}, {"q": 0.9}], labels, probabilities(4, 5))
