@@ -19,6 +19,7 @@ mod operation;
 mod pool;
 pub mod qr;
 pub mod random;
+mod recurrence;
 mod rows;
 mod softmax;
 mod strided;
@@ -36,5 +37,6 @@ pub use operation::{Binary, Compare, Fault, Fold, Logical, Test, Unary, Unsuppor
 #[doc(hidden)]
 pub use pool::run as run_region;
 pub use pool::{num_threads, set_num_threads};
+pub use recurrence::{Cell, Gradients, Recurrence, Sequence, Sizes};
 pub use rows::{NoSuchRow, gather_rows, scatter_rows};
 pub use strided::{Strided, copy, place};
