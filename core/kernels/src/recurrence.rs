@@ -13,6 +13,7 @@ use std::mem::take;
 use half::{bf16, f16};
 
 use crate::cast::cast;
+use crate::instruction_set::{instruction_set, with_instruction_set};
 use crate::number::Float;
 use crate::pool;
 use crate::strided::Strided;
@@ -290,7 +291,7 @@ fn group(sizes: Sizes) -> (usize, bool) {
 /// Runs `body` for each group of rows, with its first row, how many they are, and room for products.
 fn for_groups(sizes: Sizes, own: &mut [u8], body: &(dyn Fn(usize, usize, &mut [u8]) + Sync)) {
     let (rows, helped) = group(sizes);
-    let own = Parts::new(own);
+    let (own, set) = (Parts::new(own), instruction_set());
     let run = |group: usize, lent: &mut [u8]| {
         let first = group * rows;
         let now = rows.min(sizes.batch - first);
@@ -298,7 +299,7 @@ fn for_groups(sizes: Sizes, own: &mut [u8], body: &(dyn Fn(usize, usize, &mut [u
             // SAFETY: with nothing lent this is the caller's thread, whose room it is, and which runs one group at a time.
             #[allow(unsafe_code)]
             [] => body(first, now, unsafe { own.part(0, own.len) }),
-            lent => body(first, now, lent),
+            lent => with_instruction_set(set, || body(first, now, lent)),
         }
     };
     let groups = sizes.batch.div_ceil(rows);

@@ -3,6 +3,7 @@
 use super::cells::{Back, Steps};
 use super::weights::{self, Weights};
 use super::{Cell, Gradients, Parts, Sequence, Sizes, for_groups, next, view};
+use crate::instruction_set::{instruction_set, with_instruction_set};
 use crate::operation::Fold;
 use crate::pool;
 use crate::strided::{Strided, copy};
@@ -144,6 +145,7 @@ impl<R: Steps> Shared<'_, R> {
 fn sum_rows<R: Steps>(x: &[R], out: &mut [R]) {
     let width = out.len();
     let (rows, out) = (x.len() / width, Parts::new(out));
+    let set = instruction_set();
     let sum = |block: usize, _: &mut [u8]| {
         let first = block * COLUMNS;
         let columns = COLUMNS.min(width - first);
@@ -152,7 +154,7 @@ fn sum_rows<R: Steps>(x: &[R], out: &mut [R]) {
         let out = unsafe { out.part(first, columns) };
         let (shape, strides) = ([rows, columns], [width as isize, 1]);
         let terms = if rows == 0 { view(x, &shape, &strides, 0) } else { view(x, &shape, &strides, first) };
-        R::fold(Fold::Sum, terms, &[true, false], out).expect("floats have sums");
+        with_instruction_set(set, || R::fold(Fold::Sum, terms, &[true, false], out)).expect("floats have sums");
     };
     let blocks = width.div_ceil(COLUMNS);
     if x.len() >= 2 * WORTH { pool::run(blocks, &sum) } else { (0..blocks).for_each(|block| sum(block, &mut [])) }
@@ -202,8 +204,7 @@ pub(super) fn run<R: Steps>(
             sequence,
             sizes,
             weights: Weights::new(recurrent, true, 0, [first, units], sizes, laid),
-            second: resets_before
-                .then(|| Weights::new(recurrent, true, first, [units, units], sizes, laid_second)),
+            second: resets_before.then(|| Weights::new(recurrent, true, first, [units, units], sizes, laid_second)),
         };
         let inner_pitch = time * inner_width(cell) * units;
         let extra_pitch = time * cell.extras() * units;
@@ -257,7 +258,7 @@ pub(super) fn run<R: Steps>(
         };
         turned(x, steps, features, |x| R::matmul(x, sums, out, rest));
     }
-    if let Some(out) = gradients.recurrent_kernel {
+    if let Some(out) = gradients.recurrent_kernel.filter(|_| units > 0) {
         match cell {
             Cell::Lstm => turned(before, steps, units, |h| R::matmul(h, sums, out, rest)),
             Cell::Gru { reset_after: true } => {

@@ -48,14 +48,7 @@ impl<'a, R: Steps> Weights<'a, R> {
     }
 
     /// Writes the product of some rows and the weights; the rows are `a_pitch` apart, those of the product `pitch`.
-    pub(super) fn multiply(
-        &self,
-        a: &[R],
-        [rows, a_pitch]: [usize; 2],
-        out: &mut [R],
-        pitch: usize,
-        room: &mut [u8],
-    ) {
+    pub(super) fn multiply(&self, a: &[R], [rows, a_pitch]: [usize; 2], out: &mut [R], pitch: usize, room: &mut [u8]) {
         let [k, n] = self.sizes;
         let (a_shape, a_strides) = ([rows, k], [a_pitch as isize, 1]);
         let a = view(a, &a_shape, &a_strides, 0);
