@@ -71,7 +71,7 @@ impl Case {
 
     fn is_masked(&self, row: usize, at: usize) -> bool {
         // The first step of some rows, the last of others, some between, and one row as a whole.
-        self.mask && ((7 * row + 5 * at + at * at) % 3 == 0 || row % 5 == 3 || at % 4 == 2)
+        self.mask && ((7 * row + 5 * at + at * at).is_multiple_of(3) || row % 5 == 3 || at % 4 == 2)
     }
 }
 
@@ -381,24 +381,24 @@ fn threads_fused_sets_and_layouts_do_not_change_a_bit() {
     let _alone = THREADS.lock();
     fn check<T: Recurrence>(way: usize) {
         for cell in CELLS {
-            let case = Case::new(cell, [61, 12, 20, 45], way);
+            let case = Case::new(cell, [41, 12, 20, 37], way);
             // Of the sets that fuse, and of portable code.
             let mut expected: [Option<Vec<Vec<u8>>>; 2] = [None, None];
-            for threads in [1, 2, 3, 4, 8, 0] {
+            for threads in [1, 2, 3, 4, 8] {
                 set_num_threads(threads);
                 for set in InstructionSet::ALL.into_iter().filter(|set| set.is_here()) {
-                    let layout = if threads == 0 { case.layout } else { threads % 3 };
+                    let layout = threads % 3;
                     let found = with_instruction_set(set, || bits::<T>(&Case { layout, ..case }));
                     let expected =
                         expected[usize::from(set == InstructionSet::Portable)].get_or_insert_with(|| found.clone());
                     assert!(*expected == found, "{threads} threads, {set:?}, {case:?}");
                 }
             }
+            set_num_threads(0);
         }
     }
     check::<f32>(0b100011);
     check::<f32>(0b110111);
-    check::<f64>(0b010101);
     check::<bf16>(0b100011);
 }
 

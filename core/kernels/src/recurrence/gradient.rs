@@ -10,6 +10,8 @@ use crate::strided::{Strided, copy};
 
 /// The columns that are added up together.
 const COLUMNS: usize = 128;
+/// What a step's rows are apart beyond their width, so that they do not meet in one place of a cache.
+const APART: usize = 16;
 /// The additions that are worth another thread.
 const WORTH: usize = 1 << 15;
 
@@ -35,7 +37,8 @@ pub(super) fn scratch<R: Steps>(sizes: Sizes) -> usize {
         weights::room::<R>(sizes),
     ];
     let left = steps * (features + width + inner_width(cell) * units);
-    left + 4 * sizes.state() + units * width + products.into_iter().max().unwrap_or_default()
+    let own = 4 * sizes.state() + sizes.batch * (width + APART) + units * width;
+    left + own + products.into_iter().max().unwrap_or_default()
 }
 
 /// What is the same for all groups of rows.
@@ -60,6 +63,8 @@ struct Rows<'a, R> {
     due: &'a mut [R],
     outer: &'a mut [R],
     inner: &'a mut [R],
+    /// Rows × (gates·units + [`APART`]): what is multiplied at a step.
+    sums: &'a mut [R],
 }
 
 impl<R: Steps> Rows<'_, R> {
@@ -109,20 +114,23 @@ impl<R: Steps> Shared<'_, R> {
         let sums = match (cell, &self.second) {
             (Cell::Lstm, _) => {
                 pass(rows, R::lstm_back);
-                &rows.outer[start..]
+                &*rows.outer
             }
             (Cell::Gru { .. }, None) => {
                 pass(rows, R::gru_after_back);
-                &rows.inner[start..]
+                &*rows.inner
             }
             (Cell::Gru { .. }, Some(second)) => {
                 pass(rows, R::gru_before_back);
                 second.multiply(&rows.outer[start + 2 * units..], [count, pitch], rows.c, units, room);
                 pass(rows, R::gru_reset_back);
-                &rows.outer[start..]
+                &*rows.outer
             }
         };
-        self.weights.multiply(sums, [count, pitch], rows.back, units, room);
+        for (row, copy) in rows.sums.chunks_exact_mut(width + APART).enumerate() {
+            copy[..width].copy_from_slice(&sums[row * pitch + start..][..width]);
+        }
+        self.weights.multiply(rows.sums, [count, width + APART], rows.back, units, room);
     }
 
     /// Takes some rows back through all steps.
@@ -189,6 +197,7 @@ pub(super) fn run<R: Steps>(
     let outer = next(&mut rest, steps * width);
     let inner = next(&mut rest, steps * inner_width(cell) * units);
     let [h, c, back, due] = std::array::from_fn(|_| next(&mut rest, sizes.state()));
+    let copies = next(&mut rest, batch * (width + APART));
     let laid = next(&mut rest, units * width);
     for (state, due) in [(&mut *h, states[0]), (&mut *c, states[1])] {
         match due {
@@ -210,7 +219,7 @@ pub(super) fn run<R: Steps>(
         let extra_pitch = time * cell.extras() * units;
         let output_pitch = outputs.map_or(0, <[R]>::len) / batch;
         let [h, c, back, due] = [&mut *h, &mut *c, back, due].map(Parts::new);
-        let [all_outer, all_inner] = [&mut *outer, &mut *inner].map(Parts::new);
+        let [all_outer, all_inner, copies] = [&mut *outer, &mut *inner, copies].map(Parts::new);
         for_groups(sizes, bytemuck::cast_slice_mut(&mut *rest), &|first, count, room| {
             let of = |pitch: usize| first * pitch..(first + count) * pitch;
             // SAFETY: each row of the batch is in one group, which is run once, and these are of its rows.
@@ -228,6 +237,7 @@ pub(super) fn run<R: Steps>(
                     due: due.part(first * units, count * units),
                     outer: all_outer.part(first * time * width, count * time * width),
                     inner: all_inner.part(first * inner_pitch, count * inner_pitch),
+                    sums: copies.part(first * (width + APART), count * (width + APART)),
                 }
             };
             shared.run(rows, room);
