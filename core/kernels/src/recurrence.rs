@@ -214,7 +214,7 @@ pub trait Recurrence: Float {
     /// let mut scratch = vec![0.0; f32::recur_scratch(sequence.sizes(), false)];
     /// f32::recur(&sequence, &mut outputs, [&mut h, &mut c], None, &mut scratch);
     /// assert_eq!(outputs[1], h[0]);
-    /// assert!((c[0] - 0.783).abs() < 1e-3, "{c:?}");
+    /// assert!((c[0] - 0.789).abs() < 1e-3, "{c:?}");
     /// ```
     fn recur(
         sequence: &Sequence<Self>,
