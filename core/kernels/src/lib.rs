@@ -4,6 +4,7 @@
 //! on any number of threads, for a view and for its copy, on every machine with fused multiply-add; without it, products of
 //! floats round once more (see [`InstructionSet`]).
 
+mod attention;
 mod cast;
 mod complex;
 mod dispatch;
@@ -27,6 +28,7 @@ mod transcendental;
 pub mod triangular;
 mod update;
 
+pub use attention::{Attention, Scores};
 pub use cast::cast;
 #[doc(hidden)]
 pub use instruction_set::with_instruction_set;
