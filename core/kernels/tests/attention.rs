@@ -82,11 +82,18 @@ struct Case<T> {
 }
 
 /// Output, scales and gradients.
-#[derive(PartialEq)]
 struct Found<T> {
     out: Vec<T>,
     scales: Vec<f64>,
     gradients: [Vec<T>; 3],
+}
+
+impl<T: Attention> PartialEq for Found<T> {
+    fn eq(&self, other: &Self) -> bool {
+        let bits = |own: &[T]| bytemuck::cast_slice::<T, u8>(own).to_vec();
+        let own = |found: &Self| (bits(&found.out), found.gradients.each_ref().map(|own| bits(own)));
+        own(self) == own(other) && self.scales == other.scales
+    }
 }
 
 impl<T: Attention> Case<T> {
@@ -150,10 +157,9 @@ impl<T: Attention> Case<T> {
         T::attention(q, k, v, &how, &mut out, &mut scales, &mut scratch);
         let mut gradients = [&q, &k, &v].map(|x| vec![garbage; x.len()]);
         let mut scratch = vec![garbage; T::attention_gradient_scratch(self.q.shape, self.v.shape)];
-        let [batch, heads, queries, width] = self.dy.shape.map(|dim| dim as isize);
+        let [_, heads, queries, width] = self.dy.shape.map(|dim| dim as isize);
         let strides = [queries * heads * width, width, heads * width, 1];
         let own = Strided::new(&out, &self.dy.shape, &strides, 0).expect("in bounds");
-        assert!(batch >= 0);
         let [dq, dk, dv] = &mut gradients;
         T::attention_gradient(self.dy.view(), q, k, v, &how, own, &scales, [dq, dk, dv], &mut scratch);
         Found { out, scales: scales.into_iter().map(Into::into).collect(), gradients }
@@ -333,4 +339,136 @@ fn what_is_deep_goes_by_smaller_blocks() {
         case.scale = 1.0 / 64.0;
         case.causal().check(f32::EPSILON.into(), bf16::EPSILON.into(), &format!("{sizes:?}"));
     }
+}
+
+#[test]
+fn a_view_and_its_copy_have_the_same_bits() {
+    fn check<T: Attention>()
+    where
+        T::Wide: Copy + Into<f64> + From<f32>,
+    {
+        let dense = Case::<T>::new([2, 4, 2, 67, 70, 9, 12]).masked(|query, key| (query + key) % 3 > 0).biased(1.0);
+        let expected = dense.find();
+        let laid = |x: &Laid<T>, order, gap| Laid::new(&x.data, x.shape, order, gap, T::zeroed());
+        for (order, gap) in [([0, 2, 1, 3], 1), ([3, 2, 1, 0], 1), ([1, 0, 3, 2], 3)] {
+            let mut case = dense.clone();
+            (case.q, case.k) = (laid(&dense.q, order, gap), laid(&dense.k, order, gap));
+            (case.v, case.dy) = (laid(&dense.v, order, gap), laid(&dense.dy, order, gap));
+            let (mask, bias) = (case.mask.take().expect("masked"), case.bias.take().expect("biased"));
+            let (mut masks, mut biases) = (vec![0; mask.view().len()], vec![T::zeroed(); bias.view().len()]);
+            modulor_kernels::copy(mask.view(), &mut masks);
+            modulor_kernels::copy(bias.view(), &mut biases);
+            case.mask = Some(Laid::new(&masks, mask.shape, order, gap, 0));
+            case.bias = Some(Laid::new(&biases, bias.shape, order, gap, T::zeroed()));
+            assert!(case.find() == expected, "{order:?}, {gap}");
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+    check::<f16>();
+}
+
+#[test]
+fn threads_and_fused_sets_do_not_change_a_bit() {
+    let _alone = THREADS.lock();
+    fn check<T: Attention>()
+    where
+        T::Wide: Copy + Into<f64> + From<f32>,
+    {
+        let cases = [
+            Case::<T>::new([2, 4, 2, 130, 140, 16, 24]).causal(),
+            Case::<T>::new([1, 3, 3, 70, 300, 32, 8]).masked(|query, key| (query + key) % 3 > 0),
+            Case::<T>::new([1, 2, 1, 65, 1100, 8, 8]).biased(2.0),
+        ];
+        // Of the sets that fuse, and of portable code.
+        let mut expected: [Option<Vec<Found<T>>>; 2] = [None, None];
+        for threads in [1, 2, 3, 4, 8, 0] {
+            set_num_threads(threads);
+            for set in InstructionSet::ALL.into_iter().filter(|set| set.is_here()) {
+                let found = with_instruction_set(set, || cases.iter().map(Case::find).collect::<Vec<_>>());
+                match &mut expected[usize::from(set == InstructionSet::Portable)] {
+                    Some(expected) => assert!(*expected == found, "{threads} threads, {set:?}"),
+                    first => *first = Some(found),
+                }
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+    check::<bf16>();
+}
+
+#[test]
+fn a_query_that_sees_no_key_weighs_all_alike() {
+    // Queries 0 and 66 see nothing; the order hides most keys from the first, among them whole blocks.
+    for sizes in [[1, 2, 1, 70, 80, 3, 4], [1, 1, 1, 70, 1100, 2, 3], [1, 1, 1, 2, 2, 1, 1]] {
+        let last = sizes[3].min(67) - 1;
+        for causal in [false, true] {
+            let mut case = Case::<f32>::new(sizes).masked(|query, key| query > 0 && query != last && key % 2 == 0);
+            case.causal = causal;
+            let found = case.check(f32::EPSILON.into(), 0.0, &format!("{sizes:?}, causal {causal}"));
+            let heads = sizes[1];
+            assert_eq!(found.scales[1] as usize, sizes[4], "all keys count");
+            let zeros = |row: usize| found.gradients[0][row * heads * sizes[5]..][..sizes[5]].iter().all(|&x| x == 0.0);
+            assert!(zeros(0) && zeros(last), "hidden scores have no gradient");
+            let case = Case::<f64>::new(sizes).masked(|_, _| false).causal();
+            case.check(f64::EPSILON, 0.0, &format!("{sizes:?}, all hidden"));
+        }
+    }
+}
+
+#[test]
+fn hidden_keys_weigh_nothing_whatever_they_hold() {
+    let seen = Case::<f32>::new([1, 1, 1, 40, 30, 4, 5]).masked(|_, key| key != 7 && key < 20);
+    let expected = seen.find();
+    let mut other = seen.clone();
+    for key in [7, 20, 25, 29] {
+        other.k.data[key * 4..][..4].fill(1e15);
+        other.v.data[key * 5..][..5].fill(-1e30);
+    }
+    let found = other.find();
+    assert!(found.out == expected.out && found.scales == expected.scales);
+    assert!(found.gradients[0] == expected.gradients[0]);
+    for key in [7, 20, 25, 29] {
+        assert!(
+            found.gradients[1][key * 4..][..4].iter().chain(&found.gradients[2][key * 5..][..5]).all(|&x| x == 0.0)
+        );
+    }
+}
+
+#[test]
+fn large_scores_and_infinite_biases_are_those_of_plain_loops() {
+    for sizes in [[1, 2, 2, 9, 33, 4, 3], [1, 1, 1, 3, 1100, 2, 2]] {
+        let mut large = Case::<f32>::new(sizes);
+        large.scale = 1e4;
+        large.check(f32::EPSILON.into(), 0.0, "large scores");
+        large.scale = -3e3;
+        large.biased(1e4).causal().check(f32::EPSILON.into(), 0.0, "large biases");
+        let mut infinite = Case::<f64>::new(sizes).biased(1.0);
+        let bias = infinite.bias.as_mut().expect("biased");
+        for (i, bias) in bias.data.iter_mut().enumerate() {
+            // Whole blocks of keys, but not all keys.
+            if i % sizes[4] < 600.min(sizes[4] - 5) && i % 7 > 0 || i % 5 == 0 {
+                *bias = f64::NEG_INFINITY;
+            }
+        }
+        infinite.check(f64::EPSILON, 0.0, "infinite biases");
+        infinite.causal().check(f64::EPSILON, 0.0, "infinite biases and order");
+    }
+    let mut none = Case::<f32>::new([1, 1, 1, 2, 3, 1, 1]).biased(1.0);
+    none.bias.as_mut().expect("biased").data.fill(f32::NEG_INFINITY);
+    assert!(none.find().out.iter().all(|y| y.is_nan()), "the softmax of minus infinities is not a number");
+    let mut one = Case::<f32>::new([1, 1, 1, 5, 1, 3, 4]);
+    one.scale = 1e4;
+    let found = one.find();
+    assert!(found.out.chunks(4).all(|y| y == one.v.data), "the only key has the weight 1");
+}
+
+#[test]
+fn nothing_is_attended_to_where_there_is_no_key() {
+    let found = Case::<bf16>::new([1, 2, 1, 3, 0, 2, 2]).causal().find();
+    assert!(found.out.iter().chain(&found.gradients[0]).all(|&x| x == bf16::ZERO));
+    assert!(found.gradients[1].is_empty() && found.gradients[2].is_empty());
+    let found = Case::<f64>::new([1, 2, 1, 0, 3, 2, 2]).find();
+    assert!(found.out.is_empty() && found.gradients[1].iter().chain(&found.gradients[2]).all(|&x| x == 0.0));
 }
