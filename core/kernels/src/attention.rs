@@ -224,7 +224,7 @@ impl Sizes {
             queries * self.depth,
             queries * pitch(keys),
             sums,
-            if keys < self.keys { sums } else { 0 },
+            sums,
             queries,
             own * self.depth,
             own * self.width,
