@@ -220,15 +220,7 @@ impl Sizes {
     fn room<T: Pieces>(&self, [queries, keys]: [usize; 2]) -> [usize; 7] {
         let sums = queries * self.width;
         let own = if T::IS_WIDE { 0 } else { keys };
-        [
-            queries * self.depth,
-            queries * pitch(keys),
-            sums,
-            sums,
-            queries,
-            own * self.depth,
-            own * self.width,
-        ]
+        [queries * self.depth, queries * pitch(keys), sums, sums, queries, own * self.depth, own * self.width]
     }
 
     /// Whether other threads are to help, given the room of a block.
