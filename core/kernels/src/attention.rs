@@ -356,3 +356,26 @@ fn forward<T: Pieces>(
         T::finish_rows(sums, if keys == 0 { None } else { Some(scales) }, &mut out);
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn helpers_have_room_for_the_blocks_of_usual_sizes() {
+        fn check<T: Pieces>() {
+            for depth in [1, 64, 128, 512, 1024] {
+                for length in [1, 100, 1024, 1025, 100_000] {
+                    let sizes = Sizes::of([1, 8, length, depth], [1, 2, length, depth]);
+                    for ([queries, keys], bytes) in [sizes.blocks::<T>(), sizes.gradient_blocks::<T>()] {
+                        assert!(bytes <= pool::ROOM, "{length} × {depth}: {bytes} bytes");
+                        assert!(queries * keys >= 256.min(length), "{length} × {depth}: {queries} × {keys}");
+                    }
+                }
+            }
+        }
+        check::<f32>();
+        check::<f64>();
+        check::<bf16>();
+    }
+}

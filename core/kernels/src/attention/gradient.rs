@@ -14,7 +14,7 @@ const KEYS: usize = 256;
 
 impl Sizes {
     /// The queries and keys of a block of the gradient, and the bytes of room for it.
-    fn gradient_blocks<T: Pieces>(&self) -> ([usize; 2], usize) {
+    pub(super) fn gradient_blocks<T: Pieces>(&self) -> ([usize; 2], usize) {
         let Self { depth, width, .. } = *self;
         cut([self.queries.clamp(1, QUERIES), self.keys.clamp(1, KEYS)], |[queries, keys]| {
             let products = [
