@@ -15,8 +15,10 @@ mod integer;
 mod logic;
 mod matmul;
 mod narrow;
+mod normalization;
 mod number;
 mod operation;
+mod parts;
 mod pool;
 pub mod qr;
 pub mod random;
@@ -34,6 +36,7 @@ pub use cast::cast;
 pub use instruction_set::with_instruction_set;
 pub use instruction_set::{InstructionSet, instruction_set};
 pub use logic::{fold_logical, logical, not, select};
+pub use normalization::Normalization;
 pub use number::{Float, Number};
 pub use operation::{Binary, Compare, Fault, Fold, Logical, Test, Unary, Unsupported, Update};
 #[doc(hidden)]
