@@ -39,7 +39,8 @@ pub trait Normalization: Float {
     /// Writes the mean of `x` over the axes k with `reduced[k]`, and the variance: the mean of the squares of what the
     /// elements deviate from it. Both have the shape of the other axes, and are NaN where there is no element.
     ///
-    /// It reads `x` once, and a mean far greater than the deviations costs the variance nothing.
+    /// It reads `x` once, and a mean far greater than the deviations costs the variance nothing; of f64 it costs some
+    /// eps·|mean|·√variance.
     ///
     /// ```
     /// use modulor_kernels::{Normalization, Strided};
@@ -246,11 +247,13 @@ fn fma<R: Real, const FUSED: bool>(a: R, b: R, c: R) -> R {
     if FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// Up to [`LANES`] elements, zeros after the last.
+/// [`LANES`] elements or, not `FULL`, fewer and zeros after them. Where there are as many is known when this is compiled, so
+/// that they stay in registers.
 #[inline(always)]
-fn load<T: Element>(from: &[T]) -> [T::Wide; LANES] {
+fn load<T: Element, const FULL: bool>(from: &[T]) -> [T::Wide; LANES] {
     let mut wide = [T::Wide::ZERO; LANES];
-    if let Some(from) = from.first_chunk::<LANES>() {
+    if FULL {
+        let from = from.first_chunk::<LANES>().expect("full lanes");
         for (wide, &x) in wide.iter_mut().zip(from) {
             *wide = x.widen();
         }
@@ -264,21 +267,22 @@ fn load<T: Element>(from: &[T]) -> [T::Wide; LANES] {
 
 /// As [`load`] of what is wide already.
 #[inline(always)]
-fn lanes_of<R: Real>(from: &[R]) -> [R; LANES] {
-    match from.first_chunk::<LANES>() {
-        Some(lanes) => *lanes,
-        None => {
-            let mut lanes = [R::ZERO; LANES];
-            lanes[..from.len()].copy_from_slice(from);
-            lanes
-        }
+fn lanes_of<R: Real, const FULL: bool>(from: &[R]) -> [R; LANES] {
+    if FULL {
+        return *from.first_chunk().expect("full lanes");
     }
+    let mut lanes = [R::ZERO; LANES];
+    for (lane, &x) in lanes.iter_mut().zip(from) {
+        *lane = x;
+    }
+    lanes
 }
 
-/// Writes up to [`LANES`] elements.
+/// Writes what [`load`] reads.
 #[inline(always)]
-fn store<T: Element>(wide: &[T::Wide; LANES], to: &mut [T]) {
-    if let Some(to) = to.first_chunk_mut::<LANES>() {
+fn store<T: Element, const FULL: bool>(wide: &[T::Wide; LANES], to: &mut [T]) {
+    if FULL {
+        let to = to.first_chunk_mut::<LANES>().expect("full lanes");
         for (to, &wide) in to.iter_mut().zip(wide) {
             *to = T::narrow(wide);
         }
@@ -288,6 +292,20 @@ fn store<T: Element>(wide: &[T::Wide; LANES], to: &mut [T]) {
         }
     }
 }
+
+/// Calls `$step::<T, FULL, FUSED>`, or with `$of` after `T`, with the place of every [`LANES`] of `$n` elements, and with that of the rest.
+macro_rules! by_lanes {
+    ($n:expr, $step:ident$(, $of:ident)?($($arg:expr),*)) => {{
+        let whole = $n / LANES * LANES;
+        for at in (0..whole).step_by(LANES) {
+            $step::<T, $($of,)? true, FUSED>(at..at + LANES, $($arg),*);
+        }
+        if whole < $n {
+            $step::<T, $($of,)? false, FUSED>(whole..$n, $($arg),*);
+        }
+    }};
+}
+use by_lanes;
 
 macro_rules! normalizations {
     ($($t:ty as $wide:ty, $sum:ty;)*) => {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::layer::{QUAD, add, group, total};
-use super::{Element, LANES, fma, lanes_of, load, moments, store};
+use super::{Element, LANES, by_lanes, fma, lanes_of, load, moments, store};
 use crate::float::Real;
 use crate::fold::{Reduce, join_lanes};
 use crate::parts::{Matrix, by_rows};
@@ -78,7 +78,9 @@ fn apply_point<T: Element, P: Point, const FUSED: bool>(
     if inner != 1 {
         let runs = dy.chunks_exact(inner).zip(x.chunks_exact(inner)).zip(out.chunks_exact_mut(inner));
         for (run, ((dy, x), out)) in runs.enumerate() {
-            let c = coefficients.map(|c| c[(first + run) % channels]);
+            let channel = (first + run) % channels;
+            let [a, b, c, d] = coefficients;
+            let c = [a[channel], b[channel], c[channel], d[channel]];
             for ((out, &dy), &x) in out.iter_mut().zip(dy).zip(x) {
                 *out = T::narrow(P::at::<_, FUSED>(dy.widen(), x.widen(), c));
             }
@@ -87,17 +89,26 @@ fn apply_point<T: Element, P: Point, const FUSED: bool>(
     }
     let rows = dy.chunks_exact(channels).zip(x.chunks_exact(channels)).zip(out.chunks_exact_mut(channels));
     for ((dy, x), out) in rows {
-        for at in (0..channels).step_by(LANES) {
-            let here = at..channels.min(at + LANES);
-            let (dy, x) = (load(&dy[here.clone()]), load(&x[here.clone()]));
-            let c = coefficients.map(|c| lanes_of(&c[here.clone()]));
-            let mut wide = [T::Wide::ZERO; LANES];
-            for i in 0..LANES {
-                wide[i] = P::at::<_, FUSED>(dy[i], x[i], [c[0][i], c[1][i], c[2][i], c[3][i]]);
-            }
-            store(&wide, &mut out[here]);
-        }
+        by_lanes!(channels, apply_lanes, P([dy, x], coefficients, &mut *out));
     }
+}
+
+/// A form of some channels of a row.
+#[inline(always)]
+fn apply_lanes<T: Element, P: Point, const FULL: bool, const FUSED: bool>(
+    here: Range<usize>,
+    [dy, x]: [&[T]; 2],
+    [a, b, c, d]: [&[T::Wide]; 4],
+    out: &mut [T],
+) {
+    let (dy, x) = (load::<T, FULL>(&dy[here.clone()]), load::<T, FULL>(&x[here.clone()]));
+    let (a, b) = (lanes_of::<_, FULL>(&a[here.clone()]), lanes_of::<_, FULL>(&b[here.clone()]));
+    let (c, d) = (lanes_of::<_, FULL>(&c[here.clone()]), lanes_of::<_, FULL>(&d[here.clone()]));
+    let mut wide = [T::Wide::ZERO; LANES];
+    for i in 0..LANES {
+        wide[i] = P::at::<_, FUSED>(dy[i], x[i], [a[i], b[i], c[i], d[i]]);
+    }
+    store::<T, FULL>(&wide, &mut out[here]);
 }
 
 /// Writes, for some groups of rows of channels, the sums over each of dy·(x − mean) and, after them, of dy.
@@ -114,22 +125,32 @@ pub(super) fn sums_of_rows<T: Element, const FUSED: bool>(
         sums.fill(0.0);
         let (along_mean, plainly) = sums.split_at_mut(channels);
         for (dy, x) in dy.chunks(QUAD * channels).zip(x.chunks(QUAD * channels)) {
-            for at in (0..channels).step_by(LANES) {
-                let here = at..channels.min(at + LANES);
-                let mean = lanes_of(&mean[here.clone()]);
-                let (mut along, mut plain) = ([T::Wide::ZERO; LANES], [T::Wide::ZERO; LANES]);
-                for (dy, x) in dy.chunks_exact(channels).zip(x.chunks_exact(channels)) {
-                    let (dy, x) = (load(&dy[here.clone()]), load(&x[here.clone()]));
-                    for i in 0..LANES {
-                        along[i] = fma::<T::Wide, FUSED>(dy[i], x[i] - mean[i], along[i]);
-                        plain[i] = plain[i] + dy[i];
-                    }
-                }
-                add(&mut along_mean[here.clone()], &along);
-                add(&mut plainly[here], &plain);
-            }
+            by_lanes!(channels, sums_of_lanes([dy, x], mean, &mut *along_mean, &mut *plainly));
         }
     }
+}
+
+/// Adds some channels of a few rows to their sums.
+#[inline(always)]
+fn sums_of_lanes<T: Element, const FULL: bool, const FUSED: bool>(
+    here: Range<usize>,
+    [dy, x]: [&[T]; 2],
+    mean: &[T::Wide],
+    of_along: &mut [f64],
+    of_plain: &mut [f64],
+) {
+    let channels = mean.len();
+    let mean = lanes_of::<_, FULL>(&mean[here.clone()]);
+    let (mut along, mut plain) = ([T::Wide::ZERO; LANES], [T::Wide::ZERO; LANES]);
+    for (dy, x) in dy.chunks_exact(channels).zip(x.chunks_exact(channels)) {
+        let (dy, x) = (load::<T, FULL>(&dy[here.clone()]), load::<T, FULL>(&x[here.clone()]));
+        for i in 0..LANES {
+            along[i] = fma::<T::Wide, FUSED>(dy[i], x[i] - mean[i], along[i]);
+            plain[i] = plain[i] + dy[i];
+        }
+    }
+    add::<_, FULL>(&mut of_along[here.clone()], &along);
+    add::<_, FULL>(&mut of_plain[here], &plain);
 }
 
 /// As [`sums_of_rows`] where each channel has runs of elements: two sums for each of some tasks, which are a channel of a
@@ -314,14 +335,15 @@ pub(super) fn gradient<T: Element>(
     check(sizes, [of_gamma.as_deref(), of_beta.as_deref()], [mean, variance], true);
     let lengths = inputs.map(<[T]>::len);
     assert!(lengths == [outer * channels * inner; 2], "a batch has outer × channels × inner elements");
+    if inputs[0].is_empty() {
+        return [of_gamma, of_beta].into_iter().flatten().for_each(|of| of.fill(T::zeroed()));
+    }
     let (all, rest) = coefficients::<T::Wide>(scratch, channels);
     let group = rows_of_group(sizes);
     let groups = outer.div_ceil(group);
     let sums = &mut rest[..2 * groups * channels];
     let work = inputs[0].len().saturating_mul(2);
-    if inputs[0].is_empty() {
-        sums.fill(0.0);
-    } else if !training && of_gamma.is_none() && of_beta.is_none() {
+    if !training && of_gamma.is_none() && of_beta.is_none() {
         // Nobody asks for them.
     } else if inner == 1 {
         by_rows(groups, work, Matrix::new(&mut *sums, 2 * channels), |groups, sums| {

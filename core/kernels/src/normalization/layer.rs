@@ -1,6 +1,8 @@
 //! Layer normalisation and that by the root of the mean square: every row by itself.
 
-use super::{Element, LANES, fma, load, moments, store};
+use std::ops::Range;
+
+use super::{Element, LANES, Total, by_lanes, fma, load, moments, store};
 use crate::float::Real;
 use crate::fold::{Reduce, join_lanes};
 use crate::parts::{Matrix, by_rows};
@@ -84,7 +86,7 @@ fn mean_square<T: Element>(row: &[T]) -> f64 {
     T::Sum::finish(join_lanes(&mut lanes, T::Sum::join), 1) / row.len() as f64
 }
 
-/// What a row was normalised by, and the means over it of dŷ = dy·γ and of dŷ·x̂.
+/// What a row was normalised by, and the means over it of dŷ = γ·dy and of dŷ·x̂.
 #[derive(Clone, Copy)]
 struct Row<R> {
     mean: R,
@@ -96,7 +98,7 @@ struct Row<R> {
 /// The gradient by the rows of some groups and, for each group, the sums over them of dy·x̂ and of dy.
 #[inline(always)]
 pub(super) fn rows_gradient<T: Element, const FUSED: bool>(
-    [dy, x]: [&[T]; 2],
+    inputs: [&[T]; 2],
     mean: Option<&[T::Wide]>,
     inverse: &[T::Wide],
     gamma: Option<&[T]>,
@@ -107,13 +109,25 @@ pub(super) fn rows_gradient<T: Element, const FUSED: bool>(
     let rows = inverse.len();
     let zero = T::Wide::ZERO;
     for first in (0..rows).step_by(QUAD) {
-        let here = first..rows.min(first + QUAD);
+        let count = QUAD.min(rows - first);
+        let quad_place = first * n..(first + count) * n;
+        let [dy, x] = [&inputs[0][quad_place.clone()], &inputs[1][quad_place.clone()]];
         let mut quad = [Row { mean: zero, inverse: zero, plain: zero, along: zero }; QUAD];
-        for (own, row) in quad.iter_mut().zip(here.clone()) {
-            (own.mean, own.inverse) = (mean.map_or(zero, |mean| mean[row]), inverse[row]);
-            let (dy, x) = (&dy[row * n..][..n], &x[row * n..][..n]);
-            *own = means::<T, FUSED>(dy, x, gamma, mean.is_some(), *own);
+        for (i, own) in quad.iter_mut().take(count).enumerate() {
+            if let Some(mean) = mean {
+                own.mean = mean[first + i];
+            }
+            own.inverse = inverse[first + i];
+            let (mut plain, mut along) = ([T::Sum::start(); LANES], [T::Sum::start(); LANES]);
+            let [dy, x] = [&dy[i * n..][..n], &x[i * n..][..n]];
+            by_lanes!(n, add_row([dy, x], gamma, *own, &mut plain, &mut along));
+            // Rows that are not centred lose nothing along 1.
+            if mean.is_some() {
+                own.plain = T::Wide::narrow(T::Sum::finish(join_lanes(&mut plain, T::Sum::join), 1) / n as f64);
+            }
+            own.along = T::Wide::narrow(T::Sum::finish(join_lanes(&mut along, T::Sum::join), 1) / n as f64);
         }
+        let dx = &mut dx[quad_place];
         let mut sums = match &mut sums {
             Some(sums) => {
                 let sums = &mut sums[first / group * 2 * n..][..2 * n];
@@ -124,35 +138,66 @@ pub(super) fn rows_gradient<T: Element, const FUSED: bool>(
             }
             None => None,
         };
-        for at in (0..n).step_by(LANES) {
-            let columns = at..n.min(at + LANES);
-            let gamma = factor(gamma, at, columns.len());
-            let (mut along, mut plain) = ([zero; LANES], [zero; LANES]);
-            for (own, row) in quad.iter().zip(here.clone()) {
-                let place = row * n + at..row * n + columns.end;
-                let (dy, x) = (load(&dy[place.clone()]), load(&x[place.clone()]));
-                let mut out = [zero; LANES];
-                for i in 0..LANES {
-                    let normal = (x[i] - own.mean) * own.inverse;
-                    along[i] = fma::<T::Wide, FUSED>(dy[i], normal, along[i]);
-                    plain[i] = plain[i] + dy[i];
-                    let part = dy[i] * gamma[i] - own.plain;
-                    out[i] = fma::<T::Wide, FUSED>(-normal, own.along, part) * own.inverse;
-                }
-                store(&out, &mut dx[place]);
-            }
-            if let Some((of_gamma, of_beta)) = &mut sums {
-                add(&mut of_gamma[columns.clone()], &along);
-                add(&mut of_beta[columns], &plain);
-            }
+        by_lanes!(n, gradient_of_columns([dy, x], gamma, &quad[..count], n, &mut *dx, &mut sums));
+    }
+}
+
+/// Adds dŷ and dŷ·x̂ of some columns of a row to the sums of their lanes.
+#[inline(always)]
+fn add_row<T: Element, const FULL: bool, const FUSED: bool>(
+    columns: Range<usize>,
+    [dy, x]: [&[T]; 2],
+    gamma: Option<&[T]>,
+    own: Row<T::Wide>,
+    plain: &mut [Total<T>; LANES],
+    along: &mut [Total<T>; LANES],
+) {
+    let gamma = factor::<T, FULL>(gamma, &columns);
+    let (dy, x) = (load::<T, FULL>(&dy[columns.clone()]), load::<T, FULL>(&x[columns]));
+    for i in 0..LANES {
+        let part = dy[i] * gamma[i];
+        plain[i] = T::Sum::push(plain[i], part.into());
+        along[i] = T::Sum::push(along[i], (part * ((x[i] - own.mean) * own.inverse)).into());
+    }
+}
+
+/// Writes the gradient by some columns of a few rows, and adds to the sums of the columns.
+#[inline(always)]
+fn gradient_of_columns<T: Element, const FULL: bool, const FUSED: bool>(
+    columns: Range<usize>,
+    [dy, x]: [&[T]; 2],
+    gamma: Option<&[T]>,
+    rows: &[Row<T::Wide>],
+    n: usize,
+    dx: &mut [T],
+    sums: &mut Option<(&mut [f64], &mut [f64])>,
+) {
+    let gamma = factor::<T, FULL>(gamma, &columns);
+    let (mut along, mut plain) = ([T::Wide::ZERO; LANES], [T::Wide::ZERO; LANES]);
+    for (row, own) in rows.iter().enumerate() {
+        let place = row * n + columns.start..row * n + columns.end;
+        let (dy, x) = (load::<T, FULL>(&dy[place.clone()]), load::<T, FULL>(&x[place.clone()]));
+        let mut out = [T::Wide::ZERO; LANES];
+        for i in 0..LANES {
+            let normal = (x[i] - own.mean) * own.inverse;
+            along[i] = fma::<T::Wide, FUSED>(dy[i], normal, along[i]);
+            plain[i] = plain[i] + dy[i];
+            let part = dy[i] * gamma[i] - own.plain;
+            out[i] = fma::<T::Wide, FUSED>(-normal, own.along, part) * own.inverse;
         }
+        store::<T, FULL>(&out, &mut dx[place]);
+    }
+    if let Some((of_gamma, of_beta)) = sums {
+        add::<_, FULL>(&mut of_gamma[columns.clone()], &along);
+        add::<_, FULL>(&mut of_beta[columns], &plain);
     }
 }
 
 /// Adds to the sums of up to [`LANES`] columns.
 #[inline(always)]
-pub(super) fn add<R: Real + Into<f64>>(sums: &mut [f64], terms: &[R; LANES]) {
-    if let Some(sums) = sums.first_chunk_mut::<LANES>() {
+pub(super) fn add<R: Real + Into<f64>, const FULL: bool>(sums: &mut [f64], terms: &[R; LANES]) {
+    if FULL {
+        let sums = sums.first_chunk_mut::<LANES>().expect("full lanes");
         for (sum, &term) in sums.iter_mut().zip(terms) {
             *sum += term.into();
         }
@@ -165,37 +210,11 @@ pub(super) fn add<R: Real + Into<f64>>(sums: &mut [f64], terms: &[R; LANES]) {
 
 /// γ of some columns, 1 where there is none.
 #[inline(always)]
-fn factor<T: Element>(gamma: Option<&[T]>, at: usize, count: usize) -> [T::Wide; LANES] {
+fn factor<T: Element, const FULL: bool>(gamma: Option<&[T]>, columns: &Range<usize>) -> [T::Wide; LANES] {
     match gamma {
-        Some(gamma) => load(&gamma[at..at + count]),
+        Some(gamma) => load::<T, FULL>(&gamma[columns.clone()]),
         None => [T::Wide::ONE; LANES],
     }
-}
-
-/// The means that the gradient of a row wants; that of dŷ is 0 where rows are not centred.
-#[inline(always)]
-fn means<T: Element, const FUSED: bool>(
-    dy: &[T],
-    x: &[T],
-    gamma: Option<&[T]>,
-    centred: bool,
-    own: Row<T::Wide>,
-) -> Row<T::Wide> {
-    let n = x.len();
-    let (mut plain, mut along) = ([T::Sum::start(); LANES], [T::Sum::start(); LANES]);
-    for at in (0..n).step_by(LANES) {
-        let end = n.min(at + LANES);
-        let gamma = factor(gamma, at, end - at);
-        let (dy, x) = (load(&dy[at..end]), load(&x[at..end]));
-        for i in 0..LANES {
-            let part = dy[i] * gamma[i];
-            plain[i] = T::Sum::push(plain[i], part.into());
-            along[i] = T::Sum::push(along[i], (part * ((x[i] - own.mean) * own.inverse)).into());
-        }
-    }
-    let mean = |lanes: &mut [_; LANES]| T::Wide::narrow(T::Sum::finish(join_lanes(lanes, T::Sum::join), 1) / n as f64);
-    let plain = if centred { mean(&mut plain) } else { T::Wide::ZERO };
-    Row { plain, along: mean(&mut along), ..own }
 }
 
 /// The total of the sums at one place of each group.

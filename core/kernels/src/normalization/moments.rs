@@ -151,6 +151,8 @@ pub(super) fn moment_tasks<T: Element, const FUSED: bool>(
     partial: &mut [f64],
 ) {
     let plan = Plan::new(x.shape(), reduced);
+    let (kept, gone) = (Reader::over(x, reduced, false), Reader::over(x, reduced, true));
+    let mut buffer = [T::zeroed(); BLOCK];
     for (task, partial) in tasks.zip(partial.chunks_exact_mut(2 * plan.strip)) {
         let (strip, group) = (task / plan.groups, task % plan.groups);
         let terms = group * plan.group..plan.count.min((group + 1) * plan.group);
@@ -160,10 +162,8 @@ pub(super) fn moment_tasks<T: Element, const FUSED: bool>(
             let width = COLUMNS.min(plan.outputs - first);
             column_sums::<T, FUSED>(x, reduced, first, terms, [&mut total[..width], &mut squares[..width]]);
         } else {
-            let kept = Reader::over(x, reduced, false);
-            let reader = Reader::over(x, reduced, true).from(kept.locate(strip).at);
+            let reader = gone.from(kept.locate(strip).at);
             let mut sums = Sums { total: T::Sum::start(), squares: 0.0 };
-            let mut buffer = [T::zeroed(); BLOCK];
             for start in terms.clone().step_by(BLOCK) {
                 let block = reader.chunk(start, &mut buffer[..BLOCK.min(terms.end - start)]);
                 let joint = (start > terms.start).then(|| Joint::new(start - terms.start, block.len()));
@@ -204,7 +204,11 @@ fn column_sums<T: Element, const FUSED: bool>(
         let joint = (start > terms.start).then(|| Joint::new(start - terms.start, count));
         for at in (0..width).step_by(LANES) {
             let lanes = LANES.min(width - at);
-            let new = lane_sums::<T, FUSED>(&block[at..], pitch, count, lanes);
+            let new = if lanes == LANES {
+                lane_sums::<T, true, FUSED>(&block[at..], [pitch, count, lanes])
+            } else {
+                lane_sums::<T, false, FUSED>(&block[at..], [pitch, count, lanes])
+            };
             for (own, &new) in sums[at..at + lanes].iter_mut().zip(&new) {
                 join::<T::Sum>(own, new, joint);
             }
@@ -217,15 +221,13 @@ fn column_sums<T: Element, const FUSED: bool>(
 
 /// The sums of up to [`LANES`] columns beside each other, over `count` rows.
 #[inline(always)]
-fn lane_sums<T: Element, const FUSED: bool>(
+fn lane_sums<T: Element, const FULL: bool, const FUSED: bool>(
     block: &[T],
-    pitch: usize,
-    count: usize,
-    lanes: usize,
+    [pitch, count, lanes]: [usize; 3],
 ) -> [Sums<Total<T>>; LANES] {
     let mut totals = [T::Sum::start(); LANES];
     for row in 0..count {
-        let x = load(&block[row * pitch..][..lanes]);
+        let x = load::<T, FULL>(&block[row * pitch..][..lanes]);
         for (total, x) in totals.iter_mut().zip(x) {
             *total = T::Sum::push(*total, x.into());
         }
@@ -236,7 +238,7 @@ fn lane_sums<T: Element, const FUSED: bool>(
     }
     let mut squares = [0.0; LANES];
     for row in 0..count {
-        let x = load(&block[row * pitch..][..lanes]);
+        let x = load::<T, FULL>(&block[row * pitch..][..lanes]);
         for ((squares, x), &mean) in squares.iter_mut().zip(x).zip(&means) {
             let apart = x.into() - mean;
             *squares = fma::<f64, FUSED>(apart, apart, *squares);
