@@ -10,7 +10,9 @@ use crate::fold::{ordered, unordered};
 use crate::narrow::Half;
 use crate::operation::{Binary, Compare, Fault, Fold, Test, Unary, Unsupported, Update};
 use crate::rows::{self, NoSuchRow};
-use crate::softmax::{cross_entropy, softmax, sparse_cross_entropy};
+use crate::softmax::{
+    cross_entropy, cross_entropy_rows, softmax, softmax_rows, sparse_cross_entropy, sparse_cross_entropy_rows,
+};
 use crate::strided::{Strided, over, over2, tiles, tiles2};
 use crate::{complex, float, fold, integer, matmul, narrow, update};
 
@@ -296,13 +298,30 @@ numbers!(Complex<f32>, Complex<f64>: complex, compare_unordered, untestable, |x|
 macro_rules! floats {
     ($($t:ty),*) => {
         $(impl Float for $t {
-            by_instruction_set!(fn softmax(x: &[$t], n: usize, out: &mut [$t], log: bool) = softmax::<$t>);
-            by_instruction_set!(fn cross_entropy(
-                logits: &[$t], labels: &[$t], n: usize, loss: &mut [$t], gradient: &mut [$t]
-            ) = cross_entropy::<$t>);
-            by_instruction_set!(fn sparse_cross_entropy(
-                logits: &[$t], labels: &[i64], n: usize, loss: &mut [$t], gradient: &mut [$t]
-            ) -> Result<(), Fault> = sparse_cross_entropy::<$t>);
+            fn softmax(x: &[Self], n: usize, out: &mut [Self], log: bool) {
+                by_instruction_set!(fn rows(x: &[$t], n: usize, out: &mut [$t], log: bool) = softmax_rows::<$t>);
+                softmax(x, n, out, log, rows);
+            }
+
+            fn cross_entropy(logits: &[Self], labels: &[Self], n: usize, loss: &mut [Self], gradient: &mut [Self]) {
+                by_instruction_set!(fn rows(
+                    logits: &[$t], labels: &[$t], n: usize, loss: &mut [$t], gradient: &mut [$t]
+                ) = cross_entropy_rows::<$t>);
+                cross_entropy(logits, labels, n, loss, gradient, rows);
+            }
+
+            fn sparse_cross_entropy(
+                logits: &[Self],
+                labels: &[i64],
+                n: usize,
+                loss: &mut [Self],
+                gradient: &mut [Self],
+            ) -> Result<(), Fault> {
+                by_instruction_set!(fn rows(
+                    logits: &[$t], labels: &[i64], n: usize, loss: &mut [$t], gradient: &mut [$t]
+                ) = sparse_cross_entropy_rows::<$t>);
+                sparse_cross_entropy(logits, labels, n, loss, gradient, rows)
+            }
 
             fn update(
                 rule: Update,

@@ -1,8 +1,14 @@
 //! Rows picked from a matrix by number, put into one, and summed into those of one.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytemuck::Pod;
 
 use crate::fold::Reduce;
+use crate::parts::{Matrix, by_rows};
+
+/// The bytes that are gathered while an element is read or written.
+const BYTES: usize = 2;
 
 /// An index that is no row: its place in the list of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +31,26 @@ fn number(row: i64, count: usize, at: usize) -> Result<usize, NoSuchRow> {
 /// ```
 ///
 /// # Errors
-/// When an index is negative or not below `count`; `out` then holds the rows before it.
+/// When an index is negative or not below `count`; `out` then holds the rows before it, and perhaps some after it.
 ///
 /// # Panics
 /// When `x` or `out` is not as long as its rows.
 pub fn gather_rows(x: &[u8], count: usize, width: usize, rows: &[i64], out: &mut [u8]) -> Result<(), NoSuchRow> {
+    assert!(x.len() == count * width && out.len() == rows.len() * width, "a row has as many bytes as its width");
+    let first_bad = AtomicUsize::new(usize::MAX);
+    by_rows(rows.len(), out.len() / BYTES, Matrix::new(out, width), |part, out| {
+        if let Err(NoSuchRow { at }) = gather(x, count, width, &rows[part.clone()], out) {
+            first_bad.fetch_min(part.start + at, Ordering::Relaxed);
+        }
+    });
+    match first_bad.into_inner() {
+        usize::MAX => Ok(()),
+        at => Err(NoSuchRow { at }),
+    }
+}
+
+/// [`gather_rows`] of lengths that fit.
+fn gather(x: &[u8], count: usize, width: usize, rows: &[i64], out: &mut [u8]) -> Result<(), NoSuchRow> {
     fn whole<const N: usize>(x: &[u8], rows: &[i64], out: &mut [u8]) -> Result<(), NoSuchRow> {
         let (x, out) = (x.as_chunks::<N>().0, out.as_chunks_mut::<N>().0);
         for (at, (&row, out)) in rows.iter().zip(out).enumerate() {
@@ -37,7 +58,6 @@ pub fn gather_rows(x: &[u8], count: usize, width: usize, rows: &[i64], out: &mut
         }
         Ok(())
     }
-    assert!(x.len() == count * width && out.len() == rows.len() * width, "a row has as many bytes as its width");
     match width {
         1 => whole::<1>(x, rows, out),
         2 => whole::<2>(x, rows, out),
@@ -73,7 +93,7 @@ const COLUMNS: usize = 16;
 
 /// Writes, as row `r` of `out`, the sum of the rows `i` of `x` with `rows[i] == r`.
 #[inline(always)]
-pub(crate) fn sum<T: Pod, R: Reduce<T>>(
+pub(crate) fn sum<T: Pod + Send + Sync, R: Reduce<T>>(
     x: &[T],
     rows: &[i64],
     width: usize,
@@ -100,19 +120,22 @@ pub(crate) fn sum<T: Pod, R: Reduce<T>>(
         order[*end] = at;
         *end += 1;
     }
-    let mut first = 0;
-    for (row, &end) in ends.iter().enumerate() {
-        let terms = &order[first..end];
-        first = end;
-        for (i, out) in out[row * width..][..width].chunks_mut(COLUMNS).enumerate() {
-            let mut totals = [R::start(); COLUMNS];
-            for &term in terms {
-                let x = &x[term * width + i * COLUMNS..][..out.len()];
-                totals.iter_mut().zip(x).for_each(|(total, &x)| *total = R::push(*total, x));
+    let (ends, order) = (&*ends, &*order);
+    by_rows(ends.len(), x.len(), Matrix::new(out, width), |part, out| {
+        let mut first = if part.start == 0 { 0 } else { ends[part.start - 1] };
+        for (row, &end) in ends[part].iter().enumerate() {
+            let terms = &order[first..end];
+            first = end;
+            for (i, out) in out[row * width..][..width].chunks_mut(COLUMNS).enumerate() {
+                let mut totals = [R::start(); COLUMNS];
+                for &term in terms {
+                    let x = &x[term * width + i * COLUMNS..][..out.len()];
+                    totals.iter_mut().zip(x).for_each(|(total, &x)| *total = R::push(*total, x));
+                }
+                out.iter_mut().zip(totals).for_each(|(out, total)| *out = R::finish(total, 1));
             }
-            out.iter_mut().zip(totals).for_each(|(out, total)| *out = R::finish(total, 1));
         }
-    }
+    });
     Ok(())
 }
 

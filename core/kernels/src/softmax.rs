@@ -5,10 +5,13 @@ use crate::float::Real;
 use crate::fold::{Reduce, Sum, join_lanes};
 use crate::narrow::Stored;
 use crate::operation::Fault;
+use crate::parts::{Matrix, by_rows};
 use crate::transcendental::Transcendental;
 
 /// Elements that are compared with as many at a time.
 const WIDTH: usize = 64;
+/// What an element costs, in elements that are but read or written.
+const WORK: usize = 4;
 
 /// What the elements of a row are scaled by: the greatest one, Σ e^(x − greatest), and the logarithm of that.
 struct Scale<R> {
@@ -134,15 +137,28 @@ macro_rules! again {
     };
 }
 
-#[inline(always)]
-pub(crate) fn softmax<T: Stored, const FUSED: bool>(x: &[T], n: usize, out: &mut [T], log: bool)
-where
-    Sum: Reduce<T::Wide>,
-{
+/// See [`Float::softmax`](crate::Float::softmax); `rows` does it for some rows.
+pub(crate) fn softmax<T: Send + Sync>(
+    x: &[T],
+    n: usize,
+    out: &mut [T],
+    log: bool,
+    rows: impl Fn(&[T], usize, &mut [T], bool) + Sync,
+) {
     assert!(x.len() == out.len(), "a softmax has as many elements as its input");
     if n == 0 {
         return;
     }
+    by_rows(x.len() / n, x.len().saturating_mul(WORK), Matrix::new(out, n), |part, out| {
+        rows(&x[part.start * n..part.end * n], n, out, log);
+    });
+}
+
+#[inline(always)]
+pub(crate) fn softmax_rows<T: Stored, const FUSED: bool>(x: &[T], n: usize, out: &mut [T], log: bool)
+where
+    Sum: Reduce<T::Wide>,
+{
     for (x, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
         if log {
             let Scale { greatest, log_sum, .. } = scale::<T, FUSED>(x, out, false);
@@ -182,8 +198,29 @@ where
     }
 }
 
+/// See [`Float::cross_entropy`](crate::Float::cross_entropy); `rows` does it for some rows.
+pub(crate) fn cross_entropy<T: Stored + Send + Sync>(
+    logits: &[T],
+    labels: &[T],
+    n: usize,
+    loss: &mut [T],
+    gradient: &mut [T],
+    rows: impl Fn(&[T], &[T], usize, &mut [T], &mut [T]) + Sync,
+) {
+    let sizes = [logits.len(), labels.len(), gradient.len()];
+    assert_eq!(sizes, [loss.len() * n; 3], "there is one loss for each row");
+    if n == 0 {
+        return loss.fill(T::narrow(T::Wide::ZERO));
+    }
+    let outputs = (Matrix::new(&mut *loss, 1), Matrix::new(gradient, n));
+    by_rows(logits.len() / n, logits.len().saturating_mul(WORK), outputs, |part, (loss, gradient)| {
+        let place = part.start * n..part.end * n;
+        rows(&logits[place.clone()], &labels[place], n, loss, gradient);
+    });
+}
+
 #[inline(always)]
-pub(crate) fn cross_entropy<T: Stored, const FUSED: bool>(
+pub(crate) fn cross_entropy_rows<T: Stored, const FUSED: bool>(
     logits: &[T],
     labels: &[T],
     n: usize,
@@ -192,11 +229,6 @@ pub(crate) fn cross_entropy<T: Stored, const FUSED: bool>(
 ) where
     Sum: Reduce<T::Wide>,
 {
-    let sizes = [logits.len(), labels.len(), gradient.len()];
-    assert_eq!(sizes, [loss.len() * n; 3], "there is one loss for each row");
-    if n == 0 {
-        return loss.fill(T::narrow(T::Wide::ZERO));
-    }
     let rows = logits.chunks_exact(n).zip(labels.chunks_exact(n)).zip(gradient.chunks_exact_mut(n));
     for (((logits, labels), gradient), loss) in rows.zip(loss) {
         let Scale { greatest, sum, log_sum } = scale::<T, FUSED>(logits, gradient, true);
@@ -215,17 +247,15 @@ pub(crate) fn cross_entropy<T: Stored, const FUSED: bool>(
     }
 }
 
-#[inline(always)]
-pub(crate) fn sparse_cross_entropy<T: Stored, const FUSED: bool>(
+/// See [`Float::sparse_cross_entropy`](crate::Float::sparse_cross_entropy); `rows` does it for some rows.
+pub(crate) fn sparse_cross_entropy<T: Send + Sync>(
     logits: &[T],
     labels: &[i64],
     n: usize,
     loss: &mut [T],
     gradient: &mut [T],
-) -> Result<(), Fault>
-where
-    Sum: Reduce<T::Wide>,
-{
+    rows: impl Fn(&[T], &[i64], usize, &mut [T], &mut [T]) + Sync,
+) -> Result<(), Fault> {
     let sizes = [logits.len(), gradient.len()];
     assert!(sizes == [loss.len() * n; 2] && labels.len() == loss.len(), "there is one label and one loss for each row");
     let is_column = |&label: &i64| usize::try_from(label).is_ok_and(|label| label < n);
@@ -235,6 +265,24 @@ where
     if n == 0 {
         return Ok(());
     }
+    let outputs = (Matrix::new(&mut *loss, 1), Matrix::new(gradient, n));
+    by_rows(labels.len(), logits.len().saturating_mul(WORK), outputs, |part, (loss, gradient)| {
+        rows(&logits[part.start * n..part.end * n], &labels[part], n, loss, gradient);
+    });
+    Ok(())
+}
+
+/// Of labels that are columns.
+#[inline(always)]
+pub(crate) fn sparse_cross_entropy_rows<T: Stored, const FUSED: bool>(
+    logits: &[T],
+    labels: &[i64],
+    n: usize,
+    loss: &mut [T],
+    gradient: &mut [T],
+) where
+    Sum: Reduce<T::Wide>,
+{
     let rows = logits.chunks_exact(n).zip(labels).zip(gradient.chunks_exact_mut(n));
     for (((logits, &label), gradient), loss) in rows.zip(loss) {
         let Scale { greatest, sum, log_sum } = scale::<T, FUSED>(logits, gradient, true);
@@ -248,5 +296,4 @@ where
         gradient[label as usize] = T::narrow(share - T::Wide::ONE);
         *loss = T::narrow(log_sum - (chosen - greatest));
     }
-    Ok(())
 }

@@ -6,7 +6,8 @@ use std::cell::Cell;
 
 use half::bf16;
 use modulor_kernels::{
-    Binary, Compare, Float, Fold, Logical, Number, Strided, Test, Unary, cast, copy, fold_logical, logical, not, select,
+    Binary, Compare, Float, Fold, Logical, Normalization, Number, Strided, Test, Unary, cast, copy, fold_logical,
+    logical, not, select,
 };
 use num_complex::Complex;
 
@@ -77,12 +78,33 @@ fn kernels_do_not_allocate() {
 
     let (x, mut out, mut loss) = (vec![1.0_f32; 60], vec![0.0_f32; 60], vec![0.0_f32; 6]);
     let (flags, mut bytes) = (vec![1_u8; 60], vec![0_u8; 60]);
+    let (mut inverse, mut scratch) = (vec![0.0_f32; 6], vec![0.0; 1000]);
+    let (mut gamma, mut beta) = (vec![0.0_f32; 10], vec![0.0_f32; 10]);
     let before = ALLOCATIONS.get();
     let view = Strided::new(&x, &[60], &[1], 0).expect("contiguous");
     let truths = Strided::new(&flags, &[60], &[-1], 59).expect("in bounds");
     f32::test(Test::IsNan, view, &mut bytes).expect("floats can be tested");
     f32::softmax(&x, 10, &mut out, false);
     f32::cross_entropy(&x, &x, 10, &mut loss, &mut out);
+    f32::moments(view, &[true], &mut loss[..1], &mut out[..1], &mut scratch);
+    f32::layer_normalization(&x, Some(&x[..10]), None, 10, 0.1, &mut out, &mut loss, &mut inverse);
+    let sums = (Some(&mut gamma[..]), Some(&mut beta[..]));
+    f32::layer_normalization_gradient(&x, &x, &loss, &inverse, None, 10, &mut out, sums.0, sums.1, &mut scratch);
+    f32::batch_normalization_training(&x, [10, 6, 1], None, None, 0.1, &mut out, &mut loss, &mut inverse, &mut scratch);
+    f32::batch_normalization_gradient(
+        true,
+        &x,
+        &x,
+        [10, 6, 1],
+        &loss,
+        &inverse,
+        None,
+        0.1,
+        &mut out,
+        None,
+        None,
+        &mut scratch,
+    );
     f32::sparse_cross_entropy(&x, &[0; 6], 10, &mut loss, &mut out).expect("labels in range");
     logical(Logical::And, truths, truths, &mut bytes);
     not(truths, &mut bytes);
