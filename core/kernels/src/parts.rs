@@ -105,11 +105,10 @@ pub(crate) fn by_rows<R: Rows>(count: usize, work: usize, outputs: R, body: impl
     // SAFETY: the ranges lie between 0 and `count`, do not overlap, and come once each.
     #[allow(unsafe_code)]
     let part = |rows: Range<usize>| body(rows.clone(), unsafe { outputs.part(&rows) });
-    let threads = pool::num_threads();
-    let pieces = if threads > 1 { (work / WORTH).min(4 * threads).min(count) } else { 1 };
-    if pieces < 2 {
+    if work < 2 * WORTH || count < 2 || pool::num_threads() == 1 {
         return part(0..count);
     }
+    let pieces = (work / WORTH).min(4 * pool::num_threads()).min(count);
     let set = instruction_set();
     let (each, more) = (count / pieces, count % pieces);
     let start = |piece: usize| piece * each + piece.min(more);
@@ -133,7 +132,7 @@ mod tests {
             });
             assert!(a.iter().all(|&a| a == 1) && b.iter().zip(1..).all(|(&b, row)| b == row));
         }
-        let mut short = [0_u8; 5];
+        let mut short = [0_u8; 4];
         let refused = std::panic::catch_unwind(move || by_rows(3, 0, Matrix::new(&mut short, 2), |_, _| ()));
         assert!(refused.is_err());
     }

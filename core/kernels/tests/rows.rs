@@ -33,7 +33,7 @@ fn values<T: Float>(n: usize, seed: usize) -> Vec<T> {
     own
 }
 
-fn losses<T: Float>(rows: usize, n: usize) -> Vec<u8> {
+fn losses<T: Float + PartialEq>(rows: usize, n: usize) -> Vec<u8> {
     let (x, labels) = (values::<T>(rows * n, 1), values::<T>(rows * n, 9));
     let columns: Vec<i64> = (0..rows).map(|row| (row * 7 % n) as i64).collect();
     let (mut out, mut loss) = (values::<T>(rows * n, 3), values::<T>(rows, 3));

@@ -319,6 +319,7 @@ pub(super) fn inference<T: Element>(
 }
 
 /// The gradients by x, γ and β; with `training` the moments are those of the batch, else constants.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn gradient<T: Element>(
     training: bool,
     inputs: [&[T]; 2],

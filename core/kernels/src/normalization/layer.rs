@@ -256,6 +256,7 @@ pub(super) fn normalize<T: Element>(
 }
 
 /// The gradients of normalised rows, on the pool.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn normalize_gradient<T: Element>(
     [dy, x]: [&[T]; 2],
     mean: Option<&[T::Wide]>,
