@@ -29,6 +29,7 @@ mod strided;
 mod transcendental;
 pub mod triangular;
 mod update;
+mod window;
 
 pub use attention::{Attention, Scores};
 pub use cast::cast;
@@ -45,3 +46,4 @@ pub use pool::{num_threads, set_num_threads};
 pub use recurrence::{Cell, Gradients, Recurrence, Sequence, Sizes};
 pub use rows::{NoSuchRow, gather_rows, scatter_rows};
 pub use strided::{Strided, copy, place};
+pub use window::{Axis, Format, Images, Padding, Window};
