@@ -7,6 +7,7 @@
 mod attention;
 mod cast;
 mod complex;
+mod depthwise;
 mod dispatch;
 mod float;
 mod fold;
@@ -20,10 +21,12 @@ mod number;
 mod operation;
 mod parts;
 mod pool;
+mod pooling;
 pub mod qr;
 pub mod random;
 mod recurrence;
 mod rows;
+mod sliding;
 mod softmax;
 mod strided;
 mod transcendental;
@@ -33,6 +36,7 @@ mod window;
 
 pub use attention::{Attention, Scores};
 pub use cast::cast;
+pub use depthwise::Depthwise;
 #[doc(hidden)]
 pub use instruction_set::with_instruction_set;
 pub use instruction_set::{InstructionSet, instruction_set};
@@ -44,6 +48,7 @@ pub use operation::{Binary, Compare, Fault, Fold, Logical, Test, Unary, Unsuppor
 pub use pool::run as run_region;
 pub use pool::{num_threads, set_num_threads};
 pub use recurrence::{Cell, Gradients, Recurrence, Sequence, Sizes};
+pub use pooling::{MaxPooling, NotInWindow, Pooling};
 pub use rows::{NoSuchRow, gather_rows, scatter_rows};
 pub use strided::{Strided, copy, place};
 pub use window::{Axis, Format, Images, Padding, Window};

@@ -145,8 +145,8 @@ pub struct Window {
 impl Window {
     /// Windows over images of `input` places along each of one to three axes; of `size` taps, with strides and dilations.
     ///
-    /// None where the lists differ in length, a size, stride or dilation is 0, a count of places does not fit, or the input
-    /// is so small that TensorFlow counts less than 0 windows.
+    /// None where the lists differ in length, a size, stride or dilation is 0, places or windows are more than there are
+    /// numbers, taps more than a `u32` counts, or the input is so small that TensorFlow counts less than 0 windows.
     pub fn new(
         input: &[usize],
         size: &[usize],
@@ -172,7 +172,7 @@ impl Window {
         let count = |of: fn(&Axis) -> usize| axes.iter().try_fold(1_usize, |all, axis| all.checked_mul(of(axis)));
         count(|axis| axis.input)?;
         count(|axis| axis.output)?;
-        count(|axis| axis.size)?;
+        u32::try_from(count(|axis| axis.size)?).ok()?;
         Some(Self { axes, given })
     }
 
@@ -250,6 +250,7 @@ mod tests {
         assert_eq!(Window::new(&[1; 4], &[1; 4], &[1; 4], &[1; 4], Padding::Same), None);
         assert_eq!(Window::new(&[1; 2], &[1], &[1; 2], &[1; 2], Padding::Same), None);
         assert_eq!(Window::new(&[1; 2], &[1; 2], &[1; 2], &[1; 2], Padding::Explicit(&[[0, 0]])), None);
+        assert_eq!(Window::new(&[1; 2], &[1 << 16; 2], &[1; 2], &[1; 2], Padding::Same), None, "2³² taps");
         let images = Images { format: Format::ChannelsLast, batch: most, channels: 2 };
         assert_eq!(images.elements(1), None);
     }

@@ -1,0 +1,700 @@
+//! Pooling: the greatest or the mean of what a window holds, and the ways back.
+//!
+//! Every result is made by one thread, of terms in an order that its place says: gradients are gathered, not scattered.
+
+use std::fmt;
+use std::ops::Range;
+
+use bytemuck::Pod;
+use half::{bf16, f16};
+
+use crate::dispatch::by_instruction_set;
+use crate::float::Real;
+use crate::narrow::Stored;
+use crate::number::Number;
+use crate::sliding::{Block, Gather, Matrix, Slide, Term, Total, by_rows, gather_row, load, store};
+use crate::window::{Format, Images, Window};
+
+/// The numbers of which windows have a greatest: f32, f64, f16, bf16 and the integers of 8 to 64 bits.
+///
+/// `images` says how many inputs and outputs there are, and how their channels lie: an input has the places of the
+/// window's input and an output one for each window, in row-major order.
+pub trait MaxPooling: Number {
+    /// Writes the greatest element of every window, of each channel: TensorFlow's `MaxPool` and `MaxPool3D`.
+    ///
+    /// Padding counts as nothing, and so does NaN. Where there is nothing else, the result is −∞ or the least integer;
+    /// TensorFlow has the least finite number then, and so for −∞ alone.
+    ///
+    /// ```
+    /// use modulor_kernels::{Format, Images, MaxPooling, Padding, Window};
+    ///
+    /// let window = Window::new(&[2, 3], &[2, 2], &[1, 1], &[1, 1], Padding::Valid).expect("it fits");
+    /// let images = Images { format: Format::ChannelsLast, batch: 1, channels: 1 };
+    /// let mut out = [0; 2];
+    /// i32::max_pool(&window, images, &[1, 5, 2, 3, 4, 7], &mut out);
+    /// assert_eq!(out, [5, 7]);
+    /// ```
+    ///
+    /// # Panics
+    /// When `x` or `out` is not as long as the images are large.
+    fn max_pool(window: &Window, images: Images, x: &[Self], out: &mut [Self]);
+}
+
+/// The numbers that are pooled and trained: f32, f64, f16 and bf16.
+///
+/// Of a window with several greatest elements the first in row-major order counts, and of one with nothing but NaN the
+/// first element. Where several windows meet, their terms are added in the order of the windows: an element errs by at
+/// most 4·eps·Σ|terms| where they do not conspire. f16 and bf16 are added in f32 and rounded once.
+pub trait Pooling: MaxPooling {
+    /// As [`max_pool`](MaxPooling::max_pool), and writes where each of the greatest is: its number among the elements of
+    /// its image or, with `batch_index`, of all images; −1 for a window that is padding alone. Where channels are last that
+    /// is the number of TensorFlow's `MaxPoolWithArgmax`, `(y·width + x)·channels + c` in an image.
+    ///
+    /// # Panics
+    /// When a slice is not as long as the images are large.
+    fn max_pool_argmax(
+        window: &Window,
+        images: Images,
+        batch_index: bool,
+        x: &[Self],
+        out: &mut [Self],
+        argmax: &mut [i64],
+    );
+
+    /// The elements of scratch that the gradients of the greatest want: one for each output.
+    ///
+    /// # Panics
+    /// When that is no `usize`.
+    fn max_pool_gradient_scratch(window: &Window, images: Images) -> usize {
+        images.elements(window.outputs()).expect("outputs that are there can be counted")
+    }
+
+    /// Writes the gradient of `x`, given that of its [`max_pool`](MaxPooling::max_pool): each of `dy` goes to the greatest
+    /// of its window. TensorFlow's `MaxPoolGrad`, which needs no output; its `MaxPool3DGrad` differs where windows have
+    /// several greatest.
+    ///
+    /// # Panics
+    /// When a slice is not as long as the images are large, or the scratch is too short.
+    fn max_pool_gradient(
+        window: &Window,
+        images: Images,
+        x: &[Self],
+        dy: &[Self],
+        dx: &mut [Self],
+        scratch: &mut [u32],
+    );
+
+    /// As [`max_pool_gradient`](Self::max_pool_gradient), of the `argmax` that
+    /// [`max_pool_argmax`](Self::max_pool_argmax) wrote: TensorFlow's `MaxPoolGradWithArgmax`.
+    ///
+    /// # Errors
+    /// When an index is of no element of its channel in its window, other than −1, which stands for none; `dx` is then as it
+    /// was.
+    ///
+    /// # Panics
+    /// As of [`max_pool_gradient`](Self::max_pool_gradient).
+    fn max_pool_gradient_at(
+        window: &Window,
+        images: Images,
+        batch_index: bool,
+        argmax: &[i64],
+        dy: &[Self],
+        dx: &mut [Self],
+        scratch: &mut [u32],
+    ) -> Result<(), NotInWindow>;
+
+    /// Writes, for every window of `x`, the element of `from` that lies where the greatest does: the gradient of
+    /// [`max_pool_gradient`](Self::max_pool_gradient) with respect to `dy`, TensorFlow's `MaxPoolGradGrad`. 0 for a window
+    /// that is padding alone.
+    ///
+    /// # Panics
+    /// When a slice is not as long as the images are large.
+    fn max_pool_pick(window: &Window, images: Images, x: &[Self], from: &[Self], out: &mut [Self]);
+
+    /// Writes the mean of every window, of each channel: of what lies in the input, as TensorFlow's `AvgPool` and
+    /// `AvgPool3D` have it; 0 for a window that is padding alone.
+    ///
+    /// # Panics
+    /// When a slice is not as long as the images are large.
+    fn average_pool(window: &Window, images: Images, x: &[Self], out: &mut [Self]);
+
+    /// The elements of scratch that [`average_pool_gradient`](Self::average_pool_gradient) wants.
+    ///
+    /// # Panics
+    /// When that is no `usize`.
+    fn average_pool_gradient_scratch(window: &Window, images: Images) -> usize;
+
+    /// Writes the gradient of the input of [`average_pool`](Self::average_pool): TensorFlow's `AvgPoolGrad`.
+    ///
+    /// # Panics
+    /// When a slice is not as long as the images are large, or the scratch is too short.
+    fn average_pool_gradient(window: &Window, images: Images, dy: &[Self], dx: &mut [Self], scratch: &mut [Self]);
+}
+
+/// An index of a greatest element that is not in its window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotInWindow {
+    /// Where the index stands.
+    pub at: usize,
+}
+
+impl fmt::Display for NotInWindow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "index {} of the greatest elements is not in its window", self.at)
+    }
+}
+
+impl std::error::Error for NotInWindow {}
+
+/// A number with an order, as it is stored and as it is compared.
+trait Ordered: Pod {
+    type Wide: Copy + PartialOrd;
+    const LEAST: Self::Wide;
+    fn wide(self) -> Self::Wide;
+    fn own(wide: Self::Wide) -> Self;
+}
+
+macro_rules! ordered {
+    ($($t:ident as $wide:ty: $least:expr, $widen:expr, $narrow:expr;)*) => {
+        $(impl Ordered for $t {
+            type Wide = $wide;
+            const LEAST: $wide = $least;
+            #[inline(always)]
+            fn wide(self) -> $wide {
+                $widen(self)
+            }
+            #[inline(always)]
+            fn own(wide: $wide) -> Self {
+                $narrow(wide)
+            }
+        })*
+    };
+    ($($t:ident),*) => {
+        ordered! { $($t as $t: $t::MIN, std::convert::identity, std::convert::identity;)* }
+    };
+}
+ordered! {
+    f32 as f32: f32::NEG_INFINITY, Stored::widen, Stored::narrow;
+    f64 as f64: f64::NEG_INFINITY, Stored::widen, Stored::narrow;
+    f16 as f32: f32::NEG_INFINITY, Stored::widen, Stored::narrow;
+    bf16 as f32: f32::NEG_INFINITY, Stored::widen, Stored::narrow;
+}
+ordered!(i8, i16, i32, i64, u8, u16, u32, u64);
+
+/// The greatest.
+struct Max<'a, T> {
+    x: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Ordered> Gather for Max<'_, T> {
+    type State<const N: usize> = [T::Wide; N];
+
+    #[inline(always)]
+    fn start<const N: usize>(&self, _: usize) -> [T::Wide; N] {
+        [T::LEAST; N]
+    }
+
+    #[inline(always)]
+    fn add<const N: usize, const STEP: usize>(&self, state: &mut [T::Wide; N], term: Term) {
+        let x = load::<T, N, STEP>(self.x, term.at + term.lane, term.step);
+        for (best, x) in state.iter_mut().zip(x) {
+            let x = x.wide();
+            *best = if x > *best { x } else { *best };
+        }
+    }
+
+    #[inline(always)]
+    fn join<const N: usize>(&self, _: &mut [T::Wide; N]) {}
+
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, state: [T::Wide; N], block: &Block) {
+        let mut own = [T::zeroed(); N];
+        for (own, best) in own.iter_mut().zip(state) {
+            *own = T::own(best);
+        }
+        store(own, self.out, block.at, block.step);
+    }
+}
+
+/// What is kept of the greatest: their taps, and the elements they are.
+trait Keep<T: Ordered> {
+    fn keep<const N: usize>(&mut self, best: [T::Wide; N], taps: [u32; N], block: &Block);
+}
+
+/// The greatest and where they are.
+struct Best<'a, T, K> {
+    x: &'a [T],
+    keep: K,
+}
+
+impl<T: Ordered, K: Keep<T>> Gather for Best<'_, T, K> {
+    type State<const N: usize> = ([T::Wide; N], [u32; N]);
+
+    #[inline(always)]
+    fn start<const N: usize>(&self, tap: usize) -> Self::State<N> {
+        ([T::LEAST; N], [tap as u32; N])
+    }
+
+    #[inline(always)]
+    fn add<const N: usize, const STEP: usize>(&self, (best, taps): &mut Self::State<N>, term: Term) {
+        let x = load::<T, N, STEP>(self.x, term.at + term.lane, term.step);
+        let tap = term.tap as u32;
+        for ((best, taps), x) in best.iter_mut().zip(taps).zip(x) {
+            let x = x.wide();
+            let is_greater = x > *best;
+            *best = if is_greater { x } else { *best };
+            *taps = if is_greater { tap } else { *taps };
+        }
+    }
+
+    #[inline(always)]
+    fn join<const N: usize>(&self, _: &mut Self::State<N>) {}
+
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, (best, taps): Self::State<N>, block: &Block) {
+        self.keep.keep(best, taps, block);
+    }
+}
+
+struct Taps<'a>(&'a mut [u32]);
+
+impl<T: Ordered> Keep<T> for Taps<'_> {
+    #[inline(always)]
+    fn keep<const N: usize>(&mut self, _: [T::Wide; N], taps: [u32; N], block: &Block) {
+        store(taps, self.0, block.at, block.step);
+    }
+}
+
+struct Indices<'a, T> {
+    out: &'a mut [T],
+    argmax: &'a mut [i64],
+    /// The index of the first element of this image or plane.
+    first: usize,
+}
+
+impl<T: Ordered> Keep<T> for Indices<'_, T> {
+    #[inline(always)]
+    fn keep<const N: usize>(&mut self, best: [T::Wide; N], taps: [u32; N], block: &Block) {
+        for (i, (best, tap)) in best.into_iter().zip(taps).enumerate() {
+            let at = block.at + i * block.step;
+            self.out[at] = T::own(best);
+            let found = block.count() > 0;
+            self.argmax[at] = if found { (self.first + block.element(tap as usize, i)) as i64 } else { -1 };
+        }
+    }
+}
+
+struct Picked<'a, T> {
+    from: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Ordered> Keep<T> for Picked<'_, T> {
+    #[inline(always)]
+    fn keep<const N: usize>(&mut self, _: [T::Wide; N], taps: [u32; N], block: &Block) {
+        for (i, tap) in taps.into_iter().enumerate() {
+            let found = block.count() > 0;
+            self.out[block.at + i * block.step] =
+                if found { self.from[block.element(tap as usize, i)] } else { T::zeroed() };
+        }
+    }
+}
+
+/// The sum or, with `divides`, the mean.
+struct Mean<'a, X, T> {
+    x: &'a [X],
+    out: &'a mut [T],
+    divides: bool,
+}
+
+impl<X: Stored, T: Stored<Wide = X::Wide>> Gather for Mean<'_, X, T> {
+    type State<const N: usize> = Total<X::Wide, N>;
+
+    #[inline(always)]
+    fn start<const N: usize>(&self, _: usize) -> Total<X::Wide, N> {
+        Total::ZERO
+    }
+
+    #[inline(always)]
+    fn add<const N: usize, const STEP: usize>(&self, state: &mut Total<X::Wide, N>, term: Term) {
+        let x = load::<X, N, STEP>(self.x, term.at + term.lane, term.step);
+        for (sum, x) in state.block.iter_mut().zip(x) {
+            *sum = *sum + x.widen();
+        }
+    }
+
+    #[inline(always)]
+    fn join<const N: usize>(&self, state: &mut Total<X::Wide, N>) {
+        state.join();
+    }
+
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, mut state: Total<X::Wide, N>, block: &Block) {
+        if self.divides && block.count() > 0 {
+            let count = <X::Wide as Real>::narrow(block.count() as f64);
+            for sum in &mut state.sum {
+                *sum = *sum / count;
+            }
+        }
+        state.put(self.out, block);
+    }
+}
+
+/// The sum of what goes to a place from the windows of which it is the greatest.
+struct ToGreatest<'a, T> {
+    taps: &'a [u32],
+    dy: &'a [T],
+    dx: &'a mut [T],
+}
+
+impl<T: Stored> Gather for ToGreatest<'_, T> {
+    type State<const N: usize> = Total<T::Wide, N>;
+
+    #[inline(always)]
+    fn start<const N: usize>(&self, _: usize) -> Total<T::Wide, N> {
+        Total::ZERO
+    }
+
+    #[inline(always)]
+    fn add<const N: usize, const STEP: usize>(&self, state: &mut Total<T::Wide, N>, term: Term) {
+        let taps = load::<u32, N, STEP>(self.taps, term.at + term.lane, term.step);
+        let dy = load::<T, N, STEP>(self.dy, term.at + term.lane, term.step);
+        let own = term.tap as u32;
+        for ((sum, tap), dy) in state.block.iter_mut().zip(taps).zip(dy) {
+            let dy = if tap == own { dy.widen() } else { T::Wide::ZERO };
+            *sum = *sum + dy;
+        }
+    }
+
+    #[inline(always)]
+    fn join<const N: usize>(&self, state: &mut Total<T::Wide, N>) {
+        state.join();
+    }
+
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, state: Total<T::Wide, N>, block: &Block) {
+        state.put(self.dx, block);
+    }
+}
+
+/// Makes `$rows` of the results of all images: `$gather` of each, given what is read of its image or plane and which part of
+/// the outputs the row is.
+macro_rules! each_row {
+    ($slide:ident, $rows:ident, |$source:ident, $row:ident| $gather:expr) => {
+        for (i, row) in $rows.enumerate() {
+            let plane = row / $slide.rows();
+            let $source = plane * $slide.source()..(plane + 1) * $slide.source();
+            let $row = i * $slide.width()..(i + 1) * $slide.width();
+            gather_row($slide, row % $slide.rows(), &mut $gather);
+        }
+    };
+}
+
+#[inline(always)]
+fn max_rows<T: Ordered, const FUSED: bool>(slide: &Slide, rows: Range<usize>, x: &[T], out: &mut [T]) {
+    each_row!(slide, rows, |source, row| Max { x: &x[source], out: &mut out[row] });
+}
+
+#[inline(always)]
+fn tap_rows<T: Ordered, const FUSED: bool>(slide: &Slide, rows: Range<usize>, x: &[T], taps: &mut [u32]) {
+    each_row!(slide, rows, |source, row| Best { x: &x[source], keep: Taps(&mut taps[row]) });
+}
+
+/// Elements are counted from the beginning of each `counted`.
+#[inline(always)]
+fn argmax_rows<T: Ordered, const FUSED: bool>(
+    slide: &Slide,
+    rows: Range<usize>,
+    counted: usize,
+    x: &[T],
+    out: &mut [T],
+    argmax: &mut [i64],
+) {
+    each_row!(slide, rows, |source, row| {
+        let first = source.start % counted.max(1);
+        Best { x: &x[source], keep: Indices { out: &mut out[row.clone()], argmax: &mut argmax[row], first } }
+    });
+}
+
+#[inline(always)]
+fn pick_rows<T: Ordered, const FUSED: bool>(slide: &Slide, rows: Range<usize>, x: &[T], from: &[T], out: &mut [T]) {
+    each_row!(slide, rows, |source, row| Best {
+        x: &x[source.clone()],
+        keep: Picked { from: &from[source], out: &mut out[row] },
+    });
+}
+
+#[inline(always)]
+fn gradient_rows<T: Stored, const FUSED: bool>(
+    slide: &Slide,
+    rows: Range<usize>,
+    taps: &[u32],
+    dy: &[T],
+    dx: &mut [T],
+) {
+    each_row!(slide, rows, |source, row| ToGreatest { taps: &taps[source.clone()], dy: &dy[source], dx: &mut dx[row] });
+}
+
+#[inline(always)]
+fn mean_rows<T: Stored, const FUSED: bool>(slide: &Slide, rows: Range<usize>, x: &[T], out: &mut [T]) {
+    each_row!(slide, rows, |source, row| Mean { x: &x[source], out: &mut out[row], divides: true });
+}
+
+#[inline(always)]
+fn sum_rows<T: Stored, const FUSED: bool>(slide: &Slide, rows: Range<usize>, shares: &[T::Wide], dx: &mut [T])
+where
+    T::Wide: Stored<Wide = T::Wide>,
+{
+    each_row!(slide, rows, |source, row| Mean { x: &shares[source], out: &mut dx[row], divides: false });
+}
+
+/// Writes what of each of `dy` goes to each element of its window, in rows of windows with `lanes` channels.
+#[inline(always)]
+fn share_rows<T: Stored, const FUSED: bool>(
+    window: &Window,
+    lanes: usize,
+    rows: Range<usize>,
+    dy: &[T],
+    shares: &mut [T::Wide],
+) {
+    let [z, y, x] = window.three();
+    for (i, row) in rows.enumerate() {
+        let taps = z.taps(row / y.output % z.output).len() * y.taps(row % y.output).len();
+        for column in 0..x.output {
+            let count = taps * x.taps(column).len();
+            let part = T::Wide::ONE / <T::Wide as Real>::narrow(count as f64);
+            let shares = &mut shares[(i * x.output + column) * lanes..][..lanes];
+            for (share, &dy) in shares.iter_mut().zip(&dy[(row * x.output + column) * lanes..][..lanes]) {
+                *share = dy.widen() * part;
+            }
+        }
+    }
+}
+
+/// The tap of the window numbered `output` at the place numbered `place`.
+fn tap_of(window: &Window, output: usize, place: usize) -> Option<usize> {
+    let (mut output, mut place, mut tap, mut apart) = (output, place, 0, 1);
+    for axis in window.three().iter().rev() {
+        let from_first = (place % axis.input + axis.before).checked_sub(output % axis.output * axis.stride)?;
+        let own = from_first / axis.dilation;
+        if !from_first.is_multiple_of(axis.dilation) || own >= axis.size {
+            return None;
+        }
+        tap += own * apart;
+        apart *= axis.size;
+        output /= axis.output;
+        place /= axis.input;
+    }
+    Some(tap)
+}
+
+/// Writes the taps of the elements that `argmax` names.
+fn taps_of(
+    window: &Window,
+    images: Images,
+    batch_index: bool,
+    argmax: &[i64],
+    taps: &mut [u32],
+) -> Result<(), NotInWindow> {
+    let split = |element: usize, places: usize| match images.format {
+        Format::ChannelsLast => (element / images.channels, element % images.channels),
+        Format::ChannelsFirst => (element % places, element / places),
+    };
+    let (in_image, outputs) = (window.inputs() * images.channels, window.outputs());
+    for (at, (&index, tap)) in argmax.iter().zip(taps).enumerate() {
+        let (image, own) = (at / (outputs * images.channels), at % (outputs * images.channels));
+        let found = || {
+            let first = if batch_index { image * in_image } else { 0 };
+            let element = usize::try_from(index).ok()?.checked_sub(first).filter(|&element| element < in_image)?;
+            let ((output, channel), (place, other)) = (split(own, outputs), split(element, window.inputs()));
+            if channel == other { tap_of(window, output, place) } else { None }
+        };
+        *tap = match found() {
+            Some(tap) => tap as u32,
+            // No tap is this one.
+            None if index == -1 => u32::MAX,
+            None => return Err(NotInWindow { at }),
+        };
+    }
+    Ok(())
+}
+
+/// # Panics
+/// When there are not as many elements of input and output as the images have.
+fn check(window: &Window, images: Images, input: &[usize], output: &[usize]) {
+    let (inputs, outputs) = (images.elements(window.inputs()), images.elements(window.outputs()));
+    let fits = input.iter().all(|&len| Some(len) == inputs) && output.iter().all(|&len| Some(len) == outputs);
+    assert!(fits, "pooled images are as large as they are said to be");
+}
+
+fn slide(window: &Window, images: Images, backward: bool) -> Slide<'_> {
+    Slide::new(window, images.format, [images.channels; 2], backward)
+}
+
+/// The rows of all images or, where channels are not last, of all their planes.
+fn rows(slide: &Slide, images: Images) -> usize {
+    let planes = if slide.is_channels_last() { 1 } else { images.channels };
+    slide.rows().saturating_mul(images.batch).saturating_mul(planes)
+}
+
+/// The wide numbers in scratch, and how many elements of scratch hold so many.
+fn wide_scratch<T: Stored>(scratch: &mut [T]) -> &mut [T::Wide]
+where
+    T::Wide: Pod,
+{
+    bytemuck::pod_align_to_mut::<T, T::Wide>(scratch).1
+}
+
+fn wide_len<T: Stored>(count: usize) -> usize {
+    let each = size_of::<T::Wide>() / size_of::<T>();
+    count * each + (each - 1)
+}
+
+macro_rules! max_pooling {
+    ($($t:ty),*) => {
+        $(impl MaxPooling for $t {
+            fn max_pool(window: &Window, images: Images, x: &[Self], out: &mut [Self]) {
+                by_instruction_set!(fn part(slide: &Slide, rows: Range<usize>, x: &[$t], out: &mut [$t]) = max_rows::<$t>);
+                check(window, images, &[x.len()], &[out.len()]);
+                let slide = slide(window, images, false);
+                let (rows, work) = (rows(&slide, images), x.len() + out.len());
+                by_rows(rows, work, (Matrix::new(out, slide.width()), Matrix::<()>::none()), &|rows, out, _| {
+                    part(&slide, rows, x, out);
+                });
+            }
+        })*
+    };
+}
+max_pooling!(f32, f64, f16, bf16, i8, i16, i32, i64, u8, u16, u32, u64);
+
+macro_rules! pooling {
+    ($($t:ty as $wide:ty),*) => {
+        $(impl Pooling for $t {
+            fn max_pool_argmax(
+                window: &Window,
+                images: Images,
+                batch_index: bool,
+                x: &[Self],
+                out: &mut [Self],
+                argmax: &mut [i64],
+            ) {
+                by_instruction_set!(fn part(
+                    slide: &Slide, rows: Range<usize>, counted: usize, x: &[$t], out: &mut [$t], argmax: &mut [i64]
+                ) = argmax_rows::<$t>);
+                check(window, images, &[x.len()], &[out.len(), argmax.len()]);
+                let slide = slide(window, images, false);
+                let (rows, work) = (rows(&slide, images), x.len() + 3 * out.len());
+                let counted = if batch_index { x.len() } else { window.inputs() * images.channels };
+                let outputs = (Matrix::new(out, slide.width()), Matrix::new(argmax, slide.width()));
+                by_rows(rows, work, outputs, &|rows, out, argmax| part(&slide, rows, counted, x, out, argmax));
+            }
+
+            fn max_pool_gradient(
+                window: &Window,
+                images: Images,
+                x: &[Self],
+                dy: &[Self],
+                dx: &mut [Self],
+                scratch: &mut [u32],
+            ) {
+                by_instruction_set!(fn part(slide: &Slide, rows: Range<usize>, x: &[$t], taps: &mut [u32]) = tap_rows::<$t>);
+                check(window, images, &[x.len(), dx.len()], &[dy.len()]);
+                let slide = slide(window, images, false);
+                let (rows, taps) = (rows(&slide, images), &mut scratch[..dy.len()]);
+                let work = x.len() + taps.len();
+                by_rows(rows, work, (Matrix::new(taps, slide.width()), Matrix::<()>::none()), &|rows, taps, _| {
+                    part(&slide, rows, x, taps);
+                });
+                <$t>::to_greatest(window, images, taps, dy, dx);
+            }
+
+            fn max_pool_gradient_at(
+                window: &Window,
+                images: Images,
+                batch_index: bool,
+                argmax: &[i64],
+                dy: &[Self],
+                dx: &mut [Self],
+                scratch: &mut [u32],
+            ) -> Result<(), NotInWindow> {
+                check(window, images, &[dx.len()], &[argmax.len(), dy.len()]);
+                let taps = &mut scratch[..dy.len()];
+                taps_of(window, images, batch_index, argmax, taps)?;
+                <$t>::to_greatest(window, images, taps, dy, dx);
+                Ok(())
+            }
+
+            fn max_pool_pick(window: &Window, images: Images, x: &[Self], from: &[Self], out: &mut [Self]) {
+                by_instruction_set!(fn part(
+                    slide: &Slide, rows: Range<usize>, x: &[$t], from: &[$t], out: &mut [$t]
+                ) = pick_rows::<$t>);
+                check(window, images, &[x.len(), from.len()], &[out.len()]);
+                let slide = slide(window, images, false);
+                let (rows, work) = (rows(&slide, images), x.len() + 2 * out.len());
+                by_rows(rows, work, (Matrix::new(out, slide.width()), Matrix::<()>::none()), &|rows, out, _| {
+                    part(&slide, rows, x, from, out);
+                });
+            }
+
+            fn average_pool(window: &Window, images: Images, x: &[Self], out: &mut [Self]) {
+                by_instruction_set!(fn part(slide: &Slide, rows: Range<usize>, x: &[$t], out: &mut [$t]) = mean_rows::<$t>);
+                check(window, images, &[x.len()], &[out.len()]);
+                let slide = slide(window, images, false);
+                let (rows, work) = (rows(&slide, images), x.len() + out.len());
+                by_rows(rows, work, (Matrix::new(out, slide.width()), Matrix::<()>::none()), &|rows, out, _| {
+                    part(&slide, rows, x, out);
+                });
+            }
+
+            fn average_pool_gradient_scratch(window: &Window, images: Images) -> usize {
+                wide_len::<$t>(images.elements(window.outputs()).expect("outputs that are there can be counted"))
+            }
+
+            fn average_pool_gradient(
+                window: &Window,
+                images: Images,
+                dy: &[Self],
+                dx: &mut [Self],
+                scratch: &mut [Self],
+            ) {
+                by_instruction_set!(fn share(
+                    window: &Window, lanes: usize, rows: Range<usize>, dy: &[$t], shares: &mut [$wide]
+                ) = share_rows::<$t>);
+                by_instruction_set!(fn sum(slide: &Slide, rows: Range<usize>, shares: &[$wide], dx: &mut [$t]) = sum_rows::<$t>);
+                check(window, images, &[dx.len()], &[dy.len()]);
+                let shares = &mut wide_scratch(scratch)[..dy.len()];
+                let slide = slide(window, images, true);
+                let lanes = if slide.is_channels_last() { images.channels } else { 1 };
+                let width = window.three()[2].output * lanes;
+                let outputs = (Matrix::new(shares, width), Matrix::<()>::none());
+                by_rows(dy.len() / width.max(1), 2 * dy.len(), outputs, &|rows, shares, _| {
+                    share(window, lanes, rows, dy, shares);
+                });
+                let (rows, work, shares) = (rows(&slide, images), dy.len() + dx.len(), &*shares);
+                by_rows(rows, work, (Matrix::new(dx, slide.width()), Matrix::<()>::none()), &|rows, dx, _| {
+                    sum(&slide, rows, shares, dx);
+                });
+            }
+        }
+
+        impl ToGreatestRows for $t {
+            fn to_greatest(window: &Window, images: Images, taps: &[u32], dy: &[Self], dx: &mut [Self]) {
+                by_instruction_set!(fn part(
+                    slide: &Slide, rows: Range<usize>, taps: &[u32], dy: &[$t], dx: &mut [$t]
+                ) = gradient_rows::<$t>);
+                let slide = slide(window, images, true);
+                let (rows, work) = (rows(&slide, images), 2 * dy.len() + dx.len());
+                by_rows(rows, work, (Matrix::new(dx, slide.width()), Matrix::<()>::none()), &|rows, dx, _| {
+                    part(&slide, rows, taps, dy, dx);
+                });
+            }
+        })*
+    };
+}
+
+/// The second half of both gradients of the greatest.
+trait ToGreatestRows: Sized {
+    fn to_greatest(window: &Window, images: Images, taps: &[u32], dy: &[Self], dx: &mut [Self]);
+}
+pooling!(f32 as f32, f64 as f64, f16 as f32, bf16 as f32);

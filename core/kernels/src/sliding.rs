@@ -1,0 +1,448 @@
+//! Sums and extremes over windows: each result is made of the terms that slide past it, in an order that its place alone
+//! says.
+//!
+//! Forward, results are windows and terms are places of the input; backward, results are places and terms are the windows
+//! that hold them. Either way the terms of a result lie evenly along each axis, and so do the taps they have in common.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::slice::from_raw_parts_mut;
+
+use bytemuck::Pod;
+
+use crate::float::Real;
+use crate::instruction_set::{instruction_set, with_instruction_set};
+use crate::narrow::Stored;
+use crate::pool;
+use crate::window::{Axis, Format, Window};
+
+/// The elements, read or written, that are worth another thread: some 20 µs.
+const WORTH: usize = 1 << 16;
+/// Pieces for each thread, so that one that comes late does less.
+const PIECES: usize = 4;
+/// Terms that are added up before their sum joins the others.
+pub(crate) const BLOCK: usize = 32;
+/// Results side by side where channels are, and fewer for what is left of them.
+const MANY: usize = 32;
+const FEW: usize = 8;
+/// Results side by side along a row.
+const ALONG: usize = 16;
+
+/// The terms of a result along one axis.
+#[derive(Clone, Copy)]
+pub(crate) struct Run {
+    term: usize,
+    term_step: usize,
+    tap: usize,
+    tap_step: isize,
+    count: usize,
+}
+
+impl Run {
+    const NONE: Self = Self { term: 0, term_step: 0, tap: 0, tap_step: 0, count: 0 };
+
+    #[inline(always)]
+    fn term(&self, i: usize) -> usize {
+        self.term + i * self.term_step
+    }
+
+    #[inline(always)]
+    fn tap(&self, i: usize) -> usize {
+        self.tap.wrapping_add_signed(i as isize * self.tap_step)
+    }
+
+    /// The term of one of its taps.
+    #[inline(always)]
+    fn term_of(&self, tap: usize) -> usize {
+        self.term((tap - self.tap) / self.tap_step.unsigned_abs().max(1))
+    }
+}
+
+fn common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { common_divisor(b, a % b) }
+}
+
+/// The places of window `output`.
+#[inline(always)]
+fn places(axis: &Axis, output: usize) -> Run {
+    let taps = axis.taps(output);
+    if taps.is_empty() {
+        return Run::NONE;
+    }
+    Run {
+        term: axis.place(output, taps.start),
+        term_step: axis.dilation,
+        tap: taps.start,
+        tap_step: 1,
+        count: taps.len(),
+    }
+}
+
+/// The windows that hold `place`, in order.
+#[inline(always)]
+fn holders(axis: &Axis, place: usize) -> Run {
+    let (stride, dilation) = (axis.stride, axis.dilation);
+    let padded = place + axis.before;
+    let last = (axis.size - 1) * dilation;
+    let end = (padded / stride + 1).min(axis.output);
+    let mut first = padded.saturating_sub(last).div_ceil(stride);
+    let divisor = if dilation == 1 { 1 } else { common_divisor(stride, dilation) };
+    let period = dilation / divisor;
+    if dilation > 1 {
+        // One window in every so many has a tap there, or none has.
+        let until = end.min(first + period);
+        while first < until && !(padded - first * stride).is_multiple_of(dilation) {
+            first += 1;
+        }
+        if first == until {
+            return Run::NONE;
+        }
+    }
+    if first >= end {
+        return Run::NONE;
+    }
+    Run {
+        term: first,
+        term_step: period,
+        tap: (padded - first * stride) / dilation,
+        tap_step: -((stride / divisor) as isize),
+        count: (end - first).div_ceil(period),
+    }
+}
+
+/// The results of one image or plane, and what they are made of.
+pub(crate) struct Slide<'a> {
+    axes: &'a [Axis; 3],
+    backward: bool,
+    /// The channels of a result and of a term; none where an image has its channels one after the other.
+    channels: Option<[usize; 2]>,
+}
+
+impl<'a> Slide<'a> {
+    /// Over images of which results and terms have so many `channels`.
+    pub(crate) fn new(window: &'a Window, format: Format, channels: [usize; 2], backward: bool) -> Self {
+        let channels = match format {
+            Format::ChannelsLast if channels != [1, 1] => Some(channels),
+            _ => None,
+        };
+        Self { axes: window.three(), backward, channels }
+    }
+
+    /// How many results there are along each axis.
+    #[inline(always)]
+    pub(crate) fn results(&self) -> [usize; 3] {
+        self.axes.each_ref().map(|axis| if self.backward { axis.input } else { axis.output })
+    }
+
+    /// How many terms there are along each axis.
+    #[inline(always)]
+    fn terms(&self) -> [usize; 3] {
+        self.axes.each_ref().map(|axis| if self.backward { axis.output } else { axis.input })
+    }
+
+    /// The elements of a row of results.
+    #[inline(always)]
+    pub(crate) fn width(&self) -> usize {
+        self.results()[2] * self.channels.map_or(1, |[results, _]| results)
+    }
+
+    /// The rows of one image or plane.
+    #[inline(always)]
+    pub(crate) fn rows(&self) -> usize {
+        self.results()[0] * self.results()[1]
+    }
+
+    /// How far apart the terms of two places are.
+    #[inline(always)]
+    fn pitch(&self) -> usize {
+        self.channels.map_or(1, |[_, terms]| terms)
+    }
+
+    /// The elements of the terms of one image or plane.
+    #[inline(always)]
+    pub(crate) fn source(&self) -> usize {
+        self.terms().iter().product::<usize>() * self.pitch()
+    }
+
+    /// Whether channels lie beside each other.
+    #[inline(always)]
+    pub(crate) fn is_channels_last(&self) -> bool {
+        self.channels.is_some()
+    }
+
+    #[inline(always)]
+    fn run(&self, axis: usize, result: usize) -> Run {
+        if self.backward { holders(&self.axes[axis], result) } else { places(&self.axes[axis], result) }
+    }
+}
+
+/// Where terms are: the first element of the place that the first of `N` results has, the places of the others, `step` apart
+/// or `STEP`, if that is not 0; the tap; the channel of the first result.
+#[derive(Clone, Copy)]
+pub(crate) struct Term {
+    pub(crate) at: usize,
+    pub(crate) step: usize,
+    pub(crate) tap: usize,
+    pub(crate) lane: usize,
+}
+
+/// Where results go: the first in the row, and how far apart they are; the channel of the first; how many terms they have.
+pub(crate) struct Block<'a> {
+    slide: &'a Slide<'a>,
+    runs: &'a [Run; 3],
+    pub(crate) at: usize,
+    pub(crate) step: usize,
+    pub(crate) lane: usize,
+    /// How far apart the terms of the results are.
+    term_step: usize,
+}
+
+impl Block<'_> {
+    /// How many terms each result has.
+    #[inline(always)]
+    pub(crate) fn count(&self) -> usize {
+        self.runs[0].count * self.runs[1].count * self.runs[2].count
+    }
+
+    /// The element that result `i` has for its term at `tap`, one that it has.
+    #[inline(always)]
+    pub(crate) fn element(&self, tap: usize, i: usize) -> usize {
+        let [_, rows, columns] = self.slide.axes;
+        let [_, height, width] = self.slide.terms();
+        let (row, column) = (tap / columns.size, tap % columns.size);
+        let [z, y] = [self.runs[0].term_of(row / rows.size), self.runs[1].term_of(row % rows.size)];
+        let place = (z * height + y) * width + self.runs[2].term_of(column);
+        place * self.slide.pitch() + self.lane + i * self.term_step
+    }
+}
+
+/// What is made of terms, `N` results side by side.
+pub(crate) trait Gather {
+    type State<const N: usize>: Copy;
+    /// Before any term, of which the first will be at `tap`.
+    fn start<const N: usize>(&self, tap: usize) -> Self::State<N>;
+    fn add<const N: usize, const STEP: usize>(&self, state: &mut Self::State<N>, term: Term);
+    /// After at most [`BLOCK`] terms.
+    fn join<const N: usize>(&self, state: &mut Self::State<N>);
+    fn put<const N: usize>(&mut self, state: Self::State<N>, block: &Block);
+}
+
+/// The sum of blocks of terms, and of the block that is not yet whole.
+#[derive(Clone, Copy)]
+pub(crate) struct Total<R, const N: usize> {
+    pub(crate) sum: [R; N],
+    pub(crate) block: [R; N],
+}
+
+impl<R: Real, const N: usize> Total<R, N> {
+    pub(crate) const ZERO: Self = Self { sum: [R::ZERO; N], block: [R::ZERO; N] };
+
+    #[inline(always)]
+    pub(crate) fn join(&mut self) {
+        for (sum, block) in self.sum.iter_mut().zip(&mut self.block) {
+            *sum = *sum + *block;
+            *block = R::ZERO;
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn put<T: Stored<Wide = R>>(self, out: &mut [T], block: &Block) {
+        let mut own = [T::zeroed(); N];
+        for (own, sum) in own.iter_mut().zip(self.sum) {
+            *own = T::narrow(sum);
+        }
+        store(own, out, block.at, block.step);
+    }
+}
+
+/// `N` elements that lie `step` apart, or `STEP`.
+#[inline(always)]
+pub(crate) fn load<T: Pod, const N: usize, const STEP: usize>(x: &[T], at: usize, step: usize) -> [T; N] {
+    let mut lanes = [T::zeroed(); N];
+    if STEP == 1 {
+        lanes.copy_from_slice(&x[at..at + N]);
+    } else {
+        let step = if STEP == 0 { step } else { STEP };
+        let x = &x[at..=at + (N - 1) * step];
+        for (i, lane) in lanes.iter_mut().enumerate() {
+            *lane = x[i * step];
+        }
+    }
+    lanes
+}
+
+/// Writes `N` results that lie `step` apart.
+#[inline(always)]
+pub(crate) fn store<T: Pod, const N: usize>(lanes: [T; N], out: &mut [T], at: usize, step: usize) {
+    if step == 1 {
+        out[at..at + N].copy_from_slice(&lanes);
+    } else {
+        let out = &mut out[at..=at + (N - 1) * step];
+        for (i, lane) in lanes.into_iter().enumerate() {
+            out[i * step] = lane;
+        }
+    }
+}
+
+#[inline(always)]
+fn block<G: Gather, const N: usize, const STEP: usize>(
+    slide: &Slide,
+    runs: &[Run; 3],
+    [at, step, lane, term_step]: [usize; 4],
+    gather: &mut G,
+) {
+    let [_, height, width] = slide.terms();
+    let [_, rows, columns] = slide.axes;
+    let pitch = slide.pitch();
+    let first = (runs[0].tap * rows.size + runs[1].tap) * columns.size + runs[2].tap;
+    let mut state = gather.start::<N>(first);
+    for i in 0..runs[0].count {
+        for j in 0..runs[1].count {
+            let row = (runs[0].term(i) * height + runs[1].term(j)) * width;
+            let taps = (runs[0].tap(i) * rows.size + runs[1].tap(j)) * columns.size;
+            let mut term = Term { at: (row + runs[2].term) * pitch, step: term_step, tap: taps + runs[2].tap, lane };
+            let mut left = runs[2].count;
+            while left > 0 {
+                let now = left.min(BLOCK);
+                for _ in 0..now {
+                    gather.add::<N, STEP>(&mut state, term);
+                    // The last sums are of no term.
+                    term.at = term.at.wrapping_add(runs[2].term_step * pitch);
+                    term.tap = term.tap.wrapping_add_signed(runs[2].tap_step);
+                }
+                gather.join(&mut state);
+                left -= now;
+            }
+        }
+    }
+    gather.put(state, &Block { slide, runs, at, step, lane, term_step });
+}
+
+/// Makes row `row` of the results of an image or plane.
+#[inline(always)]
+pub(crate) fn gather_row<G: Gather>(slide: &Slide, row: usize, gather: &mut G) {
+    if slide.is_channels_last() {
+        gather_channels(slide, row, gather);
+    } else {
+        gather_along(slide, row, gather);
+    }
+}
+
+/// As [`gather_row`], where channels are last.
+#[inline(always)]
+pub(crate) fn gather_channels<G: Gather>(slide: &Slide, row: usize, gather: &mut G) {
+    let [_, height, width] = slide.results();
+    let (z, y, channels) =
+        (slide.run(0, row / height), slide.run(1, row % height), slide.channels.map_or(1, |[own, _]| own));
+    for result in 0..width {
+        let (runs, first) = ([z, y, slide.run(2, result)], result * channels);
+        let mut lane = 0;
+        while channels - lane >= MANY {
+            block::<G, MANY, 1>(slide, &runs, [first + lane, 1, lane, 1], gather);
+            lane += MANY;
+        }
+        while lane < channels && channels >= FEW {
+            // The last ones may be made twice.
+            lane = lane.min(channels - FEW);
+            block::<G, FEW, 1>(slide, &runs, [first + lane, 1, lane, 1], gather);
+            lane += FEW;
+        }
+        for lane in lane..channels {
+            block::<G, 1, 1>(slide, &runs, [first + lane, 1, lane, 1], gather);
+        }
+    }
+}
+
+/// As [`gather_row`], where they are not.
+#[inline(always)]
+pub(crate) fn gather_along<G: Gather>(slide: &Slide, row: usize, gather: &mut G) {
+    let [_, height, width] = slide.results();
+    let (z, y) = (slide.run(0, row / height), slide.run(1, row % height));
+    // Results whose terms are at the same taps; backward, that can be every so many places.
+    let (apart, step) = if slide.backward { (slide.axes[2].stride, 1) } else { (1, slide.axes[2].stride) };
+    for phase in 0..apart.min(width) {
+        let mut result = phase;
+        while result < width {
+            let runs = [z, y, slide.run(2, result)];
+            let last = (ALONG - 1).checked_mul(apart).and_then(|more| more.checked_add(result));
+            let alike = last.filter(|&last| last < width).is_some_and(|last| {
+                // The first and the last tap go one way along a row: between equals they are the same.
+                let last = slide.run(2, last);
+                last.count == runs[2].count && last.tap == runs[2].tap && last.count > 0
+            });
+            if !alike {
+                block::<G, 1, 1>(slide, &runs, [result, 1, 0, 1], gather);
+                result += apart;
+                continue;
+            }
+            match step {
+                1 => block::<G, ALONG, 1>(slide, &runs, [result, apart, 0, 1], gather),
+                2 => block::<G, ALONG, 2>(slide, &runs, [result, apart, 0, 2], gather),
+                _ => block::<G, ALONG, 0>(slide, &runs, [result, apart, 0, step], gather),
+            }
+            result += ALONG * apart;
+        }
+    }
+}
+
+/// A matrix whose rows several threads have.
+pub(crate) struct Matrix<'a, T> {
+    first: *mut T,
+    len: usize,
+    width: usize,
+    whole: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: nobody has a row that another has, by the contract of `rows`.
+#[allow(unsafe_code)]
+unsafe impl<T: Send> Sync for Matrix<'_, T> {}
+
+impl<'a, T> Matrix<'a, T> {
+    /// Rows of `width` elements.
+    pub(crate) fn new(whole: &'a mut [T], width: usize) -> Self {
+        Self { first: whole.as_mut_ptr(), len: whole.len(), width, whole: PhantomData }
+    }
+
+    /// Of no elements, in any number of rows.
+    pub(crate) fn none() -> Self {
+        Self::new(&mut [], 0)
+    }
+
+    /// # Safety
+    /// Nobody has one of these rows for as long as they are used.
+    #[allow(unsafe_code, clippy::mut_from_ref)]
+    unsafe fn rows(&self, rows: &Range<usize>) -> &mut [T] {
+        assert!(rows.start <= rows.end && rows.end * self.width <= self.len, "rows lie in their matrix");
+        // SAFETY: they do, and are nobody else's.
+        unsafe { from_raw_parts_mut(self.first.add(rows.start * self.width), rows.len() * self.width) }
+    }
+}
+
+/// Calls `body` with all `count` rows of two matrices, some at a time and which they are; on several threads where `work`,
+/// the elements read or written in all, is worth it. Not at all where there are no elements.
+pub(crate) fn by_rows<A: Send, B: Send>(
+    count: usize,
+    work: usize,
+    (a, b): (Matrix<A>, Matrix<B>),
+    body: &(dyn Fn(Range<usize>, &mut [A], &mut [B]) + Sync),
+) {
+    if a.len == 0 && b.len == 0 {
+        return;
+    }
+    let threads = pool::num_threads();
+    let pieces = if threads > 1 { (work / WORTH).min(PIECES * threads).min(count) } else { 1 };
+    let size = count.div_ceil(pieces.max(1)).max(1);
+    let set = instruction_set();
+    let piece = |piece: usize| {
+        let rows = piece * size..count.min((piece + 1) * size);
+        // SAFETY: pieces do not overlap, and each is run once.
+        #[allow(unsafe_code)]
+        let (a, b) = unsafe { (a.rows(&rows), b.rows(&rows)) };
+        with_instruction_set(set, || body(rows, a, b));
+    };
+    match count.div_ceil(size) {
+        0 => (),
+        1 => piece(0),
+        pieces => pool::run(pieces, &|index, _| piece(index)),
+    }
+}
