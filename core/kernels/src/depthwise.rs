@@ -93,7 +93,7 @@ fn add_products<T: Stored, const N: usize, const FUSED: bool>(sum: &mut [T::Wide
 #[inline(always)]
 fn spread<T: Stored, const N: usize, const ONE: bool>(x: &[T], lane: usize, multiplier: usize) -> [T; N] {
     if ONE {
-        return load::<T, N, 1>(x, lane, 1);
+        return load::<T, N, 1>(x, lane);
     }
     let (mut channel, mut own) = (lane / multiplier, lane % multiplier);
     let mut lanes = [T::zeroed(); N];
@@ -147,8 +147,9 @@ struct BackwardAlong<'a, T, const FUSED: bool> {
 
 /// A sum of products: what is added of a term, and where it goes.
 macro_rules! sum_of_products {
-    ($name:ident<$(const $flag:ident),*>, $out:ident, |$own:ident, $sum:ident, $term:ident, $n:ident, $step:ident| $add:expr) => {
+    ($name:ident<$(const $flag:ident),*>, $backward:literal, $out:ident, |$own:ident, $sum:ident, $term:ident, $n:ident, $step:ident| $add:expr) => {
         impl<T: Stored, $(const $flag: bool),*> Gather for $name<'_, T, $($flag),*> {
+            const BACKWARD: bool = $backward;
             type State<const N: usize> = Total<T::Wide, N>;
 
             #[inline(always)]
@@ -175,31 +176,33 @@ macro_rules! sum_of_products {
     };
 }
 
-sum_of_products!(Forward<const ONE, const FUSED>, out, |own, sum, term, N, STEP| {
-    let filter = load::<T, N, 1>(own.filter, term.tap * own.channels + term.lane, 1);
+sum_of_products!(Forward<const ONE, const FUSED>, false, out, |own, sum, term, N, STEP| {
+    let filter = load::<T, N, 1>(own.filter, term.tap * own.channels + term.lane);
     add_products::<T, N, FUSED>(sum, spread::<T, N, ONE>(&own.x[term.at..], term.lane, own.multiplier), filter);
 });
-sum_of_products!(ForwardAlong<const FUSED>, out, |own, sum, term, N, STEP| {
+sum_of_products!(ForwardAlong<const FUSED>, false, out, |own, sum, term, N, STEP| {
     let filter = [own.filter[term.tap * own.channels + own.channel]; N];
-    add_products::<T, N, FUSED>(sum, load::<T, N, STEP>(own.x, term.at, term.step), filter);
+    add_products::<T, N, FUSED>(sum, load::<T, N, STEP>(own.x, term.at), filter);
 });
-sum_of_products!(Backward<const ONE, const FUSED>, dx, |own, sum, term, N, STEP| {
+sum_of_products!(Backward<const ONE, const FUSED>, true, dx, |own, sum, term, N, STEP| {
     let multiplier = if ONE { 1 } else { own.multiplier };
     for i in 0..multiplier {
         let lane = term.lane * multiplier + i;
         let (dy, filter) = (&own.dy[term.at..], &own.filter[term.tap * own.channels..]);
         if ONE {
-            add_products::<T, N, FUSED>(sum, load::<T, N, 1>(dy, lane, 1), load::<T, N, 1>(filter, lane, 1));
+            add_products::<T, N, FUSED>(sum, load::<T, N, 1>(dy, lane), load::<T, N, 1>(filter, lane));
         } else {
-            let (dy, filter) = (load::<T, N, 0>(dy, lane, multiplier), load::<T, N, 0>(filter, lane, multiplier));
-            add_products::<T, N, FUSED>(sum, dy, filter);
+            for (i, sum) in sum.iter_mut().enumerate() {
+                let (dy, filter) = (dy[lane + i * multiplier], filter[lane + i * multiplier]);
+                *sum = add_product::<T::Wide, FUSED>(dy.widen(), filter.widen(), *sum);
+            }
         }
     }
 });
-sum_of_products!(BackwardAlong<const FUSED>, dx, |own, sum, term, N, STEP| {
+sum_of_products!(BackwardAlong<const FUSED>, true, dx, |own, sum, term, N, STEP| {
     for i in 0..own.multiplier {
         let filter = [own.filter[term.tap * own.channels + own.first_channel + i]; N];
-        add_products::<T, N, FUSED>(sum, load::<T, N, STEP>(own.dy, i * own.outputs + term.at, term.step), filter);
+        add_products::<T, N, FUSED>(sum, load::<T, N, STEP>(own.dy, i * own.outputs + term.at), filter);
     }
 });
 
@@ -338,7 +341,7 @@ fn add_row<T: Stored, const N: usize, const ONE: bool, const FUSED: bool>(
                     let mut block = [T::Wide::ZERO; N];
                     for column in windows.start..next {
                         let x = spread::<T, N, ONE>(&x[columns.place(column, k) * inputs..], lane, multiplier);
-                        let dy = load::<T, N, 1>(dy, column * channels + lane, 1);
+                        let dy = load::<T, N, 1>(dy, column * channels + lane);
                         add_products::<T, N, FUSED>(&mut block, x, dy);
                     }
                     for (sum, block) in sums[tap * channels + lane..][..N].iter_mut().zip(block) {
@@ -396,7 +399,8 @@ macro_rules! along {
     ($shape:ident, $x:ident, $dy:ident, $step:expr, $taps:ident) => {{
         let [planes, rows, columns] = $shape.window.three();
         let windows = columns.windows($taps[2]);
-        let whole = windows.len() / LANES * LANES;
+        // What is read with other strides is read one by one.
+        let whole = if $step == 0 { 0 } else { windows.len() / LANES * LANES };
         let each = windows.len().div_ceil(LANES);
         let (mut total, mut lanes, mut terms) = ([0.0; LANES], [T::Wide::ZERO; LANES], 0);
         for plane in planes.windows($taps[0]) {
@@ -408,11 +412,11 @@ macro_rules! along {
                 let first = place * columns.input + columns.place(windows.start, $taps[2]);
                 let dy = &$dy[(plane * rows.output + row) * columns.output..][windows.clone()];
                 for i in (0..whole).step_by(LANES) {
-                    let x = load::<T, LANES, $step>($x, first + i * columns.stride, columns.stride);
-                    add_products::<T, LANES, FUSED>(&mut lanes, x, load::<T, LANES, 1>(dy, i, 1));
+                    let x = load::<T, LANES, $step>($x, first + i * columns.stride);
+                    add_products::<T, LANES, FUSED>(&mut lanes, x, load::<T, LANES, 1>(dy, i));
                 }
                 for i in whole..windows.len() {
-                    let (lane, x) = (&mut lanes[i - whole], $x[first + i * columns.stride].widen());
+                    let (lane, x) = (&mut lanes[(i - whole) % LANES], $x[first + i * columns.stride].widen());
                     *lane = add_product::<T::Wide, FUSED>(x, dy[i].widen(), *lane);
                 }
                 terms += each;
@@ -496,8 +500,8 @@ macro_rules! depthwise {
                 let planes = if slide.is_channels_last() { 1 } else { shape.channels() };
                 let count = slide.rows().saturating_mul(images.batch).saturating_mul(planes);
                 let work = x.len() + out.len().saturating_mul(1 + window.taps() / CHEAP);
-                let outputs = (Matrix::new(out, slide.width()), Matrix::<()>::none());
-                by_rows(count, work, outputs, &|rows, out, _| {
+                let outputs = Matrix::new(out, slide.width());
+                by_rows(count, work, outputs, &|rows, out| {
                     part(shape, &slide, rows, (x, filter), out);
                 });
             }
@@ -519,8 +523,8 @@ macro_rules! depthwise {
                 let planes = if slide.is_channels_last() { 1 } else { images.channels };
                 let count = slide.rows().saturating_mul(images.batch).saturating_mul(planes);
                 let work = dx.len() + dy.len().saturating_mul(1 + window.taps() / CHEAP);
-                let outputs = (Matrix::new(dx, slide.width()), Matrix::<()>::none());
-                by_rows(count, work, outputs, &|rows, dx, _| {
+                let outputs = Matrix::new(dx, slide.width());
+                by_rows(count, work, outputs, &|rows, dx| {
                     part(shape, &slide, rows, (filter, dy), dx);
                 });
             }
@@ -550,13 +554,13 @@ macro_rules! depthwise {
                 let work = x.len() + dy.len().saturating_mul(1 + taps / CHEAP);
                 match images.format {
                     Format::ChannelsLast => {
-                        let sums = (Matrix::new(sums, gradient.len()), Matrix::<()>::none());
-                        by_rows(parts, work, sums, &|parts, sums, _| part(shape, parts, (x, dy), sums));
+                        let sums = Matrix::new(sums, gradient.len());
+                        by_rows(parts, work, sums, &|parts, sums| part(shape, parts, (x, dy), sums));
                     }
                     Format::ChannelsFirst => {
-                        let sums = (Matrix::new(sums, taps), Matrix::<()>::none());
+                        let sums = Matrix::new(sums, taps);
                         let count = parts * shape.channels();
-                        by_rows(count, work, sums, &|parts, sums, _| part_along(shape, parts, (x, dy), sums));
+                        by_rows(count, work, sums, &|parts, sums| part_along(shape, parts, (x, dy), sums));
                     }
                 }
                 join_parts(shape, sums, gradient);

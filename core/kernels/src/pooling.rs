@@ -5,7 +5,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use bytemuck::Pod;
+use bytemuck::{Pod, Zeroable};
 use half::{bf16, f16};
 
 use crate::dispatch::by_instruction_set;
@@ -59,13 +59,14 @@ pub trait Pooling: MaxPooling {
         x: &[Self],
         out: &mut [Self],
         argmax: &mut [i64],
+        scratch: &mut [u32],
     );
 
-    /// The elements of scratch that the gradients of the greatest want: one for each output.
+    /// The numbers of scratch that the functions here want which look for the greatest: one for each output.
     ///
     /// # Panics
     /// When that is no `usize`.
-    fn max_pool_gradient_scratch(window: &Window, images: Images) -> usize {
+    fn max_pool_scratch(window: &Window, images: Images) -> usize {
         images.elements(window.outputs()).expect("outputs that are there can be counted")
     }
 
@@ -109,7 +110,7 @@ pub trait Pooling: MaxPooling {
     ///
     /// # Panics
     /// When a slice is not as long as the images are large.
-    fn max_pool_pick(window: &Window, images: Images, x: &[Self], from: &[Self], out: &mut [Self]);
+    fn max_pool_pick(window: &Window, images: Images, x: &[Self], from: &[Self], out: &mut [Self], scratch: &mut [u32]);
 
     /// Writes the mean of every window, of each channel: of what lies in the input, as TensorFlow's `AvgPool` and
     /// `AvgPool3D` have it; 0 for a window that is padding alone.
@@ -188,6 +189,7 @@ struct Max<'a, T> {
 }
 
 impl<T: Ordered> Gather for Max<'_, T> {
+    const BACKWARD: bool = false;
     type State<const N: usize> = [T::Wide; N];
 
     #[inline(always)]
@@ -197,7 +199,7 @@ impl<T: Ordered> Gather for Max<'_, T> {
 
     #[inline(always)]
     fn add<const N: usize, const STEP: usize>(&self, state: &mut [T::Wide; N], term: Term) {
-        let x = load::<T, N, STEP>(self.x, term.at + term.lane, term.step);
+        let x = load::<T, N, STEP>(self.x, term.at + term.lane);
         for (best, x) in state.iter_mut().zip(x) {
             let x = x.wide();
             *best = if x > *best { x } else { *best };
@@ -217,18 +219,14 @@ impl<T: Ordered> Gather for Max<'_, T> {
     }
 }
 
-/// What is kept of the greatest: their taps, and the elements they are.
-trait Keep<T: Ordered> {
-    fn keep<const N: usize>(&mut self, best: [T::Wide; N], taps: [u32; N], block: &Block);
-}
-
-/// The greatest and where they are.
-struct Best<'a, T, K> {
+/// The taps of the first greatest.
+struct Best<'a, T> {
     x: &'a [T],
-    keep: K,
+    taps: &'a mut [u32],
 }
 
-impl<T: Ordered, K: Keep<T>> Gather for Best<'_, T, K> {
+impl<T: Ordered> Gather for Best<'_, T> {
+    const BACKWARD: bool = false;
     type State<const N: usize> = ([T::Wide; N], [u32; N]);
 
     #[inline(always)]
@@ -238,7 +236,7 @@ impl<T: Ordered, K: Keep<T>> Gather for Best<'_, T, K> {
 
     #[inline(always)]
     fn add<const N: usize, const STEP: usize>(&self, (best, taps): &mut Self::State<N>, term: Term) {
-        let x = load::<T, N, STEP>(self.x, term.at + term.lane, term.step);
+        let x = load::<T, N, STEP>(self.x, term.at + term.lane);
         let tap = term.tap as u32;
         for ((best, taps), x) in best.iter_mut().zip(taps).zip(x) {
             let x = x.wide();
@@ -252,63 +250,19 @@ impl<T: Ordered, K: Keep<T>> Gather for Best<'_, T, K> {
     fn join<const N: usize>(&self, _: &mut Self::State<N>) {}
 
     #[inline(always)]
-    fn put<const N: usize>(&mut self, (best, taps): Self::State<N>, block: &Block) {
-        self.keep.keep(best, taps, block);
+    fn put<const N: usize>(&mut self, (_, taps): Self::State<N>, block: &Block) {
+        store(taps, self.taps, block.at, block.step);
     }
 }
 
-struct Taps<'a>(&'a mut [u32]);
-
-impl<T: Ordered> Keep<T> for Taps<'_> {
-    #[inline(always)]
-    fn keep<const N: usize>(&mut self, _: [T::Wide; N], taps: [u32; N], block: &Block) {
-        store(taps, self.0, block.at, block.step);
-    }
-}
-
-struct Indices<'a, T> {
-    out: &'a mut [T],
-    argmax: &'a mut [i64],
-    /// The index of the first element of this image or plane.
-    first: usize,
-}
-
-impl<T: Ordered> Keep<T> for Indices<'_, T> {
-    #[inline(always)]
-    fn keep<const N: usize>(&mut self, best: [T::Wide; N], taps: [u32; N], block: &Block) {
-        for (i, (best, tap)) in best.into_iter().zip(taps).enumerate() {
-            let at = block.at + i * block.step;
-            self.out[at] = T::own(best);
-            let found = block.count() > 0;
-            self.argmax[at] = if found { (self.first + block.element(tap as usize, i)) as i64 } else { -1 };
-        }
-    }
-}
-
-struct Picked<'a, T> {
-    from: &'a [T],
-    out: &'a mut [T],
-}
-
-impl<T: Ordered> Keep<T> for Picked<'_, T> {
-    #[inline(always)]
-    fn keep<const N: usize>(&mut self, _: [T::Wide; N], taps: [u32; N], block: &Block) {
-        for (i, tap) in taps.into_iter().enumerate() {
-            let found = block.count() > 0;
-            self.out[block.at + i * block.step] =
-                if found { self.from[block.element(tap as usize, i)] } else { T::zeroed() };
-        }
-    }
-}
-
-/// The sum or, with `divides`, the mean.
-struct Mean<'a, X, T> {
+/// The sum or, with `DIVIDES`, the mean.
+struct Mean<'a, X, T, const DIVIDES: bool> {
     x: &'a [X],
     out: &'a mut [T],
-    divides: bool,
 }
 
-impl<X: Stored, T: Stored<Wide = X::Wide>> Gather for Mean<'_, X, T> {
+impl<X: Stored, T: Stored<Wide = X::Wide>, const DIVIDES: bool> Gather for Mean<'_, X, T, DIVIDES> {
+    const BACKWARD: bool = !DIVIDES;
     type State<const N: usize> = Total<X::Wide, N>;
 
     #[inline(always)]
@@ -318,7 +272,7 @@ impl<X: Stored, T: Stored<Wide = X::Wide>> Gather for Mean<'_, X, T> {
 
     #[inline(always)]
     fn add<const N: usize, const STEP: usize>(&self, state: &mut Total<X::Wide, N>, term: Term) {
-        let x = load::<X, N, STEP>(self.x, term.at + term.lane, term.step);
+        let x = load::<X, N, STEP>(self.x, term.at + term.lane);
         for (sum, x) in state.block.iter_mut().zip(x) {
             *sum = *sum + x.widen();
         }
@@ -331,8 +285,8 @@ impl<X: Stored, T: Stored<Wide = X::Wide>> Gather for Mean<'_, X, T> {
 
     #[inline(always)]
     fn put<const N: usize>(&mut self, mut state: Total<X::Wide, N>, block: &Block) {
-        if self.divides && block.count() > 0 {
-            let count = <X::Wide as Real>::narrow(block.count() as f64);
+        if DIVIDES && block.count > 0 {
+            let count = <X::Wide as Real>::narrow(block.count as f64);
             for sum in &mut state.sum {
                 *sum = *sum / count;
             }
@@ -349,6 +303,7 @@ struct ToGreatest<'a, T> {
 }
 
 impl<T: Stored> Gather for ToGreatest<'_, T> {
+    const BACKWARD: bool = true;
     type State<const N: usize> = Total<T::Wide, N>;
 
     #[inline(always)]
@@ -358,8 +313,8 @@ impl<T: Stored> Gather for ToGreatest<'_, T> {
 
     #[inline(always)]
     fn add<const N: usize, const STEP: usize>(&self, state: &mut Total<T::Wide, N>, term: Term) {
-        let taps = load::<u32, N, STEP>(self.taps, term.at + term.lane, term.step);
-        let dy = load::<T, N, STEP>(self.dy, term.at + term.lane, term.step);
+        let taps = load::<u32, N, STEP>(self.taps, term.at + term.lane);
+        let dy = load::<T, N, STEP>(self.dy, term.at + term.lane);
         let own = term.tap as u32;
         for ((sum, tap), dy) in state.block.iter_mut().zip(taps).zip(dy) {
             let dy = if tap == own { dy.widen() } else { T::Wide::ZERO };
@@ -398,31 +353,7 @@ fn max_rows<T: Ordered, const FUSED: bool>(slide: &Slide, rows: Range<usize>, x:
 
 #[inline(always)]
 fn tap_rows<T: Ordered, const FUSED: bool>(slide: &Slide, rows: Range<usize>, x: &[T], taps: &mut [u32]) {
-    each_row!(slide, rows, |source, row| Best { x: &x[source], keep: Taps(&mut taps[row]) });
-}
-
-/// Elements are counted from the beginning of each `counted`.
-#[inline(always)]
-fn argmax_rows<T: Ordered, const FUSED: bool>(
-    slide: &Slide,
-    rows: Range<usize>,
-    counted: usize,
-    x: &[T],
-    out: &mut [T],
-    argmax: &mut [i64],
-) {
-    each_row!(slide, rows, |source, row| {
-        let first = source.start % counted.max(1);
-        Best { x: &x[source], keep: Indices { out: &mut out[row.clone()], argmax: &mut argmax[row], first } }
-    });
-}
-
-#[inline(always)]
-fn pick_rows<T: Ordered, const FUSED: bool>(slide: &Slide, rows: Range<usize>, x: &[T], from: &[T], out: &mut [T]) {
-    each_row!(slide, rows, |source, row| Best {
-        x: &x[source.clone()],
-        keep: Picked { from: &from[source], out: &mut out[row] },
-    });
+    each_row!(slide, rows, |source, row| Best { x: &x[source], taps: &mut taps[row] });
 }
 
 #[inline(always)]
@@ -438,7 +369,7 @@ fn gradient_rows<T: Stored, const FUSED: bool>(
 
 #[inline(always)]
 fn mean_rows<T: Stored, const FUSED: bool>(slide: &Slide, rows: Range<usize>, x: &[T], out: &mut [T]) {
-    each_row!(slide, rows, |source, row| Mean { x: &x[source], out: &mut out[row], divides: true });
+    each_row!(slide, rows, |source, row| Mean::<T, T, true> { x: &x[source], out: &mut out[row] });
 }
 
 #[inline(always)]
@@ -446,7 +377,7 @@ fn sum_rows<T: Stored, const FUSED: bool>(slide: &Slide, rows: Range<usize>, sha
 where
     T::Wide: Stored<Wide = T::Wide>,
 {
-    each_row!(slide, rows, |source, row| Mean { x: &shares[source], out: &mut dx[row], divides: false });
+    each_row!(slide, rows, |source, row| Mean::<T::Wide, T, false> { x: &shares[source], out: &mut dx[row] });
 }
 
 /// Writes what of each of `dy` goes to each element of its window, in rows of windows with `lanes` channels.
@@ -487,6 +418,46 @@ fn tap_of(window: &Window, output: usize, place: usize) -> Option<usize> {
         place /= axis.input;
     }
     Some(tap)
+}
+
+/// The place of tap `tap` of the window numbered `output`.
+fn place_of(window: &Window, mut output: usize, mut tap: usize) -> Option<usize> {
+    let (mut place, mut apart) = (0, 1);
+    for axis in window.three().iter().rev() {
+        let padded = output % axis.output * axis.stride + tap % axis.size * axis.dilation;
+        place += padded.checked_sub(axis.before).filter(|&own| own < axis.input)? * apart;
+        apart *= axis.input;
+        output /= axis.output;
+        tap /= axis.size;
+    }
+    Some(place)
+}
+
+/// Calls `put` with what `out` has for each output of image `image`, and with the number in the image of the element that
+/// its tap names, if there is one.
+fn each_greatest<U>(
+    window: &Window,
+    images: Images,
+    image: usize,
+    taps: &[u32],
+    out: &mut [U],
+    put: impl Fn(&mut U, Option<usize>),
+) {
+    let (channels, outputs, inputs) = (images.channels, window.outputs(), window.inputs());
+    for (own, out) in out.iter_mut().enumerate() {
+        let tap = taps[image * outputs * channels + own] as usize;
+        put(
+            out,
+            match images.format {
+                Format::ChannelsLast => {
+                    place_of(window, own / channels, tap).map(|place| place * channels + own % channels)
+                }
+                Format::ChannelsFirst => {
+                    place_of(window, own % outputs, tap).map(|place| own / outputs * inputs + place)
+                }
+            },
+        );
+    }
 }
 
 /// Writes the taps of the elements that `argmax` names.
@@ -552,24 +523,35 @@ fn wide_len<T: Stored>(count: usize) -> usize {
 }
 
 macro_rules! max_pooling {
-    ($($t:ty),*) => {
+    ($($t:ty),*: $rows:ident) => {
         $(impl MaxPooling for $t {
             fn max_pool(window: &Window, images: Images, x: &[Self], out: &mut [Self]) {
-                by_instruction_set!(fn part(slide: &Slide, rows: Range<usize>, x: &[$t], out: &mut [$t]) = max_rows::<$t>);
+                $rows! { $t, part }
                 check(window, images, &[x.len()], &[out.len()]);
                 let slide = slide(window, images, false);
                 let (rows, work) = (rows(&slide, images), x.len() + out.len());
-                by_rows(rows, work, (Matrix::new(out, slide.width()), Matrix::<()>::none()), &|rows, out, _| {
-                    part(&slide, rows, x, out);
-                });
+                by_rows(rows, work, Matrix::new(out, slide.width()), &|rows, out| part(&slide, rows, x, out));
             }
         })*
     };
 }
-max_pooling!(f32, f64, f16, bf16, i8, i16, i32, i64, u8, u16, u32, u64);
+macro_rules! vectors {
+    ($t:ty, $part:ident) => {
+        by_instruction_set!(fn $part(slide: &Slide, rows: Range<usize>, x: &[$t], out: &mut [$t]) = max_rows::<$t>);
+    };
+}
+macro_rules! plain {
+    ($t:ty, $part:ident) => {
+        fn $part(slide: &Slide, rows: Range<usize>, x: &[$t], out: &mut [$t]) {
+            max_rows::<$t, false>(slide, rows, x, out);
+        }
+    };
+}
+max_pooling!(f32, f64, f16, bf16: vectors);
+max_pooling!(i8, i16, i32, i64, u8, u16, u32, u64: plain);
 
 macro_rules! pooling {
-    ($($t:ty as $wide:ty),*) => {
+    ($($t:ident as $wide:ident),*) => {
         $(impl Pooling for $t {
             fn max_pool_argmax(
                 window: &Window,
@@ -578,16 +560,21 @@ macro_rules! pooling {
                 x: &[Self],
                 out: &mut [Self],
                 argmax: &mut [i64],
+                scratch: &mut [u32],
             ) {
-                by_instruction_set!(fn part(
-                    slide: &Slide, rows: Range<usize>, counted: usize, x: &[$t], out: &mut [$t], argmax: &mut [i64]
-                ) = argmax_rows::<$t>);
                 check(window, images, &[x.len()], &[out.len(), argmax.len()]);
-                let slide = slide(window, images, false);
-                let (rows, work) = (rows(&slide, images), x.len() + 3 * out.len());
-                let counted = if batch_index { x.len() } else { window.inputs() * images.channels };
-                let outputs = (Matrix::new(out, slide.width()), Matrix::new(argmax, slide.width()));
-                by_rows(rows, work, outputs, &|rows, out, argmax| part(&slide, rows, counted, x, out, argmax));
+                $t::max_pool(window, images, x, out);
+                let taps = &mut scratch[..out.len()];
+                $t::taps(window, images, x, taps);
+                let [inputs, outputs] = [window.inputs(), window.outputs()].map(|places| places * images.channels);
+                by_rows(images.batch, 2 * argmax.len(), Matrix::new(argmax, outputs), &|rows, argmax| {
+                    for (image, argmax) in rows.zip(argmax.chunks_exact_mut(outputs)) {
+                        let first = if batch_index { image * inputs } else { 0 };
+                        each_greatest(window, images, image, taps, argmax, |argmax, element| {
+                            *argmax = element.map_or(-1, |element| (first + element) as i64);
+                        });
+                    }
+                });
             }
 
             fn max_pool_gradient(
@@ -598,15 +585,10 @@ macro_rules! pooling {
                 dx: &mut [Self],
                 scratch: &mut [u32],
             ) {
-                by_instruction_set!(fn part(slide: &Slide, rows: Range<usize>, x: &[$t], taps: &mut [u32]) = tap_rows::<$t>);
                 check(window, images, &[x.len(), dx.len()], &[dy.len()]);
-                let slide = slide(window, images, false);
-                let (rows, taps) = (rows(&slide, images), &mut scratch[..dy.len()]);
-                let work = x.len() + taps.len();
-                by_rows(rows, work, (Matrix::new(taps, slide.width()), Matrix::<()>::none()), &|rows, taps, _| {
-                    part(&slide, rows, x, taps);
-                });
-                <$t>::to_greatest(window, images, taps, dy, dx);
+                let taps = &mut scratch[..dy.len()];
+                $t::taps(window, images, x, taps);
+                $t::to_greatest(window, images, taps, dy, dx);
             }
 
             fn max_pool_gradient_at(
@@ -621,19 +603,28 @@ macro_rules! pooling {
                 check(window, images, &[dx.len()], &[argmax.len(), dy.len()]);
                 let taps = &mut scratch[..dy.len()];
                 taps_of(window, images, batch_index, argmax, taps)?;
-                <$t>::to_greatest(window, images, taps, dy, dx);
+                $t::to_greatest(window, images, taps, dy, dx);
                 Ok(())
             }
 
-            fn max_pool_pick(window: &Window, images: Images, x: &[Self], from: &[Self], out: &mut [Self]) {
-                by_instruction_set!(fn part(
-                    slide: &Slide, rows: Range<usize>, x: &[$t], from: &[$t], out: &mut [$t]
-                ) = pick_rows::<$t>);
+            fn max_pool_pick(
+                window: &Window,
+                images: Images,
+                x: &[Self],
+                from: &[Self],
+                out: &mut [Self],
+                scratch: &mut [u32],
+            ) {
                 check(window, images, &[x.len(), from.len()], &[out.len()]);
-                let slide = slide(window, images, false);
-                let (rows, work) = (rows(&slide, images), x.len() + 2 * out.len());
-                by_rows(rows, work, (Matrix::new(out, slide.width()), Matrix::<()>::none()), &|rows, out, _| {
-                    part(&slide, rows, x, from, out);
+                let taps = &mut scratch[..out.len()];
+                $t::taps(window, images, x, taps);
+                let [inputs, outputs] = [window.inputs(), window.outputs()].map(|places| places * images.channels);
+                by_rows(images.batch, 2 * out.len(), Matrix::new(out, outputs), &|rows, out| {
+                    for (image, out) in rows.zip(out.chunks_exact_mut(outputs)) {
+                        each_greatest(window, images, image, taps, out, |out, element| {
+                            *out = element.map_or(Zeroable::zeroed(), |element| from[image * inputs + element]);
+                        });
+                    }
                 });
             }
 
@@ -642,9 +633,7 @@ macro_rules! pooling {
                 check(window, images, &[x.len()], &[out.len()]);
                 let slide = slide(window, images, false);
                 let (rows, work) = (rows(&slide, images), x.len() + out.len());
-                by_rows(rows, work, (Matrix::new(out, slide.width()), Matrix::<()>::none()), &|rows, out, _| {
-                    part(&slide, rows, x, out);
-                });
+                by_rows(rows, work, Matrix::new(out, slide.width()), &|rows, out| part(&slide, rows, x, out));
             }
 
             fn average_pool_gradient_scratch(window: &Window, images: Images) -> usize {
@@ -667,34 +656,38 @@ macro_rules! pooling {
                 let slide = slide(window, images, true);
                 let lanes = if slide.is_channels_last() { images.channels } else { 1 };
                 let width = window.three()[2].output * lanes;
-                let outputs = (Matrix::new(shares, width), Matrix::<()>::none());
-                by_rows(dy.len() / width.max(1), 2 * dy.len(), outputs, &|rows, shares, _| {
+                let count = dy.len() / width.max(1);
+                by_rows(count, 2 * dy.len(), Matrix::new(shares, width), &|rows, shares| {
                     share(window, lanes, rows, dy, shares);
                 });
                 let (rows, work, shares) = (rows(&slide, images), dy.len() + dx.len(), &*shares);
-                by_rows(rows, work, (Matrix::new(dx, slide.width()), Matrix::<()>::none()), &|rows, dx, _| {
-                    sum(&slide, rows, shares, dx);
-                });
+                by_rows(rows, work, Matrix::new(dx, slide.width()), &|rows, dx| sum(&slide, rows, shares, dx));
             }
         }
 
-        impl ToGreatestRows for $t {
+        impl Greatest for $t {
+            fn taps(window: &Window, images: Images, x: &[Self], taps: &mut [u32]) {
+                by_instruction_set!(fn part(slide: &Slide, rows: Range<usize>, x: &[$t], taps: &mut [u32]) = tap_rows::<$t>);
+                let slide = slide(window, images, false);
+                let (rows, work) = (rows(&slide, images), x.len() + taps.len());
+                by_rows(rows, work, Matrix::new(taps, slide.width()), &|rows, taps| part(&slide, rows, x, taps));
+            }
+
             fn to_greatest(window: &Window, images: Images, taps: &[u32], dy: &[Self], dx: &mut [Self]) {
                 by_instruction_set!(fn part(
                     slide: &Slide, rows: Range<usize>, taps: &[u32], dy: &[$t], dx: &mut [$t]
                 ) = gradient_rows::<$t>);
                 let slide = slide(window, images, true);
                 let (rows, work) = (rows(&slide, images), 2 * dy.len() + dx.len());
-                by_rows(rows, work, (Matrix::new(dx, slide.width()), Matrix::<()>::none()), &|rows, dx, _| {
-                    part(&slide, rows, taps, dy, dx);
-                });
+                by_rows(rows, work, Matrix::new(dx, slide.width()), &|rows, dx| part(&slide, rows, taps, dy, dx));
             }
         })*
     };
 }
 
-/// The second half of both gradients of the greatest.
-trait ToGreatestRows: Sized {
+/// The taps of the greatest, and the way back along them.
+trait Greatest: Sized {
+    fn taps(window: &Window, images: Images, x: &[Self], taps: &mut [u32]);
     fn to_greatest(window: &Window, images: Images, taps: &[u32], dy: &[Self], dx: &mut [Self]);
 }
 pooling!(f32 as f32, f64 as f64, f16 as f32, bf16 as f32);

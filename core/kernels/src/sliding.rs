@@ -10,6 +10,7 @@ use std::slice::from_raw_parts_mut;
 
 use bytemuck::Pod;
 
+use crate::dispatch::LANES;
 use crate::float::Real;
 use crate::instruction_set::{instruction_set, with_instruction_set};
 use crate::narrow::Stored;
@@ -22,11 +23,6 @@ const WORTH: usize = 1 << 16;
 const PIECES: usize = 4;
 /// Terms that are added up before their sum joins the others.
 pub(crate) const BLOCK: usize = 32;
-/// Results side by side where channels are, and fewer for what is left of them.
-const MANY: usize = 32;
-const FEW: usize = 8;
-/// Results side by side along a row.
-const ALONG: usize = 16;
 
 /// The terms of a result along one axis.
 #[derive(Clone, Copy)]
@@ -50,12 +46,6 @@ impl Run {
     fn tap(&self, i: usize) -> usize {
         self.tap.wrapping_add_signed(i as isize * self.tap_step)
     }
-
-    /// The term of one of its taps.
-    #[inline(always)]
-    fn term_of(&self, tap: usize) -> usize {
-        self.term((tap - self.tap) / self.tap_step.unsigned_abs().max(1))
-    }
 }
 
 fn common_divisor(a: usize, b: usize) -> usize {
@@ -63,7 +53,6 @@ fn common_divisor(a: usize, b: usize) -> usize {
 }
 
 /// The places of window `output`.
-#[inline(always)]
 fn places(axis: &Axis, output: usize) -> Run {
     let taps = axis.taps(output);
     if taps.is_empty() {
@@ -79,7 +68,6 @@ fn places(axis: &Axis, output: usize) -> Run {
 }
 
 /// The windows that hold `place`, in order.
-#[inline(always)]
 fn holders(axis: &Axis, place: usize) -> Run {
     let (stride, dilation) = (axis.stride, axis.dilation);
     let padded = place + axis.before;
@@ -170,54 +158,33 @@ impl<'a> Slide<'a> {
         self.channels.is_some()
     }
 
-    #[inline(always)]
+    /// No part of any vector, and so never inlined into what is compiled for several instruction sets.
+    #[inline(never)]
     fn run(&self, axis: usize, result: usize) -> Run {
         if self.backward { holders(&self.axes[axis], result) } else { places(&self.axes[axis], result) }
     }
 }
 
-/// Where terms are: the first element of the place that the first of `N` results has, the places of the others, `step` apart
-/// or `STEP`, if that is not 0; the tap; the channel of the first result.
+/// Where terms are: the first element of the place that the first of `N` results has, the places of the others as far apart
+/// as is said there; the tap; the channel of the first result.
 #[derive(Clone, Copy)]
 pub(crate) struct Term {
     pub(crate) at: usize,
-    pub(crate) step: usize,
     pub(crate) tap: usize,
     pub(crate) lane: usize,
 }
 
-/// Where results go: the first in the row, and how far apart they are; the channel of the first; how many terms they have.
-pub(crate) struct Block<'a> {
-    slide: &'a Slide<'a>,
-    runs: &'a [Run; 3],
+/// Where results go, the first in the row and how far apart they are, and how many terms each of them has.
+pub(crate) struct Block {
     pub(crate) at: usize,
     pub(crate) step: usize,
-    pub(crate) lane: usize,
-    /// How far apart the terms of the results are.
-    term_step: usize,
-}
-
-impl Block<'_> {
-    /// How many terms each result has.
-    #[inline(always)]
-    pub(crate) fn count(&self) -> usize {
-        self.runs[0].count * self.runs[1].count * self.runs[2].count
-    }
-
-    /// The element that result `i` has for its term at `tap`, one that it has.
-    #[inline(always)]
-    pub(crate) fn element(&self, tap: usize, i: usize) -> usize {
-        let [_, rows, columns] = self.slide.axes;
-        let [_, height, width] = self.slide.terms();
-        let (row, column) = (tap / columns.size, tap % columns.size);
-        let [z, y] = [self.runs[0].term_of(row / rows.size), self.runs[1].term_of(row % rows.size)];
-        let place = (z * height + y) * width + self.runs[2].term_of(column);
-        place * self.slide.pitch() + self.lane + i * self.term_step
-    }
+    pub(crate) count: usize,
 }
 
 /// What is made of terms, `N` results side by side.
 pub(crate) trait Gather {
+    /// Whether terms are windows; those of neighbouring results are neighbours then.
+    const BACKWARD: bool;
     type State<const N: usize>: Copy;
     /// Before any term, of which the first will be at `tap`.
     fn start<const N: usize>(&self, tap: usize) -> Self::State<N>;
@@ -255,17 +222,16 @@ impl<R: Real, const N: usize> Total<R, N> {
     }
 }
 
-/// `N` elements that lie `step` apart, or `STEP`.
+/// `N` elements that lie `STEP` apart.
 #[inline(always)]
-pub(crate) fn load<T: Pod, const N: usize, const STEP: usize>(x: &[T], at: usize, step: usize) -> [T; N] {
+pub(crate) fn load<T: Pod, const N: usize, const STEP: usize>(x: &[T], at: usize) -> [T; N] {
     let mut lanes = [T::zeroed(); N];
     if STEP == 1 {
         lanes.copy_from_slice(&x[at..at + N]);
     } else {
-        let step = if STEP == 0 { step } else { STEP };
-        let x = &x[at..=at + (N - 1) * step];
+        let x = &x[at..=at + (N - 1) * STEP];
         for (i, lane) in lanes.iter_mut().enumerate() {
-            *lane = x[i * step];
+            *lane = x[i * STEP];
         }
     }
     lanes
@@ -288,7 +254,7 @@ pub(crate) fn store<T: Pod, const N: usize>(lanes: [T; N], out: &mut [T], at: us
 fn block<G: Gather, const N: usize, const STEP: usize>(
     slide: &Slide,
     runs: &[Run; 3],
-    [at, step, lane, term_step]: [usize; 4],
+    [at, step, lane]: [usize; 3],
     gather: &mut G,
 ) {
     let [_, height, width] = slide.terms();
@@ -300,7 +266,7 @@ fn block<G: Gather, const N: usize, const STEP: usize>(
         for j in 0..runs[1].count {
             let row = (runs[0].term(i) * height + runs[1].term(j)) * width;
             let taps = (runs[0].tap(i) * rows.size + runs[1].tap(j)) * columns.size;
-            let mut term = Term { at: (row + runs[2].term) * pitch, step: term_step, tap: taps + runs[2].tap, lane };
+            let mut term = Term { at: (row + runs[2].term) * pitch, tap: taps + runs[2].tap, lane };
             let mut left = runs[2].count;
             while left > 0 {
                 let now = left.min(BLOCK);
@@ -315,7 +281,8 @@ fn block<G: Gather, const N: usize, const STEP: usize>(
             }
         }
     }
-    gather.put(state, &Block { slide, runs, at, step, lane, term_step });
+    let count = runs[0].count * runs[1].count * runs[2].count;
+    gather.put(state, &Block { at, step, count });
 }
 
 /// Makes row `row` of the results of an image or plane.
@@ -337,18 +304,14 @@ pub(crate) fn gather_channels<G: Gather>(slide: &Slide, row: usize, gather: &mut
     for result in 0..width {
         let (runs, first) = ([z, y, slide.run(2, result)], result * channels);
         let mut lane = 0;
-        while channels - lane >= MANY {
-            block::<G, MANY, 1>(slide, &runs, [first + lane, 1, lane, 1], gather);
-            lane += MANY;
-        }
-        while lane < channels && channels >= FEW {
+        while lane < channels && channels >= LANES {
             // The last ones may be made twice.
-            lane = lane.min(channels - FEW);
-            block::<G, FEW, 1>(slide, &runs, [first + lane, 1, lane, 1], gather);
-            lane += FEW;
+            lane = lane.min(channels - LANES);
+            block::<G, LANES, 1>(slide, &runs, [first + lane, 1, lane], gather);
+            lane += LANES;
         }
         for lane in lane..channels {
-            block::<G, 1, 1>(slide, &runs, [first + lane, 1, lane, 1], gather);
+            block::<G, 1, 1>(slide, &runs, [first + lane, 1, lane], gather);
         }
     }
 }
@@ -359,28 +322,29 @@ pub(crate) fn gather_along<G: Gather>(slide: &Slide, row: usize, gather: &mut G)
     let [_, height, width] = slide.results();
     let (z, y) = (slide.run(0, row / height), slide.run(1, row % height));
     // Results whose terms are at the same taps; backward, that can be every so many places.
-    let (apart, step) = if slide.backward { (slide.axes[2].stride, 1) } else { (1, slide.axes[2].stride) };
+    let apart = if G::BACKWARD { slide.axes[2].stride } else { 1 };
     for phase in 0..apart.min(width) {
         let mut result = phase;
         while result < width {
             let runs = [z, y, slide.run(2, result)];
-            let last = (ALONG - 1).checked_mul(apart).and_then(|more| more.checked_add(result));
+            let last = (LANES - 1).checked_mul(apart).and_then(|more| more.checked_add(result));
             let alike = last.filter(|&last| last < width).is_some_and(|last| {
                 // The first and the last tap go one way along a row: between equals they are the same.
                 let last = slide.run(2, last);
                 last.count == runs[2].count && last.tap == runs[2].tap && last.count > 0
             });
-            if !alike {
-                block::<G, 1, 1>(slide, &runs, [result, 1, 0, 1], gather);
+            // What is read with other strides is read one by one.
+            let step = if G::BACKWARD { 1 } else { slide.axes[2].stride };
+            if alike && step == 1 {
+                block::<G, LANES, 1>(slide, &runs, [result, apart, 0], gather);
+            } else if alike && step == 2 && !G::BACKWARD {
+                block::<G, LANES, 2>(slide, &runs, [result, apart, 0], gather);
+            } else {
+                block::<G, 1, 1>(slide, &runs, [result, 1, 0], gather);
                 result += apart;
                 continue;
             }
-            match step {
-                1 => block::<G, ALONG, 1>(slide, &runs, [result, apart, 0, 1], gather),
-                2 => block::<G, ALONG, 2>(slide, &runs, [result, apart, 0, 2], gather),
-                _ => block::<G, ALONG, 0>(slide, &runs, [result, apart, 0, step], gather),
-            }
-            result += ALONG * apart;
+            result += LANES * apart;
         }
     }
 }
@@ -403,11 +367,6 @@ impl<'a, T> Matrix<'a, T> {
         Self { first: whole.as_mut_ptr(), len: whole.len(), width, whole: PhantomData }
     }
 
-    /// Of no elements, in any number of rows.
-    pub(crate) fn none() -> Self {
-        Self::new(&mut [], 0)
-    }
-
     /// # Safety
     /// Nobody has one of these rows for as long as they are used.
     #[allow(unsafe_code, clippy::mut_from_ref)]
@@ -418,15 +377,15 @@ impl<'a, T> Matrix<'a, T> {
     }
 }
 
-/// Calls `body` with all `count` rows of two matrices, some at a time and which they are; on several threads where `work`,
-/// the elements read or written in all, is worth it. Not at all where there are no elements.
-pub(crate) fn by_rows<A: Send, B: Send>(
+/// Calls `body` with all `count` rows of a matrix, some at a time and which they are; on several threads where `work`, the
+/// elements read or written in all, is worth it. Not at all where there are no elements.
+pub(crate) fn by_rows<T: Send>(
     count: usize,
     work: usize,
-    (a, b): (Matrix<A>, Matrix<B>),
-    body: &(dyn Fn(Range<usize>, &mut [A], &mut [B]) + Sync),
+    matrix: Matrix<T>,
+    body: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
 ) {
-    if a.len == 0 && b.len == 0 {
+    if matrix.len == 0 {
         return;
     }
     let threads = pool::num_threads();
@@ -437,8 +396,8 @@ pub(crate) fn by_rows<A: Send, B: Send>(
         let rows = piece * size..count.min((piece + 1) * size);
         // SAFETY: pieces do not overlap, and each is run once.
         #[allow(unsafe_code)]
-        let (a, b) = unsafe { (a.rows(&rows), b.rows(&rows)) };
-        with_instruction_set(set, || body(rows, a, b));
+        let part = unsafe { matrix.rows(&rows) };
+        with_instruction_set(set, || body(rows, part));
     };
     match count.div_ceil(size) {
         0 => (),

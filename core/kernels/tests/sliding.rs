@@ -167,20 +167,20 @@ impl<T: Pooling> Pooled<T> {
             average: garbage(outputs),
             average_gradient: garbage(inputs),
         };
-        let mut taps = vec![1; T::max_pool_gradient_scratch(window, images)];
+        let mut taps = vec![1; T::max_pool_scratch(window, images)];
         let mut scratch = garbage(T::average_pool_gradient_scratch(window, images));
         let mut other = garbage(outputs);
         T::max_pool(window, images, x, &mut all.max);
-        T::max_pool_argmax(window, images, false, x, &mut other, &mut all.argmax);
+        T::max_pool_argmax(window, images, false, x, &mut other, &mut all.argmax, &mut taps);
         assert_eq!(bytes(&all.max), bytes(&other));
         T::max_pool_gradient(window, images, x, dy, &mut all.gradient, &mut taps);
-        T::max_pool_pick(window, images, x, &values::<T>(inputs, 9, 6), &mut all.picked);
+        T::max_pool_pick(window, images, x, &values::<T>(inputs, 9, 6), &mut all.picked, &mut taps);
         T::average_pool(window, images, x, &mut all.average);
         T::average_pool_gradient(window, images, dy, &mut all.average_gradient, &mut scratch);
         for batch_index in [false, true] {
             let mut argmax = vec![77; outputs];
             let (mut again, mut taps) = (garbage(inputs), vec![2; taps.len()]);
-            T::max_pool_argmax(window, images, batch_index, x, &mut other, &mut argmax);
+            T::max_pool_argmax(window, images, batch_index, x, &mut other, &mut argmax, &mut taps);
             let done = T::max_pool_gradient_at(window, images, batch_index, &argmax, dy, &mut again, &mut taps);
             assert_eq!(done, Ok(()));
             assert_eq!(bytes(&again), bytes(&all.gradient));
@@ -298,7 +298,7 @@ fn nan_is_no_greatest_and_the_first_of_equals_is() {
     let window = Window::new(&[6], &[2], &[1], &[1], Padding::Valid).expect("it fits");
     let nan = f32::NAN;
     let (mut out, mut argmax) = ([0.0; 5], [0; 5]);
-    f32::max_pool_argmax(&window, images, false, &[nan, 1.0, 1.0, nan, nan, -0.0], &mut out, &mut argmax);
+    f32::max_pool_argmax(&window, images, false, &[nan, 1.0, 1.0, nan, nan, -0.0], &mut out, &mut argmax, &mut [0; 5]);
     assert_eq!((out, argmax), ([1.0, 1.0, 1.0, f32::NEG_INFINITY, -0.0], [1, 1, 2, 3, 5]));
 }
 
