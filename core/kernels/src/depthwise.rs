@@ -84,7 +84,7 @@ fn add_product<R: Real, const FUSED: bool>(a: R, b: R, c: R) -> R {
 
 #[inline(always)]
 fn add_products<T: Stored, const N: usize, const FUSED: bool>(sum: &mut [T::Wide; N], a: [T; N], b: [T; N]) {
-    for ((sum, a), b) in sum.iter_mut().zip(a).zip(b) {
+    for ((sum, a), b) in sum.iter_mut().zip(&a).zip(&b) {
         *sum = add_product::<T::Wide, FUSED>(a.widen(), b.widen(), *sum);
     }
 }
@@ -344,8 +344,8 @@ fn add_row<T: Stored, const N: usize, const ONE: bool, const FUSED: bool>(
                         let dy = load::<T, N, 1>(dy, column * channels + lane);
                         add_products::<T, N, FUSED>(&mut block, x, dy);
                     }
-                    for (sum, block) in sums[tap * channels + lane..][..N].iter_mut().zip(block) {
-                        *sum += block.into();
+                    for (sum, block) in sums[tap * channels + lane..][..N].iter_mut().zip(&block) {
+                        *sum += (*block).into();
                     }
                     windows.start = next;
                 }

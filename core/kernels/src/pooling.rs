@@ -200,7 +200,7 @@ impl<T: Ordered> Gather for Max<'_, T> {
     #[inline(always)]
     fn add<const N: usize, const STEP: usize>(&self, state: &mut [T::Wide; N], term: Term) {
         let x = load::<T, N, STEP>(self.x, term.at + term.lane);
-        for (best, x) in state.iter_mut().zip(x) {
+        for (best, x) in state.iter_mut().zip(&x) {
             let x = x.wide();
             *best = if x > *best { x } else { *best };
         }
@@ -212,8 +212,8 @@ impl<T: Ordered> Gather for Max<'_, T> {
     #[inline(always)]
     fn put<const N: usize>(&mut self, state: [T::Wide; N], block: &Block) {
         let mut own = [T::zeroed(); N];
-        for (own, best) in own.iter_mut().zip(state) {
-            *own = T::own(best);
+        for (own, best) in own.iter_mut().zip(&state) {
+            *own = T::own(*best);
         }
         store(own, self.out, block.at, block.step);
     }
@@ -238,7 +238,7 @@ impl<T: Ordered> Gather for Best<'_, T> {
     fn add<const N: usize, const STEP: usize>(&self, (best, taps): &mut Self::State<N>, term: Term) {
         let x = load::<T, N, STEP>(self.x, term.at + term.lane);
         let tap = term.tap as u32;
-        for ((best, taps), x) in best.iter_mut().zip(taps).zip(x) {
+        for ((best, taps), x) in best.iter_mut().zip(taps).zip(&x) {
             let x = x.wide();
             let is_greater = x > *best;
             *best = if is_greater { x } else { *best };
@@ -273,7 +273,7 @@ impl<X: Stored, T: Stored<Wide = X::Wide>, const DIVIDES: bool> Gather for Mean<
     #[inline(always)]
     fn add<const N: usize, const STEP: usize>(&self, state: &mut Total<X::Wide, N>, term: Term) {
         let x = load::<X, N, STEP>(self.x, term.at + term.lane);
-        for (sum, x) in state.block.iter_mut().zip(x) {
+        for (sum, x) in state.block.iter_mut().zip(&x) {
             *sum = *sum + x.widen();
         }
     }
@@ -316,7 +316,7 @@ impl<T: Stored> Gather for ToGreatest<'_, T> {
         let taps = load::<u32, N, STEP>(self.taps, term.at + term.lane);
         let dy = load::<T, N, STEP>(self.dy, term.at + term.lane);
         let own = term.tap as u32;
-        for ((sum, tap), dy) in state.block.iter_mut().zip(taps).zip(dy) {
+        for ((sum, &tap), dy) in state.block.iter_mut().zip(&taps).zip(&dy) {
             let dy = if tap == own { dy.widen() } else { T::Wide::ZERO };
             *sum = *sum + dy;
         }

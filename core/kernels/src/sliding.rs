@@ -24,6 +24,9 @@ const PIECES: usize = 4;
 /// Terms that are added up before their sum joins the others.
 pub(crate) const BLOCK: usize = 32;
 
+/// Results that are made side by side where there are fewer than [`LANES`].
+const FEW: usize = 4;
+
 /// The terms of a result along one axis.
 #[derive(Clone, Copy)]
 pub(crate) struct Run {
@@ -215,8 +218,8 @@ impl<R: Real, const N: usize> Total<R, N> {
     #[inline(always)]
     pub(crate) fn put<T: Stored<Wide = R>>(self, out: &mut [T], block: &Block) {
         let mut own = [T::zeroed(); N];
-        for (own, sum) in own.iter_mut().zip(self.sum) {
-            *own = T::narrow(sum);
+        for (own, sum) in own.iter_mut().zip(&self.sum) {
+            *own = T::narrow(*sum);
         }
         store(own, out, block.at, block.step);
     }
@@ -244,7 +247,7 @@ pub(crate) fn store<T: Pod, const N: usize>(lanes: [T; N], out: &mut [T], at: us
         out[at..at + N].copy_from_slice(&lanes);
     } else {
         let out = &mut out[at..=at + (N - 1) * step];
-        for (i, lane) in lanes.into_iter().enumerate() {
+        for (i, &lane) in lanes.iter().enumerate() {
             out[i * step] = lane;
         }
     }
@@ -323,28 +326,37 @@ pub(crate) fn gather_along<G: Gather>(slide: &Slide, row: usize, gather: &mut G)
     let (z, y) = (slide.run(0, row / height), slide.run(1, row % height));
     // Results whose terms are at the same taps; backward, that can be every so many places.
     let apart = if G::BACKWARD { slide.axes[2].stride } else { 1 };
+    let step = if G::BACKWARD { 1 } else { slide.axes[2].stride };
     for phase in 0..apart.min(width) {
         let mut result = phase;
         while result < width {
             let runs = [z, y, slide.run(2, result)];
-            let last = (LANES - 1).checked_mul(apart).and_then(|more| more.checked_add(result));
-            let alike = last.filter(|&last| last < width).is_some_and(|last| {
-                // The first and the last tap go one way along a row: between equals they are the same.
-                let last = slide.run(2, last);
-                last.count == runs[2].count && last.tap == runs[2].tap && last.count > 0
-            });
-            // What is read with other strides is read one by one.
-            let step = if G::BACKWARD { 1 } else { slide.axes[2].stride };
-            if alike && step == 1 {
-                block::<G, LANES, 1>(slide, &runs, [result, apart, 0], gather);
-            } else if alike && step == 2 && !G::BACKWARD {
-                block::<G, LANES, 2>(slide, &runs, [result, apart, 0], gather);
-            } else {
-                block::<G, 1, 1>(slide, &runs, [result, 1, 0], gather);
-                result += apart;
-                continue;
+            // The first and the last tap go one way along a row: between results where they are the same, they are, too.
+            let alike = |n: usize| {
+                let last = (n - 1).checked_mul(apart).and_then(|more| more.checked_add(result));
+                last.filter(|&last| last < width).is_some_and(|last| {
+                    let last = slide.run(2, last);
+                    last.count == runs[2].count && last.tap == runs[2].tap && last.count > 0
+                })
+            };
+            macro_rules! blocks {
+                ($n:expr) => {
+                    // What is read with other strides is read one by one.
+                    if (step == 1 || step == 2 && !G::BACKWARD) && alike($n) {
+                        if step == 1 {
+                            block::<G, $n, 1>(slide, &runs, [result, apart, 0], gather);
+                        } else {
+                            block::<G, $n, 2>(slide, &runs, [result, apart, 0], gather);
+                        }
+                        result += $n * apart;
+                        continue;
+                    }
+                };
             }
-            result += LANES * apart;
+            blocks!(LANES);
+            blocks!(FEW);
+            block::<G, 1, 1>(slide, &runs, [result, 1, 0], gather);
+            result += apart;
         }
     }
 }
