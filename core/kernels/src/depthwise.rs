@@ -89,16 +89,16 @@ fn add_products<T: Stored, const N: usize, const FUSED: bool>(sum: &mut [T::Wide
     }
 }
 
-/// The elements for `N` output channels from `lane` on of the input's channels.
+/// The elements for `N` output channels from `lane` on, of the input's channels from `at` on.
 #[inline(always)]
-fn spread<T: Stored, const N: usize, const ONE: bool>(x: &[T], lane: usize, multiplier: usize) -> [T; N] {
+fn spread<T: Stored, const N: usize, const ONE: bool>(x: &[T], at: usize, lane: usize, multiplier: usize) -> [T; N] {
     if ONE {
-        return load::<T, N, 1>(x, lane);
+        return load::<T, N, 1>(x, at + lane);
     }
     let (mut channel, mut own) = (lane / multiplier, lane % multiplier);
     let mut lanes = [T::zeroed(); N];
     for lane in &mut lanes {
-        *lane = x[channel];
+        *lane = x[at + channel];
         own += 1;
         if own == multiplier {
             (channel, own) = (channel + 1, 0);
@@ -147,9 +147,10 @@ struct BackwardAlong<'a, T, const FUSED: bool> {
 
 /// A sum of products: what is added of a term, and where it goes.
 macro_rules! sum_of_products {
-    ($name:ident<$(const $flag:ident),*>, $backward:literal, $out:ident, |$own:ident, $sum:ident, $term:ident, $n:ident, $step:ident| $add:expr) => {
+    ($name:ident<$(const $flag:ident),*>, $is_light:expr, $backward:literal, $out:ident, |$own:ident, $sum:ident, $term:ident, $n:ident, $step:ident| $add:expr) => {
         impl<T: Stored, $(const $flag: bool),*> Gather for $name<'_, T, $($flag),*> {
             const BACKWARD: bool = $backward;
+            const IS_LIGHT: bool = $is_light;
             type State<const N: usize> = Total<T::Wide, N>;
 
             #[inline(always)]
@@ -176,30 +177,29 @@ macro_rules! sum_of_products {
     };
 }
 
-sum_of_products!(Forward<const ONE, const FUSED>, false, out, |own, sum, term, N, STEP| {
+sum_of_products!(Forward<const ONE, const FUSED>, T::IS_WIDE && ONE, false, out, |own, sum, term, N, STEP| {
     let filter = load::<T, N, 1>(own.filter, term.tap * own.channels + term.lane);
-    add_products::<T, N, FUSED>(sum, spread::<T, N, ONE>(&own.x[term.at..], term.lane, own.multiplier), filter);
+    add_products::<T, N, FUSED>(sum, spread::<T, N, ONE>(own.x, term.at, term.lane, own.multiplier), filter);
 });
-sum_of_products!(ForwardAlong<const FUSED>, false, out, |own, sum, term, N, STEP| {
+sum_of_products!(ForwardAlong<const FUSED>, false, false, out, |own, sum, term, N, STEP| {
     let filter = [own.filter[term.tap * own.channels + own.channel]; N];
     add_products::<T, N, FUSED>(sum, load::<T, N, STEP>(own.x, term.at), filter);
 });
-sum_of_products!(Backward<const ONE, const FUSED>, true, dx, |own, sum, term, N, STEP| {
-    let multiplier = if ONE { 1 } else { own.multiplier };
-    for i in 0..multiplier {
-        let lane = term.lane * multiplier + i;
-        let (dy, filter) = (&own.dy[term.at..], &own.filter[term.tap * own.channels..]);
-        if ONE {
-            add_products::<T, N, FUSED>(sum, load::<T, N, 1>(dy, lane), load::<T, N, 1>(filter, lane));
-        } else {
-            for (i, sum) in sum.iter_mut().enumerate() {
-                let (dy, filter) = (dy[lane + i * multiplier], filter[lane + i * multiplier]);
+sum_of_products!(Backward<const ONE, const FUSED>, T::IS_WIDE && ONE, true, dx, |own, sum, term, N, STEP| {
+    let filter = term.tap * own.channels;
+    if ONE {
+        let (dy, filter) = (load::<T, N, 1>(own.dy, term.at + term.lane), load::<T, N, 1>(own.filter, filter + term.lane));
+        add_products::<T, N, FUSED>(sum, dy, filter);
+    } else {
+        for (i, sum) in sum.iter_mut().enumerate() {
+            for lane in (term.lane + i) * own.multiplier..(term.lane + i + 1) * own.multiplier {
+                let (dy, filter) = (own.dy[term.at + lane], own.filter[filter + lane]);
                 *sum = add_product::<T::Wide, FUSED>(dy.widen(), filter.widen(), *sum);
             }
         }
     }
 });
-sum_of_products!(BackwardAlong<const FUSED>, true, dx, |own, sum, term, N, STEP| {
+sum_of_products!(BackwardAlong<const FUSED>, false, true, dx, |own, sum, term, N, STEP| {
     for i in 0..own.multiplier {
         let filter = [own.filter[term.tap * own.channels + own.first_channel + i]; N];
         add_products::<T, N, FUSED>(sum, load::<T, N, STEP>(own.dy, i * own.outputs + term.at), filter);
@@ -340,7 +340,7 @@ fn add_row<T: Stored, const N: usize, const ONE: bool, const FUSED: bool>(
                     let next = windows.end.min(windows.start + BLOCK);
                     let mut block = [T::Wide::ZERO; N];
                     for column in windows.start..next {
-                        let x = spread::<T, N, ONE>(&x[columns.place(column, k) * inputs..], lane, multiplier);
+                        let x = spread::<T, N, ONE>(x, columns.place(column, k) * inputs, lane, multiplier);
                         let dy = load::<T, N, 1>(dy, column * channels + lane);
                         add_products::<T, N, FUSED>(&mut block, x, dy);
                     }

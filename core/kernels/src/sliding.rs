@@ -26,6 +26,8 @@ pub(crate) const BLOCK: usize = 32;
 
 /// Results that are made side by side where there are fewer than [`LANES`].
 const FEW: usize = 4;
+/// And where channels are many.
+const MANY: usize = 64;
 
 /// The terms of a result along one axis.
 #[derive(Clone, Copy)]
@@ -188,6 +190,8 @@ pub(crate) struct Block {
 pub(crate) trait Gather {
     /// Whether terms are windows; those of neighbouring results are neighbours then.
     const BACKWARD: bool;
+    /// Whether so little is done with a term that [`MANY`] results side by side are worth it.
+    const IS_LIGHT: bool = false;
     type State<const N: usize>: Copy;
     /// Before any term, of which the first will be at `tap`.
     fn start<const N: usize>(&self, tap: usize) -> Self::State<N>;
@@ -307,6 +311,10 @@ pub(crate) fn gather_channels<G: Gather>(slide: &Slide, row: usize, gather: &mut
     for result in 0..width {
         let (runs, first) = ([z, y, slide.run(2, result)], result * channels);
         let mut lane = 0;
+        while G::IS_LIGHT && channels - lane >= MANY {
+            block::<G, MANY, 1>(slide, &runs, [first + lane, 1, lane], gather);
+            lane += MANY;
+        }
         while lane < channels && channels >= LANES {
             // The last ones may be made twice.
             lane = lane.min(channels - LANES);

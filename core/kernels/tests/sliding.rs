@@ -50,7 +50,7 @@ fn windows() -> Vec<Window> {
             all.extend(Window::new(input, size, strides, dilations, padding));
         }
     };
-    for width in [0, 1, 2, 5, 15, 16, 17, 31, 33, 40, 61] {
+    for width in [0, 1, 5, 17, 33, 70] {
         for (size, stride, dilation) in [
             (1, 1, 1),
             (2, 2, 1),
@@ -142,10 +142,6 @@ fn on_every_set(test: impl Fn()) {
     }
 }
 
-fn channels() -> [usize; 5] {
-    [1, 3, 8, 33, 47]
-}
-
 /// What all pools give of one input.
 struct Pooled<T> {
     max: Vec<T>,
@@ -204,7 +200,7 @@ fn check_pools<T: Pooling>(eps: f64, windows: &[Window]) {
     let batch = 2;
     for window in windows {
         let (terms, places, outputs) = (terms(window), window.inputs(), window.outputs());
-        for channels in channels() {
+        for channels in [1, 3, 33] {
             for format in FORMATS {
                 let images = Images { format, batch, channels };
                 // Few different numbers, so that many are equal.
@@ -259,7 +255,7 @@ fn check_pools<T: Pooling>(eps: f64, windows: &[Window]) {
 #[test]
 fn pools_are_those_of_plain_loops() {
     let all = windows();
-    let few: Vec<Window> = all.iter().step_by(7).copied().collect();
+    let few: Vec<Window> = all.iter().step_by(11).copied().collect();
     on_every_set(|| check_pools::<f32>(f32::EPSILON.into(), &all));
     on_every_set(|| check_pools::<f64>(f64::EPSILON, &few));
     on_every_set(|| check_pools::<f16>(f16::EPSILON.into(), &few));
@@ -342,7 +338,7 @@ fn check_depthwise<T: Depthwise>(eps: f64, windows: &[Window]) {
     let batch = 2;
     for window in windows {
         let (terms, places, outputs) = (terms(window), window.inputs(), window.outputs());
-        for (channels, multiplier) in [(1, 1), (3, 1), (1, 3), (8, 2), (33, 1), (17, 3), (85, 1)] {
+        for (channels, multiplier) in [(1, 1), (3, 1), (1, 3), (17, 2), (85, 1)] {
             let both = channels * multiplier;
             let sizes = [batch * channels * places, window.taps() * both, batch * both * outputs];
             let factors: [Vec<T>; 3] = [values(sizes[0], 1, 23), values(sizes[1], 5, 23), values(sizes[2], 9, 23)];
@@ -374,7 +370,7 @@ fn check_depthwise<T: Depthwise>(eps: f64, windows: &[Window]) {
 #[test]
 fn depthwise_convolutions_are_those_of_plain_loops() {
     let all = windows();
-    let few: Vec<Window> = all.iter().step_by(7).copied().collect();
+    let few: Vec<Window> = all.iter().step_by(11).copied().collect();
     on_every_set(|| check_depthwise::<f32>(f32::EPSILON.into(), &all));
     on_every_set(|| check_depthwise::<f64>(f64::EPSILON, &few));
     on_every_set(|| check_depthwise::<f16>(f16::EPSILON.into(), &few));
@@ -392,7 +388,7 @@ fn bits_depend_on_neither_threads_nor_instruction_set() {
         all
     }
     let _alone = THREADS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let window = Window::new(&[41, 37], &[3, 2], &[1, 2], &[1, 1], Padding::Same).expect("it fits");
+    let window = Window::new(&[31, 37], &[3, 2], &[1, 2], &[1, 1], Padding::Same).expect("it fits");
     for (format, channels) in FORMATS.into_iter().zip([75, 60]) {
         let images = Images { format, batch: 3, channels };
         let mut first: Option<[Vec<u8>; 2]> = None;
