@@ -443,20 +443,20 @@ fn each_greatest<U>(
     out: &mut [U],
     put: impl Fn(&mut U, Option<usize>),
 ) {
-    let (channels, outputs, inputs) = (images.channels, window.outputs(), window.inputs());
-    for (own, out) in out.iter_mut().enumerate() {
-        let tap = taps[image * outputs * channels + own] as usize;
-        put(
-            out,
-            match images.format {
-                Format::ChannelsLast => {
-                    place_of(window, own / channels, tap).map(|place| place * channels + own % channels)
-                }
-                Format::ChannelsFirst => {
-                    place_of(window, own % outputs, tap).map(|place| own / outputs * inputs + place)
-                }
-            },
-        );
+    let (channel_step, place_step) = images.steps(window.inputs());
+    let first = image * out.len();
+    for (own, (out, &tap)) in out.iter_mut().zip(&taps[first..]).enumerate() {
+        let (output, channel) = place_and_channel(images, own, window.outputs());
+        let place = place_of(window, output, tap as usize);
+        put(out, place.map(|place| place * place_step + channel * channel_step));
+    }
+}
+
+/// The place and the channel of an element of an image of so many places.
+fn place_and_channel(images: Images, element: usize, places: usize) -> (usize, usize) {
+    match images.format {
+        Format::ChannelsLast => (element / images.channels, element % images.channels),
+        Format::ChannelsFirst => (element % places, element / places),
     }
 }
 
@@ -468,17 +468,14 @@ fn taps_of(
     argmax: &[i64],
     taps: &mut [u32],
 ) -> Result<(), NotInWindow> {
-    let split = |element: usize, places: usize| match images.format {
-        Format::ChannelsLast => (element / images.channels, element % images.channels),
-        Format::ChannelsFirst => (element % places, element / places),
-    };
     let (in_image, outputs) = (window.inputs() * images.channels, window.outputs());
     for (at, (&index, tap)) in argmax.iter().zip(taps).enumerate() {
         let (image, own) = (at / (outputs * images.channels), at % (outputs * images.channels));
         let found = || {
             let first = if batch_index { image * in_image } else { 0 };
             let element = usize::try_from(index).ok()?.checked_sub(first).filter(|&element| element < in_image)?;
-            let ((output, channel), (place, other)) = (split(own, outputs), split(element, window.inputs()));
+            let ((output, channel), (place, other)) =
+                (place_and_channel(images, own, outputs), place_and_channel(images, element, window.inputs()));
             if channel == other { tap_of(window, output, place) } else { None }
         };
         *tap = match found() {
