@@ -47,8 +47,8 @@ pub use operation::{Binary, Compare, Fault, Fold, Logical, Test, Unary, Unsuppor
 #[doc(hidden)]
 pub use pool::run as run_region;
 pub use pool::{num_threads, set_num_threads};
-pub use recurrence::{Cell, Gradients, Recurrence, Sequence, Sizes};
 pub use pooling::{MaxPooling, NotInWindow, Pooling};
+pub use recurrence::{Cell, Gradients, Recurrence, Sequence, Sizes};
 pub use rows::{NoSuchRow, gather_rows, scatter_rows};
 pub use strided::{Strided, copy, place};
 pub use window::{Axis, Format, Images, Padding, Window};
