@@ -5,6 +5,7 @@
 //! floats round once more (see [`InstructionSet`]).
 
 mod attention;
+mod by_rows;
 mod cast;
 mod complex;
 mod depthwise;
@@ -19,7 +20,6 @@ mod narrow;
 mod normalization;
 mod number;
 mod operation;
-mod parts;
 mod pool;
 mod pooling;
 pub mod qr;
