@@ -8,6 +8,7 @@ use bytemuck::Pod;
 use half::{bf16, f16};
 use num_complex::Complex;
 
+use crate::dispatch::by_instruction_set;
 use crate::narrow::Half;
 use crate::number::Number;
 use crate::strided::{Strided, tiles};
@@ -129,15 +130,11 @@ impl<R: Convert<S>, S> Assemble<R> for Complex<S> {
 }
 
 #[inline(always)]
-fn convert<A: Pod + Parts, B: Assemble<A::Real>>(src: Strided<A>, out: &mut [B]) {
-    let done: Result<(), std::convert::Infallible> = tiles(src, out, |_, src, out| {
-        for (slot, &x) in out.iter_mut().zip(src) {
-            let (re, im) = x.parts();
-            *slot = B::assemble(re, im);
-        }
-        Ok(())
-    });
-    let Ok(()) = done;
+fn convert_by<A: Parts + Copy, B: Assemble<A::Real>, const FUSED: bool>(src: &[A], out: &mut [B]) {
+    for (slot, &x) in out.iter_mut().zip(src) {
+        let (re, im) = x.parts();
+        *slot = B::assemble(re, im);
+    }
 }
 
 /// Every conversion as a function of two concrete types, so that all of them are compiled in this package.
@@ -155,17 +152,18 @@ macro_rules! casts {
             fn cast_into<B: Cast>(src: Strided<Self>, out: &mut [B]) {
                 B::$from(src, out);
             }
-            casts!(into);
+            casts!(into $a);
         })*
     };
-    (into) => {
-        casts!(methods from_i8: i8, from_i16: i16, from_i32: i32, from_i64: i64, from_u8: u8, from_u16: u16,
+    (into $b:ty) => {
+        casts!(methods $b: from_i8: i8, from_i16: i16, from_i32: i32, from_i64: i64, from_u8: u8, from_u16: u16,
             from_u32: u32, from_u64: u64, from_f16: f16, from_bf16: bf16, from_f32: f32, from_f64: f64,
             from_c64: Complex<f32>, from_c128: Complex<f64>);
     };
-    (methods $($from:ident: $a:ty),*) => {
+    (methods $b:ty: $($from:ident: $a:ty),*) => {
         $(fn $from(src: Strided<$a>, out: &mut [Self]) {
-            convert(src, out);
+            by_instruction_set!(fn convert(src: &[$a], out: &mut [$b]) = convert_by::<$a, $b>);
+            tiles(src, out, convert);
         })*
     };
 }

@@ -4,7 +4,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use bytemuck::Zeroable;
 
-use crate::dispatch::{LANES, blocks, by_instruction_set};
+use crate::dispatch::{LANES, blocks};
 use crate::operation::{Binary, Fault, Test, Unary, Unsupported};
 use crate::transcendental::Transcendental;
 
@@ -50,10 +50,6 @@ pub(crate) trait Real:
     fn far_tan(self) -> Self;
     fn lgamma(self) -> Self;
     fn fmod(self, divisor: Self) -> Self;
-    /// Writes `op` of every element, by the instruction set of this machine.
-    fn unary(op: Unary, x: &[Self], out: &mut [Self]);
-    /// As [`unary`](Self::unary) of every pair.
-    fn binary(op: Binary, a: &[Self], b: &[Self], out: &mut [Self]);
 }
 
 macro_rules! real {
@@ -118,8 +114,6 @@ macro_rules! real {
             fn fmod(self, divisor: Self) -> Self {
                 libm::$fmod(self, divisor)
             }
-            by_instruction_set!(fn unary(op: Unary, x: &[$t], out: &mut [$t]) = unary_by::<$t>);
-            by_instruction_set!(fn binary(op: Binary, a: &[$t], b: &[$t], out: &mut [$t]) = binary_by::<$t>);
         }
     };
 }
@@ -170,6 +164,8 @@ macro_rules! each {
     };
 }
 
+pub(crate) use each;
+
 /// Writes a function of every element, of many instructions: of [`LANES`] at a time, the last few as if zeros followed
 /// them.
 macro_rules! map {
@@ -207,13 +203,12 @@ macro_rules! map_near {
     };
 }
 
-pub(crate) fn unary<R: Real>(op: Unary, x: &[R], out: &mut [R]) -> Result<(), Unsupported> {
-    R::unary(op, x, out);
-    Ok(())
-}
-
 #[inline(always)]
-fn unary_by<R: Transcendental, const FUSED: bool>(op: Unary, x: &[R], out: &mut [R]) {
+pub(crate) fn unary<R: Transcendental, const FUSED: bool>(
+    op: Unary,
+    x: &[R],
+    out: &mut [R],
+) -> Result<(), Unsupported> {
     match op {
         Unary::Neg => each!(x => out, |x| -x),
         Unary::Abs => each!(x => out, |x| x.abs()),
@@ -274,15 +269,16 @@ fn unary_by<R: Transcendental, const FUSED: bool>(op: Unary, x: &[R], out: &mut 
         Unary::Gelu => map!(x => out, |x| x * normal_below::<R, FUSED>(x)),
         Unary::GeluTanh => map!(x => out, |x| x * nearly_logit(x).sigmoid::<FUSED>()),
     }
-}
-
-pub(crate) fn binary<R: Real>(op: Binary, a: &[R], b: &[R], out: &mut [R]) -> Result<(), Fault> {
-    R::binary(op, a, b, out);
     Ok(())
 }
 
 #[inline(always)]
-fn binary_by<R: Transcendental, const FUSED: bool>(op: Binary, a: &[R], b: &[R], out: &mut [R]) {
+pub(crate) fn binary<R: Transcendental, const FUSED: bool>(
+    op: Binary,
+    a: &[R],
+    b: &[R],
+    out: &mut [R],
+) -> Result<(), Fault> {
     match op {
         Binary::Add => each!(a, b => out, |a, b| a + b),
         Binary::Sub => each!(a, b => out, |a, b| a - b),
@@ -345,20 +341,15 @@ fn binary_by<R: Transcendental, const FUSED: bool>(op: Binary, a: &[R], b: &[R],
             map!(a, b => out, |x, z| maximum(x, R::ZERO) - x * z + (-x.abs()).exp::<FUSED>().log1p::<FUSED>())
         }
     }
+    Ok(())
 }
 
 #[inline(always)]
-fn test_all<R: Real>(x: &[R], out: &mut [u8], holds: impl Fn(R) -> u8) {
-    for (out, &x) in out.iter_mut().zip(x) {
-        *out = holds(x);
-    }
-}
-
-pub(crate) fn test<R: Real>(op: Test, x: &[R], out: &mut [u8]) -> Result<(), Unsupported> {
+pub(crate) fn test<R: Real, const FUSED: bool>(op: Test, x: &[R], out: &mut [u8]) -> Result<(), Unsupported> {
     match op {
-        Test::IsNan => test_all(x, out, |x| x.is_nan().into()),
-        Test::IsInf => test_all(x, out, |x| x.is_infinite().into()),
-        Test::IsFinite => test_all(x, out, |x| x.is_finite().into()),
+        Test::IsNan => each!(x => out, |x| x.is_nan().into()),
+        Test::IsInf => each!(x => out, |x| x.is_infinite().into()),
+        Test::IsFinite => each!(x => out, |x| x.is_finite().into()),
     }
     Ok(())
 }

@@ -77,7 +77,8 @@ fn zip<I: Copy>(a: &[I], b: &[I], out: &mut [I], f: impl Fn(I, I) -> I) {
     }
 }
 
-pub(crate) fn unary<I: Integer>(op: Unary, x: &[I], out: &mut [I]) -> Result<(), Unsupported> {
+#[inline(always)]
+pub(crate) fn unary<I: Integer, const FUSED: bool>(op: Unary, x: &[I], out: &mut [I]) -> Result<(), Unsupported> {
     match op {
         Unary::Neg => map(x, out, I::neg),
         Unary::Abs => map(x, out, |x| if x < I::ZERO { x.neg() } else { x }),
@@ -99,7 +100,8 @@ pub(crate) fn unary<I: Integer>(op: Unary, x: &[I], out: &mut [I]) -> Result<(),
     Ok(())
 }
 
-pub(crate) fn binary<I: Integer>(op: Binary, a: &[I], b: &[I], out: &mut [I]) -> Result<(), Fault> {
+#[inline(always)]
+pub(crate) fn binary<I: Integer, const FUSED: bool>(op: Binary, a: &[I], b: &[I], out: &mut [I]) -> Result<(), Fault> {
     let divides =
         matches!(op, Binary::Div | Binary::FloorDiv | Binary::FloorMod | Binary::TruncateDiv | Binary::TruncateMod);
     if divides && let Some(element) = b.iter().position(|&b| b == I::ZERO) {

@@ -1,28 +1,47 @@
 //! Truth values, each a u8 that is 0 or 1.
 
-use std::convert::Infallible;
-
 use bytemuck::Pod;
 
+use crate::dispatch::by_instruction_set;
+use crate::expression::{Elementwise, Output, Source, Step, alone};
 use crate::fold::{Reduce, reduce};
 use crate::operation::Logical;
-use crate::strided::{Reader, Strided, TILE, tiles, tiles2};
+use crate::strided::Strided;
+
+by_instruction_set!(
+    /// Writes `op` of every pair of truth values.
+    pub(crate) fn connect(op: Logical, a: &[u8], b: &[u8], out: &mut [u8]) = connect_by::<>
+);
+
+#[inline(always)]
+fn connect_by<const FUSED: bool>(op: Logical, a: &[u8], b: &[u8], out: &mut [u8]) {
+    match op {
+        Logical::And => out.iter_mut().zip(a).zip(b).for_each(|((out, a), b)| *out = a & b),
+        Logical::Or => out.iter_mut().zip(a).zip(b).for_each(|((out, a), b)| *out = a | b),
+    }
+}
+
+by_instruction_set!(
+    /// Writes the opposite of every truth value.
+    pub(crate) fn oppose(x: &[u8], out: &mut [u8]) = oppose_by::<>
+);
+
+#[inline(always)]
+fn oppose_by<const FUSED: bool>(x: &[u8], out: &mut [u8]) {
+    out.iter_mut().zip(x).for_each(|(out, x)| *out = x ^ 1);
+}
+
+/// Does a step that faults for no values.
+fn always<T: Elementwise>(step: Step, values: &[Source<T>], masks: &[Source<u8>], out: Output<T>) {
+    alone(step, values, masks, out).expect("truth values are connected, and values chosen, whatever they are");
+}
 
 /// Writes `op` of every pair of elements of `a` and `b`.
 ///
 /// # Panics
 /// When they and `out` differ in length.
 pub fn logical(op: Logical, a: Strided<u8>, b: Strided<u8>, out: &mut [u8]) {
-    let done: Result<(), Infallible> = tiles2(a, b, out, |_, a, b, out| {
-        for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
-            *out = match op {
-                Logical::And => a & b,
-                Logical::Or => a | b,
-            };
-        }
-        Ok(())
-    });
-    let Ok(()) = done;
+    always::<[u8; 1]>(Step::Logical(op, 0, 1), &[], &[Source::View(a), Source::View(b)], Output::Mask(out));
 }
 
 /// Writes the opposite of every element.
@@ -30,13 +49,7 @@ pub fn logical(op: Logical, a: Strided<u8>, b: Strided<u8>, out: &mut [u8]) {
 /// # Panics
 /// When `x` and `out` differ in length.
 pub fn not(x: Strided<u8>, out: &mut [u8]) {
-    let done: Result<(), Infallible> = tiles(x, out, |_, x, out| {
-        for (out, &x) in out.iter_mut().zip(x) {
-            *out = x ^ 1;
-        }
-        Ok(())
-    });
-    let Ok(()) = done;
+    always::<[u8; 1]>(Step::Not(0), &[], &[Source::View(x)], Output::Mask(out));
 }
 
 /// Reduces the axes k of `x` with `reduced[k]`: whether all, or whether any, of the elements are true.
@@ -90,39 +103,51 @@ impl Reduce<u8> for Any {
 /// # Panics
 /// When they and `out` differ in length.
 pub fn select<T: Pod>(cond: Strided<u8>, a: Strided<T>, b: Strided<T>, out: &mut [T]) {
+    fn by_bytes<T: Pod, const N: usize>(cond: Strided<u8>, a: Strided<T>, b: Strided<T>, out: &mut [T])
+    where
+        [u8; N]: Elementwise,
+    {
+        let values = [a, b].map(|view| Source::View(view.bytes::<N>()));
+        let out = Output::Values(bytemuck::cast_slice_mut(out));
+        always::<[u8; N]>(Step::Select(0, 0, 1), &values, &[Source::View(cond)], out);
+    }
     match size_of::<T>() {
-        1 => select1(cond, a.bytes(), b.bytes(), bytemuck::cast_slice_mut(out)),
-        2 => select2(cond, a.bytes(), b.bytes(), bytemuck::cast_slice_mut(out)),
-        4 => select4(cond, a.bytes(), b.bytes(), bytemuck::cast_slice_mut(out)),
-        8 => select8(cond, a.bytes(), b.bytes(), bytemuck::cast_slice_mut(out)),
-        16 => select16(cond, a.bytes(), b.bytes(), bytemuck::cast_slice_mut(out)),
-        _ => select_any(cond, a, b, out),
+        1 => by_bytes::<T, 1>(cond, a, b, out),
+        2 => by_bytes::<T, 2>(cond, a, b, out),
+        4 => by_bytes::<T, 4>(cond, a, b, out),
+        8 => by_bytes::<T, 8>(cond, a, b, out),
+        16 => by_bytes::<T, 16>(cond, a, b, out),
+        bytes => panic!("no type of number has {bytes} bytes"),
     }
 }
 
-#[inline(always)]
-fn select_any<T: Pod>(cond: Strided<u8>, a: Strided<T>, b: Strided<T>, out: &mut [T]) {
-    let lengths = [cond.len(), a.len(), b.len()];
-    assert_eq!(lengths, [out.len(); 3], "a selection has as many elements as its inputs");
-    let (cond, a, b) = (Reader::new(cond), Reader::new(a), Reader::new(b));
-    let (mut conds, mut a_buffer, mut b_buffer) = ([0; TILE], [T::zeroed(); TILE], [T::zeroed(); TILE]);
-    for (i, out) in out.chunks_mut(TILE).enumerate() {
-        let (start, n) = (i * TILE, out.len());
-        let cond = cond.chunk(start, &mut conds[..n]);
-        let a = a.chunk(start, &mut a_buffer[..n]);
-        let b = b.chunk(start, &mut b_buffer[..n]);
-        for (((out, &cond), &a), &b) in out.iter_mut().zip(cond).zip(a).zip(b) {
-            *out = if cond != 0 { a } else { b };
-        }
+/// As [`select`], on slices of one length, of types of 1, 2, 4, 8 or 16 bytes.
+pub(crate) fn select_each<T: Pod>(cond: &[u8], a: &[T], b: &[T], out: &mut [T]) {
+    macro_rules! by_width {
+        ($($bytes:literal: $select:ident),*) => {
+            match size_of::<T>() {
+                $($bytes => $select(cond, bytemuck::cast_slice(a), bytemuck::cast_slice(b), bytemuck::cast_slice_mut(out)),)*
+                bytes => panic!("no type of number has {bytes} bytes"),
+            }
+        };
     }
+    by_width!(1: select1, 2: select2, 4: select4, 8: select8, 16: select16);
 }
 
-/// One function per width, compiled in this package.
+/// One function per width. Elements are chosen as integers, which the compiler does in vectors.
 macro_rules! selections {
-    ($($name:ident: $bytes:literal),*) => {
-        $(fn $name(cond: Strided<u8>, a: Strided<[u8; $bytes]>, b: Strided<[u8; $bytes]>, out: &mut [[u8; $bytes]]) {
-            select_any(cond, a, b, out);
+    ($($name:ident: $bytes:literal as $int:ident),*) => {
+        $(by_instruction_set!(
+            fn $name(cond: &[u8], a: &[[u8; $bytes]], b: &[[u8; $bytes]], out: &mut [[u8; $bytes]]) = $int::<>
+        );
+
+        #[inline(always)]
+        fn $int<const FUSED: bool>(cond: &[u8], a: &[[u8; $bytes]], b: &[[u8; $bytes]], out: &mut [[u8; $bytes]]) {
+            for (((out, &cond), &a), &b) in out.iter_mut().zip(cond).zip(a).zip(b) {
+                let (a, b) = ($int::from_ne_bytes(a), $int::from_ne_bytes(b));
+                *out = (if cond != 0 { a } else { b }).to_ne_bytes();
+            }
         })*
     };
 }
-selections!(select1: 1, select2: 2, select4: 4, select8: 8, select16: 16);
+selections!(select1: 1 as u8, select2: 2 as u16, select4: 4 as u32, select8: 8 as u64, select16: 16 as u128);

@@ -5,8 +5,8 @@ use std::convert::identity;
 use bytemuck::Pod;
 use half::{bf16, f16};
 
-use crate::float;
-use crate::operation::{Binary, Fault, Test, Unary, Unsupported};
+use crate::expression::Elementwise;
+use crate::operation::{Binary, Compare, Fault, Test, Unary, Unsupported};
 use crate::strided::TILE;
 use crate::transcendental::Transcendental;
 
@@ -111,35 +111,55 @@ fn narrow_all<H: Half>(wide: &[f32], out: &mut [H]) {
     }
 }
 
-pub(crate) fn unary<H: Half>(op: Unary, x: &[H], out: &mut [H]) -> Result<(), Unsupported> {
+#[inline(always)]
+pub(crate) fn unary<H: Half, const FUSED: bool>(op: Unary, x: &[H], out: &mut [H]) -> Result<(), Unsupported> {
     let (mut wide, mut result) = ([0.0; TILE], [0.0; TILE]);
     for (x, out) in x.chunks(TILE).zip(out.chunks_mut(TILE)) {
         let (wide, result) = (&mut wide[..x.len()], &mut result[..x.len()]);
         widen_all(x, wide);
-        float::unary(op, wide, result)?;
+        <f32 as Elementwise>::unary(op, wide, result)?;
         narrow_all(result, out);
     }
     Ok(())
 }
 
-pub(crate) fn binary<H: Half>(op: Binary, a: &[H], b: &[H], out: &mut [H]) -> Result<(), Fault> {
+#[inline(always)]
+pub(crate) fn binary<H: Half, const FUSED: bool>(op: Binary, a: &[H], b: &[H], out: &mut [H]) -> Result<(), Fault> {
     let (mut wide_a, mut wide_b, mut result) = ([0.0; TILE], [0.0; TILE], [0.0; TILE]);
     for ((a, b), out) in a.chunks(TILE).zip(b.chunks(TILE)).zip(out.chunks_mut(TILE)) {
         let (wide_a, wide_b, result) = (&mut wide_a[..a.len()], &mut wide_b[..a.len()], &mut result[..a.len()]);
         widen_all(a, wide_a);
         widen_all(b, wide_b);
-        float::binary(op, wide_a, wide_b, result)?;
+        <f32 as Elementwise>::binary(op, wide_a, wide_b, result)?;
         narrow_all(result, out);
     }
     Ok(())
 }
 
-pub(crate) fn test<H: Half>(op: Test, x: &[H], out: &mut [u8]) -> Result<(), Unsupported> {
+#[inline(always)]
+pub(crate) fn compare<H: Half, const FUSED: bool>(
+    op: Compare,
+    a: &[H],
+    b: &[H],
+    out: &mut [u8],
+) -> Result<(), Unsupported> {
+    let (mut wide_a, mut wide_b) = ([0.0; TILE], [0.0; TILE]);
+    for ((a, b), out) in a.chunks(TILE).zip(b.chunks(TILE)).zip(out.chunks_mut(TILE)) {
+        let (wide_a, wide_b) = (&mut wide_a[..a.len()], &mut wide_b[..a.len()]);
+        widen_all(a, wide_a);
+        widen_all(b, wide_b);
+        <f32 as Elementwise>::compare(op, wide_a, wide_b, out)?;
+    }
+    Ok(())
+}
+
+#[inline(always)]
+pub(crate) fn test<H: Half, const FUSED: bool>(op: Test, x: &[H], out: &mut [u8]) -> Result<(), Unsupported> {
     let mut wide = [0.0; TILE];
     for (x, out) in x.chunks(TILE).zip(out.chunks_mut(TILE)) {
         let wide = &mut wide[..x.len()];
         widen_all(x, wide);
-        float::test(op, wide, out)?;
+        <f32 as Elementwise>::test(op, wide, out)?;
     }
     Ok(())
 }

@@ -1,20 +1,23 @@
 //! The numbers tensors are made of, and what the kernels do with them.
 
-use bytemuck::Pod;
 use half::{bf16, f16};
 use num_complex::Complex;
 
 use crate::cast::Cast;
+use crate::complex::{binary as of_complexes, unary as of_complex};
 use crate::dispatch::by_instruction_set;
+use crate::expression::{self, Elementwise, Expression, Output, Source, Step, alone};
+use crate::float::{binary as of_floats, each, test as test_float, unary as of_float};
 use crate::fold::{ordered, unordered};
-use crate::narrow::Half;
+use crate::integer::{binary as of_integers, unary as of_integer};
+use crate::narrow::{Half, binary as of_halves, compare as compare_halves, test as test_half, unary as of_half};
 use crate::operation::{Binary, Compare, Fault, Fold, Test, Unary, Unsupported, Update};
 use crate::rows::{self, NoSuchRow};
 use crate::softmax::{
     cross_entropy, cross_entropy_rows, softmax, softmax_rows, sparse_cross_entropy, sparse_cross_entropy_rows,
 };
-use crate::strided::{Strided, over, over2, tiles, tiles2};
-use crate::{complex, float, fold, integer, matmul, narrow, update};
+use crate::strided::{Strided, tiles};
+use crate::{fold, matmul, update};
 
 /// A number with kernels: f32, f64, f16, bf16, the integers of 8 to 64 bits, and complex numbers of f32 and f64.
 ///
@@ -78,6 +81,21 @@ pub trait Number: Cast {
     /// # Errors
     /// When the type is not a float.
     fn test(op: Test, x: Strided<Self>, out: &mut [u8]) -> Result<(), Unsupported>;
+
+    /// Runs an expression: reads `values` and `masks` as it numbers them, all of one shape, and writes its `outputs`, which
+    /// it gives in that order. An input [`Over`](Source::Over) an output is what stood in the output before.
+    ///
+    /// `scratch` has as many elements as [`Expression::scratch`] says and may hold anything.
+    ///
+    /// # Errors
+    /// Of [`binary`](Self::binary), as of its steps one after the other; outputs are then partly written.
+    fn evaluate(
+        expression: &Expression<Self>,
+        values: &[Source<Self>],
+        masks: &[Source<u8>],
+        outputs: &mut [Output<Self>],
+        scratch: &mut [Self],
+    ) -> Result<(), Fault>;
 
     /// Writes 1 where the element of `x` is not 0, else 0; of a complex number the real part counts, as in TensorFlow.
     fn nonzero(x: Strided<Self>, out: &mut [u8]);
@@ -180,7 +198,12 @@ fn holds<T: Copy>(a: &[T], b: &[T], out: &mut [u8], relation: impl Fn(T, T) -> b
 }
 
 #[inline(always)]
-fn compare_ordered<T: Copy + PartialOrd>(op: Compare, a: &[T], b: &[T], out: &mut [u8]) -> Result<(), Unsupported> {
+fn compare_ordered<T: Copy + PartialOrd, const FUSED: bool>(
+    op: Compare,
+    a: &[T],
+    b: &[T],
+    out: &mut [u8],
+) -> Result<(), Unsupported> {
     match op {
         Compare::Equal => holds(a, b, out, |a, b| a == b),
         Compare::NotEqual => holds(a, b, out, |a, b| a != b),
@@ -193,7 +216,12 @@ fn compare_ordered<T: Copy + PartialOrd>(op: Compare, a: &[T], b: &[T], out: &mu
 }
 
 #[inline(always)]
-fn compare_unordered<T: Copy + PartialEq>(op: Compare, a: &[T], b: &[T], out: &mut [u8]) -> Result<(), Unsupported> {
+fn compare_unordered<T: Copy + PartialEq, const FUSED: bool>(
+    op: Compare,
+    a: &[T],
+    b: &[T],
+    out: &mut [u8],
+) -> Result<(), Unsupported> {
     match op {
         Compare::Equal => holds(a, b, out, |a, b| a == b),
         Compare::NotEqual => holds(a, b, out, |a, b| a != b),
@@ -202,56 +230,68 @@ fn compare_unordered<T: Copy + PartialEq>(op: Compare, a: &[T], b: &[T], out: &m
     Ok(())
 }
 
-fn untestable<T>(_: Test, _: &[T], _: &mut [u8]) -> Result<(), Unsupported> {
+#[inline(always)]
+fn untestable<T, const FUSED: bool>(_: Test, _: &[T], _: &mut [u8]) -> Result<(), Unsupported> {
     Err(Unsupported)
 }
 
-#[inline(always)]
-fn nonzero<T: Pod>(x: Strided<T>, out: &mut [u8], is_nonzero: impl Fn(T) -> bool) {
-    let done: Result<(), std::convert::Infallible> = tiles(x, out, |_, x, out| {
-        for (out, &x) in out.iter_mut().zip(x) {
-            *out = is_nonzero(x).into();
-        }
-        Ok(())
-    });
-    let Ok(()) = done;
-}
-
-/// The kernels of some types, from functions on slices. Everything is concrete, so it is compiled in this package.
+/// The kernels of some types, from functions on slices of what they are made of. Everything is concrete, so it is compiled in this package.
 macro_rules! numbers {
-    ($($t:ty),*: $module:ident, $compare:ident, $test:expr, $nonzero:expr, $fold:ident, $arg:expr) => {
-        $(impl Number for $t {
+    ($($t:ty as $of:ty),*: $unary:ident, $binary:ident, $compare:ident, $test:ident, |$x:ident| $nonzero:expr, $fold:ident, $arg:expr) => {
+        $(impl Elementwise for $t {
+            by_instruction_set!(fn unary(op: Unary, x: &[$t], out: &mut [$t]) -> Result<(), Unsupported>
+                = $unary::<$of>);
+            by_instruction_set!(fn binary(op: Binary, a: &[$t], b: &[$t], out: &mut [$t]) -> Result<(), Fault>
+                = $binary::<$of>);
+            by_instruction_set!(fn compare(op: Compare, a: &[$t], b: &[$t], out: &mut [u8]) -> Result<(), Unsupported>
+                = $compare::<$t>);
+            by_instruction_set!(fn test(op: Test, x: &[$t], out: &mut [u8]) -> Result<(), Unsupported>
+                = $test::<$t>);
+        }
+
+        impl Number for $t {
             fn unary(op: Unary, x: Strided<Self>, out: &mut [Self]) -> Result<(), Unsupported> {
-                tiles(x, out, |_, x, out| $module::unary(op, x, out))
+                alone(Step::Unary(op, 0), &[Source::View(x)], &[], Output::Values(out)).map_err(|_| Unsupported)
             }
 
             fn binary(op: Binary, a: Strided<Self>, b: Strided<Self>, out: &mut [Self]) -> Result<(), Fault> {
-                tiles2(a, b, out, |start, a, b, out| {
-                    $module::binary(op, a, b, out).map_err(|fault: Fault| fault.after(start))
-                })
+                alone(Step::Binary(op, 0, 1), &[a, b].map(Source::View), &[], Output::Values(out))
             }
 
             fn unary_over(op: Unary, x: &mut [Self]) -> Result<(), Unsupported> {
-                over(x, |_, x, out| $module::unary(op, x, out))
+                alone(Step::Unary(op, 0), &[Source::Over(0)], &[], Output::Values(x)).map_err(|_| Unsupported)
             }
 
             fn binary_over(op: Binary, x: &mut [Self], first: bool, other: Strided<Self>) -> Result<(), Fault> {
-                over2(x, other, |start, x, other, out| {
-                    let (a, b) = if first { (x, other) } else { (other, x) };
-                    $module::binary(op, a, b, out).map_err(|fault: Fault| fault.after(start))
-                })
+                let step = if first { Step::Binary(op, 0, 1) } else { Step::Binary(op, 1, 0) };
+                alone(step, &[Source::Over(0), Source::View(other)], &[], Output::Values(x))
             }
 
             fn compare(op: Compare, a: Strided<Self>, b: Strided<Self>, out: &mut [u8]) -> Result<(), Unsupported> {
-                tiles2(a, b, out, |_, a, b, out| $compare(op, a, b, out))
+                alone(Step::Compare(op, 0, 1), &[a, b].map(Source::View), &[], Output::Mask(out)).map_err(|_| Unsupported)
             }
 
             fn test(op: Test, x: Strided<Self>, out: &mut [u8]) -> Result<(), Unsupported> {
-                tiles(x, out, |_, x, out| $test(op, x, out))
+                alone(Step::Test(op, 0), &[Source::View(x)], &[], Output::Mask(out)).map_err(|_| Unsupported)
+            }
+
+            fn evaluate(
+                expression: &Expression<Self>,
+                values: &[Source<Self>],
+                masks: &[Source<u8>],
+                outputs: &mut [Output<Self>],
+                scratch: &mut [Self],
+            ) -> Result<(), Fault> {
+                expression::evaluate(expression, values, masks, outputs, scratch)
             }
 
             fn nonzero(x: Strided<Self>, out: &mut [u8]) {
-                nonzero(x, out, $nonzero);
+                #[inline(always)]
+                fn each_by<const FUSED: bool>(x: &[$t], out: &mut [u8]) {
+                    each!(x => out, |$x| ($nonzero).into());
+                }
+                by_instruction_set!(fn each(x: &[$t], out: &mut [u8]) = each_by::<>);
+                tiles(x, out, each);
             }
 
             by_instruction_set!(fn fold(op: Fold, x: Strided<$t>, reduced: &[bool], out: &mut [$t])
@@ -290,10 +330,14 @@ macro_rules! numbers {
         })*
     };
 }
-numbers!(f32, f64: float, compare_ordered, float::test, |x| x != 0.0, ordered, fold::arg_extreme);
-numbers!(f16, bf16: narrow, compare_ordered, narrow::test, |x| Half::widen(x) != 0.0, ordered, fold::arg_extreme);
-numbers!(i8, i16, i32, i64, u8, u16, u32, u64: integer, compare_ordered, untestable, |x| x != 0, ordered, fold::arg_extreme);
-numbers!(Complex<f32>, Complex<f64>: complex, compare_unordered, untestable, |x| x.re != 0.0, unordered, |_, _, _, _| Err(Unsupported));
+numbers!(f32 as f32, f64 as f64:
+    of_float, of_floats, compare_ordered, test_float, |x| x != 0.0, ordered, fold::arg_extreme);
+numbers!(f16 as f16, bf16 as bf16:
+    of_half, of_halves, compare_halves, test_half, |x| Half::widen(x) != 0.0, ordered, fold::arg_extreme);
+numbers!(i8 as i8, i16 as i16, i32 as i32, i64 as i64, u8 as u8, u16 as u16, u32 as u32, u64 as u64:
+    of_integer, of_integers, compare_ordered, untestable, |x| x != 0, ordered, fold::arg_extreme);
+numbers!(Complex<f32> as f32, Complex<f64> as f64:
+    of_complex, of_complexes, compare_unordered, untestable, |x| x.re != 0.0, unordered, |_, _, _, _| Err(Unsupported));
 
 macro_rules! floats {
     ($($t:ty),*) => {

@@ -89,6 +89,28 @@ pub enum Unary {
     GeluTanh,
 }
 
+impl Unary {
+    /// Whether it takes a few instructions.
+    pub(crate) fn is_light(self) -> bool {
+        matches!(
+            self,
+            Self::Neg
+                | Self::Abs
+                | Self::Sign
+                | Self::Sqrt
+                | Self::Square
+                | Self::Reciprocal
+                | Self::Softsign
+                | Self::Floor
+                | Self::Ceil
+                | Self::Rint
+                | Self::Relu
+                | Self::Relu6
+                | Self::LeakyRelu(_)
+        )
+    }
+}
+
 /// An elementwise function of two arguments.
 ///
 /// Integers take the arithmetic up to `SquaredDifference`, complex numbers `Add`, `Sub`, `Mul`, `Div`, `DivNoNan` and
@@ -160,6 +182,25 @@ pub enum Binary {
     GeluTanhGrad,
     /// max(x, 0) − xz + ln (1 + e^−|x|), of (x, z).
     SigmoidCrossEntropy,
+}
+
+impl Binary {
+    /// Whether it takes a few instructions.
+    pub(crate) fn is_light(self) -> bool {
+        !matches!(
+            self,
+            Self::FloorMod
+                | Self::TruncateMod
+                | Self::Pow
+                | Self::Atan2
+                | Self::Xlogy
+                | Self::Xlog1py
+                | Self::SoftplusGrad
+                | Self::GeluGrad
+                | Self::GeluTanhGrad
+                | Self::SigmoidCrossEntropy
+        )
+    }
 }
 
 /// An elementwise comparison, giving 1 or 0.

@@ -2,10 +2,15 @@
 
 use bytemuck::Pod;
 
+use crate::parts::divide_slice;
+
 /// Elements a kernel takes at a time from a view that is not contiguous.
 ///
 /// A multiple of every lane count, small enough that three buffers of the widest type stay in the first cache.
 pub(crate) const TILE: usize = 512;
+
+/// Picoseconds that a byte takes which is moved.
+const MOVED: usize = 25;
 
 /// A read-only view of a slice: the element at index (i₀, i₁, …) is `data[offset + Σ iₖ·strides[k]]`.
 ///
@@ -30,6 +35,9 @@ pub struct Strided<'a, T> {
 }
 
 impl<'a, T> Strided<'a, T> {
+    /// A view of no elements.
+    pub(crate) const NONE: Self = Self { data: &[], shape: &[0], strides: &[1], offset: 0, len: 0 };
+
     /// A view of `data`, or `None` when some index would leave it, when `shape` and `strides` differ in length, or when
     /// the number of elements overflows. A view without elements is always in bounds.
     pub fn new(data: &'a [T], shape: &'a [usize], strides: &'a [isize], offset: usize) -> Option<Self> {
@@ -168,6 +176,11 @@ impl<'a, T: Copy> Reader<'a, T> {
         self.step
     }
 
+    /// Whether all elements are the same one.
+    pub(crate) fn is_constant(&self) -> bool {
+        self.step == 0 && self.shape.is_empty()
+    }
+
     /// Where element `index`, counted in row-major order, lies.
     pub(crate) fn locate(&self, index: usize) -> Place {
         let (mut rest, within) = if self.shape.is_empty() { (0, index) } else { (index / self.run, index % self.run) };
@@ -226,77 +239,22 @@ pub(crate) fn read_run<T: Copy>(data: &[T], at: isize, step: isize, out: &mut [T
     }
 }
 
-/// Calls `kernel` on pieces of `x` and the pieces of `out` that belong to them, with the index of their first element.
+/// Calls `kernel` on pieces of `x` and the pieces of `out` that belong to them, perhaps on several threads at a time.
 ///
 /// # Panics
 /// When `x` and `out` differ in length.
-#[inline(always)]
-pub(crate) fn tiles<A: Pod, U, E>(
-    x: Strided<A>,
-    out: &mut [U],
-    mut kernel: impl FnMut(usize, &[A], &mut [U]) -> Result<(), E>,
-) -> Result<(), E> {
+pub(crate) fn tiles<A: Pod + Sync, U: Send>(x: Strided<A>, out: &mut [U], kernel: impl Fn(&[A], &mut [U]) + Sync) {
     assert_eq!(x.len(), out.len(), "the output of a kernel has as many elements as its input");
-    if let Some(x) = x.as_slice() {
-        return kernel(0, x, out);
-    }
-    let (reader, mut buffer) = (Reader::new(x), [A::zeroed(); TILE]);
-    for (i, out) in out.chunks_mut(TILE).enumerate() {
-        let x = reader.chunk(i * TILE, &mut buffer[..out.len()]);
-        kernel(i * TILE, x, out)?;
-    }
-    Ok(())
-}
-
-/// As [`tiles`], for two inputs of one shape.
-#[inline(always)]
-pub(crate) fn tiles2<A: Pod, B: Pod, U, E>(
-    a: Strided<A>,
-    b: Strided<B>,
-    out: &mut [U],
-    mut kernel: impl FnMut(usize, &[A], &[B], &mut [U]) -> Result<(), E>,
-) -> Result<(), E> {
-    assert!(a.len() == out.len() && b.len() == out.len(), "the output of a kernel has as many elements as its inputs");
-    if let (Some(a), Some(b)) = (a.as_slice(), b.as_slice()) {
-        return kernel(0, a, b, out);
-    }
-    let (a, mut a_buffer) = (Reader::new(a), [A::zeroed(); TILE]);
-    let (b, mut b_buffer) = (Reader::new(b), [B::zeroed(); TILE]);
-    for (i, out) in out.chunks_mut(TILE).enumerate() {
-        let (start, n) = (i * TILE, out.len());
-        kernel(start, a.chunk(start, &mut a_buffer[..n]), b.chunk(start, &mut b_buffer[..n]), out)?;
-    }
-    Ok(())
-}
-
-/// Calls `kernel` on pieces of `x` as they are and as they are to become, with the index of their first element.
-#[inline(always)]
-pub(crate) fn over<T: Pod, E>(
-    x: &mut [T],
-    mut kernel: impl FnMut(usize, &[T], &mut [T]) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut buffer = [T::zeroed(); TILE];
-    for (i, out) in x.chunks_mut(TILE).enumerate() {
-        let before = &mut buffer[..out.len()];
-        before.copy_from_slice(out);
-        kernel(i * TILE, before, out)?;
-    }
-    Ok(())
-}
-
-/// As [`over`], with the pieces of another input of as many elements between the two.
-#[inline(always)]
-pub(crate) fn over2<T: Pod, E>(
-    x: &mut [T],
-    other: Strided<T>,
-    mut kernel: impl FnMut(usize, &[T], &[T], &mut [T]) -> Result<(), E>,
-) -> Result<(), E> {
-    assert_eq!(x.len(), other.len(), "the output of a kernel has as many elements as its inputs");
-    let (other, mut buffer) = (Reader::new(other), [T::zeroed(); TILE]);
-    over(x, |start, before, out| {
-        let other = other.chunk(start, &mut buffer[..out.len()]);
-        kernel(start, before, other, out)
-    })
+    let (slice, reader) = (x.as_slice(), Reader::new(x));
+    divide_slice(out, MOVED * size_of::<A>().max(size_of::<U>()), TILE, |start, out| match slice {
+        Some(x) => kernel(&x[start..][..out.len()], out),
+        None => {
+            let mut buffer = [A::zeroed(); TILE];
+            for (i, out) in out.chunks_mut(TILE).enumerate() {
+                kernel(reader.chunk(start + i * TILE, &mut buffer[..out.len()]), out);
+            }
+        }
+    });
 }
 
 /// Writes the elements of `src` to `dst` in row-major order.
@@ -311,7 +269,7 @@ pub fn copy<T: Pod>(src: Strided<T>, dst: &mut [T]) {
         4 => copy4(src.bytes(), bytemuck::cast_slice_mut(dst)),
         8 => copy8(src.bytes(), bytemuck::cast_slice_mut(dst)),
         16 => copy16(src.bytes(), bytemuck::cast_slice_mut(dst)),
-        _ => gather_all(src, dst),
+        _ => Reader::new(src).gather(0, dst),
     }
 }
 
@@ -327,11 +285,12 @@ impl<'a, T: Pod> Strided<'a, T> {
 }
 
 #[inline(always)]
-fn gather_all<T: Pod>(src: Strided<T>, dst: &mut [T]) {
-    match src.as_slice() {
-        Some(src) => dst.copy_from_slice(src),
-        None => Reader::new(src).gather(0, dst),
-    }
+fn gather_all<T: Pod + Send + Sync>(src: Strided<T>, dst: &mut [T]) {
+    let (slice, reader) = (src.as_slice(), Reader::new(src));
+    divide_slice(dst, MOVED * size_of::<T>(), TILE, |start, dst| match slice {
+        Some(src) => dst.copy_from_slice(&src[start..][..dst.len()]),
+        None => reader.gather(start, dst),
+    });
 }
 
 /// Writes the elements of `src`, in row-major order, to the places in `dst` that a view of `src`'s shape with these

@@ -1,0 +1,620 @@
+//! Elementwise programs, run over tiles that stay in the caches: each step by the kernel that also does it alone.
+
+use std::any::type_name;
+use std::array::from_fn;
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::take;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use bytemuck::Pod;
+
+use crate::logic::{self, select_each};
+use crate::number::Number;
+use crate::operation::{Binary, Compare, Fault, Logical, Test, Unary, Unsupported};
+use crate::parts::{Parts, divide};
+use crate::strided::{Reader, Strided, TILE};
+
+/// The most steps of an expression.
+const STEPS: usize = 64;
+/// The most inputs of each kind, the most values or masks that are held at a time, and the most outputs.
+const INPUTS: usize = 16;
+const HELD: usize = 16;
+const OUTPUTS: usize = 8;
+/// Places for what is held and for outputs.
+const CELLS: usize = HELD + OUTPUTS;
+/// The bytes of a tile of values: a few of them stay in the first cache.
+const TILE_BYTES: usize = 8192;
+/// What distinguishes the number of an input from that of a cell.
+const IS_INPUT: u8 = 0x80;
+/// Where parts and tiles begin, in elements: whole cache lines.
+const UNIT: usize = 64;
+
+/// The number of a register: first come those of the inputs of values, then those of the inputs of masks, then one for each
+/// step. A mask is made of u8 that are 0 or 1.
+pub type Register = u8;
+
+/// What a step computes of its registers, element by element.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Step {
+    /// A value by a value.
+    Unary(Unary, Register),
+    /// A value by two values.
+    Binary(Binary, Register, Register),
+    /// A mask by two values.
+    Compare(Compare, Register, Register),
+    /// A mask by a value.
+    Test(Test, Register),
+    /// A mask by two masks.
+    Logical(Logical, Register, Register),
+    /// The opposite of a mask.
+    Not(Register),
+    /// Where the mask is 1 the first value, else the second.
+    Select(Register, Register, Register),
+}
+
+impl Step {
+    /// Whether a mask is made, not a value.
+    fn makes_mask(self) -> bool {
+        matches!(self, Self::Compare(..) | Self::Test(..) | Self::Logical(..) | Self::Not(..))
+    }
+
+    /// The same with other numbers for its registers, by a function of the number and whether a mask is meant.
+    fn try_map<E>(self, mut f: impl FnMut(Register, bool) -> Result<u8, E>) -> Result<Self, E> {
+        Ok(match self {
+            Self::Unary(op, x) => Self::Unary(op, f(x, false)?),
+            Self::Binary(op, a, b) => Self::Binary(op, f(a, false)?, f(b, false)?),
+            Self::Compare(op, a, b) => Self::Compare(op, f(a, false)?, f(b, false)?),
+            Self::Test(op, x) => Self::Test(op, f(x, false)?),
+            Self::Logical(op, a, b) => Self::Logical(op, f(a, true)?, f(b, true)?),
+            Self::Not(x) => Self::Not(f(x, true)?),
+            Self::Select(mask, a, b) => Self::Select(f(mask, true)?, f(a, false)?, f(b, false)?),
+        })
+    }
+
+    /// Picoseconds for an element of so many bytes, roughly.
+    fn cost(self, bytes: usize) -> usize {
+        let is_light = match self {
+            Self::Unary(op, _) => op.is_light(),
+            Self::Binary(op, ..) => op.is_light(),
+            _ => true,
+        };
+        if is_light { 25 * bytes } else { 200 * bytes }
+    }
+}
+
+/// A short program of elementwise steps over values of one type and masks.
+///
+/// [`evaluate`](crate::Number::evaluate) runs it tile by tile, so that what lies between its steps never leaves the caches.
+/// Its bits are those of the steps run one after the other over memory, each by the function of its name; values of f16
+/// and bf16 are rounded after each step.
+///
+/// ```
+/// use modulor_kernels::{Binary, Expression, Number, Output, Source, Step, Strided, Unary};
+///
+/// // tanh(x·a + b)
+/// let steps = [Step::Binary(Binary::Mul, 0, 1), Step::Binary(Binary::Add, 3, 2), Step::Unary(Unary::Tanh, 4)];
+/// let expression = Expression::<f32>::new(3, 0, &steps, &[5]).expect("three inputs, and an output");
+/// let (x, scale, shift) = ([-1.0, 0.0, 1.0], [2.0], [1.0]);
+/// let [one, all] = [[1], [0]];
+/// let x = Source::View(Strided::new(&x, &[3], &one, 0).expect("in bounds"));
+/// let [scale, shift] = [&scale, &shift].map(|data| Source::View(Strided::new(data, &[3], &all, 0).expect("in bounds")));
+/// let mut y = [0.0; 3];
+/// let mut scratch = vec![0.0; expression.scratch()];
+/// f32::evaluate(&expression, &[x, scale, shift], &[], &mut [Output::Values(&mut y)], &mut scratch).expect("floats have it");
+/// assert_eq!(y[1], 1.0_f32.tanh());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Expression<T> {
+    inputs: [usize; 2],
+    /// The steps, by inputs and cells, and the cell of what each makes.
+    steps: [(Step, u8); STEPS],
+    len: usize,
+    /// The cells of what is held, beside those of outputs, which follow them.
+    held: [usize; 2],
+    /// Whether each output is a mask.
+    outputs: [bool; OUTPUTS],
+    output_count: usize,
+    of: PhantomData<T>,
+}
+
+/// Why some steps are no expression.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum InvalidExpression {
+    /// There is too much of something.
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// The most there may be.
+        most: usize,
+    },
+    /// A step reads a register that is no input's and no earlier step's.
+    Undefined {
+        /// The number of the step.
+        step: usize,
+        /// The register.
+        register: Register,
+    },
+    /// A step takes a mask for a value, or a value for a mask.
+    WrongKind {
+        /// The number of the step.
+        step: usize,
+        /// The register.
+        register: Register,
+        /// Whether it is a mask.
+        is_mask: bool,
+    },
+    /// The operation does not exist for this type of number.
+    Unsupported {
+        /// The number of the step.
+        step: usize,
+        /// The step.
+        what: Step,
+        /// The name of the type.
+        of: &'static str,
+    },
+    /// An output is no step's register, or another output's as well.
+    NoOutput {
+        /// The register.
+        register: Register,
+    },
+}
+
+impl fmt::Display for InvalidExpression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany { what, most } => write!(f, "an expression has at most {most} {what}"),
+            Self::Undefined { step, register } => {
+                write!(f, "step {step} reads register {register}, which no input and no earlier step defines")
+            }
+            Self::WrongKind { step, register, is_mask: true } => {
+                write!(f, "step {step} takes register {register} for a value, and it is a mask")
+            }
+            Self::WrongKind { step, register, is_mask: false } => {
+                write!(f, "step {step} takes register {register} for a mask, and it is a value")
+            }
+            Self::Unsupported { step, what, of } => write!(f, "step {step}, {what:?}, does not exist for {of}"),
+            Self::NoOutput { register } => {
+                write!(f, "register {register} is an output, and no step's or another output's as well")
+            }
+        }
+    }
+}
+
+impl std::error::Error for InvalidExpression {}
+
+/// Where an input is read.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a, T> {
+    /// From a view, of the shape of the outputs.
+    View(Strided<'a, T>),
+    /// From what stands in the output of this number before it is overwritten.
+    Over(usize),
+}
+
+/// Where an output goes, in row-major order.
+#[derive(Debug)]
+pub enum Output<'a, T> {
+    /// Values.
+    Values(&'a mut [T]),
+    /// A mask, of 0 and 1.
+    Mask(&'a mut [u8]),
+}
+
+impl<T> Output<'_, T> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Values(out) => out.len(),
+            Self::Mask(out) => out.len(),
+        }
+    }
+
+    fn is_mask(&self) -> bool {
+        matches!(self, Self::Mask(_))
+    }
+}
+
+/// Elements with kernels on slices of one length; a type has those that it takes.
+pub(crate) trait Elementwise: Pod + Send + Sync {
+    fn unary(_: Unary, _: &[Self], _: &mut [Self]) -> Result<(), Unsupported> {
+        Err(Unsupported)
+    }
+    /// A fault counts from the first element.
+    fn binary(_: Binary, _: &[Self], _: &[Self], _: &mut [Self]) -> Result<(), Fault> {
+        Err(Fault::Unsupported)
+    }
+    fn compare(_: Compare, _: &[Self], _: &[Self], _: &mut [u8]) -> Result<(), Unsupported> {
+        Err(Unsupported)
+    }
+    fn test(_: Test, _: &[Self], _: &mut [u8]) -> Result<(), Unsupported> {
+        Err(Unsupported)
+    }
+}
+
+/// Moving elements is the same for all types of one width.
+macro_rules! widths {
+    ($($bytes:literal),*) => { $(impl Elementwise for [u8; $bytes] {})* };
+}
+widths!(1, 2, 4, 8, 16);
+
+impl<T: Number> Expression<T> {
+    /// The steps, in order, of an expression of so many inputs of values and of masks, that gives these registers.
+    ///
+    /// # Errors
+    /// When a register is read before it is defined, or as what it is not; when `T` does not take an operation; when an
+    /// output is no step's or there twice; when there are more than 64 steps, 16 inputs of a kind, or 8 outputs, or more
+    /// than 16 values or masks wait for a later step.
+    pub fn new(values: usize, masks: usize, steps: &[Step], outputs: &[Register]) -> Result<Self, InvalidExpression> {
+        let most = |found: usize, most: usize, what: &'static str| {
+            if found > most { Err(InvalidExpression::TooMany { what, most }) } else { Ok(()) }
+        };
+        most(steps.len(), STEPS, "steps")?;
+        most(values, INPUTS, "inputs of values")?;
+        most(masks, INPUTS, "inputs of masks")?;
+        most(outputs.len(), OUTPUTS, "outputs")?;
+        let inputs = values + masks;
+        let is_mask = |register: usize| match register.checked_sub(inputs) {
+            None => register >= values,
+            Some(step) => steps[step].makes_mask(),
+        };
+        let mut is_output = [false; OUTPUTS];
+        for (k, &register) in outputs.iter().enumerate() {
+            let is_step = (inputs..inputs + steps.len()).contains(&usize::from(register));
+            if !is_step || outputs[..k].contains(&register) {
+                return Err(InvalidExpression::NoOutput { register });
+            }
+            is_output[k] = is_mask(register.into());
+        }
+        // When each step's register is read for the last time.
+        let mut last = [0; STEPS];
+        for (at, &step) in steps.iter().enumerate() {
+            step.try_map(|register, as_mask| {
+                let number = usize::from(register);
+                if number >= inputs + at {
+                    return Err(InvalidExpression::Undefined { step: at, register });
+                }
+                if is_mask(number) != as_mask {
+                    return Err(InvalidExpression::WrongKind { step: at, register, is_mask: !as_mask });
+                }
+                if let Some(made) = number.checked_sub(inputs) {
+                    last[made] = at;
+                }
+                Ok(register)
+            })?;
+            // What a type takes, it takes of no elements.
+            let taken = match step {
+                Step::Unary(op, _) => T::unary(op, Strided::NONE, &mut []).is_ok(),
+                Step::Binary(op, ..) => T::binary(op, Strided::NONE, Strided::NONE, &mut []).is_ok(),
+                Step::Compare(op, ..) => T::compare(op, Strided::NONE, Strided::NONE, &mut []).is_ok(),
+                Step::Test(op, _) => T::test(op, Strided::NONE, &mut []).is_ok(),
+                Step::Logical(..) | Step::Not(_) | Step::Select(..) => true,
+            };
+            if !taken {
+                return Err(InvalidExpression::Unsupported { step: at, what: step, of: type_name::<T>() });
+            }
+        }
+        // Each step's cell; outputs have the cells from `HELD` on until all others are known.
+        let (mut cells, mut held) = ([0; STEPS], [0; 2]);
+        let mut free_from = [[0; HELD]; 2];
+        for (at, &step) in steps.iter().enumerate() {
+            let kind = usize::from(step.makes_mask());
+            let output = outputs.iter().position(|&register| usize::from(register) == inputs + at);
+            cells[at] = match output {
+                Some(k) => HELD + is_output[..k].iter().filter(|&&mask| mask == step.makes_mask()).count(),
+                None => {
+                    let free = free_from[kind].iter().position(|&from| from <= at);
+                    let what = "values or masks that wait for a later step";
+                    let cell = free.ok_or(InvalidExpression::TooMany { what, most: HELD })?;
+                    // The step that reads it last makes its own result elsewhere.
+                    free_from[kind][cell] = last[at].max(at) + 1;
+                    held[kind] = held[kind].max(cell + 1);
+                    cell
+                }
+            };
+        }
+        let cell = |register: usize, mask: bool| match register.checked_sub(inputs) {
+            None => IS_INPUT | (register - if mask { values } else { 0 }) as u8,
+            Some(step) => {
+                (if cells[step] < HELD { cells[step] } else { cells[step] - HELD + held[usize::from(mask)] }) as u8
+            }
+        };
+        let mut planned = [(Step::Not(0), 0); STEPS];
+        for (at, &step) in steps.iter().enumerate() {
+            let step = step.try_map(|register, mask| Ok(cell(register.into(), mask)))?;
+            planned[at] = (step, cell(inputs + at, step.makes_mask()));
+        }
+        Ok(Self {
+            inputs: [values, masks],
+            steps: planned,
+            len: steps.len(),
+            held,
+            outputs: is_output,
+            output_count: outputs.len(),
+            of: PhantomData,
+        })
+    }
+}
+
+impl<T> Expression<T> {
+    /// The elements of scratch that [`evaluate`](crate::Number::evaluate) wants.
+    pub fn scratch(&self) -> usize {
+        let [values, masks] = [0, 1].map(|kind| self.held[kind] + self.inputs[kind]);
+        let tile = tile::<T>();
+        (tile * (values * size_of::<T>() + masks) + UNIT).div_ceil(size_of::<T>())
+    }
+}
+
+/// The elements of a tile.
+const fn tile<T>() -> usize {
+    TILE_BYTES / size_of::<T>()
+}
+
+/// See [`Number::evaluate`](crate::Number::evaluate).
+pub(crate) fn evaluate<T: Elementwise>(
+    expression: &Expression<T>,
+    values: &[Source<T>],
+    masks: &[Source<u8>],
+    outputs: &mut [Output<T>],
+    scratch: &mut [T],
+) -> Result<(), Fault> {
+    assert!([values.len(), masks.len()] == expression.inputs, "an expression knows its inputs");
+    let of_their_kind = outputs.iter().zip(&expression.outputs).all(|(output, &is_mask)| output.is_mask() == is_mask);
+    assert!(outputs.len() == expression.output_count && of_their_kind, "an expression knows its outputs");
+    assert!(scratch.len() >= expression.scratch(), "an expression has its scratch");
+    if outputs.is_empty() {
+        return Ok(());
+    }
+    let (steps, held) = (&expression.steps[..expression.len], expression.held);
+    run::<T, INPUTS, CELLS>(steps, held, values, masks, outputs, scratch, tile::<T>())
+}
+
+/// Does one step, of the inputs in their order.
+pub(crate) fn alone<T: Elementwise>(
+    step: Step,
+    values: &[Source<T>],
+    masks: &[Source<u8>],
+    output: Output<T>,
+) -> Result<(), Fault> {
+    let Ok(step) = step.try_map(|register, _| Ok::<u8, ()>(IS_INPUT | register)) else {
+        unreachable!("none is refused")
+    };
+    let (steps, outputs) = ([(step, 0)], &mut [output]);
+    if are_dense(values) && are_dense(masks) {
+        return run::<T, 2, 1>(&steps, [0; 2], values, masks, outputs, &mut [], 0);
+    }
+    // Tiles of two inputs of values and one of masks, or of two of masks, from a whole line on.
+    let mut room = [[T::zeroed(); TILE]; 3];
+    run::<T, 2, 1>(&steps, [0; 2], values, masks, outputs, room.as_flattened_mut(), TILE - UNIT)
+}
+
+fn are_dense<T>(sources: &[Source<T>]) -> bool {
+    sources.iter().all(|source| matches!(source, Source::View(view) if view.is_contiguous()))
+}
+
+/// How an input is read.
+enum Input<'a, T> {
+    Dense(&'a [T]),
+    Apart(Reader<'a, T>),
+    /// The cell of an output.
+    Own(usize),
+}
+
+impl<'a, T: Pod> Input<'a, T> {
+    fn new(source: Source<'a, T>, len: usize, cell: impl Fn(usize) -> Option<usize>) -> Self {
+        match source {
+            Source::View(view) => {
+                assert!(view.len() == len, "the outputs of a kernel have as many elements as its inputs");
+                view.as_slice().map_or_else(|| Self::Apart(Reader::new(view)), Self::Dense)
+            }
+            Source::Over(output) => Self::Own(cell(output).expect("an input lies in an output of its kind")),
+        }
+    }
+
+    /// The elements from `start` on, where they are or copied into `buffer`, which has them already if the tile is not the
+    /// `first` and all are the same one.
+    fn load<'b>(&self, start: usize, count: usize, first: bool, buffer: &'b mut [T], cells: &[&mut [T]]) -> &'b [T]
+    where
+        'a: 'b,
+    {
+        match self {
+            Self::Dense(slice) => &slice[start..start + count],
+            Self::Apart(reader) if !first && reader.is_constant() => &buffer[..count],
+            Self::Apart(reader) => reader.chunk(start, &mut buffer[..count]),
+            Self::Own(cell) => {
+                buffer[..count].copy_from_slice(&cells[*cell][..count]);
+                &buffer[..count]
+            }
+        }
+    }
+}
+
+/// The places of a step's operands: inputs and cells.
+struct Bank<'r, 'c, T> {
+    inputs: &'r [&'r [T]],
+    cells: &'r mut [&'c mut [T]],
+    count: usize,
+}
+
+impl<T> Bank<'_, '_, T> {
+    fn get(&self, place: u8) -> &[T] {
+        match place & IS_INPUT {
+            0 => &self.cells[usize::from(place)][..self.count],
+            _ => self.inputs[usize::from(place & !IS_INPUT)],
+        }
+    }
+
+    /// Calls `f` with the tile of a cell, which is not there meanwhile.
+    fn with<R>(&mut self, cell: u8, f: impl FnOnce(&Self, &mut [T]) -> R) -> R {
+        let taken = take(&mut self.cells[usize::from(cell)]);
+        let done = f(self, &mut taken[..self.count]);
+        self.cells[usize::from(cell)] = taken;
+        done
+    }
+}
+
+/// One step over one tile.
+fn step<T: Elementwise>(step: Step, to: u8, values: &mut Bank<T>, masks: &mut Bank<u8>) -> Result<(), Fault> {
+    match step {
+        Step::Unary(op, x) => values.with(to, |values, out| Ok(T::unary(op, values.get(x), out)?)),
+        Step::Binary(op, a, b) => values.with(to, |values, out| T::binary(op, values.get(a), values.get(b), out)),
+        Step::Compare(op, a, b) => masks.with(to, |_, out| Ok(T::compare(op, values.get(a), values.get(b), out)?)),
+        Step::Test(op, x) => masks.with(to, |_, out| Ok(T::test(op, values.get(x), out)?)),
+        Step::Logical(op, a, b) => {
+            masks.with(to, |masks, out| logic::connect(op, masks.get(a), masks.get(b), out));
+            Ok(())
+        }
+        Step::Not(x) => {
+            masks.with(to, |masks, out| logic::oppose(masks.get(x), out));
+            Ok(())
+        }
+        Step::Select(mask, a, b) => {
+            values.with(to, |values, out| select_each(masks.get(mask), values.get(a), values.get(b), out));
+            Ok(())
+        }
+    }
+}
+
+/// The inputs and outputs of one kind, and how many cells lie before those of the outputs.
+struct Side<'a, T, const INPUTS: usize, const CELLS: usize> {
+    inputs: [Option<Input<'a, T>>; INPUTS],
+    outputs: [Option<Parts<'a, T>>; CELLS],
+    held: usize,
+}
+
+/// Slices that a thread has while it goes from tile to tile: the cells, and the copies of inputs.
+type Tiles<'m, T, const INPUTS: usize, const CELLS: usize> = ([&'m mut [T]; CELLS], [&'m mut [T]; INPUTS]);
+
+impl<'a, T: Pod, const INPUTS: usize, const CELLS: usize> Side<'a, T, INPUTS, CELLS> {
+    fn new(sources: &[Source<'a, T>], len: usize, held: usize, cell: impl Fn(usize) -> Option<usize>) -> Self {
+        let input = |i| sources.get(i).map(|&source| Input::new(source, len, |output| Some(held + cell(output)?)));
+        Self { inputs: from_fn(input), outputs: [const { None }; CELLS], held }
+    }
+
+    /// How many tiles want room: cells that are no output's, and copies.
+    fn room(&self) -> usize {
+        self.held + self.inputs.iter().flatten().filter(|input| !matches!(input, Input::Dense(_))).count()
+    }
+
+    /// Cuts cells and copies from room for as many tiles.
+    fn cut<'m>(&self, room: &'m mut [T], tile: usize) -> Tiles<'m, T, INPUTS, CELLS> {
+        let mut free = room.chunks_exact_mut(tile.max(1));
+        let mut next = |is_wanted| if is_wanted { free.next().expect("room was counted") } else { &mut [] };
+        let cells = from_fn(|cell| next(cell < self.held));
+        (cells, from_fn(|i| next(matches!(self.inputs[i], Some(Input::Apart(_) | Input::Own(_))))))
+    }
+
+    /// Puts the outputs' tiles, of `count` elements from `start` on, into their cells, and gives those of the inputs.
+    ///
+    /// # Safety
+    /// Nobody else has these elements of the outputs.
+    #[allow(unsafe_code)]
+    unsafe fn load<'m, 'b>(
+        &'m self,
+        (cells, copies): (&mut [&'m mut [T]; CELLS], &'b mut [&mut [T]; INPUTS]),
+        start: usize,
+        count: usize,
+        is_first: bool,
+    ) -> [&'b [T]; INPUTS]
+    where
+        'a: 'b,
+    {
+        for (cell, output) in cells[self.held..].iter_mut().zip(self.outputs.iter().flatten()) {
+            // SAFETY: nobody else has them.
+            *cell = unsafe { output.part(start..start + count) };
+        }
+        let mut inputs = [&[][..]; INPUTS];
+        for ((slot, input), copy) in inputs.iter_mut().zip(self.inputs.iter().flatten()).zip(copies) {
+            *slot = input.load(start, count, is_first, copy, cells);
+        }
+        inputs
+    }
+}
+
+/// The fault that the steps one after the other would have met with.
+struct FirstFault(Mutex<Option<(usize, usize, Fault)>>);
+
+impl FirstFault {
+    fn note(&self, step: usize, start: usize, fault: Fault) {
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_none_or(|(other, element, _)| (step, start) < (other, element)) {
+            *first = Some((step, start, fault.after(start)));
+        }
+    }
+
+    fn done(self) -> Result<(), Fault> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), |(_, _, fault)| Err(fault))
+    }
+}
+
+/// Runs planned steps over all elements, `tile` at a time, or all of a part where nothing wants room.
+fn run<T: Elementwise, const INPUTS: usize, const CELLS: usize>(
+    steps: &[(Step, u8)],
+    held: [usize; 2],
+    values: &[Source<T>],
+    masks: &[Source<u8>],
+    outputs: &mut [Output<T>],
+    scratch: &mut [T],
+    tile: usize,
+) -> Result<(), Fault> {
+    let len = outputs[0].len();
+    assert!(outputs.iter().all(|output| output.len() == len), "the outputs of a kernel have one length");
+    let place = |output: usize, mask: bool| {
+        outputs.get(output).filter(|output| output.is_mask() == mask)?;
+        Some(outputs[..output].iter().filter(|output| output.is_mask() == mask).count())
+    };
+    let mut values = Side::<T, INPUTS, CELLS>::new(values, len, held[0], |output| place(output, false));
+    let mut masks = Side::<u8, INPUTS, CELLS>::new(masks, len, held[1], |output| place(output, true));
+    let (mut value_places, mut mask_places) = (values.outputs.iter_mut(), masks.outputs.iter_mut());
+    for output in outputs {
+        let place = "there are cells for all outputs";
+        match output {
+            Output::Values(out) => *value_places.next().expect(place) = Some(Parts::new(out)),
+            Output::Mask(out) => *mask_places.next().expect(place) = Some(Parts::new(out)),
+        }
+    }
+    let room = [values.room(), masks.room()];
+    let own = Parts::new(bytemuck::cast_slice_mut::<T, u8>(scratch));
+    let first_fault = FirstFault(Mutex::new(None));
+    let body = |range: Range<usize>, lent: &mut [u8]| {
+        let bytes = match lent {
+            // SAFETY: with nothing lent this is the caller's thread, whose room it is.
+            #[allow(unsafe_code)]
+            [] => unsafe { own.part(0..own.len()) },
+            lent => lent,
+        };
+        let tile = if room == [0; 2] { range.len() } else { tile };
+        let line = bytes.as_ptr().align_offset(UNIT).min(bytes.len());
+        let (value_room, mask_room) = bytes[line..].split_at_mut(room[0] * tile * size_of::<T>());
+        let value_room = if room[0] == 0 { &mut [] } else { bytemuck::cast_slice_mut(value_room) };
+        let (mut value_cells, mut value_copies) = values.cut(value_room, tile);
+        let (mut mask_cells, mut mask_copies) = masks.cut(mask_room, tile);
+        let mut start = range.start;
+        loop {
+            let (count, is_first) = (tile.min(range.end - start), start == range.start);
+            // SAFETY: neither ranges nor tiles overlap.
+            #[allow(unsafe_code)]
+            let (inputs, mask_inputs) = unsafe {
+                (
+                    values.load((&mut value_cells, &mut value_copies), start, count, is_first),
+                    masks.load((&mut mask_cells, &mut mask_copies), start, count, is_first),
+                )
+            };
+            let values = &mut Bank { inputs: &inputs, cells: &mut value_cells, count };
+            let masks = &mut Bank { inputs: &mask_inputs, cells: &mut mask_cells, count };
+            for (number, &(now, to)) in steps.iter().enumerate() {
+                if let Err(fault) = step(now, to, values, masks) {
+                    first_fault.note(number, start, fault);
+                    break;
+                }
+            }
+            start += count;
+            if start == range.end {
+                break;
+            }
+        }
+    };
+    let cost = steps.iter().map(|(step, _)| step.cost(size_of::<T>())).sum();
+    divide(len, cost, UNIT, &body);
+    first_fault.done()
+}
