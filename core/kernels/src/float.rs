@@ -19,6 +19,8 @@ const BLOCK: usize = 64;
 pub(crate) trait Real:
     Copy
     + Zeroable
+    + Send
+    + Sync
     + PartialOrd
     + Neg<Output = Self>
     + Add<Output = Self>

@@ -1,9 +1,12 @@
 //! Reductions, extremes and running totals.
 //!
 //! The order of every sum is a function of the shape and of the axes that are reduced, never of how a view lies in
-//! memory. Where the innermost axis is reduced, term i goes to lane i mod [`LANES`](crate::dispatch::LANES) and the lanes are joined in a fixed
-//! tree; else every column has one sum, in order. Sums of f32 and below are kept in f64, those of f64 with their
+//! memory. Where there are many terms they are cut into segments of one length, whose totals are joined in order. Where the
+//! innermost axis is reduced, term i of a segment goes to lane i mod [`LANES`](crate::dispatch::LANES) and the lanes are
+//! joined in a fixed tree; else every column has one sum, in order. Sums of f32 and below are kept in f64, those of f64 with their
 //! rounding errors beside them, so the result is within one rounding or two of the exact sum.
+
+use std::ops::Range;
 
 use bytemuck::Pod;
 use half::{bf16, f16};
@@ -13,19 +16,42 @@ use crate::complex;
 use crate::dispatch::LANES;
 use crate::narrow::Half;
 use crate::operation::{Fold, Unsupported};
+use crate::parts::{Parts, divide, divide_slice};
 use crate::strided::{Place, Reader, Strided, TILE, copy, read_run};
 
 /// Columns that are reduced side by side: their totals stay in the first cache.
 const COLUMNS: usize = 128;
+/// The terms of a segment, at least, and the most segments.
+const SEGMENT: usize = 1 << 14;
+const SEGMENTS: usize = 64;
+/// Totals of segments that wait to be joined.
+const WAITING: usize = 1024;
+/// Columns of which a thread has several.
+const FEW: usize = 16;
+/// Picoseconds that a byte takes which is added to a sum.
+const ADDED: usize = 40;
+/// Picoseconds of a step that waits for the one before.
+const FOLLOWED: usize = 1000;
+
+/// A view, as the axes that stay and those that are reduced.
+pub(crate) struct Axes<'a, T> {
+    kept: Reader<'a, T>,
+    gone: Reader<'a, T>,
+    data: &'a [T],
+    /// Whether the innermost axis is reduced.
+    in_rows: bool,
+}
 
 /// How terms of type `T` become one number.
 pub(crate) trait Reduce<T> {
-    type Total: Copy;
+    type Total: Copy + Send + Sync;
     fn start() -> Self::Total;
     fn push(total: Self::Total, term: T) -> Self::Total;
     fn join(a: Self::Total, b: Self::Total) -> Self::Total;
     /// The result of `count` terms.
     fn finish(total: Self::Total, count: usize) -> T;
+    /// Writes the totals of the outputs from `first` on over some of the terms, by the instruction set of this machine.
+    fn totals(axes: &Axes<T>, first: usize, terms: Range<usize>, totals: &mut [Self::Total]);
 }
 
 pub(crate) struct Sum;
@@ -35,9 +61,9 @@ pub(crate) struct Greatest;
 pub(crate) struct Least;
 
 /// Writes one `impl Reduce` out of its five expressions.
-macro_rules! reduce {
+macro_rules! reduction {
     ($name:ident of $t:ty as $total:ty { $start:expr, $push:expr, $join:expr, $finish:expr }) => {
-        impl Reduce<$t> for $name {
+        impl $crate::fold::Reduce<$t> for $name {
             type Total = $total;
             #[inline(always)]
             fn start() -> $total {
@@ -58,9 +84,13 @@ macro_rules! reduce {
                 let finish: fn($total, usize) -> $t = $finish;
                 finish(total, count)
             }
+            $crate::dispatch::by_instruction_set!(fn totals(
+                axes: &$crate::fold::Axes<$t>, first: usize, terms: std::ops::Range<usize>, totals: &mut [$total]
+            ) = totals_by::<$t, $name>);
         }
     };
 }
+pub(crate) use reduction;
 
 /// A sum and the error of its roundings (Knuth's TwoSum, as in Ogita, Rump and Oishi 2005).
 #[derive(Clone, Copy)]
@@ -110,13 +140,13 @@ fn lesser<T: Copy + PartialOrd>(total: T, term: T) -> T {
 
 macro_rules! narrow_floats {
     ($($t:ident: $widen:expr, $narrow:expr;)*) => {
-        $(reduce!(Sum of $t as f64 { 0.0, |a, x| a + f64::from($widen(x)), |a, b| a + b, |a, _| $narrow(a as f32) });
-        reduce!(Mean of $t as f64 {
+        $(reduction!(Sum of $t as f64 { 0.0, |a, x| a + f64::from($widen(x)), |a, b| a + b, |a, _| $narrow(a as f32) });
+        reduction!(Mean of $t as f64 {
             0.0, |a, x| a + f64::from($widen(x)), |a, b| a + b, |a, n| $narrow((a / n as f64) as f32)
         });
-        reduce!(Product of $t as f64 { 1.0, |a, x| a * f64::from($widen(x)), |a, b| a * b, |a, _| $narrow(a as f32) });
-        reduce!(Greatest of $t as f32 { f32::NEG_INFINITY, |a, x| greater(a, $widen(x)), greater, |a, _| $narrow(a) });
-        reduce!(Least of $t as f32 { f32::INFINITY, |a, x| lesser(a, $widen(x)), lesser, |a, _| $narrow(a) });)*
+        reduction!(Product of $t as f64 { 1.0, |a, x| a * f64::from($widen(x)), |a, b| a * b, |a, _| $narrow(a as f32) });
+        reduction!(Greatest of $t as f32 { f32::NEG_INFINITY, |a, x| greater(a, $widen(x)), greater, |a, _| $narrow(a) });
+        reduction!(Least of $t as f32 { f32::INFINITY, |a, x| lesser(a, $widen(x)), lesser, |a, _| $narrow(a) });)*
     };
 }
 narrow_floats! {
@@ -124,42 +154,42 @@ narrow_floats! {
     f16: Half::widen, Half::narrow;
     bf16: Half::widen, Half::narrow;
 }
-reduce!(Sum of f64 as Exact { Exact::ZERO, Exact::plus, Exact::join, |a, _| a.value() });
-reduce!(Mean of f64 as Exact { Exact::ZERO, Exact::plus, Exact::join, |a, n| a.value() / n as f64 });
-reduce!(Product of f64 as f64 { 1.0, |a, x| a * x, |a, b| a * b, |a, _| a });
-reduce!(Greatest of f64 as f64 { f64::NEG_INFINITY, greater, greater, |a, _| a });
-reduce!(Least of f64 as f64 { f64::INFINITY, lesser, lesser, |a, _| a });
+reduction!(Sum of f64 as Exact { Exact::ZERO, Exact::plus, Exact::join, |a, _| a.value() });
+reduction!(Mean of f64 as Exact { Exact::ZERO, Exact::plus, Exact::join, |a, n| a.value() / n as f64 });
+reduction!(Product of f64 as f64 { 1.0, |a, x| a * x, |a, b| a * b, |a, _| a });
+reduction!(Greatest of f64 as f64 { f64::NEG_INFINITY, greater, greater, |a, _| a });
+reduction!(Least of f64 as f64 { f64::INFINITY, lesser, lesser, |a, _| a });
 
 macro_rules! integers {
     ($wide:ident: $($t:ident),*) => {
-        $(reduce!(Sum of $t as $t { 0, |a, x| a.wrapping_add(x), |a, b| a.wrapping_add(b), |a, _| a });
-        reduce!(Mean of $t as $wide {
+        $(reduction!(Sum of $t as $t { 0, |a, x| a.wrapping_add(x), |a, b| a.wrapping_add(b), |a, _| a });
+        reduction!(Mean of $t as $wide {
             0, |a, x| a.wrapping_add($wide::from(x)), |a, b| a.wrapping_add(b),
             |a, n| if n == 0 { 0 } else { (a / n as $wide) as $t }
         });
-        reduce!(Product of $t as $t { 1, |a, x| a.wrapping_mul(x), |a, b| a.wrapping_mul(b), |a, _| a });
-        reduce!(Greatest of $t as $t { $t::MIN, |a, x| a.max(x), |a, b| a.max(b), |a, _| a });
-        reduce!(Least of $t as $t { $t::MAX, |a, x| a.min(x), |a, b| a.min(b), |a, _| a });)*
+        reduction!(Product of $t as $t { 1, |a, x| a.wrapping_mul(x), |a, b| a.wrapping_mul(b), |a, _| a });
+        reduction!(Greatest of $t as $t { $t::MIN, |a, x| a.max(x), |a, b| a.max(b), |a, _| a });
+        reduction!(Least of $t as $t { $t::MAX, |a, x| a.min(x), |a, b| a.min(b), |a, _| a });)*
     };
 }
 integers!(i64: i8, i16, i32, i64);
 integers!(u64: u8, u16, u32, u64);
 
-reduce!(Sum of Complex<f32> as Complex<f64> { Complex::new(0.0, 0.0), |a, x| complex::add(a, wide(x)), complex::add, |a, _| slim(a) });
-reduce!(Mean of Complex<f32> as Complex<f64> {
+reduction!(Sum of Complex<f32> as Complex<f64> { Complex::new(0.0, 0.0), |a, x| complex::add(a, wide(x)), complex::add, |a, _| slim(a) });
+reduction!(Mean of Complex<f32> as Complex<f64> {
     Complex::new(0.0, 0.0), |a, x| complex::add(a, wide(x)), complex::add,
     |a, n| slim(Complex::new(a.re / n as f64, a.im / n as f64))
 });
-reduce!(Product of Complex<f32> as Complex<f64> { Complex::new(1.0, 0.0), |a, x| complex::mul(a, wide(x)), complex::mul, |a, _| slim(a) });
-reduce!(Sum of Complex<f64> as (Exact, Exact) {
+reduction!(Product of Complex<f32> as Complex<f64> { Complex::new(1.0, 0.0), |a, x| complex::mul(a, wide(x)), complex::mul, |a, _| slim(a) });
+reduction!(Sum of Complex<f64> as (Exact, Exact) {
     (Exact::ZERO, Exact::ZERO), |a, x| (a.0.plus(x.re), a.1.plus(x.im)), |a, b| (a.0.join(b.0), a.1.join(b.1)),
     |a, _| Complex::new(a.0.value(), a.1.value())
 });
-reduce!(Mean of Complex<f64> as (Exact, Exact) {
+reduction!(Mean of Complex<f64> as (Exact, Exact) {
     (Exact::ZERO, Exact::ZERO), |a, x| (a.0.plus(x.re), a.1.plus(x.im)), |a, b| (a.0.join(b.0), a.1.join(b.1)),
     |a, n| Complex::new(a.0.value() / n as f64, a.1.value() / n as f64)
 });
-reduce!(Product of Complex<f64> as Complex<f64> { Complex::new(1.0, 0.0), complex::mul, complex::mul, |a, _| a });
+reduction!(Product of Complex<f64> as Complex<f64> { Complex::new(1.0, 0.0), complex::mul, complex::mul, |a, _| a });
 
 #[inline(always)]
 fn wide(x: Complex<f32>) -> Complex<f64> {
@@ -172,15 +202,9 @@ fn slim(x: Complex<f64>) -> Complex<f32> {
 }
 
 /// [`Number::fold`](crate::Number::fold) of the types that have an order.
-#[inline(always)]
-pub(crate) fn ordered<T, const FUSED: bool>(
-    op: Fold,
-    x: Strided<T>,
-    reduced: &[bool],
-    out: &mut [T],
-) -> Result<(), Unsupported>
+pub(crate) fn ordered<T>(op: Fold, x: Strided<T>, reduced: &[bool], out: &mut [T]) -> Result<(), Unsupported>
 where
-    T: Pod,
+    T: Pod + Send + Sync,
     Sum: Reduce<T>,
     Mean: Reduce<T>,
     Product: Reduce<T>,
@@ -190,21 +214,15 @@ where
     match op {
         Fold::Max => reduce::<T, Greatest>(x, reduced, out),
         Fold::Min => reduce::<T, Least>(x, reduced, out),
-        _ => return unordered::<T, FUSED>(op, x, reduced, out),
+        _ => return unordered::<T>(op, x, reduced, out),
     }
     Ok(())
 }
 
 /// [`Number::fold`](crate::Number::fold) of the types that have none.
-#[inline(always)]
-pub(crate) fn unordered<T, const FUSED: bool>(
-    op: Fold,
-    x: Strided<T>,
-    reduced: &[bool],
-    out: &mut [T],
-) -> Result<(), Unsupported>
+pub(crate) fn unordered<T>(op: Fold, x: Strided<T>, reduced: &[bool], out: &mut [T]) -> Result<(), Unsupported>
 where
-    T: Pod,
+    T: Pod + Send + Sync,
     Sum: Reduce<T>,
     Mean: Reduce<T>,
     Product: Reduce<T>,
@@ -218,8 +236,12 @@ where
     Ok(())
 }
 
-#[inline(always)]
-pub(crate) fn reduce<T: Pod, R: Reduce<T>>(x: Strided<T>, reduced: &[bool], out: &mut [T]) {
+/// The terms of each segment but the last.
+fn segment(count: usize) -> usize {
+    if count < 2 * SEGMENT { count } else { count.div_ceil(SEGMENTS).max(SEGMENT).next_multiple_of(TILE) }
+}
+
+pub(crate) fn reduce<T: Pod + Send + Sync, R: Reduce<T>>(x: Strided<T>, reduced: &[bool], out: &mut [T]) {
     assert_eq!(x.shape().len(), reduced.len(), "a reduction says of each axis whether it is reduced");
     let axes = x.shape().iter().zip(reduced);
     let outputs: usize = axes.clone().filter(|&(_, &reduced)| !reduced).map(|(&dim, _)| dim).product();
@@ -231,30 +253,79 @@ pub(crate) fn reduce<T: Pod, R: Reduce<T>>(x: Strided<T>, reduced: &[bool], out:
     if count == 0 {
         return out.fill(R::finish(R::start(), 0));
     }
-    let (kept, gone) = (Reader::over(x, reduced, false), Reader::over(x, reduced, true));
     let innermost = axes.rev().find(|&(&dim, _)| dim != 1);
-    if innermost.is_none_or(|(_, &reduced)| reduced) {
+    let in_rows = innermost.is_none_or(|(_, &reduced)| reduced);
+    let (kept, gone) = (Reader::over(x, reduced, false), Reader::over(x, reduced, true));
+    let axes = Axes { kept, gone, data: x.data(), in_rows };
+    let (segment, cost) = (segment(count), ADDED * size_of::<T>());
+    let terms = |number: usize| number * segment..count.min((number + 1) * segment);
+    let segments = count.div_ceil(segment);
+    if segments > 1 && segments * outputs <= WAITING {
+        let mut waiting = [R::start(); WAITING];
+        let parts = Parts::new(&mut waiting);
+        divide(segments, cost.saturating_mul(segment * outputs), 1, &|range, _| {
+            for number in range {
+                // SAFETY: each segment has totals of its own, and is in one range.
+                #[allow(unsafe_code)]
+                let totals = unsafe { parts.part(number * outputs..(number + 1) * outputs) };
+                R::totals(&axes, 0, terms(number), totals);
+            }
+        });
         for (i, slot) in out.iter_mut().enumerate() {
-            *slot = R::finish(sum_lanes::<T, R>(gone.from(kept.locate(i).at), count), count);
+            let totals = (1..segments).map(|number| waiting[number * outputs + i]);
+            *slot = R::finish(totals.fold(waiting[i], R::join), count);
         }
-    } else {
-        let mut done = 0;
-        while done < outputs {
-            let Place { at, left } = kept.locate(done);
-            let columns = left.min(COLUMNS).min(outputs - done);
-            reduce_columns::<T, R>(gone.from(at), x.data(), kept.step(), count, &mut out[done..done + columns]);
-            done += columns;
+        return;
+    }
+    divide_slice(out, cost.saturating_mul(count), if in_rows { 1 } else { FEW }, |first, out| {
+        for (block, out) in out.chunks_mut(COLUMNS).enumerate() {
+            let first = first + block * COLUMNS;
+            let (mut totals, mut more) = ([R::start(); COLUMNS], [R::start(); COLUMNS]);
+            let (totals, more) = (&mut totals[..out.len()], &mut more[..out.len()]);
+            R::totals(&axes, first, terms(0), totals);
+            for number in 1..segments {
+                R::totals(&axes, first, terms(number), more);
+                totals.iter_mut().zip(&*more).for_each(|(total, &more)| *total = R::join(*total, more));
+            }
+            for (slot, &total) in out.iter_mut().zip(&*totals) {
+                *slot = R::finish(total, count);
+            }
         }
+    });
+}
+
+/// See [`Reduce::totals`].
+#[inline(always)]
+pub(crate) fn totals_by<T: Pod, R: Reduce<T>, const FUSED: bool>(
+    axes: &Axes<T>,
+    first: usize,
+    terms: Range<usize>,
+    totals: &mut [R::Total],
+) {
+    if axes.in_rows {
+        let mut buffer = [T::zeroed(); TILE];
+        for (i, total) in totals.iter_mut().enumerate() {
+            let places = axes.gone.from(axes.kept.locate(first + i).at);
+            *total = sum_lanes::<T, R>(places, terms.clone(), &mut buffer);
+        }
+        return;
+    }
+    let mut done = 0;
+    while done < totals.len() {
+        let Place { at, left } = axes.kept.locate(first + done);
+        let columns = left.min(COLUMNS).min(totals.len() - done);
+        let (rows, step) = (axes.gone.from(at), axes.kept.step());
+        sum_columns::<T, R>(rows, axes.data, step, terms.clone(), &mut totals[done..done + columns]);
+        done += columns;
     }
 }
 
-/// The total of `count` terms, spread over lanes.
+/// The total of some terms, spread over lanes.
 #[inline(always)]
-fn sum_lanes<T: Pod, R: Reduce<T>>(terms: Reader<T>, count: usize) -> R::Total {
+fn sum_lanes<T: Pod, R: Reduce<T>>(places: Reader<T>, terms: Range<usize>, buffer: &mut [T; TILE]) -> R::Total {
     let mut lanes = [R::start(); LANES];
-    let mut buffer = [T::zeroed(); TILE];
-    for start in (0..count).step_by(TILE) {
-        let chunk = terms.chunk(start, &mut buffer[..TILE.min(count - start)]);
+    for start in terms.clone().step_by(TILE) {
+        let chunk = places.chunk(start, &mut buffer[..TILE.min(terms.end - start)]);
         let blocks = chunk.chunks_exact(LANES);
         let rest = blocks.remainder();
         for block in blocks {
@@ -282,47 +353,50 @@ pub(crate) fn join_lanes<T: Copy, const N: usize>(lanes: &mut [T; N], join: impl
     lanes[0]
 }
 
-/// The totals of columns that lie `step` apart, each over the same `count` places.
+/// The totals of columns that lie `step` apart, each over the same places.
 #[inline(always)]
-fn reduce_columns<T: Pod, R: Reduce<T>>(rows: Reader<T>, data: &[T], step: isize, count: usize, out: &mut [T]) {
-    let mut totals = [R::start(); COLUMNS];
-    let totals = &mut totals[..out.len()];
+fn sum_columns<T: Pod, R: Reduce<T>>(
+    places: Reader<T>,
+    data: &[T],
+    step: isize,
+    terms: Range<usize>,
+    totals: &mut [R::Total],
+) {
+    totals.fill(R::start());
     let mut buffer = [T::zeroed(); COLUMNS];
-    let mut row = 0;
-    while row < count {
-        let Place { mut at, left } = rows.locate(row);
-        let now = left.min(count - row);
+    let buffer = &mut buffer[..totals.len()];
+    let mut row = terms.start;
+    while row < terms.end {
+        let Place { mut at, left } = places.locate(row);
+        let now = left.min(terms.end - row);
         let pairs = if step == 1 { now / 2 } else { 0 };
         for _ in 0..pairs {
-            let next = at + rows.step();
-            let (above, below) = (&data[at as usize..][..out.len()], &data[next as usize..][..out.len()]);
+            let next = at + places.step();
+            let (above, below) = (&data[at as usize..][..totals.len()], &data[next as usize..][..totals.len()]);
             for ((total, &above), &below) in totals.iter_mut().zip(above).zip(below) {
                 *total = R::push(R::push(*total, above), below);
             }
-            at = next + rows.step();
+            at = next + places.step();
         }
         for _ in 2 * pairs..now {
             let terms = if step == 1 {
-                &data[at as usize..][..out.len()]
+                &data[at as usize..][..totals.len()]
             } else {
-                read_run(data, at, step, &mut buffer[..out.len()]);
-                &buffer[..out.len()]
+                read_run(data, at, step, buffer);
+                &*buffer
             };
             for (total, &term) in totals.iter_mut().zip(terms) {
                 *total = R::push(*total, term);
             }
-            at += rows.step();
+            at += places.step();
         }
         row += now;
-    }
-    for (slot, &total) in out.iter_mut().zip(&*totals) {
-        *slot = R::finish(total, count);
     }
 }
 
 /// [`Number::arg_extreme`](crate::Number::arg_extreme) of the types that have an order.
 #[inline(always)]
-pub(crate) fn arg_extreme<T: Pod + PartialOrd>(
+pub(crate) fn arg_extreme<T: Pod + Send + Sync + PartialOrd>(
     max: bool,
     x: Strided<T>,
     axis: usize,
@@ -337,7 +411,12 @@ pub(crate) fn arg_extreme<T: Pod + PartialOrd>(
 }
 
 #[inline(always)]
-fn arg_best<T: Pod + PartialOrd>(x: Strided<T>, axis: usize, out: &mut [i64], better: impl Fn(T, T) -> bool) {
+fn arg_best<T: Pod + Send + Sync + PartialOrd>(
+    x: Strided<T>,
+    axis: usize,
+    out: &mut [i64],
+    better: impl Fn(T, T) -> bool + Sync,
+) {
     let count = x.shape()[axis];
     let inner: usize = x.shape()[axis + 1..].iter().product();
     assert!(x.is_empty() || out.len() * count == x.len(), "an extreme is sought for each index of the other axes");
@@ -347,41 +426,47 @@ fn arg_best<T: Pod + PartialOrd>(x: Strided<T>, axis: usize, out: &mut [i64], be
     // NaN is below everything, and the first of equals is taken.
     #[allow(clippy::eq_op)]
     let replaces = |term: T, best: T| better(term, best) || (best != best && term == term);
-    let (reader, mut buffer) = (Reader::new(x), [T::zeroed(); TILE]);
+    let (reader, cost) = (Reader::new(x), FOLLOWED * count);
     if inner == 1 {
-        for (row, slot) in out.iter_mut().enumerate() {
-            let (mut best, mut index) = (T::zeroed(), None);
-            for start in (0..count).step_by(TILE) {
-                let chunk = reader.chunk(row * count + start, &mut buffer[..TILE.min(count - start)]);
-                for (i, &term) in chunk.iter().enumerate() {
-                    if index.is_none() || replaces(term, best) {
-                        (best, index) = (term, Some((start + i) as i64));
+        return divide_slice(out, cost, 1, |first, out| {
+            let mut buffer = [T::zeroed(); TILE];
+            for (row, slot) in out.iter_mut().enumerate() {
+                let (mut best, mut index) = (T::zeroed(), None);
+                for start in (0..count).step_by(TILE) {
+                    let buffer = &mut buffer[..TILE.min(count - start)];
+                    let chunk = reader.chunk((first + row) * count + start, buffer);
+                    for (i, &term) in chunk.iter().enumerate() {
+                        if index.is_none() || replaces(term, best) {
+                            (best, index) = (term, Some((start + i) as i64));
+                        }
+                    }
+                }
+                *slot = index.expect("the axis is not empty");
+            }
+        });
+    }
+    divide_slice(out, cost, inner, |first, out| {
+        let mut buffer = [T::zeroed(); TILE];
+        for (outer, out) in out.chunks_mut(inner).enumerate() {
+            for (tile, out) in out.chunks_mut(TILE).enumerate() {
+                let mut best = [T::zeroed(); TILE];
+                for i in 0..count {
+                    let start = ((first / inner + outer) * count + i) * inner + tile * TILE;
+                    let terms = reader.chunk(start, &mut buffer[..out.len()]);
+                    for ((slot, best), &term) in out.iter_mut().zip(&mut best).zip(terms) {
+                        if i == 0 || replaces(term, *best) {
+                            (*best, *slot) = (term, i as i64);
+                        }
                     }
                 }
             }
-            *slot = index.expect("the axis is not empty");
         }
-        return;
-    }
-    for (outer, out) in out.chunks_mut(inner).enumerate() {
-        for (tile, out) in out.chunks_mut(TILE).enumerate() {
-            let mut best = [T::zeroed(); TILE];
-            for i in 0..count {
-                let start = (outer * count + i) * inner + tile * TILE;
-                let terms = reader.chunk(start, &mut buffer[..out.len()]);
-                for ((slot, best), &term) in out.iter_mut().zip(&mut best).zip(terms) {
-                    if i == 0 || replaces(term, *best) {
-                        (*best, *slot) = (term, i as i64);
-                    }
-                }
-            }
-        }
-    }
+    });
 }
 
 /// [`Number::cumulate`](crate::Number::cumulate).
 #[inline(always)]
-pub(crate) fn cumulate<T: Pod, R: Reduce<T>>(
+pub(crate) fn cumulate<T: Pod + Send + Sync, R: Reduce<T>>(
     x: Strided<T>,
     axis: usize,
     exclusive: bool,
@@ -394,19 +479,21 @@ pub(crate) fn cumulate<T: Pod, R: Reduce<T>>(
     }
     let count = x.shape()[axis];
     let inner: usize = x.shape()[axis + 1..].iter().product();
-    for out in out.chunks_mut(count * inner) {
-        for first in (0..inner).step_by(COLUMNS) {
-            let columns = COLUMNS.min(inner - first);
-            let mut totals = [R::start(); COLUMNS];
-            for i in 0..count {
-                let place = if reverse { count - 1 - i } else { i };
-                let row = &mut out[place * inner + first..][..columns];
-                for (slot, total) in row.iter_mut().zip(&mut totals) {
-                    let before = *total;
-                    *total = R::push(before, *slot);
-                    *slot = R::finish(if exclusive { before } else { *total }, 1);
+    divide_slice(out, FOLLOWED, count * inner, |_, out| {
+        for out in out.chunks_mut(count * inner) {
+            for first in (0..inner).step_by(COLUMNS) {
+                let columns = COLUMNS.min(inner - first);
+                let mut totals = [R::start(); COLUMNS];
+                for i in 0..count {
+                    let place = if reverse { count - 1 - i } else { i };
+                    let row = &mut out[place * inner + first..][..columns];
+                    for (slot, total) in row.iter_mut().zip(&mut totals) {
+                        let before = *total;
+                        *total = R::push(before, *slot);
+                        *slot = R::finish(if exclusive { before } else { *total }, 1);
+                    }
                 }
             }
         }
-    }
+    });
 }

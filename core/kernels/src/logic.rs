@@ -4,7 +4,7 @@ use bytemuck::Pod;
 
 use crate::dispatch::by_instruction_set;
 use crate::expression::{Elementwise, Output, Source, Step, alone};
-use crate::fold::{Reduce, reduce};
+use crate::fold::{reduce, reduction, totals_by};
 use crate::operation::Logical;
 use crate::strided::Strided;
 
@@ -66,37 +66,8 @@ pub fn fold_logical(op: Logical, x: Strided<u8>, reduced: &[bool], out: &mut [u8
 struct All;
 struct Any;
 
-impl Reduce<u8> for All {
-    type Total = u8;
-    fn start() -> u8 {
-        1
-    }
-    fn push(total: u8, term: u8) -> u8 {
-        total & term
-    }
-    fn join(a: u8, b: u8) -> u8 {
-        a & b
-    }
-    fn finish(total: u8, _: usize) -> u8 {
-        total
-    }
-}
-
-impl Reduce<u8> for Any {
-    type Total = u8;
-    fn start() -> u8 {
-        0
-    }
-    fn push(total: u8, term: u8) -> u8 {
-        total | term
-    }
-    fn join(a: u8, b: u8) -> u8 {
-        a | b
-    }
-    fn finish(total: u8, _: usize) -> u8 {
-        total
-    }
-}
+reduction!(All of u8 as u8 { 1, |total, term| total & term, |a, b| a & b, |total, _| total });
+reduction!(Any of u8 as u8 { 0, |total, term| total | term, |a, b| a | b, |total, _| total });
 
 /// Writes the element of `a` where `cond` is true, else that of `b`.
 ///

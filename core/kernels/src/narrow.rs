@@ -5,10 +5,13 @@ use std::convert::identity;
 use bytemuck::Pod;
 use half::{bf16, f16};
 
+use crate::dispatch::by_instruction_set;
 use crate::expression::Elementwise;
+use crate::number::Number;
 use crate::operation::{Binary, Compare, Fault, Test, Unary, Unsupported};
-use crate::strided::TILE;
+use crate::strided::{Strided, TILE};
 use crate::transcendental::Transcendental;
+use crate::update::{Step, update_part_by};
 
 /// f16 or bf16. The conversions are branchless integer arithmetic that the compiler vectorises.
 pub(crate) trait Half: Copy {
@@ -66,12 +69,20 @@ impl Half for bf16 {
 }
 
 /// A float as it is stored, and as it is computed with.
-pub(crate) trait Stored: Pod {
-    type Wide: Transcendental;
+pub(crate) trait Stored: Pod + Send + Sync {
+    type Wide: Transcendental + Number;
     /// Whether the two are one.
     const IS_WIDE: bool;
     fn widen(self) -> Self::Wide;
     fn narrow(wide: Self::Wide) -> Self;
+    /// Writes a part of what an optimizer's step leaves, the part from `start` on, by the instruction set of this machine.
+    fn update_part(
+        step: &Step<Self>,
+        before: &[Option<Strided<Self>>],
+        gradient: Strided<Self>,
+        start: usize,
+        after: &mut [&mut [Self]],
+    );
 }
 
 macro_rules! stored {
@@ -87,6 +98,13 @@ macro_rules! stored {
             fn narrow(wide: $wide) -> Self {
                 $narrow(wide)
             }
+            by_instruction_set!(fn update_part(
+                step: &Step<$t>,
+                before: &[Option<Strided<$t>>],
+                gradient: Strided<$t>,
+                start: usize,
+                after: &mut [&mut [$t]]
+            ) = update_part_by::<$t>);
         })*
     };
 }

@@ -294,8 +294,9 @@ macro_rules! numbers {
                 tiles(x, out, each);
             }
 
-            by_instruction_set!(fn fold(op: Fold, x: Strided<$t>, reduced: &[bool], out: &mut [$t])
-                -> Result<(), Unsupported> = $fold::<$t>);
+            fn fold(op: Fold, x: Strided<Self>, reduced: &[bool], out: &mut [Self]) -> Result<(), Unsupported> {
+                $fold(op, x, reduced, out)
+            }
 
             fn arg_extreme(max: bool, x: Strided<Self>, axis: usize, out: &mut [i64]) -> Result<(), Unsupported> {
                 $arg(max, x, axis, out)
