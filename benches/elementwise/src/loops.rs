@@ -80,8 +80,9 @@ pub fn softmax_by(x: &[f32], out: &mut [f32], exp: impl Fn(f32) -> f32 + Copy) {
 }
 
 macro_rules! loops {
-    ($($name:ident: |$x:ident, $out:ident| $body:expr;)*) => {
-        $(pub fn $name(set: InstructionSet, $x: &[f32], $out: &mut [f32]) {
+    ($($(#[$doc:meta])* $name:ident: |$x:ident, $out:ident| $body:expr;)*) => {
+        $($(#[$doc])*
+        pub fn $name(set: InstructionSet, $x: &[f32], $out: &mut [f32]) {
             #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,fma")]
             fn avx512($x: &[f32], $out: &mut [f32]) {
                 $body
@@ -105,4 +106,8 @@ loops! {
     tanh: |x, out| out.iter_mut().zip(x).for_each(|(out, &x)| *out = tanh1(x));
     gelu: |x, out| out.iter_mut().zip(x).for_each(|(out, &x)| *out = gelu1(x));
     softmax: |x, out| rows(x, out, |x| exp1(x));
+    /// tanh(ax + b)·sigmoid(x) + x, where the numbers that are not x are 0.75 and 0.25.
+    chain: |x, out| out.iter_mut().zip(x).for_each(|(out, &x)| {
+        *out = tanh1(x.mul_add(0.75, 0.25)) * (1.0 / (1.0 + exp1(-x))) + x;
+    });
 }

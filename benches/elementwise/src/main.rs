@@ -3,9 +3,13 @@
 
 mod loops;
 
+use std::cell::RefCell;
 use std::time::Instant;
 
-use modulor_kernels::{Binary, Float, Fold, InstructionSet, Number, Strided, Unary, with_instruction_set};
+use modulor_kernels::{
+    Binary, Compare, Expression, Float, Fold, InstructionSet, Number, Output, Source, Step, Strided, Unary, cast,
+    select, set_num_threads, with_instruction_set,
+};
 
 const ROUNDS: usize = 31;
 const COLUMNS: usize = 1000;
@@ -37,6 +41,47 @@ fn fold(op: Fold, last: bool) -> Run {
     })
 }
 
+fn compare(op: Compare) -> Run {
+    let mask = RefCell::new(Vec::new());
+    Box::new(move |x, _| {
+        let mut mask = mask.borrow_mut();
+        mask.resize(x.len(), 0);
+        slice(x, |x| f32::compare(op, x, x, &mut mask).expect("floats have an order"));
+    })
+}
+
+fn choice() -> Run {
+    let mask: RefCell<Vec<u8>> = RefCell::new(Vec::new());
+    Box::new(move |x, out| {
+        let mut mask = mask.borrow_mut();
+        (mask.len()..x.len()).for_each(|i| mask.push((i % 3 == 0).into()));
+        slice(&mask[..x.len()], |mask| slice(x, |x| select(mask, x, x, out)));
+    })
+}
+
+/// Elements of another type, made of small numbers, by a function of them.
+fn of<T: Number>(f: fn(Strided<T>, &mut [T])) -> Run {
+    let all: RefCell<[Vec<T>; 2]> = RefCell::default();
+    Box::new(move |x, _| {
+        let [own, out] = &mut *all.borrow_mut();
+        if own.len() != x.len() {
+            *own = vec![T::zeroed(); x.len()];
+            *out = own.clone();
+            slice(x, |x| cast(x, own));
+        }
+        slice(own, |own| f(own, out));
+    })
+}
+
+fn converted<T: Number>() -> Run {
+    let out: RefCell<Vec<T>> = RefCell::default();
+    Box::new(move |x, _| {
+        let mut out = out.borrow_mut();
+        out.resize(x.len(), T::zeroed());
+        slice(x, |x| cast(x, &mut out));
+    })
+}
+
 /// What is measured: a name, the short loop, libm's, and ours.
 fn cases() -> Vec<(&'static str, Option<loops::Loop>, Option<Run>, Run)> {
     vec![
@@ -45,6 +90,7 @@ fn cases() -> Vec<(&'static str, Option<loops::Loop>, Option<Run>, Run)> {
         ("relu", Some(loops::relu), None, unary(Unary::Relu)),
         ("exp", Some(loops::exp), Some(each(libm::expf)), unary(Unary::Exp)),
         ("tanh", Some(loops::tanh), Some(each(libm::tanhf)), unary(Unary::Tanh)),
+        ("gelu", Some(loops::gelu), None, unary(Unary::Gelu)),
         ("erf (beside gelu)", Some(loops::gelu), Some(each(libm::erff)), unary(Unary::Erf)),
         (
             "sigmoid",
@@ -86,6 +132,18 @@ fn cases() -> Vec<(&'static str, Option<loops::Loop>, Option<Run>, Run)> {
         ("sum of columns", None, None, fold(Fold::Sum, false)),
         ("max of rows", None, None, fold(Fold::Max, true)),
         ("max of columns", None, None, fold(Fold::Max, false)),
+        ("less", None, None, compare(Compare::Less)),
+        ("select", None, None, choice()),
+        ("f32 to f16", None, None, converted::<half::f16>()),
+        ("f32 to bf16", None, None, converted::<half::bf16>()),
+        ("f32 to i64", None, None, converted::<i64>()),
+        ("f32 to u8", None, None, converted::<u8>()),
+        ("add of i32", None, None, of::<i32>(|x, out| i32::binary(Binary::Add, x, x, out).expect("they add"))),
+        ("max of i64", None, None, of::<i64>(|x, out| i64::binary(Binary::Maximum, x, x, out).expect("an order"))),
+        ("abs of i8", None, None, of::<i8>(|x, out| i8::unary(Unary::Abs, x, out).expect("they have it"))),
+        ("add of f16", None, None, of::<half::f16>(|x, out| half::f16::binary(Binary::Add, x, x, out).expect("they add"))),
+        ("tanh of bf16", None, None, of::<half::bf16>(|x, out| half::bf16::unary(Unary::Tanh, x, out).expect("a float"))),
+        ("sin of f64", None, None, of::<f64>(|x, out| f64::unary(Unary::Sin, x, out).expect("a float"))),
     ]
 }
 
@@ -117,9 +175,62 @@ fn medians(candidates: &mut [&mut dyn FnMut()]) -> Vec<f64> {
         .collect()
 }
 
+/// tanh(x·a + b)·sigmoid(x) + x over four million elements: as one expression, by step after step over memory, and as a
+/// short loop of one thread.
+fn chain() {
+    let n = 4 << 20;
+    let x: Vec<f32> = (0..n).map(|i| ((i * 7919) % 10007) as f32 / 1000.0 - 5.0).collect();
+    let steps = [
+        Step::Binary(Binary::Mul, 0, 1),
+        Step::Binary(Binary::Add, 3, 2),
+        Step::Unary(Unary::Tanh, 4),
+        Step::Unary(Unary::Sigmoid, 0),
+        Step::Binary(Binary::Mul, 5, 6),
+        Step::Binary(Binary::Add, 7, 0),
+    ];
+    let expression = Expression::<f32>::new(3, 0, &steps, &[8]).expect("three inputs and an output");
+    let shape = [n];
+    let view = |data, strides| Strided::new(data, &shape, strides, 0).expect("in bounds");
+    let [x, a, b] = [view(&x, &[1]), view(&[0.75], &[0]), view(&[0.25], &[0])];
+    let mut scratch = vec![0.0; expression.scratch()];
+    let (mut fused, mut short, mut y, mut s) = (vec![0.0; n], vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+    for threads in [1, 2] {
+        set_num_threads(threads);
+        let times = medians(&mut [
+            &mut || {
+                let (sources, out) = ([x, a, b].map(Source::View), &mut [Output::Values(&mut fused)]);
+                f32::evaluate(&expression, &sources, &[], out, &mut scratch).expect("floats take everything");
+            },
+            &mut || {
+                let all = "floats take everything";
+                f32::binary(Binary::Mul, x, a, &mut y).expect(all);
+                f32::binary_over(Binary::Add, &mut y, true, b).expect(all);
+                f32::unary_over(Unary::Tanh, &mut y).expect(all);
+                f32::unary(Unary::Sigmoid, x, &mut s).expect(all);
+                f32::binary_over(Binary::Mul, &mut y, true, view(&s, &[1])).expect(all);
+                f32::binary_over(Binary::Add, &mut y, true, x).expect(all);
+            },
+            &mut || loops::chain(InstructionSet::ALL[0], x.data(), &mut short),
+        ]);
+        let rate = |time: f64| 2.0 * size_of::<f32>() as f64 * n as f64 / time;
+        let [one, steps, short] = [times[0], times[1], times[2]].map(rate);
+        println!(
+            "tanh(ax + b) sigmoid(x) + x, {threads} threads: {one:.2} GB/s of x and the result ({:.2} of the short loop's \
+             {short:.2} by one thread); step after step {steps:.2}",
+            one / short
+        );
+    }
+    assert!(fused == y, "one bit differs");
+    set_num_threads(1);
+}
+
 fn main() {
+    set_num_threads(1);
     let part = std::env::args().nth(1).unwrap_or_default();
     let sets: Vec<InstructionSet> = InstructionSet::ALL.into_iter().filter(|set| set.is_here()).collect();
+    if "chain".contains(&part) && InstructionSet::ALL[0].is_here() {
+        chain();
+    }
     println!(
         "ns per element; {sets:?}, the short loop by the best two, libm's, and the ratios of the first to the last two"
     );

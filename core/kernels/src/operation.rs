@@ -189,7 +189,9 @@ impl Binary {
     pub(crate) fn is_light(self) -> bool {
         !matches!(
             self,
-            Self::FloorMod
+            Self::FloorDiv
+                | Self::FloorMod
+                | Self::TruncateDiv
                 | Self::TruncateMod
                 | Self::Pow
                 | Self::Atan2

@@ -59,7 +59,7 @@ impl<'a, T> Parts<'a, T> {
     /// # Panics
     /// When the part is not in the slice.
     #[allow(unsafe_code, clippy::mut_from_ref)]
-    pub(crate) unsafe fn part<'b>(&'b self, range: Range<usize>) -> &'b mut [T] {
+    pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
         assert!(range.start <= range.end && range.end <= self.len, "a part lies in its slice");
         // SAFETY: it lies in the slice, and is nobody else's.
         unsafe { from_raw_parts_mut(self.first.add(range.start), range.len()) }

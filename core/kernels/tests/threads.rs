@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use half::{bf16, f16};
 use modulor_kernels::{
-    Binary, Compare, Fault, Float, Fold, InstructionSet, Logical, Number, Strided, Unary, Update, cast, copy,
+    Binary, Compare, Fault, Float, Fold, InstructionSet, Logical, Number, Strided, Test, Unary, Update, cast, copy,
     fold_logical, select, set_num_threads, with_instruction_set,
 };
 
@@ -38,12 +38,10 @@ fn broken<T: Number>(n: usize) -> Vec<T> {
 fn same<R: PartialEq + Clone>(what: &str, portable: bool, kernel: impl Fn() -> R) -> R {
     let _alone = THREADS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut first: Option<R> = None;
-    for set in InstructionSet::ALL.into_iter().filter(|set| set.is_here()) {
-        if set == InstructionSet::Portable && !portable {
-            continue;
-        }
-        for threads in [1, 2, 3, 4, 8] {
-            set_num_threads(threads);
+    let sets = InstructionSet::ALL.into_iter().filter(|&set| set.is_here());
+    for (at, set) in sets.filter(|&set| portable || set != InstructionSet::Portable).enumerate() {
+        for threads in if at == 0 { &[1, 2, 3, 4, 8][..] } else { &[2] } {
+            set_num_threads(*threads);
             let found = with_instruction_set(set, &kernel);
             assert!(*first.get_or_insert_with(|| found.clone()) == found, "{what}: {set:?}, {threads} threads");
         }
@@ -58,47 +56,42 @@ fn bytes<T: bytemuck::Pod>(x: &[T]) -> Vec<u8> {
 
 /// Sums over every subset of axes, of few and many outputs and terms, beside plain loops.
 fn check_folds<T: Number + PartialEq>() {
-    let shapes: [&[usize]; 7] =
-        [&[500_009], &[3, 100_003], &[100_003, 3], &[32_768, 17], &[5, 4001, 19], &[1, 70_000, 1], &[300, 1999]];
+    let shapes: [&[usize]; 6] = [&[150_001], &[3, 40_003], &[40_003, 3], &[5, 1501, 19], &[1, 70_000, 1], &[300, 499]];
     for shape in shapes {
         let n: usize = shape.iter().product();
         let mut strides = vec![1; shape.len()];
         (1..shape.len()).rev().for_each(|axis| strides[axis - 1] = strides[axis] * shape[axis] as isize);
-        for x in [whole::<T>(n), broken::<T>(n)] {
-            let mut exact = vec![0.0_f64; n];
-            cast(view(&x, &[n], &[1]), &mut exact);
-            for mask in 1..1_u32 << shape.len() {
-                let reduced: Vec<bool> = (0..shape.len()).map(|axis| mask >> axis & 1 == 1).collect();
-                let kept = |axis: &usize| !reduced[*axis];
-                let outputs: usize = (0..shape.len()).filter(kept).map(|axis| shape[axis]).product();
-                let place = |index: usize| {
-                    (0..shape.len())
-                        .filter(kept)
-                        .fold(0, |at, axis| at * shape[axis] + index / strides[axis] as usize % shape[axis])
-                };
-                let (mut sums, mut scales, mut most) =
-                    (vec![0.0; outputs], vec![0.0; outputs], vec![f64::NEG_INFINITY; outputs]);
-                for (index, &x) in exact.iter().enumerate() {
-                    let at = place(index);
-                    sums[at] += x;
-                    scales[at] += x.abs();
-                    most[at] = most[at].max(x);
-                }
-                for op in [Fold::Sum, Fold::Max] {
-                    let found = same(&format!("{op:?} of {shape:?} over {reduced:?}"), true, || {
-                        let mut out = vec![x[0]; outputs];
-                        T::fold(op, view(&x, shape, &strides), &reduced, &mut out).expect("all have an order");
-                        bytes(&out)
-                    });
-                    let mut wide = vec![0.0; outputs];
-                    cast(view(bytemuck::cast_slice::<u8, T>(&found), &[outputs], &[1]), &mut wide);
-                    for at in 0..outputs {
-                        let right = match op {
-                            Fold::Max => wide[at] == most[at],
-                            _ => (wide[at] - sums[at]).abs() <= 4.0 * f64::from(f32::EPSILON) * scales[at],
-                        };
-                        assert!(right, "{op:?} of {shape:?} over {reduced:?}: {} at {at}", wide[at]);
-                    }
+        let x = if T::test(Test::IsNan, view(&[], &[0], &[1]), &mut []).is_ok() { broken::<T>(n) } else { whole(n) };
+        let mut exact = vec![0.0_f64; n];
+        cast(view(&x, &[n], &[1]), &mut exact);
+        for mask in 1..1_u32 << shape.len() {
+            let reduced: Vec<bool> = (0..shape.len()).map(|axis| mask >> axis & 1 == 1).collect();
+            let kept: Vec<usize> = (0..shape.len()).filter(|&axis| !reduced[axis]).collect();
+            let outputs: usize = kept.iter().map(|&axis| shape[axis]).product();
+            let (mut sums, mut scales) = (vec![0.0; outputs], vec![0.0; outputs]);
+            let mut most = vec![f64::NEG_INFINITY; outputs];
+            for (index, &x) in exact.iter().enumerate() {
+                let at =
+                    kept.iter().fold(0, |at, &axis| at * shape[axis] + index / strides[axis] as usize % shape[axis]);
+                sums[at] += x;
+                scales[at] += x.abs();
+                most[at] = most[at].max(x);
+            }
+            for op in [Fold::Sum, Fold::Max] {
+                let what = format!("{op:?} of {shape:?} over {reduced:?}");
+                let found = same(&what, true, || {
+                    let mut out = vec![x[0]; outputs];
+                    T::fold(op, view(&x, shape, &strides), &reduced, &mut out).expect("all have an order");
+                    bytes(&out)
+                });
+                let mut wide = vec![0.0; outputs];
+                cast(view(bytemuck::cast_slice::<u8, T>(&found), &[outputs], &[1]), &mut wide);
+                for at in 0..outputs {
+                    let right = match op {
+                        Fold::Max => wide[at] == most[at],
+                        _ => (wide[at] - sums[at]).abs() <= 4.0 * f64::from(f32::EPSILON) * scales[at],
+                    };
+                    assert!(right, "{what}: {} at {at}", wide[at]);
                 }
             }
         }
@@ -118,7 +111,7 @@ fn folds_of_f64_and_i64() {
 
 #[test]
 fn a_nan_and_a_lie_are_found_in_any_segment() {
-    let n = 300_000;
+    let n = 200_000;
     for at in [0, 16_384, 131_071, n - 1] {
         let mut x = whole::<f32>(n);
         x[at] = f32::NAN;
@@ -141,7 +134,7 @@ fn a_nan_and_a_lie_are_found_in_any_segment() {
 
 #[test]
 fn extremes_and_running_totals() {
-    for (shape, axis) in [([700, 523], 1), ([40, 9001], 0), ([9001, 40], 1), ([3, 120_001], 1)] {
+    for (shape, axis) in [([300, 223], 1), ([20, 3001], 0), ([3001, 20], 1), ([3, 20_001], 1)] {
         let [rows, columns] = shape;
         let x = whole::<f32>(rows * columns);
         let strides = [columns as isize, 1];
@@ -153,13 +146,9 @@ fn extremes_and_running_totals() {
         });
         let line = |i: usize| (0..shape[axis]).map(move |k| if axis == 0 { k * columns + i } else { i * columns + k });
         for (i, &found) in found.iter().enumerate() {
-            let mut best = 0;
-            line(i).enumerate().for_each(|(k, at)| {
-                if x[at] > x[line(i).nth(best).expect("on the line")] && k > 0 {
-                    best = k;
-                }
-            });
-            assert_eq!(found, best as i64, "{shape:?} {axis}");
+            let mut best = (0, f32::NEG_INFINITY);
+            line(i).enumerate().for_each(|(k, at)| best = if x[at] > best.1 { (k, x[at]) } else { best });
+            assert_eq!(found, best.0 as i64, "{shape:?} {axis}");
         }
         let found = same("running totals", true, || {
             let mut out = vec![9.0; x.len()];
@@ -178,13 +167,13 @@ fn extremes_and_running_totals() {
 
 /// Elementwise kernels of all kinds, on views that are no slices, too.
 fn check_elementwise<T: Number>() {
-    let (rows, columns) = (701, 1013);
+    let (rows, columns) = (401, 613);
     let n = rows * columns;
     let (shape, turned) = ([rows, columns], [1, rows as isize]);
     let x = broken::<T>(n);
     let dense = [columns as isize, 1];
     let mask: Vec<u8> = (0..n).map(|i| u8::from(i % 3 == 0)).collect();
-    for strides in [dense, turned, [0, 1], [0, 0]] {
+    for strides in [dense, turned, [0, 1]] {
         let x = || view(&x, &shape, &strides);
         let flat = |index: usize| index / columns * strides[0] as usize + index % columns * strides[1] as usize;
         let copied = same("a copy", true, || {
@@ -235,14 +224,12 @@ fn check_elementwise<T: Number>() {
 #[test]
 fn elements() {
     check_elementwise::<f32>();
-    check_elementwise::<bf16>();
     check_elementwise::<i64>();
-    check_elementwise::<u8>();
 }
 
 #[test]
 fn functions_of_halves_are_one_by_the_sets_that_fuse() {
-    let x = broken::<f16>(400_001);
+    let x = broken::<f16>(100_001);
     same("tanh", false, || {
         let mut out = vec![f16::ZERO; x.len()];
         f16::unary(Unary::Tanh, view(&x, &[x.len()], &[1]), &mut out).expect("floats have it");
@@ -252,9 +239,9 @@ fn functions_of_halves_are_one_by_the_sets_that_fuse() {
 
 #[test]
 fn the_first_of_several_faults_is_told() {
-    let n = 1_000_003;
+    let n = 150_003;
     let (a, mut b) = (vec![5; n], vec![1; n]);
-    for at in [n - 1, 700_001, 123_457] {
+    for at in [n - 1, 70_001, 23_457] {
         b[at] = 0;
         let fault = same("a quotient", true, || {
             i32::binary(Binary::FloorDiv, view(&a, &[n], &[1]), view(&b, &[n], &[1]), &mut vec![0; n])
@@ -266,7 +253,7 @@ fn the_first_of_several_faults_is_told() {
 #[test]
 fn steps_of_optimizers() {
     fn check<T: Float>(rule: Update) {
-        let n = 300_007;
+        let n = 50_021;
         let (w, g) = (broken::<T>(n), broken::<T>(n));
         let slots = vec![w[0]; n];
         let [rate, step] = [w[1], T::zeroed()];
@@ -282,7 +269,7 @@ fn steps_of_optimizers() {
         });
         // An element alone.
         let whole = bytemuck::cast_slice::<u8, T>(&whole);
-        for at in (0..n).step_by(9973) {
+        for at in (0..n).step_by(997) {
             let (mut value, mut m, mut v) = ([w[at]], [slots[at]], [slots[0]]);
             let after = &mut [&mut value[..], &mut m, &mut v];
             let count = if matches!(rule, Update::Adam { .. }) { 3 } else { 2 };
