@@ -141,14 +141,24 @@ fn cases() -> Vec<(&'static str, Option<loops::Loop>, Option<Run>, Run)> {
         ("add of i32", None, None, of::<i32>(|x, out| i32::binary(Binary::Add, x, x, out).expect("they add"))),
         ("max of i64", None, None, of::<i64>(|x, out| i64::binary(Binary::Maximum, x, x, out).expect("an order"))),
         ("abs of i8", None, None, of::<i8>(|x, out| i8::unary(Unary::Abs, x, out).expect("they have it"))),
-        ("add of f16", None, None, of::<half::f16>(|x, out| half::f16::binary(Binary::Add, x, x, out).expect("they add"))),
-        ("tanh of bf16", None, None, of::<half::bf16>(|x, out| half::bf16::unary(Unary::Tanh, x, out).expect("a float"))),
+        (
+            "add of f16",
+            None,
+            None,
+            of::<half::f16>(|x, out| half::f16::binary(Binary::Add, x, x, out).expect("they add")),
+        ),
+        (
+            "tanh of bf16",
+            None,
+            None,
+            of::<half::bf16>(|x, out| half::bf16::unary(Unary::Tanh, x, out).expect("a float")),
+        ),
         ("sin of f64", None, None, of::<f64>(|x, out| f64::unary(Unary::Sin, x, out).expect("a float"))),
     ]
 }
 
-/// The time of one call, in nanoseconds: the median over rounds of all candidates one after the other.
-fn medians(candidates: &mut [&mut dyn FnMut()]) -> Vec<f64> {
+/// The time of one call, in nanoseconds: the least over rounds of all candidates one after the other.
+fn fastest(candidates: &mut [&mut dyn FnMut()]) -> Vec<f64> {
     let calls: Vec<usize> = candidates
         .iter_mut()
         .map(|f| {
@@ -158,27 +168,20 @@ fn medians(candidates: &mut [&mut dyn FnMut()]) -> Vec<f64> {
             (400_000 / (start.elapsed().as_nanos() as usize).max(1)).clamp(1, 4000)
         })
         .collect();
-    let mut times = vec![Vec::new(); candidates.len()];
+    let mut times = vec![f64::INFINITY; candidates.len()];
     for _ in 0..ROUNDS {
-        for ((f, &calls), times) in candidates.iter_mut().zip(&calls).zip(&mut times) {
+        for ((f, &calls), time) in candidates.iter_mut().zip(&calls).zip(&mut times) {
             let start = Instant::now();
             (0..calls).for_each(|_| f());
-            times.push(start.elapsed().as_nanos() as f64 / calls as f64);
+            *time = time.min(start.elapsed().as_nanos() as f64 / calls as f64);
         }
     }
     times
-        .into_iter()
-        .map(|mut times| {
-            times.sort_by(f64::total_cmp);
-            times[ROUNDS / 2]
-        })
-        .collect()
 }
 
-/// tanh(x·a + b)·sigmoid(x) + x over four million elements: as one expression, by step after step over memory, and as a
+/// tanh(x·a + b)·sigmoid(x) + x over `n` elements: as one expression, by step after step over memory, and as a
 /// short loop of one thread.
-fn chain() {
-    let n = 4 << 20;
+fn chain(n: usize) {
     let x: Vec<f32> = (0..n).map(|i| ((i * 7919) % 10007) as f32 / 1000.0 - 5.0).collect();
     let steps = [
         Step::Binary(Binary::Mul, 0, 1),
@@ -190,13 +193,13 @@ fn chain() {
     ];
     let expression = Expression::<f32>::new(3, 0, &steps, &[8]).expect("three inputs and an output");
     let shape = [n];
-    let view = |data, strides| Strided::new(data, &shape, strides, 0).expect("in bounds");
-    let [x, a, b] = [view(&x, &[1]), view(&[0.75], &[0]), view(&[0.25], &[0])];
+    let [x, a, b] = [(&x[..], &[1]), (&[0.75], &[0]), (&[0.25], &[0])]
+        .map(|(data, strides)| Strided::new(data, &shape, strides, 0).expect("in bounds"));
     let mut scratch = vec![0.0; expression.scratch()];
     let (mut fused, mut short, mut y, mut s) = (vec![0.0; n], vec![0.0; n], vec![0.0; n], vec![0.0; n]);
     for threads in [1, 2] {
         set_num_threads(threads);
-        let times = medians(&mut [
+        let times = fastest(&mut [
             &mut || {
                 let (sources, out) = ([x, a, b].map(Source::View), &mut [Output::Values(&mut fused)]);
                 f32::evaluate(&expression, &sources, &[], out, &mut scratch).expect("floats take everything");
@@ -207,7 +210,7 @@ fn chain() {
                 f32::binary_over(Binary::Add, &mut y, true, b).expect(all);
                 f32::unary_over(Unary::Tanh, &mut y).expect(all);
                 f32::unary(Unary::Sigmoid, x, &mut s).expect(all);
-                f32::binary_over(Binary::Mul, &mut y, true, view(&s, &[1])).expect(all);
+                slice(&s, |s| f32::binary_over(Binary::Mul, &mut y, true, s).expect(all));
                 f32::binary_over(Binary::Add, &mut y, true, x).expect(all);
             },
             &mut || loops::chain(InstructionSet::ALL[0], x.data(), &mut short),
@@ -215,7 +218,7 @@ fn chain() {
         let rate = |time: f64| 2.0 * size_of::<f32>() as f64 * n as f64 / time;
         let [one, steps, short] = [times[0], times[1], times[2]].map(rate);
         println!(
-            "tanh(ax + b) sigmoid(x) + x, {threads} threads: {one:.2} GB/s of x and the result ({:.2} of the short loop's \
+            "{n:>7} tanh(ax + b) sigmoid(x) + x, {threads} threads: {one:.2} GB/s of x and the result ({:.2} of the short loop's \
              {short:.2} by one thread); step after step {steps:.2}",
             one / short
         );
@@ -229,7 +232,8 @@ fn main() {
     let part = std::env::args().nth(1).unwrap_or_default();
     let sets: Vec<InstructionSet> = InstructionSet::ALL.into_iter().filter(|set| set.is_here()).collect();
     if "chain".contains(&part) && InstructionSet::ALL[0].is_here() {
-        chain();
+        chain(100_000);
+        chain(4 << 20);
     }
     println!(
         "ns per element; {sets:?}, the short loop by the best two, libm's, and the ratios of the first to the last two"
@@ -258,7 +262,7 @@ fn main() {
                 runs.push(Box::new(move || libm(x, out)));
             }
             let mut runs: Vec<&mut dyn FnMut()> = runs.iter_mut().map(|run| &mut **run as &mut dyn FnMut()).collect();
-            let times: Vec<f64> = medians(&mut runs).into_iter().map(|time| time / n as f64).collect();
+            let times: Vec<f64> = fastest(&mut runs).into_iter().map(|time| time / n as f64).collect();
             print!("{n:>7} {name:<18}");
             times.iter().take(sets.len()).for_each(|time| print!(" {time:7.3}"));
             let rest = &times[sets.len()..];

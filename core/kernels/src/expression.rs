@@ -25,7 +25,7 @@ const OUTPUTS: usize = 8;
 /// Places for what is held and for outputs.
 const CELLS: usize = HELD + OUTPUTS;
 /// The bytes of a tile of values: a few of them stay in the first cache.
-const TILE_BYTES: usize = 8192;
+const TILE_BYTES: usize = 4096;
 /// What distinguishes the number of an input from that of a cell.
 const IS_INPUT: u8 = 0x80;
 /// Where parts and tiles begin, in elements: whole cache lines.

@@ -105,7 +105,7 @@ pub(crate) fn select_each<T: Pod>(cond: &[u8], a: &[T], b: &[T], out: &mut [T]) 
     by_width!(1: select1, 2: select2, 4: select4, 8: select8, 16: select16);
 }
 
-/// One function per width. Elements are chosen as integers, which the compiler does in vectors.
+/// One function per width. Elements are chosen by their bits, which the compiler does in vectors.
 macro_rules! selections {
     ($($name:ident: $bytes:literal as $int:ident),*) => {
         $(by_instruction_set!(
@@ -116,7 +116,8 @@ macro_rules! selections {
         fn $int<const FUSED: bool>(cond: &[u8], a: &[[u8; $bytes]], b: &[[u8; $bytes]], out: &mut [[u8; $bytes]]) {
             for (((out, &cond), &a), &b) in out.iter_mut().zip(cond).zip(a).zip(b) {
                 let (a, b) = ($int::from_ne_bytes(a), $int::from_ne_bytes(b));
-                *out = (if cond != 0 { a } else { b }).to_ne_bytes();
+                let bits = $int::from(cond != 0).wrapping_neg();
+                *out = (a & bits | b & !bits).to_ne_bytes();
             }
         })*
     };
