@@ -15,7 +15,7 @@ const PART: usize = WORTH / 2;
 const PARTS: usize = 4;
 
 /// How many parts so much work is to be cut into, given in picoseconds: 1 where other threads are not worth it.
-pub(crate) fn wanted(work: usize) -> usize {
+fn wanted(work: usize) -> usize {
     if work < WORTH || pool::num_threads() == 1 { 1 } else { (work / PART).min(PARTS * pool::num_threads()) }
 }
 
