@@ -14,6 +14,7 @@ use std::slice::from_raw_parts_mut;
 use crate::instruction_set::instruction_set;
 use crate::pool;
 use crate::strided::Strided;
+use pack::InPlace;
 pub(crate) use pack::{Factor, Lanes, Panels};
 use tile::{Family, MAX_ROWS, Piece, Term, Tiles};
 
@@ -25,6 +26,8 @@ const CHUNK: usize = 2048;
 const STRIP_BYTES: usize = 1536;
 /// How many tiles' rows of the left factor are packed at a time, so that lines of what lies turned are read whole.
 const GROUP: usize = 4;
+/// How many places along k are packed at a time, of all lanes.
+const PLACES: usize = 16;
 /// Terms of the right factor that stay in the first cache.
 const FEW: usize = 8192;
 /// The most rows of a block that needs room beside the output.
@@ -144,24 +147,33 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
         // Packing costs about as much as reading some rows more, or what lies in the first cache.
         let few = |depth: isize| rows <= 3 * tallest || now * depth.unsigned_abs() <= FEW;
         let b_in_place = b.in_place().filter(|b| b.lane == 1 && few(b.depth));
-        let a_in_place = a.in_place().filter(|_| columns < 6 * tiles.wide.width || rows < 4 || now <= 64);
-        let mut packed = 0;
-        for (first, used, family) in cuts(tiles, rows, columns) {
-            if b_in_place.is_none() || used < family.width {
-                let panel = &mut room.right[packed..packed + now * family.width];
-                b.from(first, 0).pack(used, family.width, panel, tiles.turn);
-                packed += panel.len();
+        let a_in_place = a.in_place().filter(|a| {
+            let apart = (a.lane.unsigned_abs() * size_of::<T>()) % 4096;
+            columns < 6 * tiles.wide.width || rows < 4 || now <= 64 || a.depth == 1 && (256..=3840).contains(&apart)
+        });
+        // Memory is read in its own order: some places of all lanes, or all places of a few lanes.
+        let places = |lies: Option<InPlace<T>>| if lies.is_some_and(|lies| lies.depth == 1) { now } else { PLACES };
+        let few = places(b.in_place());
+        for place in (0..now).step_by(few) {
+            let mut packed = 0;
+            for (first, used, family) in cuts(tiles, rows, columns) {
+                if b_in_place.is_none() || used < family.width {
+                    let panel = &mut room.right[packed + place * family.width..][..few.min(now - place) * family.width];
+                    b.from(first, place).pack(used, family.width, panel, tiles.turn);
+                    packed += now * family.width;
+                }
             }
         }
+        let few = places(a.in_place());
         for row in (0..rows).step_by(tallest) {
             let (lanes, height) = (a.from(row, 0), tallest.min(rows - row));
             let group = row % (GROUP * tallest);
             if a_in_place.is_none() && group == 0 {
                 let rows = (GROUP * tallest).min(rows - row);
-                for place in (0..now).step_by(16) {
+                for place in (0..now).step_by(few) {
                     for first in (0..rows).step_by(tallest) {
                         let height = tallest.min(rows - first);
-                        let panel = &mut room.left[first * now + place * height..][..16.min(now - place) * height];
+                        let panel = &mut room.left[first * now + place * height..][..few.min(now - place) * height];
                         lanes.from(first, place).pack(height, height, panel, tiles.turn);
                     }
                 }

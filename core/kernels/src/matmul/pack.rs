@@ -4,7 +4,7 @@ use bytemuck::Pod;
 use half::{bf16, f16};
 use num_complex::Complex;
 
-use super::tile::{Term, Turn};
+use super::tile::{Term, Turn, copy_rows};
 use crate::narrow;
 
 /// An element of a matrix.
@@ -138,12 +138,12 @@ impl<T: Factor> Panels for Lanes<'_, T> {
             }
         } else if self.lane == 1 {
             match width {
-                4 => self.copy::<4>(lanes, panel),
-                6 => self.copy::<6>(lanes, panel),
-                8 => self.copy::<8>(lanes, panel),
-                12 => self.copy::<12>(lanes, panel),
-                16 => self.copy::<16>(lanes, panel),
-                32 => self.copy::<32>(lanes, panel),
+                4 => self.copy::<4>(lanes, panel, turn.is_some()),
+                6 => self.copy::<6>(lanes, panel, turn.is_some()),
+                8 => self.copy::<8>(lanes, panel, turn.is_some()),
+                12 => self.copy::<12>(lanes, panel, turn.is_some()),
+                16 => self.copy::<16>(lanes, panel, turn.is_some()),
+                32 => self.copy::<32>(lanes, panel, turn.is_some()),
                 _ => self.gather(lanes, width, panel),
             }
         } else {
@@ -153,8 +153,17 @@ impl<T: Factor> Panels for Lanes<'_, T> {
 }
 
 impl<T: Factor> Lanes<'_, T> {
-    /// As [`pack`](Panels::pack), for lanes side by side.
-    fn copy<const WIDTH: usize>(self, lanes: usize, panel: &mut [T::Term]) {
+    /// As [`pack`](Panels::pack), for lanes side by side, perhaps on a machine with AVX2.
+    fn copy<const WIDTH: usize>(self, lanes: usize, panel: &mut [T::Term], avx2: bool) {
+        if avx2
+            && lanes == WIDTH
+            && let Some(InPlace { first, .. }) = self.in_place()
+        {
+            // SAFETY: all lanes of as many places were checked to lie in `data` when its view was made; squares are turned
+            // fast where the machine has AVX2.
+            #[allow(unsafe_code)]
+            return unsafe { copy_rows(first, self.depth, panel.as_chunks_mut::<WIDTH>().0) };
+        }
         let mut start = self.offset;
         for row in panel.as_chunks_mut::<WIDTH>().0 {
             match self.data[start as usize..].first_chunk::<WIDTH>() {

@@ -53,6 +53,21 @@ pub(crate) struct Family<T: 'static> {
 /// The machine has the instruction set, and all those places can be read and written.
 pub(crate) type Turn<T> = unsafe fn(from: *const T, from_step: isize, to: *mut T, to_step: usize);
 
+/// Copies rows of `WIDTH` terms, `step` apart, side by side.
+///
+/// # Safety
+/// The machine has AVX2 where the processor may have it, and as many rows can be read as `to` has.
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2"))]
+#[allow(unsafe_code)]
+pub(crate) unsafe fn copy_rows<T: Copy, const WIDTH: usize>(from: *const T, step: isize, to: &mut [[T; WIDTH]]) {
+    let mut from = from.cast::<[T; WIDTH]>();
+    for row in to {
+        // SAFETY: as many rows can be read.
+        *row = unsafe { from.read_unaligned() };
+        from = from.cast::<T>().wrapping_offset(step).cast();
+    }
+}
+
 /// What an instruction set computes products with.
 pub(crate) struct Tiles<T: 'static> {
     /// For one or two rows: the widest, so that enough sums are under way at a time.
