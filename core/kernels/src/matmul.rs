@@ -28,6 +28,8 @@ const STRIP_BYTES: usize = 1536;
 const GROUP: usize = 4;
 /// How many places along k are packed at a time, of all lanes.
 const PLACES: usize = 16;
+/// How many places along k ahead a left factor is fetched that is read as it lies.
+const AHEAD: usize = 32;
 /// Terms of the right factor that stay in the first cache.
 const FEW: usize = 8192;
 /// The most rows of a block that needs room beside the output.
@@ -184,6 +186,11 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
                     Some(a) => (a.first, a.lane, a.depth, family.of),
                     None => (room.left[group * now..].as_ptr(), 1, height as isize, family.packed),
                 };
+                // Rows without gaps are followed by those of the next tile, lanes side by side by the next places.
+                let (next, next_step) = match a_row {
+                    1 => (a.wrapping_offset(AHEAD as isize * a_step + height as isize - 1), a_step),
+                    _ => (a.wrapping_offset(height as isize * a_row), (64 / size_of::<T>()) as isize),
+                };
                 let (b, b_step) = match b_in_place.and(b.from(first, 0).in_place()) {
                     Some(b) if used == family.width => (b.first, b.depth),
                     _ => {
@@ -202,6 +209,8 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
                         a,
                         a_row,
                         a_step,
+                        next,
+                        next_step,
                         b,
                         b_step,
                         out,
@@ -328,7 +337,7 @@ impl<T: Factor> Shared<T> {
 /// help at all.
 fn blocks<T: Factor>(tiles: &Tiles<T::Term>, [m, k, n]: [usize; 3], batch: usize, chunks: usize) -> ([usize; 2], bool) {
     let strip = strip::<T::Term>();
-    let has_room = T::terms(&[]).is_none() || k > CHUNK;
+    let has_room = !is_split(m, k, n) && (T::terms(&[]).is_none() || k > CHUNK);
     let (mut rows, mut columns) = (if has_room { m.min(ROWS) } else { m }, n.min(strip));
     let work = m.saturating_mul(k).saturating_mul(n).saturating_mul(batch);
     if work < 2 * WORTH || pool::num_threads() == 1 {

@@ -19,6 +19,9 @@ pub(crate) struct Piece<T> {
     pub(crate) a: *const T,
     pub(crate) a_row: isize,
     pub(crate) a_step: isize,
+    /// What of the left factor is wanted soon, at the first of those places and from each to the next.
+    pub(crate) next: *const T,
+    pub(crate) next_step: isize,
     /// As many terms as the tile is wide side by side, the next place along k `b_step` on.
     pub(crate) b: *const T,
     pub(crate) b_step: isize,
@@ -114,6 +117,7 @@ macro_rules! vector_tile {
         unsafe fn $name<const ROWS: usize, const VECTORS: usize, const PACKED: bool>(piece: &Piece<$t>) {
             let (a_row, a_step) = if PACKED { (1, ROWS as isize) } else { (piece.a_row, piece.a_step) };
             let (mut a, mut b, mut left) = (piece.a, piece.b, piece.depth);
+            let mut next = piece.next;
             let mut block = || {
                 let depth = left.min(BLOCK);
                 let mut sum = [[<$vector>::zeroed(); VECTORS]; ROWS];
@@ -122,6 +126,11 @@ macro_rules! vector_tile {
                     for (v, column) in columns.iter_mut().enumerate() {
                         // SAFETY: the right factor has VECTORS · lanes terms at each place along k.
                         *column = unsafe { $load(b.add(v * $lanes)) };
+                    }
+                    if !PACKED && VECTORS > 1 {
+                        // SAFETY: a prefetch may be of any place.
+                        unsafe { _mm_prefetch::<_MM_HINT_T0>(next.cast()) };
+                        next = next.wrapping_offset(piece.next_step);
                     }
                     for (i, sums) in sum.iter_mut().enumerate() {
                         // SAFETY: the left factor has ROWS rows at each place along k.
