@@ -5,6 +5,7 @@
 //! the bits do not depend on the other sizes, on how the factors lie in memory, or on the number of threads. Products are
 //! added without being rounded first, but by portable code, which rounds both.
 
+mod epilogue;
 mod pack;
 mod tile;
 
@@ -14,6 +15,9 @@ use std::slice::from_raw_parts_mut;
 use crate::instruction_set::instruction_set;
 use crate::pool;
 use crate::strided::Strided;
+use epilogue::Block;
+pub use epilogue::Epilogue;
+pub(crate) use epilogue::Finish;
 use pack::InPlace;
 pub(crate) use pack::{Factor, Lanes, Panels};
 use tile::{Family, MAX_ROWS, Piece, Term, Tiles};
@@ -53,9 +57,14 @@ fn is_split(m: usize, k: usize, n: usize) -> bool {
     k > CHUNK && m * n <= SPLIT
 }
 
+/// Whether sums stand beside the output before they go there.
+fn is_aside<T: Factor>(accumulate: bool) -> bool {
+    accumulate || T::terms(&[]).is_none()
+}
+
 /// The terms that a block of so many rows and columns needs: for the panels of the right factor, those of the left, and
 /// the two sums beside the output.
-fn room<T: Factor>(rows: usize, k: usize, columns: usize) -> [usize; 4] {
+fn room<T: Factor>(rows: usize, k: usize, columns: usize, accumulate: bool) -> [usize; 4] {
     let panel = k.min(PANEL);
     // The last of the panels may be padded; no tile that asks for it is wider than 32.
     let right = panel * columns.next_multiple_of(32);
@@ -63,18 +72,18 @@ fn room<T: Factor>(rows: usize, k: usize, columns: usize) -> [usize; 4] {
     [
         right,
         (panel * rows.min(GROUP * MAX_ROWS)).next_multiple_of(64),
-        if T::terms(&[]).is_none() { sums } else { 0 },
+        if is_aside::<T>(accumulate) { sums } else { 0 },
         if k > CHUNK { sums } else { 0 },
     ]
 }
 
-/// The elements of scratch that [`multiply`] wants.
-pub(crate) fn scratch<T: Factor>(m: usize, k: usize, n: usize) -> usize {
+/// The elements of scratch that [`multiply`] wants, perhaps adding to what stands in the output.
+pub(crate) fn scratch<T: Factor>(m: usize, k: usize, n: usize, accumulate: bool) -> usize {
     if m == 0 || n == 0 || k == 0 {
         return 0;
     }
     let (m, n) = if n == 1 { (n, m) } else { (m, n) };
-    let own: usize = room::<T>(m.min(ROWS), k, n.min(strip::<T::Term>())).iter().sum();
+    let own: usize = room::<T>(m.min(ROWS), k, n.min(strip::<T::Term>()), accumulate).iter().sum();
     let chunks = if is_split(m, k, n) { k.div_ceil(CHUNK) * m * n } else { 0 };
     // Scratch need not be aligned for terms, nor begin where a cache line does.
     (own + chunks) * (size_of::<T::Term>() / size_of::<T>()) + 128 / size_of::<T>()
@@ -129,7 +138,8 @@ struct Target<T> {
     pitch: usize,
 }
 
-/// Computes a block over at most [`CHUNK`] places along k.
+/// Computes a block over at most [`CHUNK`] places along k, and says of some rows after the other, from the first and how
+/// many, that they are `done`.
 ///
 /// # Safety
 /// `rows` × `columns` terms of the target may be written.
@@ -140,6 +150,7 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
     [rows, depth, columns]: [usize; 3],
     target: Target<T>,
     room: &mut Room<T>,
+    done: &dyn Fn(usize, usize),
 ) {
     let tallest = tiles.wide.of.len();
     let panel = panel(depth);
@@ -220,12 +231,15 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
                     });
                 }
             }
+            if start + now == depth && (group == (GROUP - 1) * tallest || row + height == rows) {
+                done(row - group, group + height);
+            }
         }
     }
 }
 
 /// What the threads that compute a product share. Each writes its own block of it.
-struct Shared<T: Factor> {
+struct Shared<'a, T: Factor> {
     tiles: &'static Tiles<T::Term>,
     out: *mut T,
     /// With a product that is split along k, the sums of each chunk.
@@ -236,14 +250,18 @@ struct Shared<T: Factor> {
     sizes: [usize; 3],
     /// From one row of the output to the next.
     pitch: usize,
+    finish: Option<&'a Finish<'a, T>>,
+    /// Whether this is the transposed product.
+    turned: bool,
 }
 
 // SAFETY: blocks and chunks do not overlap, and the room is used by the caller's thread alone.
 #[allow(unsafe_code)]
-unsafe impl<T: Factor> Sync for Shared<T> {}
+unsafe impl<T: Factor> Sync for Shared<'_, T> {}
 
-impl<T: Factor> Shared<T> {
-    /// Computes the block that begins at `row` and `column` of the product that begins at `place` of the output.
+impl<T: Factor> Shared<'_, T> {
+    /// Computes the block that begins at `row` and `column` of the product that begins at `place` of the output, and at
+    /// `added` of what is added to it.
     ///
     /// # Safety
     /// It lies in the output, and nobody else reads or writes it.
@@ -254,17 +272,33 @@ impl<T: Factor> Shared<T> {
         [row, column]: [usize; 2],
         [rows, columns]: [usize; 2],
         place: usize,
+        added: isize,
         bytes: &mut [u8],
     ) {
         let ([_, k, _], pitch) = (self.sizes, self.pitch);
-        let mut room = Room::of(aligned(bytes), room::<T>(rows, k, columns));
+        let accumulate = self.finish.is_some_and(|finish| finish.epilogue.accumulate);
+        let mut room = Room::of(aligned(bytes), room::<T>(rows, k, columns, accumulate));
         // SAFETY: the block lies in the output.
         let out = unsafe { self.out.add(place + row * pitch + column) };
-        let whole = if T::terms(&[]).is_some() {
+        let whole = if !is_aside::<T>(accumulate) {
             // The elements are the terms.
             Target { first: out.cast::<T::Term>(), pitch }
         } else {
             Target { first: room.wide.as_mut_ptr(), pitch: columns }
+        };
+        let done = |start: usize, rows: usize| {
+            let Some(finish) = self.finish else { return };
+            // SAFETY: the block of the output is this thread's, and so are its sums.
+            unsafe {
+                let (at, sizes) = ([row + start, column], [rows, columns]);
+                let block = Block { first: out.add(start * pitch), pitch, at, sizes };
+                finish.apply(block, added, self.turned, |i, first, row| {
+                    let sums = whole.first.add((start + i) * whole.pitch + first);
+                    for (j, slot) in row.iter_mut().enumerate() {
+                        *slot = T::narrow(*sums.add(j));
+                    }
+                });
+            }
         };
         let (a, b) = (a.from(row, 0), b.from(column, 0));
         for start in (0..k).step_by(CHUNK) {
@@ -273,7 +307,8 @@ impl<T: Factor> Shared<T> {
             let target = if start == 0 { whole } else { Target { first: room.chunk.as_mut_ptr(), pitch: columns } };
             // SAFETY: the block of the output is this thread's, and the room has been counted for the block.
             unsafe {
-                chunk(self.tiles, factors, sizes, target, &mut room);
+                let wait = |_: usize, _: usize| ();
+                chunk(self.tiles, factors, sizes, target, &mut room, if k > CHUNK { &wait } else { &done });
                 if start > 0 {
                     for i in 0..rows {
                         let sums = from_raw_parts_mut(whole.first.add(i * whole.pitch), columns);
@@ -284,7 +319,11 @@ impl<T: Factor> Shared<T> {
                 }
             }
         }
-        if T::terms(&[]).is_none() {
+        if self.finish.is_some() {
+            if k > CHUNK {
+                done(0, rows);
+            }
+        } else if T::terms(&[]).is_none() {
             for (i, wide) in room.wide.chunks_exact(columns).take(rows).enumerate() {
                 // SAFETY: the block of the output is this thread's.
                 let row = unsafe { from_raw_parts_mut(out.add(i * pitch), columns) };
@@ -309,13 +348,14 @@ impl<T: Factor> Shared<T> {
         bytes: &mut [u8],
     ) {
         let [m, k, n] = self.sizes;
-        let mut room = Room::of(aligned(bytes), room::<T>(rows, k, columns));
+        let accumulate = self.finish.is_some_and(|finish| finish.epilogue.accumulate);
+        let mut room = Room::of(aligned(bytes), room::<T>(rows, k, columns, accumulate));
         let (start, factors) = (place * CHUNK, (a.from(row, place * CHUNK), b.from(column, place * CHUNK)));
         // SAFETY: the block of this chunk is this thread's.
         unsafe {
             let first = self.chunks.add(place * m * n + row * n + column);
             let sizes = [rows, CHUNK.min(k - start), columns];
-            chunk(self.tiles, factors, sizes, Target { first, pitch: n }, &mut room);
+            chunk(self.tiles, factors, sizes, Target { first, pitch: n }, &mut room, &|_, _| ());
         }
     }
 
@@ -335,9 +375,15 @@ impl<T: Factor> Shared<T> {
 
 /// The rows and columns of the blocks of a batch of products, each in so many chunks, so that threads find enough to do; whether others are to
 /// help at all.
-fn blocks<T: Factor>(tiles: &Tiles<T::Term>, [m, k, n]: [usize; 3], batch: usize, chunks: usize) -> ([usize; 2], bool) {
+fn blocks<T: Factor>(
+    tiles: &Tiles<T::Term>,
+    [m, k, n]: [usize; 3],
+    batch: usize,
+    chunks: usize,
+    accumulate: bool,
+) -> ([usize; 2], bool) {
     let strip = strip::<T::Term>();
-    let has_room = !is_split(m, k, n) && (T::terms(&[]).is_none() || k > CHUNK);
+    let has_room = !is_split(m, k, n) && (is_aside::<T>(accumulate) || k > CHUNK);
     let (mut rows, mut columns) = (if has_room { m.min(ROWS) } else { m }, n.min(strip));
     let work = m.saturating_mul(k).saturating_mul(n).saturating_mul(batch);
     if work < 2 * WORTH || pool::num_threads() == 1 {
@@ -372,11 +418,17 @@ fn place(shape: &[usize], strides: &[isize], mut index: usize) -> isize {
 }
 
 /// The products of `a`, .. × m × k, and `b`, .. × k × n, in row-major order, one for each index of the leading axes, which
-/// are the same; zeros where k is 0.
+/// are the same; the products are zeros where k is 0.
 ///
 /// # Panics
 /// When the sizes do not fit each other or the scratch is smaller than [`scratch`] says.
-pub(crate) fn multiply<T: Factor>(a: Strided<T>, b: Strided<T>, out: &mut [T], scratch: &mut [T]) {
+pub(crate) fn multiply<T: Factor>(
+    a: Strided<T>,
+    b: Strided<T>,
+    finish: Option<&Finish<T>>,
+    out: &mut [T],
+    scratch: &mut [T],
+) {
     let (Some((batch, &[m, k])), Some((others, &[inner, n]))) =
         (a.shape().split_last_chunk::<2>(), b.shape().split_last_chunk::<2>())
     else {
@@ -387,8 +439,28 @@ pub(crate) fn multiply<T: Factor>(a: Strided<T>, b: Strided<T>, out: &mut [T], s
     if out.is_empty() {
         return;
     }
+    if let Some(Finish { epilogue, .. }) = finish {
+        assert!(epilogue.bias.is_none_or(|bias| bias.len() == n), "a bias has an element for each column");
+        assert!(
+            epilogue.add.is_none_or(|add| add.shape().split_last_chunk::<2>() == Some((batch, &[m, n]))),
+            "what is added has the shape of the product"
+        );
+    }
+    let added = |index: usize| match finish.and_then(|finish| finish.epilogue.add) {
+        Some(add) => add.offset() as isize + place(batch, &add.strides()[..batch.len()], index),
+        None => 0,
+    };
     if k == 0 {
-        return out.fill(T::zeroed());
+        let Some(finish) = finish else { return out.fill(T::zeroed()) };
+        for (index, out) in out.chunks_exact_mut(m * n).enumerate() {
+            let block = Block { first: out.as_mut_ptr(), pitch: n, at: [0, 0], sizes: [m, n] };
+            // SAFETY: the block is borrowed here alone.
+            #[allow(unsafe_code)]
+            unsafe {
+                finish.apply(block, added(index), false, |_, _, row| row.fill(T::zeroed()));
+            }
+        }
+        return;
     }
     let (outer, inner) = (a.strides().split_at(batch.len()), b.strides().split_at(batch.len()));
     let left = Lanes { data: a.data(), offset: a.offset() as isize, lane: outer.1[0], depth: outer.1[1] };
@@ -399,7 +471,7 @@ pub(crate) fn multiply<T: Factor>(a: Strided<T>, b: Strided<T>, out: &mut [T], s
         // One column is one row of the product of the transposed, with the same sums.
         if n == 1 { (right, left) } else { (left, right) }
     };
-    let (m, n) = if n == 1 { (1, m) } else { (m, n) };
+    let (m, n, turned) = if n == 1 { (1, m, true) } else { (m, n, false) };
     let tiles = T::Term::tiles(instruction_set());
     let own = bytemuck::cast_slice_mut::<T, u8>(scratch);
     let split = is_split(m, k, n);
@@ -419,8 +491,12 @@ pub(crate) fn multiply<T: Factor>(a: Strided<T>, b: Strided<T>, out: &mut [T], s
         own_len: own.len(),
         sizes: [m, k, n],
         pitch: n,
+        finish,
+        turned,
     };
-    let ([rows, columns], helped) = blocks::<T>(tiles, [m, k, n], if split { 1 } else { count }, chunks);
+    let accumulate = finish.is_some_and(|finish| finish.epilogue.accumulate);
+    let batch = if split { 1 } else { count };
+    let ([rows, columns], helped) = blocks::<T>(tiles, [m, k, n], batch, chunks, accumulate);
     let (down, across) = (m.div_ceil(rows), n.div_ceil(columns));
     let block = |index: usize| {
         let (row, column) = (index / across % down * rows, index % across * columns);
@@ -436,7 +512,7 @@ pub(crate) fn multiply<T: Factor>(a: Strided<T>, b: Strided<T>, out: &mut [T], s
             // SAFETY: blocks do not overlap, and each is run once.
             #[allow(unsafe_code)]
             unsafe {
-                shared.block(factors(index), first, sizes, index * m * n, shared.bytes(lent));
+                shared.block(factors(index), first, sizes, index * m * n, added(index), shared.bytes(lent));
             }
         });
     }
@@ -450,19 +526,36 @@ pub(crate) fn multiply<T: Factor>(a: Strided<T>, b: Strided<T>, out: &mut [T], s
                 shared.block_of_chunk(factors, first, sizes, chunk, shared.bytes(lent));
             }
         });
-        for (i, slot) in out[index * m * n..][..m * n].iter_mut().enumerate() {
+        let sum = |i: usize| {
             let mut sum = sums[i];
             for chunk in 1..chunks {
                 sum = sum.add(sums[chunk * m * n + i]);
             }
-            *slot = T::narrow(sum);
+            T::narrow(sum)
+        };
+        let out = &mut out[index * m * n..][..m * n];
+        if let Some(finish) = finish {
+            let block = Block { first: out.as_mut_ptr(), pitch: n, at: [0, 0], sizes: [m, n] };
+            // SAFETY: the block is borrowed here alone.
+            #[allow(unsafe_code)]
+            unsafe {
+                finish.apply(block, added(index), turned, |i, first, row| {
+                    for (j, slot) in row.iter_mut().enumerate() {
+                        *slot = sum(i * n + first + j);
+                    }
+                });
+            }
+        } else {
+            for (i, slot) in out.iter_mut().enumerate() {
+                *slot = sum(i);
+            }
         }
     }
 }
 
 /// The bytes of room that [`multiply_alone`] wants.
 pub(crate) fn room_alone<T: Factor>(m: usize, k: usize, n: usize) -> usize {
-    let terms: usize = room::<T>(m.min(ROWS), k, n.min(strip::<T::Term>())).iter().sum();
+    let terms: usize = room::<T>(m.min(ROWS), k, n.min(strip::<T::Term>()), false).iter().sum();
     terms * size_of::<T::Term>() + 64
 }
 
@@ -492,6 +585,8 @@ pub(crate) fn multiply_alone<T: Factor>(a: Strided<T>, b: Strided<T>, out: &mut 
         own_len: 0,
         sizes: [m, k, n],
         pitch,
+        finish: None,
+        turned: false,
     };
     let (tall, wide) = (if T::terms(&[]).is_none() || k > CHUNK { m.min(ROWS) } else { m }, n.min(strip::<T::Term>()));
     for row in (0..m).step_by(tall) {
@@ -499,7 +594,7 @@ pub(crate) fn multiply_alone<T: Factor>(a: Strided<T>, b: Strided<T>, out: &mut 
             // SAFETY: the block lies in the output, which is borrowed here alone.
             #[allow(unsafe_code)]
             unsafe {
-                shared.block((left, right), [row, column], [tall.min(m - row), wide.min(n - column)], 0, room);
+                shared.block((left, right), [row, column], [tall.min(m - row), wide.min(n - column)], 0, 0, room);
             }
         }
     }
@@ -514,7 +609,7 @@ mod tests {
     #[test]
     fn helpers_have_room_for_every_block() {
         fn need<T: Factor>() -> usize {
-            let room: usize = room::<T>(usize::MAX, usize::MAX, strip::<T::Term>()).iter().sum();
+            let room: usize = room::<T>(usize::MAX, usize::MAX, strip::<T::Term>(), true).iter().sum();
             room * size_of::<T::Term>() + 64
         }
         let needs =
@@ -531,7 +626,7 @@ mod tests {
             let a = Strided::new(&a, &a_shape, &a_strides, 0).unwrap();
             let b = Strided::new(&b, &b_shape, &b_strides, 0).unwrap();
             let mut expected = vec![0.5; m * n];
-            multiply(a, b, &mut expected, &mut vec![0.5; scratch::<f32>(m, k, n)]);
+            multiply(a, b, None, &mut expected, &mut vec![0.5; scratch::<f32>(m, k, n, false)]);
             let mut out = vec![9.0; m * (n + 3)];
             multiply_alone(a, b, &mut out, n + 3, &mut vec![7; room_alone::<f32>(m, k, n)]);
             for (i, row) in out.chunks(n + 3).enumerate() {

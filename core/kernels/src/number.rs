@@ -10,6 +10,7 @@ use crate::expression::{self, Elementwise, Expression, Output, Source, Step, alo
 use crate::float::{binary as of_floats, each, test as test_float, unary as of_float};
 use crate::fold::{ordered, unordered};
 use crate::integer::{binary as of_integers, unary as of_integer};
+use crate::matmul::{Epilogue, Finish};
 use crate::narrow::{Half, binary as of_halves, compare as compare_halves, test as test_half, unary as of_half};
 use crate::operation::{Binary, Compare, Fault, Fold, Test, Unary, Unsupported, Update};
 use crate::rows::{self, NoSuchRow};
@@ -188,6 +189,33 @@ pub trait Float: Number {
         gradient: Strided<Self>,
         after: &mut [&mut [Self]],
     );
+
+    /// The elements of scratch that [`matmul_with`](Self::matmul_with) of an m × k and a k × n matrix wants.
+    fn matmul_with_scratch(m: usize, k: usize, n: usize) -> usize;
+
+    /// As [`matmul`](Number::matmul), and what follows in the same pass: the bits are those of one kernel after the other.
+    ///
+    /// ```
+    /// use modulor_kernels::{Epilogue, Float, Strided, Unary};
+    ///
+    /// let a = Strided::new(&[1.0_f32, 2.0], &[1, 2], &[2, 1], 0).expect("in bounds");
+    /// let b = Strided::new(&[3.0_f32, 4.0, -5.0, 6.0], &[2, 2], &[2, 1], 0).expect("in bounds");
+    /// let mut scratch = vec![0.0; f32::matmul_with_scratch(1, 2, 2)];
+    /// let mut out = [0.0; 2];
+    /// let epilogue = Epilogue { bias: Some(&[0.5, 0.5]), activation: Some(Unary::Relu), ..Epilogue::default() };
+    /// f32::matmul_with(a, b, epilogue, &mut out, &mut scratch);
+    /// assert_eq!(out, [0.0, 16.5]);
+    /// ```
+    ///
+    /// # Panics
+    /// As every kernel, when a length does not fit.
+    fn matmul_with(
+        a: Strided<Self>,
+        b: Strided<Self>,
+        epilogue: Epilogue<Self>,
+        out: &mut [Self],
+        scratch: &mut [Self],
+    );
 }
 
 #[inline(always)]
@@ -322,11 +350,11 @@ macro_rules! numbers {
             }
 
             fn matmul_scratch(m: usize, k: usize, n: usize) -> usize {
-                matmul::scratch::<Self>(m, k, n)
+                matmul::scratch::<Self>(m, k, n, false)
             }
 
             fn matmul(a: Strided<Self>, b: Strided<Self>, out: &mut [Self], scratch: &mut [Self]) {
-                matmul::multiply(a, b, out, scratch);
+                matmul::multiply(a, b, None, out, scratch);
             }
         })*
     };
@@ -341,7 +369,7 @@ numbers!(Complex<f32> as f32, Complex<f64> as f64:
     of_complex, of_complexes, compare_unordered, untestable, |x| x.re != 0.0, unordered, |_, _, _, _| Err(Unsupported));
 
 macro_rules! floats {
-    ($($t:ty),*) => {
+    ($($t:ty: $module:ident),*) => {
         $(impl Float for $t {
             fn softmax(x: &[Self], n: usize, out: &mut [Self], log: bool) {
                 by_instruction_set!(fn rows(x: &[$t], n: usize, out: &mut [$t], log: bool) = softmax_rows::<$t>);
@@ -378,7 +406,26 @@ macro_rules! floats {
             ) {
                 update::update(rule, decay, rate_and_step, before, gradient, after);
             }
+
+            fn matmul_with_scratch(m: usize, k: usize, n: usize) -> usize {
+                matmul::scratch::<Self>(m, k, n, true)
+            }
+
+            fn matmul_with(
+                a: Strided<Self>,
+                b: Strided<Self>,
+                epilogue: Epilogue<Self>,
+                out: &mut [Self],
+                scratch: &mut [Self],
+            ) {
+                let finish = Finish {
+                    epilogue,
+                    unary: |op, x, out| $module::unary(op, x, out).expect("floats take every function"),
+                    sum: |a, b, out| $module::binary(Binary::Add, a, b, out).expect("floats are added"),
+                };
+                matmul::multiply(a, b, Some(&finish), out, scratch);
+            }
         })*
     };
 }
-floats!(f32, f64, f16, bf16);
+floats!(f32: float, f64: float, f16: narrow, bf16: narrow);

@@ -128,8 +128,11 @@ macro_rules! vector_tile {
                         *column = unsafe { $load(b.add(v * $lanes)) };
                     }
                     if !PACKED && VECTORS > 1 {
-                        // SAFETY: a prefetch may be of any place.
-                        unsafe { _mm_prefetch::<_MM_HINT_T0>(next.cast()) };
+                        // SAFETY: a prefetch may be of any place. It has not always been safe.
+                        #[allow(unused_unsafe)]
+                        unsafe {
+                            _mm_prefetch::<_MM_HINT_T0>(next.cast())
+                        };
                         next = next.wrapping_offset(piece.next_step);
                     }
                     for (i, sums) in sum.iter_mut().enumerate() {
