@@ -44,8 +44,8 @@ pub use expression::{Expression, InvalidExpression, Output, Register, Source, St
 pub use instruction_set::with_instruction_set;
 pub use instruction_set::{InstructionSet, instruction_set};
 pub use logic::{fold_logical, logical, not, select};
+pub use matmul::{Epilogue, Packed};
 pub use normalization::Normalization;
-pub use matmul::Epilogue;
 pub use number::{Float, Number};
 pub use operation::{Binary, Compare, Fault, Fold, Logical, Test, Unary, Unsupported, Update};
 #[doc(hidden)]

@@ -7,6 +7,7 @@
 
 mod epilogue;
 mod pack;
+mod packed;
 mod tile;
 
 use std::mem::size_of;
@@ -20,6 +21,9 @@ pub use epilogue::Epilogue;
 pub(crate) use epilogue::Finish;
 use pack::InPlace;
 pub(crate) use pack::{Factor, Lanes, Panels};
+pub use packed::Packed;
+pub(crate) use packed::packed;
+use packed::panels;
 use tile::{Family, MAX_ROWS, Piece, Term, Tiles};
 
 /// The most places along k whose terms are packed at a time.
@@ -159,7 +163,7 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
         let (a, b) = (a.from(0, start), b.from(0, start));
         // Packing costs about as much as reading some rows more, or what lies in the first cache.
         let few = |depth: isize| rows <= 3 * tallest || now * depth.unsigned_abs() <= FEW;
-        let b_in_place = b.in_place().filter(|b| b.lane == 1 && few(b.depth));
+        let b_in_place = b.in_place().filter(|b| B::PACKED || b.lane == 1 && few(b.depth));
         let a_in_place = a.in_place().filter(|a| {
             let apart = (a.lane.unsigned_abs() * size_of::<T>()) % 4096;
             columns < 6 * tiles.wide.width || rows < 4 || now <= 64 || a.depth == 1 && (256..=3840).contains(&apart)
@@ -169,8 +173,8 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
         let few = places(b.in_place());
         for place in (0..now).step_by(few) {
             let mut packed = 0;
-            for (first, used, family) in cuts(tiles, rows, columns) {
-                if b_in_place.is_none() || used < family.width {
+            for (first, used, family) in cuts(tiles, if B::PACKED { usize::MAX } else { rows }, columns) {
+                if !B::PACKED && (b_in_place.is_none() || used < family.width) {
                     let panel = &mut room.right[packed + place * family.width..][..few.min(now - place) * family.width];
                     b.from(first, place).pack(used, family.width, panel, tiles.turn);
                     packed += now * family.width;
@@ -192,7 +196,7 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
                 }
             }
             let mut packed = 0;
-            for (first, used, family) in cuts(tiles, rows, columns) {
+            for (first, used, family) in cuts(tiles, if B::PACKED { usize::MAX } else { rows }, columns) {
                 let (a, a_row, a_step, of) = match a_in_place.and(lanes.in_place()) {
                     Some(a) => (a.first, a.lane, a.depth, family.of),
                     None => (room.left[group * now..].as_ptr(), 1, height as isize, family.packed),
@@ -203,7 +207,7 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
                     _ => (a.wrapping_offset(height as isize * a_row), (64 / size_of::<T>()) as isize),
                 };
                 let (b, b_step) = match b_in_place.and(b.from(first, 0).in_place()) {
-                    Some(b) if used == family.width => (b.first, b.depth),
+                    Some(b) if B::PACKED || used == family.width => (b.first, b.depth),
                     _ => {
                         packed += now * family.width;
                         (room.right[packed - now * family.width..packed].as_ptr(), family.width as isize)
@@ -434,8 +438,48 @@ pub(crate) fn multiply<T: Factor>(
     else {
         panic!("the factors of a product are matrices")
     };
+    assert!(batch == others && k == inner, "the sizes of a product fit each other");
+    let (outer, inner) = (a.strides().split_at(batch.len()), b.strides().split_at(batch.len()));
+    let left = Lanes { data: a.data(), offset: a.offset() as isize, lane: outer.1[0], depth: outer.1[1] };
+    let right = Lanes { data: b.data(), offset: b.offset() as isize, lane: inner.1[1], depth: inner.1[0] };
+    let factors = |index: usize| {
+        let left = Lanes { offset: left.offset + place(batch, outer.0, index), ..left };
+        let right = Lanes { offset: right.offset + place(batch, inner.0, index), ..right };
+        // One column is one row of the product of the transposed, with the same sums.
+        if n == 1 { (right, left) } else { (left, right) }
+    };
+    products(factors, batch, [m, k, n], n == 1, finish, out, scratch);
+}
+
+/// As [`multiply`], by a factor that has been packed.
+pub(crate) fn multiply_packed<T: Factor>(
+    a: Strided<T>,
+    b: &Packed<T>,
+    finish: Option<&Finish<T>>,
+    out: &mut [T],
+    scratch: &mut [T],
+) {
+    let (&[m, k], &[lane, depth], [inner, n]) = (a.shape(), a.strides(), b.sizes()) else {
+        panic!("the factors of a product are matrices")
+    };
+    assert!(k == inner, "the sizes of a product fit each other");
+    let left = Lanes { data: a.data(), offset: a.offset() as isize, lane, depth };
+    let right = panels(b);
+    products(|_| (left, right), &[], [m, k, n], false, finish, out, scratch);
+}
+
+/// The products of `factors`, m × k and k × n, for each index of `batch`; `turned` factors are those of the transposed.
+fn products<T: Factor, A: Panels<Term = T::Term>, B: Panels<Term = T::Term>>(
+    factors: impl Fn(usize) -> (A, B) + Sync,
+    batch: &[usize],
+    [m, k, n]: [usize; 3],
+    turned: bool,
+    finish: Option<&Finish<T>>,
+    out: &mut [T],
+    scratch: &mut [T],
+) {
     let count: usize = batch.iter().product();
-    assert!(batch == others && k == inner && out.len() == count * m * n, "the sizes of a product fit each other");
+    assert!(out.len() == count * m * n, "the sizes of a product fit each other");
     if out.is_empty() {
         return;
     }
@@ -462,16 +506,7 @@ pub(crate) fn multiply<T: Factor>(
         }
         return;
     }
-    let (outer, inner) = (a.strides().split_at(batch.len()), b.strides().split_at(batch.len()));
-    let left = Lanes { data: a.data(), offset: a.offset() as isize, lane: outer.1[0], depth: outer.1[1] };
-    let right = Lanes { data: b.data(), offset: b.offset() as isize, lane: inner.1[1], depth: inner.1[0] };
-    let factors = |index: usize| {
-        let left = Lanes { offset: left.offset + place(batch, outer.0, index), ..left };
-        let right = Lanes { offset: right.offset + place(batch, inner.0, index), ..right };
-        // One column is one row of the product of the transposed, with the same sums.
-        if n == 1 { (right, left) } else { (left, right) }
-    };
-    let (m, n, turned) = if n == 1 { (1, m, true) } else { (m, n, false) };
+    let (m, n) = if turned { (n, m) } else { (m, n) };
     let tiles = T::Term::tiles(instruction_set());
     let own = bytemuck::cast_slice_mut::<T, u8>(scratch);
     let split = is_split(m, k, n);

@@ -1,5 +1,7 @@
 //! The numbers tensors are made of, and what the kernels do with them.
 
+use std::collections::TryReserveError;
+
 use half::{bf16, f16};
 use num_complex::Complex;
 
@@ -10,7 +12,7 @@ use crate::expression::{self, Elementwise, Expression, Output, Source, Step, alo
 use crate::float::{binary as of_floats, each, test as test_float, unary as of_float};
 use crate::fold::{ordered, unordered};
 use crate::integer::{binary as of_integers, unary as of_integer};
-use crate::matmul::{Epilogue, Finish};
+use crate::matmul::{Epilogue, Finish, Packed};
 use crate::narrow::{Half, binary as of_halves, compare as compare_halves, test as test_half, unary as of_half};
 use crate::operation::{Binary, Compare, Fault, Fold, Test, Unary, Unsupported, Update};
 use crate::rows::{self, NoSuchRow};
@@ -216,6 +218,35 @@ pub trait Float: Number {
         out: &mut [Self],
         scratch: &mut [Self],
     );
+
+    /// Packs `b`, k × n, the right factor of many products.
+    ///
+    /// # Errors
+    /// When there is no memory for it, which is about that of `b`, or twice that of f16 and bf16.
+    fn packed(b: Strided<Self>) -> Result<Packed<Self>, TryReserveError>;
+
+    /// As [`matmul_with`](Self::matmul_with) of `a`, m × k, and a factor that was packed, with the same scratch and to the
+    /// same bits.
+    ///
+    /// ```
+    /// use modulor_kernels::{Epilogue, Float, Strided};
+    ///
+    /// let b = Strided::new(&[3.0_f32, 4.0, -5.0, 6.0], &[2, 2], &[2, 1], 0).expect("in bounds");
+    /// let b = f32::packed(b)?;
+    /// let a = Strided::new(&[1.0_f32, 2.0], &[1, 2], &[2, 1], 0).expect("in bounds");
+    /// let mut out = [0.0; 2];
+    /// let mut scratch = vec![0.0; f32::matmul_with_scratch(1, 2, 2)];
+    /// f32::matmul_packed(a, &b, Epilogue::default(), &mut out, &mut scratch);
+    /// assert_eq!(out, [-7.0, 16.0]);
+    /// # Ok::<(), std::collections::TryReserveError>(())
+    /// ```
+    fn matmul_packed(
+        a: Strided<Self>,
+        b: &Packed<Self>,
+        epilogue: Epilogue<Self>,
+        out: &mut [Self],
+        scratch: &mut [Self],
+    );
 }
 
 #[inline(always)]
@@ -368,6 +399,17 @@ numbers!(i8 as i8, i16 as i16, i32 as i32, i64 as i64, u8 as u8, u16 as u16, u32
 numbers!(Complex<f32> as f32, Complex<f64> as f64:
     of_complex, of_complexes, compare_unordered, untestable, |x| x.re != 0.0, unordered, |_, _, _, _| Err(Unsupported));
 
+/// What follows a product, if anything does, with the functions on slices of a module.
+macro_rules! finish {
+    ($module:ident, $epilogue:expr) => {
+        Finish {
+            epilogue: $epilogue,
+            unary: |op, x, out| $module::unary(op, x, out).expect("floats take every function"),
+            sum: |a, b, out| $module::binary(Binary::Add, a, b, out).expect("floats are added"),
+        }
+    };
+}
+
 macro_rules! floats {
     ($($t:ty: $module:ident),*) => {
         $(impl Float for $t {
@@ -418,12 +460,21 @@ macro_rules! floats {
                 out: &mut [Self],
                 scratch: &mut [Self],
             ) {
-                let finish = Finish {
-                    epilogue,
-                    unary: |op, x, out| $module::unary(op, x, out).expect("floats take every function"),
-                    sum: |a, b, out| $module::binary(Binary::Add, a, b, out).expect("floats are added"),
-                };
-                matmul::multiply(a, b, Some(&finish), out, scratch);
+                matmul::multiply(a, b, Some(&finish!($module, epilogue)), out, scratch);
+            }
+
+            fn packed(b: Strided<Self>) -> Result<Packed<Self>, TryReserveError> {
+                matmul::packed(b)
+            }
+
+            fn matmul_packed(
+                a: Strided<Self>,
+                b: &Packed<Self>,
+                epilogue: Epilogue<Self>,
+                out: &mut [Self],
+                scratch: &mut [Self],
+            ) {
+                matmul::multiply_packed(a, b, Some(&finish!($module, epilogue)), out, scratch);
             }
         })*
     };

@@ -61,6 +61,8 @@ f32_terms!(f16, bf16);
 /// How tiles come by the terms of a factor: by lanes, rows of the left or columns of the right one, and places along k.
 pub(crate) trait Panels: Copy + Sync {
     type Term: Term;
+    /// Whether it is a right factor that lies in panels for tiles of three rows or more: they are all in place.
+    const PACKED: bool = false;
 
     /// The same factor from a lane and a place along k on.
     fn from(self, lane: usize, depth: usize) -> Self;
