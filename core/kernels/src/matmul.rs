@@ -13,7 +13,7 @@ mod tile;
 use std::mem::size_of;
 use std::slice::from_raw_parts_mut;
 
-use crate::instruction_set::instruction_set;
+use crate::instruction_set::{instruction_set, with_instruction_set};
 use crate::pool;
 use crate::strided::Strided;
 use epilogue::Block;
@@ -293,7 +293,7 @@ impl<T: Factor> Shared<'_, T> {
         let done = |start: usize, rows: usize| {
             let Some(finish) = self.finish else { return };
             // SAFETY: the block of the output is this thread's, and so are its sums.
-            unsafe {
+            with_instruction_set(finish.set, || unsafe {
                 let (at, sizes) = ([row + start, column], [rows, columns]);
                 let block = Block { first: out.add(start * pitch), pitch, at, sizes };
                 finish.apply(block, added, self.turned, |i, first, row| {
@@ -302,7 +302,7 @@ impl<T: Factor> Shared<'_, T> {
                         *slot = T::narrow(*sums.add(j));
                     }
                 });
-            }
+            });
         };
         let (a, b) = (a.from(row, 0), b.from(column, 0));
         for start in (0..k).step_by(CHUNK) {

@@ -11,6 +11,7 @@ use crate::dispatch::by_instruction_set;
 use crate::expression::{self, Elementwise, Expression, Output, Source, Step, alone};
 use crate::float::{binary as of_floats, each, test as test_float, unary as of_float};
 use crate::fold::{ordered, unordered};
+use crate::instruction_set::instruction_set;
 use crate::integer::{binary as of_integers, unary as of_integer};
 use crate::matmul::{Epilogue, Finish, Packed};
 use crate::narrow::{Half, binary as of_halves, compare as compare_halves, test as test_half, unary as of_half};
@@ -404,6 +405,7 @@ macro_rules! finish {
     ($module:ident, $epilogue:expr) => {
         Finish {
             epilogue: $epilogue,
+            set: instruction_set(),
             unary: |op, x, out| $module::unary(op, x, out).expect("floats take every function"),
             sum: |a, b, out| $module::binary(Binary::Add, a, b, out).expect("floats are added"),
         }

@@ -116,13 +116,15 @@ fn bits_are_those_of_one_kernel_after_the_other() {
     for set in InstructionSet::ALL.into_iter().filter(|set| set.is_here()) {
         with_instruction_set(set, || {
             for sizes in SIZES {
+                let all = if sizes[3] == 202 { &all[4..5] } else { &all };
                 for steps in all {
-                    check::<f32>(sizes, steps);
+                    check::<f32>(sizes, *steps);
                 }
-                for steps in &all[3..5] {
-                    check::<f64>(sizes, *steps);
-                    check::<f16>(sizes, *steps);
-                    check::<bf16>(sizes, *steps);
+                if sizes.iter().product::<usize>() < 1 << 21 {
+                    check::<f64>(sizes, all[4]);
+                    check::<f16>(sizes, all[3]);
+                    check::<f16>(sizes, all[4]);
+                    check::<bf16>(sizes, all[4]);
                 }
             }
         });
@@ -143,7 +145,7 @@ fn threads_do_not_change_a_bit() {
     let _alone = THREADS.lock();
     for threads in [1, 2, 3, 4, 8, 0] {
         set_num_threads(threads);
-        for sizes in [[1, 130, 300, 530], [1, 600, 100, 10], [1, 20, 9000, 30], [1, 515, 784, 1], [1, 250, 2100, 140]] {
+        for sizes in [[1, 130, 100, 530], [1, 600, 100, 10], [1, 20, 4100, 30], [1, 515, 784, 1], [1, 250, 2100, 140]] {
             for accumulate in [false, true] {
                 check::<f32>(sizes, (true, Some(Unary::Gelu), true, accumulate));
                 check::<bf16>(sizes, (true, Some(Unary::Relu), true, accumulate));
@@ -202,7 +204,6 @@ fn a_packed_factor_gives_the_same_bits() {
                 [3, 385, 48],
                 [49, 70, 49],
                 [1, 2100, 600],
-                [163, 2049, 202],
                 [40, 5, 385],
             ] {
                 for turned in [false, true] {
@@ -216,7 +217,7 @@ fn a_packed_factor_gives_the_same_bits() {
     }
     for threads in [1, 2, 3, 4, 8, 0] {
         set_num_threads(threads);
-        for sizes in [[130, 300, 530], [20, 9000, 30], [1, 784, 515], [515, 784, 1], [250, 2100, 140]] {
+        for sizes in [[130, 100, 530], [20, 4100, 30], [1, 784, 515], [515, 784, 1], [250, 2100, 140]] {
             check::<f32>(sizes, false, true);
         }
     }

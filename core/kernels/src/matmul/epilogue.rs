@@ -5,6 +5,7 @@ use std::slice::from_raw_parts_mut;
 
 use bytemuck::Pod;
 
+use crate::instruction_set::InstructionSet;
 use crate::operation::Unary;
 use crate::strided::{Strided, TILE};
 
@@ -27,6 +28,8 @@ pub struct Epilogue<'a, T> {
 /// An [`Epilogue`] and the kernels of its type.
 pub(crate) struct Finish<'a, T> {
     pub(crate) epilogue: Epilogue<'a, T>,
+    /// That of the caller, for the threads that help.
+    pub(crate) set: InstructionSet,
     pub(crate) unary: fn(Unary, &[T], &mut [T]),
     pub(crate) sum: fn(&[T], &[T], &mut [T]),
 }
