@@ -11,7 +11,7 @@ use half::{bf16, f16};
 
 use crate::dispatch::{LANES, by_instruction_set};
 use crate::float::Real;
-use crate::fold::{self, Reduce};
+use crate::fold::{self, Reduce, reduction, totals_by};
 use crate::narrow::Stored;
 use crate::number::Float;
 use crate::strided::Strided;
@@ -186,25 +186,7 @@ pub trait Normalization: Float {
 /// A sum in f64 of what is so much shorter that rounding errors do not count.
 struct Plain;
 
-impl Reduce<f64> for Plain {
-    type Total = f64;
-    #[inline(always)]
-    fn start() -> f64 {
-        0.0
-    }
-    #[inline(always)]
-    fn push(total: f64, term: f64) -> f64 {
-        total + term
-    }
-    #[inline(always)]
-    fn join(a: f64, b: f64) -> f64 {
-        a + b
-    }
-    #[inline(always)]
-    fn finish(total: f64, _: usize) -> f64 {
-        total
-    }
-}
+reduction!(Plain of f64 as f64 { 0.0, |a, x| a + x, |a, b| a + b, |a, _| a });
 
 type Total<T> = <<T as Element>::Sum as Reduce<f64>>::Total;
 

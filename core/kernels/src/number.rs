@@ -400,20 +400,20 @@ numbers!(i8 as i8, i16 as i16, i32 as i32, i64 as i64, u8 as u8, u16 as u16, u32
 numbers!(Complex<f32> as f32, Complex<f64> as f64:
     of_complex, of_complexes, compare_unordered, untestable, |x| x.re != 0.0, unordered, |_, _, _, _| Err(Unsupported));
 
-/// What follows a product, if anything does, with the functions on slices of a module.
+/// What follows a product, if anything does, with the functions on slices of a type.
 macro_rules! finish {
-    ($module:ident, $epilogue:expr) => {
+    ($t:ty, $epilogue:expr) => {
         Finish {
             epilogue: $epilogue,
             set: instruction_set(),
-            unary: |op, x, out| $module::unary(op, x, out).expect("floats take every function"),
-            sum: |a, b, out| $module::binary(Binary::Add, a, b, out).expect("floats are added"),
+            unary: |op, x, out| <$t as Elementwise>::unary(op, x, out).expect("floats take every function"),
+            sum: |a, b, out| <$t as Elementwise>::binary(Binary::Add, a, b, out).expect("floats are added"),
         }
     };
 }
 
 macro_rules! floats {
-    ($($t:ty: $module:ident),*) => {
+    ($($t:ty),*) => {
         $(impl Float for $t {
             fn softmax(x: &[Self], n: usize, out: &mut [Self], log: bool) {
                 by_instruction_set!(fn rows(x: &[$t], n: usize, out: &mut [$t], log: bool) = softmax_rows::<$t>);
@@ -462,7 +462,7 @@ macro_rules! floats {
                 out: &mut [Self],
                 scratch: &mut [Self],
             ) {
-                matmul::multiply(a, b, Some(&finish!($module, epilogue)), out, scratch);
+                matmul::multiply(a, b, Some(&finish!($t, epilogue)), out, scratch);
             }
 
             fn packed(b: Strided<Self>) -> Result<Packed<Self>, TryReserveError> {
@@ -476,9 +476,9 @@ macro_rules! floats {
                 out: &mut [Self],
                 scratch: &mut [Self],
             ) {
-                matmul::multiply_packed(a, b, Some(&finish!($module, epilogue)), out, scratch);
+                matmul::multiply_packed(a, b, Some(&finish!($t, epilogue)), out, scratch);
             }
         })*
     };
 }
-floats!(f32: float, f64: float, f16: narrow, bf16: narrow);
+floats!(f32, f64, f16, bf16);
