@@ -8,6 +8,7 @@ mod attention;
 mod by_rows;
 mod cast;
 mod complex;
+mod convolution;
 mod depthwise;
 mod dispatch;
 mod expression;
@@ -38,6 +39,7 @@ mod window;
 
 pub use attention::{Attention, Scores};
 pub use cast::cast;
+pub use convolution::{Convolution, Filters};
 pub use depthwise::Depthwise;
 pub use expression::{Expression, InvalidExpression, Output, Register, Source, Step};
 #[doc(hidden)]

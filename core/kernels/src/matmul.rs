@@ -6,6 +6,7 @@
 //! added without being rounded first, but by portable code, which rounds both.
 
 mod epilogue;
+mod layout;
 mod pack;
 mod packed;
 mod tile;
@@ -13,17 +14,20 @@ mod tile;
 use std::mem::size_of;
 use std::slice::from_raw_parts_mut;
 
+use bytemuck::Zeroable;
+
 use crate::instruction_set::{instruction_set, with_instruction_set};
 use crate::pool;
 use crate::strided::Strided;
 use epilogue::Block;
 pub use epilogue::Epilogue;
 pub(crate) use epilogue::Finish;
-use pack::InPlace;
-pub(crate) use pack::{Factor, Lanes, Panels};
+pub(crate) use layout::{Layout, Rows};
+pub(crate) use pack::{Factor, InPlace, Lanes, Panels};
 pub use packed::Packed;
 pub(crate) use packed::packed;
 use packed::panels;
+pub(crate) use tile::Turn;
 use tile::{Family, MAX_ROWS, Piece, Term, Tiles};
 
 /// The most places along k whose terms are packed at a time.
@@ -34,8 +38,6 @@ const CHUNK: usize = 2048;
 const STRIP_BYTES: usize = 1536;
 /// How many tiles' rows of the left factor are packed at a time, so that lines of what lies turned are read whole.
 const GROUP: usize = 4;
-/// How many places along k are packed at a time, of all lanes.
-const PLACES: usize = 16;
 /// How many places along k ahead a left factor is fetched that is read as it lies.
 const AHEAD: usize = 32;
 /// Terms of the right factor that stay in the first cache.
@@ -61,14 +63,14 @@ fn is_split(m: usize, k: usize, n: usize) -> bool {
     k > CHUNK && m * n <= SPLIT
 }
 
-/// Whether sums stand beside the output before they go there.
-fn is_aside<T: Factor>(accumulate: bool) -> bool {
-    accumulate || T::terms(&[]).is_none()
+/// Whether the sums of a block are kept beside the output before they go there.
+fn is_apart<T: Factor>(layout: impl Layout, accumulate: bool) -> bool {
+    accumulate || T::terms(&[]).is_none() || layout.rows().is_none()
 }
 
 /// The terms that a block of so many rows and columns needs: for the panels of the right factor, those of the left, and
-/// the two sums beside the output.
-fn room<T: Factor>(rows: usize, k: usize, columns: usize, accumulate: bool) -> [usize; 4] {
+/// the two sums beside the output, the first of which only where they are kept `apart`.
+fn room(rows: usize, k: usize, columns: usize, apart: bool) -> [usize; 4] {
     let panel = k.min(PANEL);
     // The last of the panels may be padded; no tile that asks for it is wider than 32.
     let right = panel * columns.next_multiple_of(32);
@@ -76,18 +78,24 @@ fn room<T: Factor>(rows: usize, k: usize, columns: usize, accumulate: bool) -> [
     [
         right,
         (panel * rows.min(GROUP * MAX_ROWS)).next_multiple_of(64),
-        if is_aside::<T>(accumulate) { sums } else { 0 },
+        if apart { sums } else { 0 },
         if k > CHUNK { sums } else { 0 },
     ]
 }
 
 /// The elements of scratch that [`multiply`] wants, perhaps adding to what stands in the output.
 pub(crate) fn scratch<T: Factor>(m: usize, k: usize, n: usize, accumulate: bool) -> usize {
+    let (m, n) = if n == 1 { (n, m) } else { (m, n) };
+    products_scratch::<T>([m, k, n], Rows { first: 0, pitch: n }, accumulate)
+}
+
+/// The elements of scratch that [`products`] wants.
+pub(crate) fn products_scratch<T: Factor>([m, k, n]: [usize; 3], layout: impl Layout, accumulate: bool) -> usize {
     if m == 0 || n == 0 || k == 0 {
         return 0;
     }
-    let (m, n) = if n == 1 { (n, m) } else { (m, n) };
-    let own: usize = room::<T>(m.min(ROWS), k, n.min(strip::<T::Term>()), accumulate).iter().sum();
+    let apart = is_apart::<T>(layout, accumulate);
+    let own: usize = room(m.min(ROWS), k, n.min(strip::<T::Term>()), apart).iter().sum();
     let chunks = if is_split(m, k, n) { k.div_ceil(CHUNK) * m * n } else { 0 };
     // Scratch need not be aligned for terms, nor begin where a cache line does.
     (own + chunks) * (size_of::<T::Term>() / size_of::<T>()) + 128 / size_of::<T>()
@@ -169,8 +177,7 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
             columns < 6 * tiles.wide.width || rows < 4 || now <= 64 || a.depth == 1 && (256..=3840).contains(&apart)
         });
         // Memory is read in its own order: some places of all lanes, or all places of a few lanes.
-        let places = |lies: Option<InPlace<T>>| if lies.is_some_and(|lies| lies.depth == 1) { now } else { PLACES };
-        let few = places(b.in_place());
+        let few = b.places().min(now);
         for place in (0..now).step_by(few) {
             let mut packed = 0;
             for (first, used, family) in cuts(tiles, if B::PACKED { usize::MAX } else { rows }, columns) {
@@ -181,7 +188,7 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
                 }
             }
         }
-        let few = places(a.in_place());
+        let few = a.places().min(now);
         for row in (0..rows).step_by(tallest) {
             let (lanes, height) = (a.from(row, 0), tallest.min(rows - row));
             let group = row % (GROUP * tallest);
@@ -246,14 +253,13 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
 struct Shared<'a, T: Factor> {
     tiles: &'static Tiles<T::Term>,
     out: *mut T,
+    out_len: usize,
     /// With a product that is split along k, the sums of each chunk.
     chunks: *mut T::Term,
     /// The room of the caller.
     own: *mut u8,
     own_len: usize,
     sizes: [usize; 3],
-    /// From one row of the output to the next.
-    pitch: usize,
     finish: Option<&'a Finish<'a, T>>,
     /// Whether this is the transposed product.
     turned: bool,
@@ -264,39 +270,95 @@ struct Shared<'a, T: Factor> {
 unsafe impl<T: Factor> Sync for Shared<'_, T> {}
 
 impl<T: Factor> Shared<'_, T> {
-    /// Computes the block that begins at `row` and `column` of the product that begins at `place` of the output, and at
-    /// `added` of what is added to it.
+    /// Whether what stands in the output counts.
+    fn accumulates(&self) -> bool {
+        self.finish.is_some_and(|finish| finish.epilogue.accumulate)
+    }
+
+    /// Writes the sums of a row from `column` on to where they go.
     ///
     /// # Safety
-    /// It lies in the output, and nobody else reads or writes it.
+    /// Nobody else reads or writes those elements.
+    #[allow(unsafe_code)]
+    unsafe fn write(&self, layout: impl Layout, row: usize, column: usize, mut sums: &[T::Term]) {
+        layout.runs(row, column..column + sums.len(), |first, step, count| {
+            let now;
+            (now, sums) = sums.split_at(count);
+            assert!(count == 0 || first + (count - 1) * step < self.out_len, "the product fits its place");
+            if step == 1 {
+                // SAFETY: the run lies in the output, and is this thread's.
+                let run = unsafe { from_raw_parts_mut(self.out.add(first), count) };
+                for (slot, &sum) in run.iter_mut().zip(now) {
+                    *slot = T::narrow(sum);
+                }
+            } else {
+                for (i, &sum) in now.iter().enumerate() {
+                    // SAFETY: as above.
+                    unsafe { *self.out.add(first + i * step) = T::narrow(sum) };
+                }
+            }
+        });
+    }
+
+    /// Where so many rows and columns of a product go that lies in rows, from a row and a column on.
+    fn rows(&self, Rows { first, pitch }: Rows, [row, column]: [usize; 2], [rows, columns]: [usize; 2]) -> Target<T> {
+        let first = first + row * pitch + column;
+        assert!(first + (rows - 1) * pitch + columns <= self.out_len, "the product fits its place");
+        Target { first: self.out.wrapping_add(first), pitch }
+    }
+
+    /// Finishes so many rows and columns of the product `index`, whose sums `read` gives by row and first column.
+    ///
+    /// # Safety
+    /// Nobody else reads or writes those elements.
+    ///
+    /// # Panics
+    /// When the product does not lie in rows.
+    #[allow(unsafe_code)]
+    unsafe fn finish(
+        &self,
+        finish: &Finish<T>,
+        layout: impl Layout,
+        (index, at, sizes): (usize, [usize; 2], [usize; 2]),
+        read: impl Fn(usize, usize, &mut [T]),
+    ) {
+        let rows = layout.rows().expect("what is finished lies in rows");
+        let Target { first, pitch } = self.rows(rows, at, sizes);
+        // SAFETY: the block lies in the output, and is this thread's.
+        unsafe { finish.apply(Block { first, pitch, at, sizes }, finish.added(index), self.turned, read) };
+    }
+
+    /// Computes the block that begins at `row` and `column` of the product `index`, which goes where `layout` says.
+    ///
+    /// # Safety
+    /// Nobody else reads or writes its elements.
     #[allow(unsafe_code)]
     unsafe fn block(
         &self,
         (a, b): (impl Panels<Term = T::Term>, impl Panels<Term = T::Term>),
+        layout: impl Layout,
+        index: usize,
         [row, column]: [usize; 2],
         [rows, columns]: [usize; 2],
-        place: usize,
-        added: isize,
         bytes: &mut [u8],
     ) {
-        let ([_, k, _], pitch) = (self.sizes, self.pitch);
-        let accumulate = self.finish.is_some_and(|finish| finish.epilogue.accumulate);
-        let mut room = Room::of(aligned(bytes), room::<T>(rows, k, columns, accumulate));
-        // SAFETY: the block lies in the output.
-        let out = unsafe { self.out.add(place + row * pitch + column) };
-        let whole = if !is_aside::<T>(accumulate) {
-            // The elements are the terms.
-            Target { first: out.cast::<T::Term>(), pitch }
-        } else {
-            Target { first: room.wide.as_mut_ptr(), pitch: columns }
+        let [_, k, _] = self.sizes;
+        let apart = is_apart::<T>(layout, self.accumulates());
+        let mut room = Room::of(aligned(bytes), room(rows, k, columns, apart));
+        let whole = match layout.rows().filter(|_| !apart) {
+            Some(lies) => {
+                // The elements are the terms.
+                let Target { first, pitch } = self.rows(lies, [row, column], [rows, columns]);
+                Target { first: first.cast::<T::Term>(), pitch }
+            }
+            None => Target { first: room.wide.as_mut_ptr(), pitch: columns },
         };
         let done = |start: usize, rows: usize| {
             let Some(finish) = self.finish else { return };
             // SAFETY: the block of the output is this thread's, and so are its sums.
             with_instruction_set(finish.set, || unsafe {
-                let (at, sizes) = ([row + start, column], [rows, columns]);
-                let block = Block { first: out.add(start * pitch), pitch, at, sizes };
-                finish.apply(block, added, self.turned, |i, first, row| {
+                let part = (index, [row + start, column], [rows, columns]);
+                self.finish(finish, layout, part, |i, first, row| {
                     let sums = whole.first.add((start + i) * whole.pitch + first);
                     for (j, slot) in row.iter_mut().enumerate() {
                         *slot = T::narrow(*sums.add(j));
@@ -327,13 +389,10 @@ impl<T: Factor> Shared<'_, T> {
             if k > CHUNK {
                 done(0, rows);
             }
-        } else if T::terms(&[]).is_none() {
+        } else if apart {
             for (i, wide) in room.wide.chunks_exact(columns).take(rows).enumerate() {
                 // SAFETY: the block of the output is this thread's.
-                let row = unsafe { from_raw_parts_mut(out.add(i * pitch), columns) };
-                for (slot, &term) in row.iter_mut().zip(wide) {
-                    *slot = T::narrow(term);
-                }
+                unsafe { self.write(layout, row + i, column, wide) };
             }
         }
     }
@@ -341,7 +400,7 @@ impl<T: Factor> Shared<'_, T> {
     /// Computes a block over one chunk of a product that is split along k.
     ///
     /// # Safety
-    /// As of [`block`](Self::block), with the sums of that chunk for the output.
+    /// As of [`block`](Self::block), with the sums of chunk `place` for the output.
     #[allow(unsafe_code)]
     unsafe fn block_of_chunk(
         &self,
@@ -352,8 +411,7 @@ impl<T: Factor> Shared<'_, T> {
         bytes: &mut [u8],
     ) {
         let [m, k, n] = self.sizes;
-        let accumulate = self.finish.is_some_and(|finish| finish.epilogue.accumulate);
-        let mut room = Room::of(aligned(bytes), room::<T>(rows, k, columns, accumulate));
+        let mut room = Room::of(aligned(bytes), room(rows, k, columns, false));
         let (start, factors) = (place * CHUNK, (a.from(row, place * CHUNK), b.from(column, place * CHUNK)));
         // SAFETY: the block of this chunk is this thread's.
         unsafe {
@@ -379,15 +437,14 @@ impl<T: Factor> Shared<'_, T> {
 
 /// The rows and columns of the blocks of a batch of products, each in so many chunks, so that threads find enough to do; whether others are to
 /// help at all.
-fn blocks<T: Factor>(
-    tiles: &Tiles<T::Term>,
+fn blocks<T: Term>(
+    tiles: &Tiles<T>,
     [m, k, n]: [usize; 3],
-    batch: usize,
-    chunks: usize,
-    accumulate: bool,
+    [batch, chunks]: [usize; 2],
+    apart: bool,
 ) -> ([usize; 2], bool) {
-    let strip = strip::<T::Term>();
-    let has_room = !is_split(m, k, n) && (is_aside::<T>(accumulate) || k > CHUNK);
+    let strip = strip::<T>();
+    let has_room = !is_split(m, k, n) && (apart || k > CHUNK);
     let (mut rows, mut columns) = (if has_room { m.min(ROWS) } else { m }, n.min(strip));
     let work = m.saturating_mul(k).saturating_mul(n).saturating_mul(batch);
     if work < 2 * WORTH || pool::num_threads() == 1 {
@@ -442,13 +499,22 @@ pub(crate) fn multiply<T: Factor>(
     let (outer, inner) = (a.strides().split_at(batch.len()), b.strides().split_at(batch.len()));
     let left = Lanes { data: a.data(), offset: a.offset() as isize, lane: outer.1[0], depth: outer.1[1] };
     let right = Lanes { data: b.data(), offset: b.offset() as isize, lane: inner.1[1], depth: inner.1[0] };
-    let factors = |index: usize| {
+    // One column is one row of the product of the transposed, with the same sums.
+    let turned = n == 1;
+    let (m, n) = if turned { (1, m) } else { (m, n) };
+    let count: usize = batch.iter().product();
+    assert!(out.len() == count * m * n, "the sizes of a product fit each other");
+    let parts = |index: usize| {
         let left = Lanes { offset: left.offset + place(batch, outer.0, index), ..left };
         let right = Lanes { offset: right.offset + place(batch, inner.0, index), ..right };
-        // One column is one row of the product of the transposed, with the same sums.
-        if n == 1 { (right, left) } else { (left, right) }
+        let layout = Rows { first: index * m * n, pitch: n };
+        if turned { (right, left, layout) } else { (left, right, layout) }
     };
-    products(factors, batch, [m, k, n], n == 1, finish, out, scratch);
+    // SAFETY: the products lie one after the other.
+    #[allow(unsafe_code)]
+    unsafe {
+        products([m, k, n], count, &parts, turned, finish, out, scratch);
+    }
 }
 
 /// As [`multiply`], by a factor that has been packed.
@@ -462,51 +528,47 @@ pub(crate) fn multiply_packed<T: Factor>(
     let (&[m, k], &[lane, depth], [inner, n]) = (a.shape(), a.strides(), b.sizes()) else {
         panic!("the factors of a product are matrices")
     };
-    assert!(k == inner, "the sizes of a product fit each other");
+    assert!(k == inner && out.len() == m * n, "the sizes of a product fit each other");
     let left = Lanes { data: a.data(), offset: a.offset() as isize, lane, depth };
-    let right = panels(b);
-    products(|_| (left, right), &[], [m, k, n], false, finish, out, scratch);
+    let parts = |_| (left, panels(b), Rows { first: 0, pitch: n });
+    // SAFETY: there is one product.
+    #[allow(unsafe_code)]
+    unsafe {
+        products([m, k, n], 1, &parts, false, finish, out, scratch);
+    }
 }
 
-/// The products of `factors`, m × k and k × n, for each index of `batch`; `turned` factors are those of the transposed.
-fn products<T: Factor, A: Panels<Term = T::Term>, B: Panels<Term = T::Term>>(
-    factors: impl Fn(usize) -> (A, B) + Sync,
-    batch: &[usize],
+/// As many products of m × k and k × n matrices as `count` says, each of the factors that `parts` gives for its index and
+/// to the places of its layout; of zeros where k is 0. They are those of the transposed where what is to `finish` them
+/// sees them `turned`. `scratch` may hold anything.
+///
+/// # Panics
+/// When the places are not of `out`, what finishes them has other sizes or they do not lie in rows, or the scratch is
+/// smaller than [`products_scratch`] says.
+///
+/// # Safety
+/// No two elements of the products have the same place, and factors that are read in place have all their lanes there.
+#[allow(unsafe_code)]
+pub(crate) unsafe fn products<T: Factor, A: Panels<Term = T::Term>, B: Panels<Term = T::Term>, L: Layout>(
     [m, k, n]: [usize; 3],
+    count: usize,
+    parts: &(impl Fn(usize) -> (A, B, L) + Sync),
     turned: bool,
     finish: Option<&Finish<T>>,
     out: &mut [T],
     scratch: &mut [T],
 ) {
-    let count: usize = batch.iter().product();
-    assert!(out.len() == count * m * n, "the sizes of a product fit each other");
-    if out.is_empty() {
+    if m == 0 || n == 0 || count == 0 {
         return;
     }
     if let Some(Finish { epilogue, .. }) = finish {
-        assert!(epilogue.bias.is_none_or(|bias| bias.len() == n), "a bias has an element for each column");
-        assert!(
-            epilogue.add.is_none_or(|add| add.shape().split_last_chunk::<2>() == Some((batch, &[m, n]))),
-            "what is added has the shape of the product"
-        );
+        let sizes = if turned { [n, m] } else { [m, n] };
+        assert!(epilogue.bias.is_none_or(|bias| bias.len() == sizes[1]), "a bias has an element for each column");
+        let fits = |add: Strided<T>| add.len() == count * m * n && add.shape().ends_with(&sizes);
+        assert!(epilogue.add.is_none_or(fits), "what is added has the shape of the product");
     }
-    let added = |index: usize| match finish.and_then(|finish| finish.epilogue.add) {
-        Some(add) => add.offset() as isize + place(batch, &add.strides()[..batch.len()], index),
-        None => 0,
-    };
-    if k == 0 {
-        let Some(finish) = finish else { return out.fill(T::zeroed()) };
-        for (index, out) in out.chunks_exact_mut(m * n).enumerate() {
-            let block = Block { first: out.as_mut_ptr(), pitch: n, at: [0, 0], sizes: [m, n] };
-            // SAFETY: the block is borrowed here alone.
-            #[allow(unsafe_code)]
-            unsafe {
-                finish.apply(block, added(index), false, |_, _, row| row.fill(T::zeroed()));
-            }
-        }
-        return;
-    }
-    let (m, n) = if turned { (n, m) } else { (m, n) };
+    let accumulate = finish.is_some_and(|finish| finish.epilogue.accumulate);
+    let apart = is_apart::<T>(parts(0).2, accumulate);
     let tiles = T::Term::tiles(instruction_set());
     let own = bytemuck::cast_slice_mut::<T, u8>(scratch);
     let split = is_split(m, k, n);
@@ -521,17 +583,37 @@ fn products<T: Factor, A: Panels<Term = T::Term>, B: Panels<Term = T::Term>>(
     let shared = Shared {
         tiles,
         out: out.as_mut_ptr(),
+        out_len: out.len(),
         chunks: sums.as_mut_ptr(),
         own: own.as_mut_ptr(),
         own_len: own.len(),
         sizes: [m, k, n],
-        pitch: n,
         finish,
         turned,
     };
-    let accumulate = finish.is_some_and(|finish| finish.epilogue.accumulate);
+    if k == 0 {
+        let zeros = [T::Term::zeroed(); 64];
+        for index in 0..count {
+            let layout = parts(index).2;
+            if let Some(finish) = finish {
+                // SAFETY: nobody else is here.
+                unsafe {
+                    let zeros = |_: usize, _: usize, row: &mut [T]| row.fill(T::zeroed());
+                    shared.finish(finish, layout, (index, [0, 0], [m, n]), zeros);
+                }
+                continue;
+            }
+            for row in 0..m {
+                for column in (0..n).step_by(zeros.len()) {
+                    // SAFETY: nobody else is here.
+                    unsafe { shared.write(layout, row, column, &zeros[..zeros.len().min(n - column)]) };
+                }
+            }
+        }
+        return;
+    }
     let batch = if split { 1 } else { count };
-    let ([rows, columns], helped) = blocks::<T>(tiles, [m, k, n], batch, chunks, accumulate);
+    let ([rows, columns], helped) = blocks(tiles, [m, k, n], [batch, chunks], apart);
     let (down, across) = (m.div_ceil(rows), n.div_ceil(columns));
     let block = |index: usize| {
         let (row, column) = (index / across % down * rows, index % across * columns);
@@ -544,53 +626,50 @@ fn products<T: Factor, A: Panels<Term = T::Term>, B: Panels<Term = T::Term>>(
     if !split {
         return run(count * down * across, &|index, lent| {
             let (index, first, sizes) = block(index);
+            let (a, b, layout) = parts(index);
             // SAFETY: blocks do not overlap, and each is run once.
-            #[allow(unsafe_code)]
             unsafe {
-                shared.block(factors(index), first, sizes, index * m * n, added(index), shared.bytes(lent));
+                shared.block((a, b), layout, index, first, sizes, shared.bytes(lent));
             }
         });
     }
     for index in 0..count {
-        let factors = factors(index);
+        let (a, b, layout) = parts(index);
         run(chunks * down * across, &|index, lent| {
             let (chunk, first, sizes) = block(index);
             // SAFETY: blocks of chunks do not overlap, and each is run once.
-            #[allow(unsafe_code)]
             unsafe {
-                shared.block_of_chunk(factors, first, sizes, chunk, shared.bytes(lent));
+                shared.block_of_chunk((a, b), first, sizes, chunk, shared.bytes(lent));
             }
         });
-        let sum = |i: usize| {
-            let mut sum = sums[i];
-            for chunk in 1..chunks {
-                sum = sum.add(sums[chunk * m * n + i]);
+        let (sums, others) = sums.split_at_mut(m * n);
+        for other in others.chunks_exact(m * n) {
+            for (sum, &term) in sums.iter_mut().zip(other) {
+                *sum = sum.add(term);
             }
-            T::narrow(sum)
-        };
-        let out = &mut out[index * m * n..][..m * n];
+        }
         if let Some(finish) = finish {
-            let block = Block { first: out.as_mut_ptr(), pitch: n, at: [0, 0], sizes: [m, n] };
-            // SAFETY: the block is borrowed here alone.
-            #[allow(unsafe_code)]
+            // SAFETY: the blocks are done.
             unsafe {
-                finish.apply(block, added(index), turned, |i, first, row| {
-                    for (j, slot) in row.iter_mut().enumerate() {
-                        *slot = sum(i * n + first + j);
+                shared.finish(finish, layout, (index, [0, 0], [m, n]), |i, first, row| {
+                    for (slot, &sum) in row.iter_mut().zip(&sums[i * n + first..]) {
+                        *slot = T::narrow(sum);
                     }
                 });
             }
-        } else {
-            for (i, slot) in out.iter_mut().enumerate() {
-                *slot = sum(i);
-            }
+            continue;
+        }
+        for (row, sums) in sums.chunks_exact(n).enumerate() {
+            // SAFETY: the blocks are done.
+            unsafe { shared.write(layout, row, 0, sums) };
         }
     }
 }
 
 /// The bytes of room that [`multiply_alone`] wants.
 pub(crate) fn room_alone<T: Factor>(m: usize, k: usize, n: usize) -> usize {
-    let terms: usize = room::<T>(m.min(ROWS), k, n.min(strip::<T::Term>()), false).iter().sum();
+    let apart = T::terms(&[]).is_none();
+    let terms: usize = room(m.min(ROWS), k, n.min(strip::<T::Term>()), apart).iter().sum();
     terms * size_of::<T::Term>() + 64
 }
 
@@ -615,21 +694,23 @@ pub(crate) fn multiply_alone<T: Factor>(a: Strided<T>, b: Strided<T>, out: &mut 
     let shared = Shared {
         tiles: T::Term::tiles(instruction_set()),
         out: out.as_mut_ptr(),
+        out_len: out.len(),
         chunks: std::ptr::null_mut(),
         own: std::ptr::null_mut(),
         own_len: 0,
         sizes: [m, k, n],
-        pitch,
         finish: None,
         turned: false,
     };
+    let layout = Rows { first: 0, pitch };
     let (tall, wide) = (if T::terms(&[]).is_none() || k > CHUNK { m.min(ROWS) } else { m }, n.min(strip::<T::Term>()));
     for row in (0..m).step_by(tall) {
         for column in (0..n).step_by(wide) {
             // SAFETY: the block lies in the output, which is borrowed here alone.
             #[allow(unsafe_code)]
             unsafe {
-                shared.block((left, right), [row, column], [tall.min(m - row), wide.min(n - column)], 0, 0, room);
+                let sizes = [tall.min(m - row), wide.min(n - column)];
+                shared.block((left, right), layout, 0, [row, column], sizes, room);
             }
         }
     }
@@ -644,7 +725,7 @@ mod tests {
     #[test]
     fn helpers_have_room_for_every_block() {
         fn need<T: Factor>() -> usize {
-            let room: usize = room::<T>(usize::MAX, usize::MAX, strip::<T::Term>(), true).iter().sum();
+            let room: usize = room(usize::MAX, usize::MAX, strip::<T::Term>(), true).iter().sum();
             room * size_of::<T::Term>() + 64
         }
         let needs =

@@ -5,6 +5,7 @@ use std::slice::from_raw_parts_mut;
 
 use bytemuck::Pod;
 
+use super::place;
 use crate::instruction_set::InstructionSet;
 use crate::operation::Unary;
 use crate::strided::{Strided, TILE};
@@ -44,6 +45,13 @@ pub(crate) struct Block<T> {
 }
 
 impl<T: Pod> Finish<'_, T> {
+    /// Where what is added to the product `index` begins.
+    pub(crate) fn added(&self, index: usize) -> isize {
+        let Some(add) = self.epilogue.add else { return 0 };
+        let batch = add.shape().len() - 2;
+        add.offset() as isize + place(&add.shape()[..batch], &add.strides()[..batch], index)
+    }
+
     /// Writes a block of the product that begins at `place` of `add`; `read` gives its elements by row and first column.
     /// A `turned` block is one of the transposed product.
     ///

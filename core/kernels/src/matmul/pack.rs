@@ -70,6 +70,9 @@ pub(crate) trait Panels: Copy + Sync {
     /// Where the terms lie, where they lie at equal steps and no conversion is needed to read them.
     fn in_place(self) -> Option<InPlace<Self::Term>>;
 
+    /// How many places along k are packed at a time, of all lanes, so that memory is read in its own order.
+    fn places(self) -> usize;
+
     /// Writes the first `lanes` lanes side by side for each of the places along k that `panel` has; what fills them up to
     /// `width` may be anything.
     fn pack(self, lanes: usize, width: usize, panel: &mut [Self::Term], turn: Option<(Turn<Self::Term>, usize)>);
@@ -103,6 +106,10 @@ impl<T: Factor> Panels for Lanes<'_, T> {
     fn in_place(self) -> Option<InPlace<T::Term>> {
         let first = T::terms(self.data)?.as_ptr().wrapping_offset(self.offset);
         Some(InPlace { first, lane: self.lane, depth: self.depth })
+    }
+
+    fn places(self) -> usize {
+        if self.in_place().is_some_and(|lies| lies.depth == 1) { usize::MAX } else { 16 }
     }
 
     fn pack(self, lanes: usize, width: usize, panel: &mut [T::Term], turn: Option<(Turn<T::Term>, usize)>) {

@@ -88,6 +88,10 @@ impl<T: Term + Sync> Panels for Kept<'_, T> {
         Some(InPlace { first, lane: 1, depth: width as isize })
     }
 
+    fn places(self) -> usize {
+        usize::MAX
+    }
+
     fn pack(self, _: usize, _: usize, _: &mut [T], _: Option<(Turn<T>, usize)>) {
         unreachable!("it is packed");
     }
