@@ -530,7 +530,8 @@ pub(crate) fn multiply_packed<T: Factor>(
     };
     assert!(k == inner && out.len() == m * n, "the sizes of a product fit each other");
     let left = Lanes { data: a.data(), offset: a.offset() as isize, lane, depth };
-    let parts = |_| (left, panels(b), Rows { first: 0, pitch: n });
+    let right = panels(b);
+    let parts = |_| (left, right, Rows { first: 0, pitch: n });
     // SAFETY: there is one product.
     #[allow(unsafe_code)]
     unsafe {
