@@ -109,7 +109,8 @@ unsafe fn write_rows<T: Term>(piece: &Piece<T>, rows: usize, terms: &[T]) {
 /// A tile written out for vectors of one type, in the instructions that follow.
 #[cfg(target_arch = "x86_64")]
 macro_rules! vector_tile {
-    ($name:ident: $t:ty, $vector:ty, $lanes:literal, $feature:literal, $load:path, $store:path, $set:path, $add:path, $fma:path) => {
+    ($name:ident: $t:ty, $vector:ty, $lanes:literal, $feature:literal, $load:path, $store:path, $set:path, $add:path, $fma:path,
+     $mask:expr, $load_some:expr, $store_some:expr) => {
         /// # Safety
         /// As of [`Tile`].
         #[target_feature(enable = $feature)]
@@ -167,13 +168,19 @@ macro_rules! vector_tile {
                         }
                     }
                 }
-            } else {
-                let mut terms = [[[<$t>::zeroed(); $lanes]; VECTORS]; ROWS];
-                for (terms, &sum) in terms.as_flattened_mut().iter_mut().zip(sum.as_flattened()) {
-                    *terms = bytemuck::cast(sum);
+                return;
+            }
+            for v in 0..VECTORS {
+                let Some(left @ 1..) = piece.columns.checked_sub(v * $lanes) else { break };
+                let mask = $mask(left.min($lanes));
+                for (i, sums) in sum.iter().enumerate() {
+                    // SAFETY: a tile may write `columns` of each of its rows; the mask leaves the others out.
+                    unsafe {
+                        let out = piece.out.add(i * piece.out_row + v * $lanes);
+                        let sum = if piece.add { $add($load_some(out, mask), sums[v]) } else { sums[v] };
+                        $store_some(out, mask, sum);
+                    }
                 }
-                // SAFETY: as of this tile.
-                unsafe { write_rows(piece, ROWS, terms.as_flattened().as_flattened()) }
             }
         }
     };
@@ -183,13 +190,25 @@ macro_rules! vector_tile {
 use std::arch::x86_64::*;
 
 #[cfg(target_arch = "x86_64")]
-vector_tile!(f32_avx512: f32, __m512, 16, "avx512f", _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps, _mm512_add_ps, _mm512_fmadd_ps);
+vector_tile!(f32_avx512: f32, __m512, 16, "avx512f", _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps, _mm512_add_ps, _mm512_fmadd_ps,
+    |n: usize| u16::MAX >> (16 - n),
+    |p, mask| _mm512_maskz_loadu_ps(mask, p),
+    |p, mask, x| _mm512_mask_storeu_ps(p, mask, x));
 #[cfg(target_arch = "x86_64")]
-vector_tile!(f32_avx2: f32, __m256, 8, "avx2,fma", _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps, _mm256_add_ps, _mm256_fmadd_ps);
+vector_tile!(f32_avx2: f32, __m256, 8, "avx2,fma", _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps, _mm256_add_ps, _mm256_fmadd_ps,
+    |n: usize| _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),
+    |p, mask| _mm256_maskload_ps(p, mask),
+    |p, mask, x| _mm256_maskstore_ps(p, mask, x));
 #[cfg(target_arch = "x86_64")]
-vector_tile!(f64_avx512: f64, __m512d, 8, "avx512f", _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd, _mm512_add_pd, _mm512_fmadd_pd);
+vector_tile!(f64_avx512: f64, __m512d, 8, "avx512f", _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd, _mm512_add_pd, _mm512_fmadd_pd,
+    |n: usize| u8::MAX >> (8 - n),
+    |p, mask| _mm512_maskz_loadu_pd(mask, p),
+    |p, mask, x| _mm512_mask_storeu_pd(p, mask, x));
 #[cfg(target_arch = "x86_64")]
-vector_tile!(f64_avx2: f64, __m256d, 4, "avx2,fma", _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd, _mm256_add_pd, _mm256_fmadd_pd);
+vector_tile!(f64_avx2: f64, __m256d, 4, "avx2,fma", _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd, _mm256_add_pd, _mm256_fmadd_pd,
+    |n: usize| _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), _mm256_setr_epi64x(0, 1, 2, 3)),
+    |p, mask| _mm256_maskload_pd(p, mask),
+    |p, mask, x| _mm256_maskstore_pd(p, mask, x));
 
 /// A tile of plain Rust; what `$add` and `$mul` become is up to the compiler.
 macro_rules! plain_tile {
