@@ -2,7 +2,56 @@
 //!
 //! A [`Number`] is a type with kernels; a [`Strided`] is how they see their inputs. Results are the same bits in every build,
 //! on any number of threads, for a view and for its copy, on every machine with fused multiply-add; without it, products of
-//! floats round once more (see [`InstructionSet`]).
+//! floats round once more (see [`InstructionSet`]). Nothing here allocates but [`Packed`] factors: outputs and scratch are the
+//! caller's, and a function beside each kernel says how much scratch it wants.
+//!
+//! | kernels | where |
+//! |---|---|
+//! | elementwise, comparisons, reductions, running totals, products of matrices | [`Number`] |
+//! | expressions of several elementwise steps | [`Expression`] |
+//! | softmax, cross entropies, optimizers' steps, products with an [`Epilogue`], [`Packed`] factors | [`Float`] |
+//! | convolution, depthwise convolution, pooling, over a [`Window`] | [`Convolution`], [`Depthwise`], [`Pooling`] |
+//! | moments, layer, RMS and batch normalisation | [`Normalization`] |
+//! | scaled dot product attention | [`Attention`] |
+//! | LSTM and GRU over a sequence | [`Recurrence`] |
+//!
+//! # Instruction sets
+//!
+//! Each kernel is compiled for AVX-512, for AVX2 with fused multiply-add, and as portable Rust; the first call finds out which
+//! the machine has, so no flag of the compiler is needed. Most are one body of plain Rust over arrays of 16 lanes, which the
+//! compiler turns into the vectors of each set; the tiles of products are written in vectors. AVX2 takes two registers where
+//! AVX-512 takes one, and adds in the same order, so that both give the same bits.
+//!
+//! # The order of sums
+//!
+//! It follows from the shape alone. A product adds blocks of some terms, the blocks of a panel, the panels of a chunk, and
+//! the chunks, each in order; a reduction adds in 16 lanes that are joined in a tree, and where it is long in segments that are joined
+//! in order. So threads may share a sum, since it is cut where it would be cut anyway, and a row has the same bits alone and in
+//! a batch. Blocks are short because that bounds the error: most sums err by less than the rounding of their terms.
+//!
+//! # Products
+//!
+//! A tile of 12 rows and 32 columns (AVX-512, float32) is kept in registers while places along k go by. The right factor is
+//! packed in strips, a panel of 384 places at a time, so that it stays in the second cache, and the left one some rows at
+//! a time; whichever already lies well is read as it lies, so no transpose is ever copied as a whole. Thin products have tiles
+//! of their own. Where the product is small and k long, as in gradients of weights, chunks of k are given to threads. An
+//! [`Epilogue`] is applied to some rows at a time while they are in the first cache.
+//!
+//! A convolution is a product whose left factor is the patches of the images: they are packed from the images straight into the panels,
+//! and never in memory as a whole. Its gradient by the input is one product for each remainder of a place by the strides,
+//! so that nothing is multiplied by inserted zeros.
+//!
+//! # Expressions
+//!
+//! An [`Expression`] runs elementwise steps one after the other over a tile that stays in the first cache, each by the same
+//! function that runs it alone. So what is fused has the bits of what is not, and only memory is read less often.
+//!
+//! # Threads
+//!
+//! A region is a number of chunks, claimed from a counter by the caller and by helpers. Helpers look for the next region for
+//! some 50 µs and then sleep. The caller waits only for chunks that somebody has begun, so that it can do all alone, any
+//! number of threads may have regions, chunks may have regions of their own, and other processes that take the helper's
+//! core cost little more than that core. Kernels ask for help where the work is worth it. [`set_num_threads`] says how many.
 
 mod attention;
 mod by_rows;

@@ -31,7 +31,7 @@ pub(crate) use tile::Turn;
 use tile::{Family, MAX_ROWS, Piece, Term, Tiles};
 
 /// The most places along k whose terms are packed at a time.
-const PANEL: usize = 12 * tile::BLOCK;
+const PANEL: usize = 8 * tile::BLOCK;
 /// The places along k that are added up before their sum joins the others, perhaps those of another thread.
 const CHUNK: usize = 2048;
 /// The bytes of a row of the right factor that are packed at a time: a panel of them stays in the second cache.

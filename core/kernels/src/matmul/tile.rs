@@ -7,7 +7,7 @@ use crate::complex;
 use crate::instruction_set::InstructionSet;
 
 /// Terms that are added up before their sum joins the others: bounds the error.
-pub(crate) const BLOCK: usize = 32;
+pub(crate) const BLOCK: usize = 48;
 /// The most rows of a tile.
 pub(crate) const MAX_ROWS: usize = 12;
 
