@@ -203,6 +203,7 @@ OPTIMIZERS = [
     (O.Nadam, {"beta_1": 0.8}),
     (O.Lion, {"beta_1": 0.8}),
     (O.Ftrl, {"l1_regularization_strength": 0.01, "beta": 0.1}),
+    (O.Lamb, {"beta_1": 0.8}),
 ]
 SCHEDULES = [
     (S.CosineDecay, {"initial_learning_rate": 0.1, "decay_steps": 100}),

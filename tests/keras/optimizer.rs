@@ -1,7 +1,10 @@
 use super::*;
 use modulor::graph::trace;
 use modulor::keras::constraint::AnyConstraint;
-use modulor::keras::optimizer::{self, Adam, AdamW, LearningRate, OPTIMIZERS, Optimizer, RMSprop, SGD};
+use modulor::keras::optimizer::schedule::{self, ExponentialDecay, PiecewiseConstantDecay, PolynomialDecay, SCHEDULES};
+use modulor::keras::optimizer::{
+    self, Adam, AdamW, Ftrl, LearningRate, Lion, Nadam, OPTIMIZERS, Optimizer, RMSprop, SGD,
+};
 use modulor::variable::{Declaration, IntoConstraint, IntoInit, snapshot};
 use modulor::{Error, Module, ModuleExt, Spec, Variable, module};
 use serde_json::json;
@@ -27,14 +30,10 @@ fn variable(path: &str, value: Tensor, constraint: Option<AnyConstraint>) -> Var
     variable
 }
 
-fn built_in(row: &Row) -> bool {
-    OPTIMIZERS.contains(&row.class().as_str()) && !row.case.contains("schedule")
-}
-
 #[test]
 fn variables_and_state_are_kerass_after_every_step() {
     let mut met = HashSet::new();
-    for row in rows("optimizer").filter(|row| built_in(row)) {
+    for row in rows("optimizer") {
         let optimizer = optimizer::from_object(&row.get("config")).unwrap_or_else(|e| panic!("{}: {e}", row.case));
         let mut constraint: Option<AnyConstraint> = row.get("constraint");
         let start: Vec<Named> = row.get("variables");
@@ -51,8 +50,10 @@ fn variables_and_state_are_kerass_after_every_step() {
             }
             let state = state(optimizer.as_module());
             let paths: Vec<String> = state.iter().map(|variable| variable.path().expect("a path")).collect();
-            assert_eq!(paths, step.state.iter().map(|named| named.path.as_str()).collect::<Vec<_>>(), "{about}");
-            for (variable, expected) in state.iter().zip(&step.state) {
+            // Nadam's product of momenta, which has no name in Keras, is one of the number of steps with us.
+            let kept: Vec<&Named> = step.state.iter().filter(|named| named.path != "nadam/variable").collect();
+            assert_eq!(paths, kept.iter().map(|named| named.path.as_str()).collect::<Vec<_>>(), "{about}");
+            for (variable, expected) in state.iter().zip(kept) {
                 let about = format!("{about}: {}", expected.path);
                 assert_near(&variable.value().expect("a value"), &tensor(&expected.value), tolerance, &about);
             }
@@ -73,16 +74,11 @@ fn configs_are_kerass() {
     let written = |optimizer: &dyn Optimizer| module::object(optimizer.as_module()).expect("plain data");
     let mut count = 0;
     for row in config::rows().into_iter().filter(|row| row.kind == "optimizer") {
-        if !OPTIMIZERS.contains(&row.class_name.as_str()) {
-            continue;
-        }
-        match optimizer::from_object(&row.config) {
-            Ok(optimizer) => assert!(config::same(&written(&*optimizer), &row.config), "{}", row.config),
-            Err(error) => assert!(error.to_string().contains("not a schedule"), "{error}"),
-        }
+        let optimizer = optimizer::from_object(&row.config).unwrap_or_else(|e| panic!("{}: {e}", row.config));
+        assert!(config::same(&written(&*optimizer), &row.config), "{}", row.config);
         count += 1;
     }
-    assert!(count > 2 * OPTIMIZERS.len());
+    assert!(count >= 2 * OPTIMIZERS.len());
     for name in OPTIMIZERS {
         let optimizer = optimizer::by_name(&name.to_lowercase()).expect("a name of the list");
         assert_eq!(optimizer.class_name(), *name);
@@ -123,6 +119,8 @@ fn what_makes_no_sense_is_refused_by_name_and_changes_nothing() {
         (Box::new(Adam::new().beta_1(1.0)), vec![pair(&w)], "adam: `beta_1` must be from 0 to below 1, found 1"),
         (Box::new(AdamW::new().weight_decay(f64::NAN)), vec![pair(&w)], "`weight_decay`"),
         (Box::new(RMSprop::new().momentum(-1.0)), vec![pair(&w)], "`momentum`"),
+        (Box::new(Lion::new().beta_1(0.0)), vec![pair(&w)], "lion: `beta_1` must be above 0 and up to 1, found 0"),
+        (Box::new(Ftrl::new().learning_rate_power(0.5)), vec![pair(&w)], "`learning_rate_power`"),
         (Box::new(sgd()), vec![(w.clone(), None)], "no gradient for any variable: `net/w`"),
         (Box::new(sgd()), vec![pair(&frozen)], "nothing to train: `net/frozen` not trainable"),
         (Box::new(sgd()), vec![pair(&w), pair(&w)], "variable `net/w` is given twice"),
@@ -235,7 +233,8 @@ fn a_step_is_no_part_of_a_tape() -> Result<()> {
 
 #[test]
 fn a_traced_step_does_what_an_eager_one_does() -> Result<()> {
-    let optimizers: [(fn() -> Box<dyn Optimizer>, &str); 3] = [
+    let optimizers: [(fn() -> Box<dyn Optimizer>, &str); 4] = [
+        (|| Box::new(Nadam::new().learning_rate(ExponentialDecay::new(0.5, 2, 0.5))), "Nadam"),
         (|| Box::new(Adam::new().amsgrad(true).clipnorm(0.5).use_ema(true)), "Adam"),
         (|| Box::new(SGD::new().momentum(0.5).gradient_accumulation_steps(2)), "SGD"),
         (|| Box::new(RMSprop::new().centered(true).weight_decay(0.1).global_clipnorm(0.5)), "RMSprop"),
@@ -287,8 +286,70 @@ fn other_threads_see_whole_steps() -> Result<()> {
 }
 
 #[test]
-fn a_schedule_is_refused_until_there_are_schedules() {
-    let schedule = json!({"class_name": "ExponentialDecay", "config": {}});
-    let error = <LearningRate as module::Track>::from_field(Some(&schedule)).expect_err("not a number");
-    assert!(error.to_string().contains("not a schedule as \"ExponentialDecay\""), "{error}");
+fn schedules_are_kerass() {
+    let mut met = HashSet::new();
+    for row in rows("schedule") {
+        let schedule = schedule::from_object(&row.get("config")).unwrap_or_else(|e| panic!("{}: {e}", row.case));
+        let expected = to_f64(&row.tensor("values").expect("learning rates"));
+        for (step, expected) in row.get::<Vec<i64>>("steps").into_iter().zip(expected) {
+            let rate = schedule.at(step).expect("a learning rate");
+            // Keras computes in float32; where a cosine is near its end, that is off by a part of its start.
+            assert!((rate - expected).abs() <= 2e-7 * expected.max(0.1), "{}, step {step}: {rate}", row.case);
+        }
+        met.insert(row.class());
+    }
+    assert_eq!(met.len(), SCHEDULES.len(), "a row for every schedule");
+    for row in config::rows().into_iter().filter(|row| row.kind == "schedule") {
+        let schedule = schedule::from_object(&row.config).expect("Keras wrote it");
+        assert!(config::same(&schedule.object().expect("plain data"), &row.config), "{}", row.config);
+    }
+}
+
+#[test]
+fn a_schedule_is_the_learning_rate_of_every_step() -> Result<()> {
+    let w = ones("w");
+    let optimizer = SGD::new().learning_rate(PiecewiseConstantDecay::new(vec![0, 1], vec![0.5, 0.25, 0.0]));
+    for (before, after) in [(0.5, 0.5), (0.25, 0.25), (0.0, 0.25)] {
+        assert_eq!(optimizer.current_learning_rate()?, before);
+        optimizer.apply(&[pair(&w)])?;
+        assert_eq!(to_f64(&w.value()?)[0], after);
+    }
+    let error = optimizer.set_learning_rate(0.5).expect_err("it follows a schedule").to_string();
+    assert!(error.contains("sgd: the learning rate follows a schedule"), "{error}");
+    assert_eq!(optimizer.copy()?.current_learning_rate()?, 0.0);
+    Ok(())
+}
+
+#[test]
+fn schedules_that_make_no_sense_are_refused_by_name() {
+    let of = |class: &str, config: Value| schedule::from_object(&json!({"class_name": class, "config": config}));
+    let polynomial = json!({"initial_learning_rate": 0.5, "decay_steps": 10.0});
+    assert_eq!(
+        of("PolynomialDecay", polynomial).and_then(|schedule| schedule.at(5)).expect("whole"),
+        0.25005000829696655
+    );
+    for (class, config, words) in [
+        ("Polynomial", json!({}), "unknown schedule `Polynomial`"),
+        ("PolynomialDecay", json!({"initial_learning_rate": 0.5}), "PolynomialDecay: `decay_steps` is missing"),
+        (
+            "PolynomialDecay",
+            json!({"initial_learning_rate": 0.5, "decay_steps": 0.5}),
+            "PolynomialDecay: `decay_steps`: ",
+        ),
+        ("CosineDecay", json!({"initial_learning_rate": 0.5, "decay_steps": 5, "t": 1}), "there is no setting `t`"),
+    ] {
+        let error = of(class, config).expect_err(words).to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    let falling = PiecewiseConstantDecay::new(vec![2, 1], vec![0.5, 0.25, 0.0]);
+    let rows: [(LearningRate, &str); 4] = [
+        (PolynomialDecay::new(0.5, 0).into(), "PolynomialDecay: `decay_steps` must be at least 1, found 0"),
+        (PolynomialDecay::new(-0.5, 1).into(), "PolynomialDecay: `initial_learning_rate` must be a finite number"),
+        (falling.into(), "`boundaries` must rise, found [2, 1]"),
+        (PiecewiseConstantDecay::new(vec![2], vec![0.5]).into(), "found 1 and 1"),
+    ];
+    for (rate, words) in rows {
+        let error = SGD::new().learning_rate(rate).apply(&[pair(&ones("w"))]).expect_err(words).to_string();
+        assert!(error.contains(words), "{error}");
+    }
 }

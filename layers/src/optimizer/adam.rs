@@ -1,4 +1,4 @@
-use super::class::{as_cast, optimizer, within};
+use super::class::{as_cast, beta, finite, optimizer};
 use super::{Rule, SlotValues, Step};
 use modulor::ops::optimizer::Update;
 use modulor::{Result, Tensor};
@@ -49,10 +49,9 @@ macro_rules! rules {
             }
 
             fn check(&self) -> Result<()> {
-                for (name, beta) in [("beta_1", self.beta_1), ("beta_2", self.beta_2)] {
-                    within(name, beta, |beta| (0.0..1.0).contains(&beta), "from 0 to below 1")?;
-                }
-                within("epsilon", self.epsilon, |e| e >= 0.0 && e.is_finite(), "a finite number not below 0")
+                beta("beta_1", self.beta_1)?;
+                beta("beta_2", self.beta_2)?;
+                finite("epsilon", self.epsilon)
             }
 
             fn fused(&self) -> Option<Update> {

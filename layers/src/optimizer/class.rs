@@ -50,8 +50,7 @@ impl Parts<'_> {
         for (name, value) in clips.into_iter().chain([("loss_scale_factor", self.loss_scale_factor)]) {
             within(name, value.unwrap_or(1.0), |x| x > 0.0 && x.is_finite(), "a finite number above 0")?;
         }
-        let decay = self.weight_decay.unwrap_or_default();
-        within("weight_decay", decay, |x| x >= 0.0 && x.is_finite(), "a finite number not below 0")?;
+        finite("weight_decay", self.weight_decay.unwrap_or_default())?;
         within("ema_momentum", self.ema_momentum, |x| (0.0..=1.0).contains(&x), "between 0 and 1")?;
         let often = self.ema_overwrite_frequency.unwrap_or(1);
         within("ema_overwrite_frequency", often.into(), |n| n >= 1.0, "at least 1")?;
@@ -71,6 +70,16 @@ pub(super) fn within(name: &str, value: f64, allowed: impl Fn(f64) -> bool, what
         return Ok(());
     }
     Err(Error::invalid_argument(format!("`{name}` must be {what}, found {value}")))
+}
+
+/// Refuses a setting that is not a finite number of 0 or more.
+pub(super) fn finite(name: &str, value: f64) -> Result<()> {
+    within(name, value, |x| x >= 0.0 && x.is_finite(), "a finite number not below 0")
+}
+
+/// Refuses a part of a running mean that cannot stay.
+pub(super) fn beta(name: &str, value: f64) -> Result<()> {
+    within(name, value, |beta| (0.0..1.0).contains(&beta), "from 0 to below 1")
 }
 
 /// The type of an optimizer: what all of them have, and the settings of its rule.

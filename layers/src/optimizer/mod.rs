@@ -17,16 +17,31 @@
 //! # }
 //! ```
 
+mod adadelta;
+mod adagrad;
 mod adam;
+mod adamax;
 mod class;
+mod ftrl;
+mod lamb;
+mod lion;
+mod nadam;
 mod rate;
 mod rmsprop;
+pub mod schedule;
 mod sgd;
 mod slots;
 mod step;
 
+pub use adadelta::Adadelta;
+pub use adagrad::Adagrad;
 pub use adam::{Adam, AdamW};
+pub use adamax::Adamax;
 pub use class::Parts;
+pub use ftrl::Ftrl;
+pub use lamb::Lamb;
+pub use lion::Lion;
+pub use nadam::Nadam;
 pub use rate::LearningRate;
 pub use rmsprop::RMSprop;
 pub use sgd::SGD;
@@ -39,11 +54,16 @@ use serde_json::Value;
 
 /// The formula of an optimizer, for one variable.
 pub trait Rule {
-    /// The names of what it remembers of every variable, zeros at first, of the variable's dtype and shape.
+    /// The names of what it remembers of every variable, of the variable's dtype and shape.
     ///
     /// The variables of one group are made together, those of the next after all of them: the order in which Keras
     /// saves them.
     fn slots(&self) -> Vec<&'static [&'static str]>;
+
+    /// What every element of a slot is at first.
+    fn initial(&self, _slot: &str) -> f64 {
+        0.0
+    }
 
     /// The value after a step, of `value` with this gradient (equal in dtype and shape). `slots` holds what is remembered
     /// and takes what is to be remembered. In tensor operations alone, so that it can be traced.
@@ -100,10 +120,11 @@ pub trait Optimizer: Module + Rule {
 
     /// The learning rate as it is now.
     fn current_learning_rate(&self) -> Result<f64> {
-        self.parts().learning_rate.value()
+        let Parts { iteration, learning_rate, .. } = self.parts();
+        learning_rate.at(if iteration.is_valued() { iteration.value()?.item()? } else { 0 })
     }
 
-    /// Changes the learning rate, from the next step on.
+    /// Changes the learning rate, from the next step on; an error where it follows a schedule.
     fn set_learning_rate(&self, rate: f64) -> Result<()> {
         self.parts().learning_rate.set(rate).map_err(|error| error.within(self.parts().name))
     }
@@ -139,7 +160,7 @@ macro_rules! list {
     };
 }
 
-list! { Adam AdamW RMSprop SGD }
+list! { Adadelta Adagrad Adam AdamW Adamax Ftrl Lamb Lion Nadam RMSprop SGD }
 
 /// An optimizer by its class name, in upper or lower case, with its defaults.
 pub fn by_name(name: &str) -> Result<Box<dyn Optimizer>> {

@@ -1,4 +1,4 @@
-use super::class::{optimizer, within};
+use super::class::{finite, optimizer, within};
 use super::{Rule, SlotValues, Step};
 use modulor::ops::optimizer::Update;
 use modulor::{Result, Tensor};
@@ -36,10 +36,9 @@ impl Rule for RMSprop {
     }
 
     fn check(&self) -> Result<()> {
-        let finite = |x: f64| x >= 0.0 && x.is_finite();
         within("rho", self.rho, |rho| (0.0..=1.0).contains(&rho), "between 0 and 1")?;
-        within("momentum", self.momentum, finite, "a finite number not below 0")?;
-        within("epsilon", self.epsilon, finite, "a finite number not below 0")
+        finite("momentum", self.momentum)?;
+        finite("epsilon", self.epsilon)
     }
 
     fn fused(&self) -> Option<Update> {

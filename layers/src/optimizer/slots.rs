@@ -1,6 +1,6 @@
 //! What an optimizer remembers of every variable.
 
-use crate::initializer::Zeros;
+use crate::initializer::Constant;
 use modulor::module::{Grow, SlotOf, Track, Visitor, copying, name};
 use modulor::variable::Declaration;
 use modulor::{DType, Error, Result, Tensor, Variable};
@@ -48,9 +48,18 @@ impl Slots {
         self.0.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is remembered of a variable under this name, made now if need be. `root` is the path of the optimizer.
-    pub(super) fn of(&self, variable: &Variable, kind: &'static str, root: &str) -> Result<Variable> {
-        self.0.table().of(variable, kind, root)
+    /// Makes what is remembered of a variable under this name, unless it is there: `initial` everywhere. `root` is the
+    /// path of the optimizer.
+    pub(super) fn make(&self, variable: &Variable, kind: &'static str, root: &str, initial: f64) -> Result<()> {
+        self.0.table().make(variable, kind, root, initial)
+    }
+
+    /// What is remembered of a variable under this name.
+    pub(super) fn of(&self, variable: &Variable, kind: &str) -> Result<Variable> {
+        let table = self.0.table();
+        let index = table.find(variable.id(), kind);
+        let index = index.ok_or_else(|| Error::internal(format!("there is no `{kind}` of {variable}")))?;
+        Ok(table.slots[index].variable.clone())
     }
 }
 
@@ -61,12 +70,11 @@ impl Shared {
 }
 
 impl Table {
-    fn of(&mut self, variable: &Variable, kind: &'static str, root: &str) -> Result<Variable> {
-        if let Some(index) = self.find(variable.id(), kind) {
-            if !self.slots[index].is_used {
-                self.use_restored(index, variable)?;
-            }
-            return Ok(self.slots[index].variable.clone());
+    fn make(&mut self, variable: &Variable, kind: &'static str, root: &str, initial: f64) -> Result<()> {
+        match self.find(variable.id(), kind) {
+            Some(index) if self.slots[index].is_used => return Ok(()),
+            Some(index) => return self.use_restored(index, variable),
+            None => {}
         }
         let value = variable.value()?;
         let (dims, dtype) = (value.dims()?, value.dtype());
@@ -76,14 +84,19 @@ impl Table {
         let index = loop {
             let name = name::numbered(&base, number);
             match self.by_name.get(&name) {
-                None => break self.add(name, kind.into(), dims, dtype, Some(root)),
+                None => {
+                    let index = self.add(name, kind.into(), dims, dtype, initial);
+                    let slot = &self.slots[index];
+                    slot.variable.stamp(&format!("{root}/{}", slot.name));
+                    break index;
+                }
                 Some(&index) if self.slots[index].waits_for(dims, dtype) => break index,
                 Some(_) => number += 1,
             }
         };
         self.own(index, variable.id());
         self.slots[index].is_used = true;
-        Ok(self.slots[index].variable.clone())
+        Ok(())
     }
 
     fn find(&self, owner: u64, kind: &str) -> Option<usize> {
@@ -113,25 +126,15 @@ impl Table {
         Ok(())
     }
 
-    fn add(
-        &mut self,
-        name: String,
-        kind: Cow<'static, str>,
-        dims: &[usize],
-        dtype: DType,
-        root: Option<&str>,
-    ) -> usize {
+    fn add(&mut self, name: String, kind: Cow<'static, str>, dims: &[usize], dtype: DType, initial: f64) -> usize {
         let variable = Variable::default();
         variable.declare(Declaration {
             shape: Some(dims.iter().copied().map(Some).collect()),
             dtype: Some(dtype),
             trainable: false,
             weight: false,
-            ..Declaration::new(Arc::new(Zeros))
+            ..Declaration::new(Arc::new(Constant { value: initial }))
         });
-        if let Some(root) = root {
-            variable.stamp(&format!("{root}/{name}"));
-        }
         self.by_name.insert(name.clone(), self.slots.len());
         self.slots.push(Slot { name, kind, variable, owner: None, is_used: false });
         self.slots.len() - 1
@@ -166,7 +169,7 @@ impl Grow for Shared {
         let base = base(owner, kind);
         let free = |name: &String| !table.by_name.contains_key(name);
         let name = (0..).map(|number| name::numbered(&base, number)).find(free).unwrap_or_default();
-        let index = table.add(name, kind.to_owned().into(), value.dims()?, value.dtype(), None);
+        let index = table.add(name, kind.to_owned().into(), value.dims()?, value.dtype(), 0.0);
         table.own(index, owner.id());
         table.slots[index].variable.restore(value)
     }
@@ -226,7 +229,7 @@ impl Track for Slots {
         let slots = Slots::default();
         let described = config.map_or(Ok(Vec::new()), Vec::<Description>::deserialize);
         for Description { name, kind, dtype, shape } in described.map_err(|e| Error::invalid_argument(e.to_string()))? {
-            slots.0.table().add(name, kind.into(), &shape, DType::from_name(&dtype)?, None);
+            slots.0.table().add(name, kind.into(), &shape, DType::from_name(&dtype)?, 0.0);
         }
         Ok(slots)
     }

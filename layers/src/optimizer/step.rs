@@ -30,6 +30,11 @@ impl Step {
         self.number.cast(dtype)
     }
 
+    /// A number to the power of that number, a scalar.
+    pub fn power(&self, base: f64, dtype: DType) -> Result<Tensor> {
+        Tensor::scalar(base).cast(dtype)?.pow(self.number(dtype)?)
+    }
+
     /// The value after a step by the rule's fused update, with or without weight decay; the slots become what they are
     /// then.
     pub(super) fn follow(
@@ -75,9 +80,10 @@ pub(super) fn prepare(optimizer: &(impl Optimizer + ?Sized), variables: &[Variab
             return Err(Error::invalid_argument(format!("optimizers update floats, and there is {variable}")));
         }
     }
+    let initial = |slot: &str| if [AVERAGE, ACCUMULATOR].contains(&slot) { 0.0 } else { optimizer.initial(slot) };
     for group in groups(optimizer) {
         for variable in &trained {
-            group.iter().try_for_each(|kind| parts.slots.of(variable, kind, root).map(|_| ()))?;
+            group.iter().try_for_each(|kind| parts.slots.make(variable, kind, root, initial(kind)))?;
         }
     }
     Ok(())
@@ -131,7 +137,7 @@ fn updates(
     let iteration = parts.iteration.read()?;
     let count = &iteration + 1.0;
     count.check()?;
-    let step = Step { learning_rate: parts.learning_rate.read()?, number: count.clone() };
+    let step = Step { learning_rate: parts.learning_rate.read(&iteration)?, number: count.clone() };
     let (rule, kinds) =
         (UpdateStep { update, weight_decay: parts.weight_decay.map(as_cast) }, optimizer.slots().concat());
     let updates = fitted.into_iter().map(|(variable, gradient)| {
@@ -139,7 +145,7 @@ fn updates(
         Ok(VariableUpdate {
             step: rule,
             variable: variable.clone(),
-            slots: kinds.iter().map(|kind| parts.slots.of(variable, kind, "")).collect::<Result<_>>()?,
+            slots: kinds.iter().map(|kind| parts.slots.of(variable, kind)).collect::<Result<_>>()?,
             learning_rate: step.learning_rate(gradient.dtype())?,
             number: step.number(gradient.dtype())?,
             gradient,
@@ -186,7 +192,7 @@ fn writes(
         let gradient = gradient.as_ref().map(|gradient| fitting(&parts, variable, gradient)).transpose()?;
         let mut slots = SlotValues::default();
         for kind in &kinds {
-            slots.set(kind, &parts.slots.of(variable, kind, "")?.read()?);
+            slots.set(kind, &parts.slots.of(variable, kind)?.read()?);
         }
         moving.push(Moving { variable, value, gradient, slots });
     }
@@ -196,7 +202,7 @@ fn writes(
         Some(steps) => iteration.floor_div(f64::from(steps))?,
         None => iteration.clone(),
     };
-    let step = Step { learning_rate: parts.learning_rate.read()?, number: &updates + 1.0 };
+    let step = Step { learning_rate: parts.learning_rate.read(&iteration)?, number: &updates + 1.0 };
     match parts.gradient_accumulation_steps {
         Some(steps) => accumulate(optimizer, &mut moving, &step, &iteration, f64::from(steps))?,
         None => update(optimizer, &mut moving, &step)?,
@@ -213,7 +219,7 @@ fn writes(
         };
         writes.push((variable.clone(), value));
         for kind in &kinds {
-            writes.push((parts.slots.of(variable, kind, "")?, slots.get(kind)?));
+            writes.push((parts.slots.of(variable, kind)?, slots.get(kind)?));
         }
     }
     writes.iter().try_for_each(|(_, value)| value.check())?;
@@ -340,6 +346,6 @@ pub(super) fn finalize(optimizer: &(impl Optimizer + ?Sized), variables: &[Varia
         return Ok(());
     }
     let trained = variables.iter().filter(|variable| variable.trainable());
-    let averages = trained.map(|variable| Ok((variable.clone(), parts.slots.of(variable, AVERAGE, "")?.value()?)));
+    let averages = trained.map(|variable| Ok((variable.clone(), parts.slots.of(variable, AVERAGE)?.value()?)));
     commit(averages.collect::<Result<Vec<_>>>()?)
 }

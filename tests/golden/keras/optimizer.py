@@ -35,13 +35,15 @@ OPTIMIZERS = {
     ],
     "Adagrad": [{}, {"learning_rate": 0.1, "initial_accumulator_value": 0.5}],
     "Adadelta": [{}, {"learning_rate": 1.0}],
-    "Adamax": [{}],
-    "Nadam": [{}],
-    "Lion": [{}],
+    "Adamax": [{}, {"learning_rate": 0.1, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-3, "weight_decay": 0.1}],
+    "Nadam": [{}, {"learning_rate": 0.1, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-3, "weight_decay": 0.1}],
+    "Lion": [{}, {"learning_rate": 0.1, "beta_1": 0.8, "beta_2": 0.9, "weight_decay": 0.1}],
     "Ftrl": [
         {},
         {"learning_rate": 0.1, "l1_regularization_strength": 0.01, "l2_regularization_strength": 0.02, "beta": 0.1},
+        {"learning_rate": 0.1, "l2_shrinkage_regularization_strength": 0.1, "learning_rate_power": -0.75},
     ],
+    "Lamb": [{}, {"learning_rate": 0.1, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-3, "weight_decay": 0.1}],
 }
 SHARED = [
     {"clipnorm": 0.5},
@@ -95,7 +97,7 @@ def add(fixture):
         )
 
     for name, all_options in OPTIMIZERS.items():
-        for options in all_options + (SHARED if name in ("SGD", "Adam", "AdamW", "RMSprop") else []):
+        for options in all_options + (SHARED if name in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Nadam") else []):
             written = "".join(f", {k}={v}" for k, v in options.items())
             for dtype in (f32, f64):
                 case(
