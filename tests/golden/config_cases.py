@@ -147,6 +147,45 @@ METRICS = [
     (M.BinaryCrossentropy, {"from_logits": True, "label_smoothing": 0.1}),
     (M.CategoricalCrossentropy, {"from_logits": True, "label_smoothing": 0.1}),
     (M.SparseCategoricalCrossentropy, {"from_logits": True, "ignore_class": 0}),
+    *[
+        (cls, {"name": "mine", "dtype": "float64"})
+        for cls in (
+            M.MeanAbsolutePercentageError,
+            M.MeanSquaredLogarithmicError,
+            M.LogCoshError,
+            M.CosineSimilarity,
+            M.Poisson,
+            M.KLDivergence,
+            M.Hinge,
+            M.SquaredHinge,
+            M.CategoricalHinge,
+        )
+    ],
+    (M.PearsonCorrelation, {"axis": 0}),
+    (M.ConcordanceCorrelation, {"axis": 0}),
+    (M.TruePositives, {"thresholds": 0.25}),
+    (M.TrueNegatives, {"thresholds": [0.25, 0.5]}),
+    (M.FalsePositives, {"thresholds": [0.25]}),
+    (M.FalseNegatives, {"thresholds": 1}),
+    (M.Precision, {"thresholds": [0.25, 0.5], "top_k": 2, "class_id": 1}),
+    (M.Recall, {"thresholds": 0.5, "top_k": 2, "class_id": 1}),
+    (M.AUC, {"num_thresholds": 5, "curve": "PR", "summation_method": "minoring", "from_logits": True}),
+    (M.AUC, {"thresholds": [0.75, 0.25], "multi_label": True, "num_labels": 2}),
+    (M.F1Score, {"average": "macro", "threshold": 0.5}),
+    (M.FBetaScore, {"average": "weighted", "beta": 2.0, "threshold": 0.5}),
+    (M.R2Score, {"class_aggregation": None, "num_regressors": 2}),
+    (M.BinaryIoU, {"target_class_ids": [1], "threshold": 0.25}),
+]
+# They have arguments without a default.
+GIVEN_METRICS = [
+    (M.SensitivityAtSpecificity, {"specificity": 0.5}),
+    (M.SpecificityAtSensitivity, {"sensitivity": 0.5, "num_thresholds": 5}),
+    (M.PrecisionAtRecall, {"recall": 0.5, "class_id": 1}),
+    (M.RecallAtPrecision, {"precision": 0.5, "name": "mine"}),
+    (M.IoU, {"num_classes": 3, "target_class_ids": [0, 1], "ignore_class": 2, "sparse_y_true": False, "axis": 1}),
+    (M.MeanIoU, {"num_classes": 3, "sparse_y_pred": False, "dtype": "float32"}),
+    (M.OneHotIoU, {"num_classes": 3, "target_class_ids": [0], "sparse_y_pred": True}),
+    (M.OneHotMeanIoU, {"num_classes": 3, "ignore_class": 0}),
 ]
 DECAY = S.ExponentialDecay(0.1, 10, 0.5)
 OPTIMIZERS = [
@@ -271,7 +310,7 @@ def write():
         "regularizer": REGULARIZERS,
         "constraint": CONSTRAINTS,
         "loss": with_defaults(LOSSES),
-        "metric": with_defaults(METRICS),
+        "metric": with_defaults(METRICS) + GIVEN_METRICS,
         "optimizer": with_defaults(OPTIMIZERS),
         "schedule": SCHEDULES,
     }

@@ -1,9 +1,7 @@
 //! How often predictions are right.
 
-use super::Metric;
-use super::class::mean;
-use super::reduction::{add_mean, ratio};
-use super::total::{rank, with_mask};
+use super::class::{mean, metrics};
+use super::total::rank;
 use crate::loss::same_rank;
 use modulor::{DType, Error, Result, Tensor};
 
@@ -48,34 +46,6 @@ mean! {
     k: usize = 5;
 }
 
-/// [`Metric`] for means of what an expression gives for every sample: true or false.
-macro_rules! metrics {
-    ($($class:ident |$metric:ident, $y_true:ident, $y_pred:ident| $hits:expr;)*) => { $(
-        impl Metric for $class {
-            fn name(&self) -> &str {
-                &self.name
-            }
-
-            fn update_state(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
-                let update = || {
-                    let ($metric, $y_true, $y_pred) = (self, y_true.with_mask(None), y_pred.with_mask(None));
-                    let hits: Tensor = $hits?;
-                    add_mean(&$metric.totals(), &hits, with_mask(sample_weight, y_pred.mask())?.as_ref())
-                };
-                update().map_err(|error| error.within(self.name.as_str()))
-            }
-
-            fn result(&self) -> Result<Tensor> {
-                ratio(&self.totals())
-            }
-
-            fn reset_state(&self) -> Result<()> {
-                self.totals().reset()
-            }
-        }
-    )* };
-}
-
 metrics! {
     Accuracy |metric, y_true, y_pred| {
         let (y_true, y_pred) = alike(&y_true, &y_pred)?;
@@ -104,13 +74,13 @@ metrics! {
 }
 
 /// Both with equal shapes, where one of them may have a last dim of 1 more.
-fn alike(y_true: &Tensor, y_pred: &Tensor) -> Result<(Tensor, Tensor)> {
+pub(super) fn alike(y_true: &Tensor, y_pred: &Tensor) -> Result<(Tensor, Tensor)> {
     let (a, b) = same_rank(y_true, y_pred)?;
     equal_shapes(&a, &b)?;
     Ok((a, b))
 }
 
-fn equal_shapes(y_true: &Tensor, y_pred: &Tensor) -> Result<()> {
+pub(super) fn equal_shapes(y_true: &Tensor, y_pred: &Tensor) -> Result<()> {
     y_true.check()?;
     y_pred.check()?;
     if y_true.shape().is_compatible_with(y_pred.shape()) {

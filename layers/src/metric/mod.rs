@@ -22,15 +22,35 @@
 //! ```
 
 mod accuracy;
+mod area;
 mod class;
+mod confusion;
+mod correlation;
+mod loss;
+mod overlap;
 mod reduction;
+mod score;
 mod total;
 
 pub use accuracy::{
     Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, SparseTopKCategoricalAccuracy,
     TopKCategoricalAccuracy,
 };
+pub use area::{AUC, Curve, Summation};
+pub use confusion::{
+    FalseNegatives, FalsePositives, Precision, PrecisionAtRecall, Recall, RecallAtPrecision, SensitivityAtSpecificity,
+    SpecificityAtSensitivity, Thresholds, TrueNegatives, TruePositives,
+};
+pub use correlation::{concordance_correlation, pearson_correlation};
+pub use loss::{
+    BinaryCrossentropy, CategoricalCrossentropy, CategoricalHinge, ConcordanceCorrelation, CosineSimilarity, Hinge,
+    KLDivergence, LogCoshError, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError,
+    MeanSquaredLogarithmicError, PearsonCorrelation, Poisson, RootMeanSquaredError, SparseCategoricalCrossentropy,
+    SquaredHinge,
+};
+pub use overlap::{BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU};
 pub use reduction::{Mean, Sum};
+pub use score::{Aggregation, Average, F1Score, FBetaScore, R2Score};
 
 use modulor::{Error, FromConfig, Module, Result, Tensor, module};
 use serde_json::Value;
@@ -53,48 +73,101 @@ pub trait Metric: Module {
     fn reset_state(&self) -> Result<()>;
 }
 
-/// A built-in metric: its class name and the way to one with the settings of a config, or the defaults.
+/// A built-in metric: its class name, Keras's other names for it, and the way to one with the settings of a config, or
+/// the defaults.
 struct Class {
     name: &'static str,
+    others: &'static [&'static str],
     make: fn(Option<&module::Config>) -> Result<Box<dyn Metric>>,
 }
 
 fn make<M: Metric + FromConfig + Default>(config: Option<&module::Config>) -> Result<Box<dyn Metric>> {
-    Ok(match config {
-        Some(config) => Box::new(M::from_config(config)?),
-        None => Box::new(M::default()),
-    })
+    match config {
+        Some(config) => make_given::<M>(Some(config)),
+        None => Ok(Box::new(M::default())),
+    }
+}
+
+/// Makes one that has settings without a default.
+fn make_given<M: Metric + FromConfig>(config: Option<&module::Config>) -> Result<Box<dyn Metric>> {
+    Ok(Box::new(M::from_config(config.unwrap_or(&module::Config::new()))?))
 }
 
 macro_rules! list {
-    ($($class:ident)*) => {
-        const CLASSES: &[Class] = &[$(Class { name: stringify!($class), make: make::<$class> }),*];
+    ($($class:ident $(: $given:ident)? $($other:literal)*;)*) => {
+        const CLASSES: &[Class] =
+            &[$(Class { name: stringify!($class), others: &[$($other),*], make: list!(@$class $($given)?) }),*];
 
         /// The class names of all [`Metric`]s that are built in.
         pub const METRICS: &[&str] = &[$(stringify!($class)),*];
 
         crate::family::built_in!(Mean Sum $($class)*);
     };
+    (@$class:ident) => { make::<$class> };
+    (@$class:ident given) => { make_given::<$class> };
 }
 
 list! {
-    Accuracy
-    BinaryAccuracy
-    CategoricalAccuracy
-    SparseCategoricalAccuracy
-    SparseTopKCategoricalAccuracy
-    TopKCategoricalAccuracy
+    AUC;
+    Accuracy;
+    BinaryAccuracy;
+    BinaryCrossentropy "bce" "BCE";
+    BinaryIoU;
+    CategoricalAccuracy;
+    CategoricalCrossentropy;
+    CategoricalHinge;
+    ConcordanceCorrelation;
+    CosineSimilarity;
+    F1Score;
+    FBetaScore "f_beta_score";
+    FalseNegatives;
+    FalsePositives;
+    Hinge;
+    IoU: given "io_u";
+    KLDivergence;
+    LogCoshError "log_cosh_error";
+    MeanAbsoluteError "mae" "MAE";
+    MeanAbsolutePercentageError "mape" "MAPE";
+    MeanIoU: given "mean_io_u";
+    MeanSquaredError "mse" "MSE";
+    MeanSquaredLogarithmicError "msle" "MSLE";
+    OneHotIoU: given "one_hot_io_u";
+    OneHotMeanIoU: given "one_hot_mean_io_u";
+    PearsonCorrelation;
+    Poisson;
+    Precision;
+    PrecisionAtRecall: given "precision_at_recall";
+    R2Score;
+    Recall;
+    RecallAtPrecision: given "recall_at_precision";
+    RootMeanSquaredError;
+    SensitivityAtSpecificity: given "sensitivity_at_specificity";
+    SparseCategoricalAccuracy;
+    SparseCategoricalCrossentropy;
+    SparseTopKCategoricalAccuracy;
+    SpecificityAtSensitivity: given "specificity_at_sensitivity";
+    SquaredHinge;
+    TopKCategoricalAccuracy;
+    TrueNegatives;
+    TruePositives;
 }
 
-/// A metric by its class name or by the name that logs have, with its defaults.
+/// A metric by its class name, the name that logs have, or Keras's other names for it, with its defaults. An error for a
+/// name that nothing has, and where a setting has no default.
+///
+/// ```
+/// use modulor_layers::metric;
+/// # fn main() -> modulor::Result<()> {
+/// assert_eq!(metric::by_name("mse")?.name(), "mean_squared_error");
+/// # Ok(())
+/// # }
+/// ```
 pub fn by_name(name: &str) -> Result<Box<dyn Metric>> {
-    for class in CLASSES {
-        let metric = (class.make)(None)?;
-        if class.name == name || metric.name() == name {
-            return Ok(metric);
-        }
+    if let Some(class) = CLASSES.iter().find(|class| class.name == name || class.others.contains(&name)) {
+        return (class.make)(None);
     }
-    Err(crate::family::unknown("metric", name, METRICS))
+    let mut defaults = CLASSES.iter().filter_map(|class| (class.make)(None).ok());
+    defaults.find(|metric| metric.name() == name).ok_or_else(|| crate::family::unknown("metric", name, METRICS))
 }
 
 /// A metric out of what [`module::object`] wrote of it, or Keras.

@@ -21,6 +21,12 @@ impl Total<'_> {
         is_current.select(&exact, &saved.cast(DType::F64)?)
     }
 
+    /// Gives both their shape.
+    fn size(&self, dims: &[usize]) -> Result<()> {
+        self.saved.size(dims)?;
+        self.exact.size(dims)
+    }
+
     /// What to write so that the sum is this.
     fn becomes(&self, sum: Tensor) -> Result<[(Variable, Tensor); 2]> {
         let saved = sum.cast(self.saved.dtype())?;
@@ -40,14 +46,36 @@ pub(super) struct Totals<'a> {
 }
 
 impl Totals<'_> {
-    /// Adds one number to each sum, to all of them at once.
+    /// Adds one number, or an array of them, to each sum, to all of them at once. Sums that have no shape yet get that of
+    /// what is added.
     pub fn add(&self, more: &[Tensor]) -> Result<()> {
+        for (total, more) in self.totals.iter().zip(more) {
+            more.check()?;
+            let dims = more.shape().known().map(<[_]>::to_vec);
+            total.size(&dims.ok_or_else(|| Error::unimplemented("a metric of an unknown number of classes"))?)?;
+        }
         self.write(|total, index| total.read()?.add(more.get(index).unwrap_or(&Tensor::scalar(0.0))))
+    }
+
+    /// The sums: float64. Those that have no shape yet get this one.
+    pub fn read(&self, dims: Option<&[usize]>) -> Result<Vec<Tensor>> {
+        let read = |total: &Total| {
+            match dims.filter(|_| !total.saved.is_sized()) {
+                Some(dims) => total.size(dims)?,
+                None if total.saved.is_sized() => {}
+                None => return Err(Error::failed_precondition("nothing has been counted yet")),
+            }
+            total.read()
+        };
+        self.totals.iter().map(read).collect()
     }
 
     /// Makes all sums 0.
     pub fn reset(&self) -> Result<()> {
-        self.write(|_, _| Ok(Tensor::scalar(0.0)))
+        if self.totals.iter().any(|total| !total.saved.is_sized()) {
+            return Ok(());
+        }
+        self.write(|total, _| total.read()?.zeros_like())
     }
 
     fn write(&self, sum: impl Fn(&Total, usize) -> Result<Tensor>) -> Result<()> {
@@ -101,7 +129,7 @@ pub(super) fn rank(t: &Tensor) -> Result<usize> {
 }
 
 /// Whether every dim of the weights is that of the values or 1, so that no value counts twice.
-fn fits(weight: &Tensor, values: &Tensor) -> bool {
+pub(super) fn fits(weight: &Tensor, values: &Tensor) -> bool {
     let (Some(w), Some(v)) = (weight.shape().dims(), values.shape().dims()) else { return true };
     let each = |(w, v): (&Option<usize>, &Option<usize>)| w.is_none() || v.is_none() || w == v || *w == Some(1);
     w.len() == v.len() && w.iter().zip(&v).all(each)

@@ -142,3 +142,175 @@ def add(fixture):
         [((np.array([0, 1]), np.array([[np.nan, 1], [0, np.inf]], f32)), None)],
     )
     case("BinaryCrossentropy metric", M.BinaryCrossentropy(), [((yes, chance), None)])
+
+    means(case, M)
+    confusions(case, M)
+    areas(case, M)
+    overlaps(case, M)
+    scores(case, M)
+
+
+def fresh(cls, **settings):
+    """A metric whose name has no number."""
+    keras.backend.clear_session()
+    return cls(**settings)
+
+
+def written(settings):
+    return "".join(f", {name}={value}" for name, value in settings.items())
+
+
+def means(case, M):
+    rng = stream("metrics", "means")
+    weight = np.array([0.5, 0, 2, 1], f32)
+    a, b = draw(rng, (4, 3), f32, 0.125, 1), draw(rng, (4, 3), f32, 0.125, 1)
+    deep = [draw(rng, (2, 3, 4), f32, 0.125, 1) for _ in range(2)]
+    deep_updates = [(deep, None), (deep, np.array([1, 3], f32)), (deep, rng.randint(0, 3, (2, 3)).astype(f32))]
+    signs, rows = rng.randint(0, 2, (4, 3)).astype(f32) * 2 - 1, np.eye(3, dtype=f32)[rng.randint(0, 3, 4)]
+    ids = np.array([0, 2, 1, 0])
+    of = {
+        "MeanSquaredError": a,
+        "MeanAbsoluteError": a,
+        "MeanAbsolutePercentageError": a,
+        "MeanSquaredLogarithmicError": a,
+        "RootMeanSquaredError": a,
+        "LogCoshError": a,
+        "CosineSimilarity": a,
+        "Poisson": a,
+        "KLDivergence": a,
+        "Hinge": signs,
+        "SquaredHinge": signs,
+        "CategoricalHinge": rows,
+        "BinaryCrossentropy": (signs + 1) / 2,
+        "CategoricalCrossentropy": rows,
+        "SparseCategoricalCrossentropy": ids,
+        "PearsonCorrelation": a,
+        "ConcordanceCorrelation": a,
+    }
+    for name, y in of.items():
+        updates = [((y, b), None), ((y, a[::-1] if y is not a else b[::-1]), weight), None, ((y, b), weight[::-1])]
+        case(f"{name} of batches", fresh(getattr(M, name)), updates)
+        if y is a:
+            case(f"{name} of steps", fresh(getattr(M, name), name="mine"), deep_updates)
+    for name in ("PearsonCorrelation", "ConcordanceCorrelation"):
+        case(f"{name} of the first axis", fresh(getattr(M, name), axis=0), [((a, b), None)])
+    smooth = {"from_logits": True, "label_smoothing": 0.1}
+    case("BinaryCrossentropy smooth", fresh(M.BinaryCrossentropy, **smooth), [(((signs + 1) / 2, b), weight)])
+    case("CategoricalCrossentropy smooth", fresh(M.CategoricalCrossentropy, **smooth), [((rows, b), weight)])
+    case("CategoricalCrossentropy of axis 0", fresh(M.CategoricalCrossentropy, axis=0), [((rows, b), None)])
+    case(
+        "SparseCategoricalCrossentropy without a class",
+        fresh(M.SparseCategoricalCrossentropy, ignore_class=2),
+        [((ids, b), None), ((ids, a), weight)],
+    )
+
+
+def confusions(case, M):
+    rng = stream("metrics", "confusions")
+    yes, chance = rng.randint(0, 2, 6), draw(rng, (6,), f32, 0, 1)
+    chance[0], chance[1] = 0.5, 0.0
+    many, scores = rng.randint(0, 2, (4, 3)), draw(rng, (4, 3), f32, 0, 1)
+    updates = [
+        ((yes, chance), None),
+        ((yes, chance[::-1]), np.array([1, 0.5, 0, 2, 1, 3], f32)),
+        ((yes[:, None], chance), None),
+        ((many, scores), np.array([1, 0.5, 0, 2], f32)),
+        ((many, scores), draw(rng, (4, 3), f32, 0, 2)),
+        ((many, scores), np.array(2, f32)),
+        None,
+        ((many, scores), None),
+    ]
+    counts = ("TruePositives", "TrueNegatives", "FalsePositives", "FalseNegatives")
+    for name in (*counts, "Precision", "Recall"):
+        for thresholds in (None, 0.3, [0.25], [0.2, 0.5, 0.9], [0.0, 0.5, 1.0]):
+            case(f"{name}, thresholds {thresholds}", fresh(getattr(M, name), thresholds=thresholds), updates)
+    by_class = [((many, scores), None), ((many, scores), np.array([1, 0.5, 0, 2], f32))]
+    for name in ("Precision", "Recall"):
+        for settings in (
+            {"class_id": 1},
+            {"top_k": 2},
+            {"top_k": 1, "class_id": 2},
+            {"top_k": 2, "thresholds": [0.3, 0.6]},
+        ):
+            case(f"{name}{written(settings)}", fresh(getattr(M, name), **settings), by_class)
+    for name in ("SensitivityAtSpecificity", "SpecificityAtSensitivity", "PrecisionAtRecall", "RecallAtPrecision"):
+        given = name.split("At")[1].lower()
+        for settings in (
+            {given: 0.5},
+            {given: 0.8, "num_thresholds": 5},
+            {given: 0.0, "num_thresholds": 1},
+            {given: 1.0, "num_thresholds": 2},
+        ):
+            case(f"{name}{written(settings)}", fresh(getattr(M, name), **settings), updates)
+        case(f"{name} of a class", fresh(getattr(M, name), **{given: 0.5, "num_thresholds": 7, "class_id": 0}), by_class)
+
+
+def areas(case, M):
+    rng = stream("metrics", "areas")
+    yes, chance = rng.randint(0, 2, 8), draw(rng, (8,), f32, 0, 1)
+    chance[0], chance[1], chance[2] = 0.5, 0.0, 1.0
+    many, scores = rng.randint(0, 2, (6, 3)), draw(rng, (6, 3), f32, 0, 1)
+    flat = [((yes, chance), None), ((yes, chance[::-1]), draw(rng, (8,), f32, 0, 2)), None, ((yes, chance), None)]
+    wide = [((many, scores), None), ((many, scores[::-1]), draw(rng, (6,), f32, 0, 2)), None, ((many, scores), None)]
+    for curve in ("ROC", "PR", "PRGAIN"):
+        for method in ("interpolation", "minoring", "majoring"):
+            settings = {"num_thresholds": 11, "curve": curve, "summation_method": method}
+            case(f"AUC{written(settings)}", fresh(M.AUC, **settings), flat)
+            settings["multi_label"] = True
+            case(f"AUC{written(settings)}", fresh(M.AUC, **settings), wide)
+    for settings in ({}, {"thresholds": [0.6, 0.25]}, {"thresholds": [0.25, 0.5, 0.75]}, {"num_thresholds": 2}):
+        case(f"AUC{written(settings)}", fresh(M.AUC, **settings), flat)
+    case("AUC of logits", fresh(M.AUC, from_logits=True), [((yes, chance * 4 - 2), None)])
+    case("AUC of matrices", fresh(M.AUC, num_thresholds=5), wide)
+    weights = {"num_thresholds": 5, "label_weights": [0.5, 1.0, 2.0]}
+    case("AUC of labels with weights", fresh(M.AUC, **weights), [((many, scores), None)])
+    case("AUC of many labels with weights", fresh(M.AUC, **weights, multi_label=True, num_labels=3), wide)
+    case("AUC of many labels by thresholds", fresh(M.AUC, thresholds=[0.3, 0.4], multi_label=True), wide)
+
+
+def overlaps(case, M):
+    rng = stream("metrics", "overlaps")
+    a, b = rng.randint(0, 3, (2, 5)), rng.randint(0, 3, (2, 5))
+    whole, parts = rng.randint(0, 3, (2, 5)), draw(rng, (2, 5), f32, 0, 2)
+    updates = [((a, b), None), ((b, a), whole), None, ((a, b), whole), ((a, b), parts), ((a[0], b[0]), None)]
+    for settings in ({}, {"ignore_class": 1}, {"dtype": "float32"}):
+        case(f"MeanIoU{written(settings)}", fresh(M.MeanIoU, num_classes=3, **settings), updates)
+        case(f"IoU{written(settings)}", fresh(M.IoU, num_classes=3, target_class_ids=[0, 2], **settings), updates)
+    case("IoU of a class that is not there", fresh(M.IoU, num_classes=4, target_class_ids=[1, 3]), updates)
+    case("MeanIoU of ids out of range", fresh(M.MeanIoU, num_classes=2), updates)
+    hot, scores = np.eye(3, dtype=f32)[a], draw(rng, (2, 5, 3), f32, 0, 1)
+    one_hot = [((hot, scores), None), ((hot, scores), whole)]
+    case("OneHotMeanIoU", fresh(M.OneHotMeanIoU, num_classes=3), one_hot)
+    case("OneHotIoU", fresh(M.OneHotIoU, num_classes=3, target_class_ids=[1]), one_hot)
+    case(
+        "OneHotIoU of ids",
+        fresh(M.OneHotIoU, num_classes=3, target_class_ids=[1, 2], sparse_y_pred=True, ignore_class=0),
+        [((hot, b), None)],
+    )
+    case(
+        "MeanIoU of scores on axis 0",
+        fresh(M.MeanIoU, num_classes=3, sparse_y_pred=False, axis=0),
+        [((a, np.moveaxis(scores, -1, 0)), None)],
+    )
+    yes, chance = rng.randint(0, 2, (2, 4)), draw(rng, (2, 4), f32, 0, 1)
+    for settings in ({}, {"threshold": 0.3}, {"target_class_ids": [1]}):
+        case(f"BinaryIoU{written(settings)}", fresh(M.BinaryIoU, **settings), [((yes, chance), None), ((yes, yes), None)])
+
+
+def scores(case, M):
+    rng = stream("metrics", "scores")
+    many, scores = rng.randint(0, 2, (5, 3)), draw(rng, (5, 3), f32, 0, 1)
+    weight = np.array([1, 0.5, 0, 2, 1], f32)
+    updates = [((many, scores), None), ((many[::-1], scores), weight), None, ((many, scores), weight)]
+    for average in (None, "micro", "macro", "weighted"):
+        for threshold in (None, 0.4):
+            settings = {"average": average, "threshold": threshold}
+            case(f"F1Score{written(settings)}", fresh(M.F1Score, **settings), updates)
+            case(f"FBetaScore{written(settings)}", fresh(M.FBetaScore, beta=2.0, **settings), updates)
+    a, b = draw(rng, (5, 2), f32, 0, 4), draw(rng, (5, 2), f32, 0, 4)
+    updates = [((a, b), None), ((b, a), weight), None, ((a, a + 0.25), draw(rng, (5, 2), f32, 0.5, 2))]
+    for aggregation in (None, "uniform_average", "variance_weighted_average"):
+        for regressors in (0, 2, 9, 50):
+            settings = {"class_aggregation": aggregation, "num_regressors": regressors}
+            case(f"R2Score{written(settings)}", fresh(M.R2Score, **settings), updates)
+    case("R2Score of one value", fresh(M.R2Score), [((a[:, :1], b[:, :1]), None), ((a[:, :1], b[:, :1]), weight)])
