@@ -56,7 +56,7 @@ impl Track for Own {
     }
 
     fn from_field(config: Option<&Value>) -> Result<Self> {
-        let read = config.map(|config| Option::<Vec<f64>>::deserialize(config)).transpose();
+        let read = config.map(Option::<Vec<f64>>::deserialize).transpose();
         read.map(|given| Own(given.flatten())).map_err(|error| Error::invalid_argument(error.to_string()))
     }
 }
