@@ -243,6 +243,7 @@ OPTIMIZERS = [
     (O.Lion, {"beta_1": 0.8}),
     (O.Ftrl, {"l1_regularization_strength": 0.01, "beta": 0.1}),
     (O.Lamb, {"beta_1": 0.8}),
+    (O.Muon, {"exclude_layers": ["head"], "rms_rate": None, "adam_weight_decay": None, "ns_steps": 3}),
 ]
 SCHEDULES = [
     (S.CosineDecay, {"initial_learning_rate": 0.1, "decay_steps": 100}),

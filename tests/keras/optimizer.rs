@@ -3,7 +3,7 @@ use modulor::graph::trace;
 use modulor::keras::constraint::AnyConstraint;
 use modulor::keras::optimizer::schedule::{self, ExponentialDecay, PiecewiseConstantDecay, PolynomialDecay, SCHEDULES};
 use modulor::keras::optimizer::{
-    self, Adam, AdamW, Ftrl, LearningRate, Lion, Nadam, OPTIMIZERS, Optimizer, RMSprop, SGD,
+    self, Adam, AdamW, Ftrl, LearningRate, Lion, Muon, Nadam, OPTIMIZERS, Optimizer, RMSprop, SGD,
 };
 use modulor::variable::{Declaration, IntoConstraint, IntoInit, snapshot};
 use modulor::{Error, Module, ModuleExt, Spec, Variable, module};
@@ -158,6 +158,22 @@ fn frozen_variables_and_those_without_a_gradient_stay_as_they_are() {
     let paths: Vec<_> = optimizer.named_variables().into_iter().map(|(path, _)| path).collect();
     assert_eq!(paths.len(), 5, "{paths:?}");
     assert!(paths.contains(&"frozen_momentum".to_owned()) && paths.contains(&"iteration".to_owned()), "{paths:?}");
+}
+
+#[test]
+fn muon_turns_a_matrix_as_it_turns_the_one_on_its_side() -> Result<()> {
+    let (w, g) =
+        (Tensor::from([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), Tensor::from([[1.0, 0.5], [-1.0, 2.0], [0.0, 1.0]]));
+    let (tall, wide) = (variable("a/kernel", w.clone(), None), variable("b/kernel", w.transpose()?, None));
+    let optimizer = Muon::new().learning_rate(0.5);
+    optimizer.apply(&[(tall.clone(), Some(g.clone())), (wide.clone(), Some(g.transpose()?))])?;
+    assert_near(&wide.value()?.transpose()?, &tall.value()?, 1e-12, "on its side");
+    let paths: Vec<_> = optimizer.variables().iter().filter_map(Variable::path).collect();
+    assert!(!paths.iter().any(|path| path.ends_with("velocity")), "{paths:?}");
+    let embedding = variable("Embedding_1/embeddings", w, None);
+    optimizer.apply(&[(embedding, Some(g))])?;
+    assert!(optimizer.variables().iter().filter_map(Variable::path).any(|path| path.ends_with("embeddings_velocity")));
+    Ok(())
 }
 
 #[test]

@@ -182,15 +182,15 @@ fn interpolated(tp: &Tensor, fp: &Tensor, false_negatives: &Tensor) -> Result<Te
 counted! {
     AUC |metric| {
         dims match (metric.multi_label, metric.num_labels) {
-            (false, _) => Some(vec![metric.num_thresholds]),
-            (true, labels) => labels.map(|labels| vec![metric.num_thresholds, labels]),
+            (false, _) => Some(vec![metric.all_thresholds().len()]),
+            (true, labels) => labels.map(|labels| vec![metric.all_thresholds().len(), labels]),
         };
         update |y_true, y_pred, weight| {
-            if metric.num_thresholds < 2 {
-                let found = metric.num_thresholds;
+            let thresholds = metric.all_thresholds();
+            if thresholds.len() < 2 {
+                let found = thresholds.len();
                 return Err(Error::invalid_argument(format!("`num_thresholds` must be at least 2, found {found}")));
             }
-            let thresholds = metric.all_thresholds();
             let counting = Counting {
                 thresholds: &thresholds,
                 dtype: metric.dtype,

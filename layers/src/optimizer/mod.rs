@@ -25,6 +25,7 @@ mod class;
 mod ftrl;
 mod lamb;
 mod lion;
+mod muon;
 mod nadam;
 mod rate;
 mod rmsprop;
@@ -41,6 +42,7 @@ pub use class::Parts;
 pub use ftrl::Ftrl;
 pub use lamb::Lamb;
 pub use lion::Lion;
+pub use muon::Muon;
 pub use nadam::Nadam;
 pub use rate::LearningRate;
 pub use rmsprop::RMSprop;
@@ -65,12 +67,24 @@ pub trait Rule {
         0.0
     }
 
+    /// Whether this variable has the slot; all have all of them unless a rule says no.
+    fn keeps(&self, _variable: &Variable, _slot: &str) -> bool {
+        true
+    }
+
+    /// The part of this variable, times the learning rate, that a step takes away before the update; that of the optimizer
+    /// is the usual one.
+    fn decay(&self, _variable: &Variable, usual: Option<f64>) -> Option<f64> {
+        usual
+    }
+
     /// The value after a step, of `value` with this gradient (equal in dtype and shape). `slots` holds what is remembered
     /// and takes what is to be remembered. In tensor operations alone, so that it can be traced.
     fn update(&self, value: &Tensor, gradient: &Tensor, slots: &mut SlotValues, step: &Step) -> Result<Tensor>;
 
     /// What [`update`](Rule::update) computes, where that is one of core's rules, with the slots in the order of
-    /// [`slots`](Rule::slots): a step is then one pass over the value and the slots, weight decay included.
+    /// [`slots`](Rule::slots): a step is then one pass over the value and the slots, weight decay included. For rules whose
+    /// slots and weight decay are the same for all variables.
     fn fused(&self) -> Option<Update> {
         None
     }
@@ -160,7 +174,7 @@ macro_rules! list {
     };
 }
 
-list! { Adadelta Adagrad Adam AdamW Adamax Ftrl Lamb Lion Nadam RMSprop SGD }
+list! { Adadelta Adagrad Adam AdamW Adamax Ftrl Lamb Lion Muon Nadam RMSprop SGD }
 
 /// An optimizer by its class name, in upper or lower case, with its defaults.
 pub fn by_name(name: &str) -> Result<Box<dyn Optimizer>> {

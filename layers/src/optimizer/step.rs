@@ -83,7 +83,8 @@ pub(super) fn prepare(optimizer: &(impl Optimizer + ?Sized), variables: &[Variab
     let initial = |slot: &str| if [AVERAGE, ACCUMULATOR].contains(&slot) { 0.0 } else { optimizer.initial(slot) };
     for group in groups(optimizer) {
         for variable in &trained {
-            group.iter().try_for_each(|kind| parts.slots.make(variable, kind, root, initial(kind)))?;
+            let mut kept = group.iter().filter(|kind| optimizer.keeps(variable, kind));
+            kept.try_for_each(|kind| parts.slots.make(variable, kind, root, initial(kind)))?;
         }
     }
     Ok(())
@@ -191,7 +192,7 @@ fn writes(
         let value = variable.read()?;
         let gradient = gradient.as_ref().map(|gradient| fitting(&parts, variable, gradient)).transpose()?;
         let mut slots = SlotValues::default();
-        for kind in &kinds {
+        for kind in kinds.iter().filter(|kind| optimizer.keeps(variable, kind)) {
             slots.set(kind, &parts.slots.of(variable, kind)?.read()?);
         }
         moving.push(Moving { variable, value, gradient, slots });
@@ -218,7 +219,7 @@ fn writes(
             None => value,
         };
         writes.push((variable.clone(), value));
-        for kind in &kinds {
+        for kind in kinds.iter().filter(|kind| optimizer.keeps(variable, kind)) {
             writes.push((parts.slots.of(variable, kind)?, slots.get(kind)?));
         }
     }
@@ -246,7 +247,7 @@ fn update(optimizer: &(impl Optimizer + ?Sized), moving: &mut [Moving], step: &S
     clip(&parts, &mut moving.iter_mut().filter_map(|moving| moving.gradient.as_mut()).collect::<Vec<_>>())?;
     for Moving { variable, value, gradient, slots } in moving {
         let Some(gradient) = gradient else { continue };
-        let decay = parts.weight_decay.map(as_cast);
+        let decay = optimizer.decay(variable, parts.weight_decay).map(as_cast);
         let updated = match (optimizer.fused(), decay) {
             (Some(_), _) => step.follow(optimizer, decay, value, gradient, slots),
             (None, None) => optimizer.update(value, gradient, slots, step),
