@@ -30,7 +30,7 @@ impl Step {
         self.number.cast(dtype)
     }
 
-    /// A number to the power of that number, a scalar.
+    /// `base` to the power of the number of the update, a scalar.
     pub fn power(&self, base: f64, dtype: DType) -> Result<Tensor> {
         Tensor::scalar(base).cast(dtype)?.pow(self.number(dtype)?)
     }
