@@ -242,7 +242,8 @@ def confusions(case, M):
             {given: 1.0, "num_thresholds": 2},
         ):
             case(f"{name}{written(settings)}", fresh(getattr(M, name), **settings), updates)
-        case(f"{name} of a class", fresh(getattr(M, name), **{given: 0.5, "num_thresholds": 7, "class_id": 0}), by_class)
+        settings = {given: 0.5, "num_thresholds": 7, "class_id": 0}
+        case(f"{name} of a class", fresh(getattr(M, name), **settings), by_class)
 
 
 def areas(case, M):
@@ -294,7 +295,8 @@ def overlaps(case, M):
     )
     yes, chance = rng.randint(0, 2, (2, 4)), draw(rng, (2, 4), f32, 0, 1)
     for settings in ({}, {"threshold": 0.3}, {"target_class_ids": [1]}):
-        case(f"BinaryIoU{written(settings)}", fresh(M.BinaryIoU, **settings), [((yes, chance), None), ((yes, yes), None)])
+        updates = [((yes, chance), None), ((yes, yes), None)]
+        case(f"BinaryIoU{written(settings)}", fresh(M.BinaryIoU, **settings), updates)
 
 
 def scores(case, M):

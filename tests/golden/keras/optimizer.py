@@ -112,7 +112,8 @@ def add(fixture):
         )
 
     for name, all_options in OPTIMIZERS.items():
-        for options in all_options + (SHARED if name in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Nadam") else []):
+        shared = SHARED if name in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Nadam") else []
+        for options in all_options + shared:
             written = "".join(f", {k}={v}" for k, v in options.items())
             for dtype in (f32,) if name == "Muon" else (f32, f64):  # Keras's own fails on matrices of float64.
                 case(
