@@ -74,13 +74,14 @@ class LayerRecorder(Recorder):
             layer.set_weights(values)
         return layer
 
-    def case(self, label, make, x, training=None):
-        """Weights are drawn here, so that the case does not hang on an initializer."""
+    def case(self, label, make, x, training=None, positive=()):
+        """Weights are drawn here, so that the case does not hang on an initializer; those of some names are positive."""
         rng = stream("layer", label)
         keras.backend.clear_session()
         unbuilt = config(make("float32"))
         layer = self.build(make, x, "float32", None)
         values = [draw(rng, w.shape, f32, -1, 1, (0,)) for w in layer.weights]
+        values = [abs(v) + f32(0.25) if w.name in positive else v for v, w in zip(values, layer.weights)]
         layer.set_weights(values)
         weights = self.named(layer.weights)
         built = config(layer)

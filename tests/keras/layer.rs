@@ -54,15 +54,21 @@ fn layers_compute_what_kerass_do() {
         let weights = build(&*layer, &x, row);
         let tape = GradientTape::new();
         tape.watch(&x);
-        let (computed, mut losses) =
-            collecting_losses(|| tape.record(|| Ok((layer.call(&x)?, layer.regularization_losses()?))));
+        let training = row.get::<Option<bool>>("training") == Some(true);
+        let (computed, mut losses) = collecting_losses(|| {
+            let call = || scope::with_training(training, || layer.call(&x));
+            tape.record(|| Ok((call()?, layer.regularization_losses()?)))
+        });
         let (y, penalties) = computed.unwrap_or_else(|e: Error| panic!("{}: {e}", row.case));
         losses.extend(penalties);
         assert_eq!(y.dtype(), x.dtype(), "{}", row.case);
         let recorded = row.tensor("y").expect("an output");
-        assert_near(&y, &row.tensor("reference").unwrap_or(recorded), 4e-6, &row.case);
+        // Numbers of half the width are rounded where they leave the layer.
+        let coarse = 4.0 * epsilon(x.dtype());
+        let reference = row.tensor("reference").unwrap_or(recorded);
+        assert_near(&y, &reference, if coarse > 1e-4 { coarse } else { 4e-6 }, &row.case);
         if let Some(dy) = row.tensor("dy") {
-            let mut targets = vec![(y.clone(), Some(dy.cast(DType::F32).expect("floats")))];
+            let mut targets = vec![(y.clone(), Some(dy.cast(y.dtype()).expect("floats")))];
             targets.extend(losses.iter().map(|loss| (loss.clone(), None)));
             let sources = [&x as &dyn modulor::tape::Source]
                 .into_iter()
@@ -77,7 +83,8 @@ fn layers_compute_what_kerass_do() {
                 // Integers have no gradient.
                 let Some(expected) = expected else { continue };
                 let about = format!("gradient {source} of {}", row.case);
-                assert_near(found.as_ref().expect("zeros at least"), &expected, 4e-5, &about);
+                let tolerance = if coarse > 1e-4 { 8.0 * coarse } else { 4e-5 };
+                assert_near(found.as_ref().expect("zeros at least"), &expected, tolerance, &about);
                 count += usize::from(source > 0);
             }
         }
@@ -96,7 +103,7 @@ fn layers_compute_what_kerass_do() {
     }
     assert!(count > 30, "gradients of {count} weights");
     let missing: Vec<_> = LAYERS.iter().filter(|class| !met.contains(**class)).collect();
-    assert_eq!(missing, [&"InputLayer"], "a row for every layer");
+    assert_eq!(missing, [&"InputLayer", &"SpectralNormalization"], "a row for every other layer");
 }
 
 /// Leaves out what is not part of a layer but of a file that holds it: how it was built and compiled; and what an

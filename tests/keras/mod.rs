@@ -7,6 +7,7 @@ mod initializer;
 mod layer;
 mod loss;
 mod metric;
+mod normalization;
 mod optimizer;
 mod regularizer;
 

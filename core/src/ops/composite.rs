@@ -7,7 +7,7 @@
 use super::fused::{Gelu, SigmoidCrossEntropy, fused};
 use super::reduce::Axes;
 use crate::op::{Operand, scope};
-use crate::{DType, Error, Result, Tensor};
+use crate::{Error, Result, Tensor};
 
 /// Runs `body`, whose nodes carry `name` at the end of their path, and which of that name in its place this is, from 0.
 ///
@@ -78,33 +78,6 @@ impl Tensor {
         composite("l2_normalize", || self.mul(self.square()?.sum_keepdims(axes)?.maximum(epsilon)?.rsqrt()?))
     }
 
-    /// The mean and the variance, `mean((x − mean)²)`, over axes, with dims of 1 in place of them. Those of float16 and
-    /// bfloat16 are computed in float32.
-    pub fn moments_keepdims(&self, axes: impl Axes) -> Result<(Tensor, Tensor)> {
-        self.check()?;
-        let axes = axes.axes(self.rank())?;
-        composite("moments", || {
-            let wide = match self.dtype() {
-                DType::F16 | DType::BF16 => self.cast(DType::F32)?,
-                _ => self.clone(),
-            };
-            let mean = wide.mean_keepdims(&*axes)?;
-            let variance = wide.squared_difference(&mean)?.mean_keepdims(&*axes)?;
-            Ok((mean.cast(self.dtype())?, variance.cast(self.dtype())?))
-        })
-    }
-
-    /// As [`moments_keepdims`](Tensor::moments_keepdims), without the axes. TensorFlow's `tf.nn.moments`.
-    pub fn moments(&self, axes: impl Axes) -> Result<(Tensor, Tensor)> {
-        self.check()?;
-        let axes = axes.axes(self.rank())?;
-        let (mean, variance) = self.moments_keepdims(&*axes)?;
-        if axes.is_empty() {
-            return Ok((mean, variance));
-        }
-        Ok((mean.squeeze(&axes)?, variance.squeeze(&axes)?))
-    }
-
     /// The cross entropy of `labels`, probabilities, and the sigmoid of these logits, element by element, without
     /// overflow: `max(x, 0) − x·labels + ln(1 + e^−|x|)`.
     ///
@@ -147,7 +120,7 @@ impl Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ErrorKind, Shape, Spec, graph::trace, hessian, value_and_grad};
+    use crate::{DType, ErrorKind, Shape, Spec, graph::trace, hessian, value_and_grad};
     use std::f64::consts::LN_2;
 
     /// Compares with numbers that TensorFlow gives, in float64.

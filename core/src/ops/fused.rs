@@ -5,6 +5,7 @@
 
 use super::composite::composite;
 use super::math::{WriteOver, broadcast_shape, map, one_shape, zip};
+use super::normalization;
 use super::optimizer::{Update, UpdateStep};
 use crate::op::{Accuracy, Backward, Input, Op, Scratch, View, ViewMut, allowed, apply, arity, same_dtype, scope};
 use crate::{DType, Error, Result, Spec, Tensor};
@@ -91,6 +92,14 @@ pub const FUSED: &[FusedDef] = &[
             Ok(each([SigmoidCrossEntropy], &samples))
         },
     },
+    FusedDef { name: "batch_norm", accuracy: Accuracy::Sum, calls: normalization::batch_norms },
+    FusedDef { name: "batch_norm_grad", accuracy: Accuracy::Sum, calls: normalization::batch_norm_grads },
+    FusedDef { name: "batch_norm_training", accuracy: Accuracy::Sum, calls: normalization::batch_norm_trainings },
+    FusedDef { name: "layer_norm", accuracy: Accuracy::Sum, calls: normalization::layer_norms },
+    FusedDef { name: "layer_norm_grad", accuracy: Accuracy::Sum, calls: normalization::layer_norm_grads },
+    FusedDef { name: "moments", accuracy: Accuracy::Sum, calls: normalization::moments },
+    FusedDef { name: "rms_norm", accuracy: Accuracy::Sum, calls: normalization::rms_norms },
+    FusedDef { name: "rms_norm_grad", accuracy: Accuracy::Sum, calls: normalization::rms_norm_grads },
     FusedDef { name: "update_step", accuracy: Accuracy::Sum, calls: update_steps },
 ];
 
@@ -136,7 +145,7 @@ fn update_steps() -> Result<Vec<FusedCall>> {
 }
 
 /// So many numbers from one to another, at equal distances.
-fn between(low: f64, high: f64, count: usize) -> Result<Tensor> {
+pub(super) fn between(low: f64, high: f64, count: usize) -> Result<Tensor> {
     let step = (high - low) / (count as f64 - 1.0);
     Tensor::new([count], (0..count).map(|i| low + step * i as f64).collect::<Vec<_>>())
 }

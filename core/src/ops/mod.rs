@@ -17,6 +17,7 @@ pub(crate) mod linalg;
 pub(crate) mod logic;
 pub(crate) mod math;
 pub(crate) mod nn;
+pub(crate) mod normalization;
 pub(crate) mod operators;
 pub mod optimizer;
 pub(crate) mod order;

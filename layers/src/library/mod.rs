@@ -2,23 +2,37 @@
 
 mod activation;
 mod activity;
+mod axes;
+mod batch_normalization;
 mod dense;
 mod dropout;
 mod flatten;
+mod group_normalization;
 mod input;
+mod layer_normalization;
 mod reshape;
+mod rms_normalization;
 mod seed_generator;
 mod sequential;
+mod spectral_normalization;
+mod unit_normalization;
 
 pub use activation::Activation;
 pub use activity::ActivityRegularizer;
+pub use axes::LayerAxes;
+pub use batch_normalization::{BatchNormalization, RenormClipping};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use flatten::{DataFormat, Flatten};
+pub use group_normalization::GroupNormalization;
 pub use input::InputLayer;
+pub use layer_normalization::LayerNormalization;
 pub use reshape::Reshape;
+pub use rms_normalization::RMSNormalization;
 pub use seed_generator::SeedGenerator;
 pub use sequential::Sequential;
+pub use spectral_normalization::SpectralNormalization;
+pub use unit_normalization::UnitNormalization;
 
 /// One layer a row.
 macro_rules! list {
@@ -30,4 +44,7 @@ macro_rules! list {
     };
 }
 
-list! { Activation Dense Dropout Flatten InputLayer Reshape Sequential }
+list! {
+    Activation BatchNormalization Dense Dropout Flatten GroupNormalization InputLayer LayerNormalization RMSNormalization
+    Reshape Sequential SpectralNormalization UnitNormalization
+}

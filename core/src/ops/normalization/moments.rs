@@ -1,0 +1,112 @@
+//! The mean and the variance over axes.
+
+use super::super::fused::{Fused, FusedCall, between};
+use super::super::reduce::mask;
+use super::{floats, widened};
+use crate::dtype::dispatch;
+use crate::op::{Backward, Input, Op, Scratch, View, ViewMut, unsupported};
+use crate::shape::MAX_RANK;
+use crate::{Error, Result, Shape, Spec, Tensor};
+use modulor_kernels::Normalization;
+use std::sync::Arc;
+
+/// The mean and the variance over axes.
+#[derive(Clone, Debug)]
+pub(super) struct Moments {
+    pub(super) axes: Vec<i64>,
+    pub(super) keep_dims: bool,
+}
+
+impl Op for Moments {
+    fn name(&self) -> &'static str {
+        "moments"
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let dtype = floats(inputs, 1, &[])?;
+        let shape = match inputs[0].spec.shape.dims() {
+            None => Shape::unknown(),
+            Some(dims) => {
+                let mask = mask(&self.axes, dims.len())?;
+                let kept = dims.into_iter().zip(mask).filter_map(|(dim, gone)| match (gone, self.keep_dims) {
+                    (false, _) => Some(dim),
+                    (true, true) => Some(Some(1)),
+                    (true, false) => None,
+                });
+                kept.collect()
+            }
+        };
+        Ok(vec![Spec::new(dtype, &shape), Spec::new(dtype, &shape)])
+    }
+    fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
+        let len =
+            self.with_mask(inputs[0].dims(), |mask| <f64 as Normalization>::moments_scratch(inputs[0].dims(), mask));
+        len * size_of::<f64>()
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
+        let x = inputs[0];
+        let [mean, variance] = outputs else { return Err(Error::internal("two outputs were inferred")) };
+        self.with_mask(x.dims(), |mask| {
+            dispatch!(x.dtype(), float T => {
+                let room = scratch.take(T::moments_scratch(x.dims(), mask))?;
+                T::moments(x.elements()?, mask, mean.elements()?, variance.elements()?, room);
+                Ok(())
+            }, else => Err(unsupported(x.dtype())))
+        })
+    }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        let x = b.input(0);
+        let count = self.with_mask(x.dims()?, |mask| {
+            x.shape()
+                .known()
+                .unwrap_or_default()
+                .iter()
+                .zip(mask)
+                .filter(|(_, gone)| **gone)
+                .map(|(&dim, _)| dim)
+                .product::<usize>()
+        });
+        let kept = Moments { axes: self.axes.clone(), keep_dims: true };
+        let shape = kept.infer(&[Input { spec: x.spec(), value: None }])?.swap_remove(0).shape;
+        let placed = |t: &Tensor| t.reshape_to(shape.known().unwrap_or_default());
+        let mut dx = placed(&(b.dy(0) / count as f64))?.broadcast_like(x)?;
+        if b.arrives(1) {
+            let slope = placed(&(b.dy(1) * (2.0 / count as f64)))?;
+            dx = dx.add((x - placed(b.output(0))?) * slope)?;
+        }
+        Ok(vec![Some(dx)])
+    }
+}
+
+impl Moments {
+    /// The mask of the axes, which `infer` has accepted.
+    fn with_mask<R>(&self, dims: &[usize], f: impl FnOnce(&[bool]) -> R) -> R {
+        let mut mask = [false; MAX_RANK];
+        for &axis in &self.axes {
+            mask[if axis < 0 { axis + dims.len() as i64 } else { axis } as usize] = true;
+        }
+        f(&mask[..dims.len()])
+    }
+}
+
+impl Fused for Moments {
+    fn body(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        let x = widened(inputs[0])?;
+        let mean = x.mean_keepdims(&*self.axes)?;
+        let variance = x.squared_difference(&mean)?.mean_keepdims(&*self.axes)?;
+        let placed = |moment: Tensor| match self.keep_dims || self.axes.is_empty() {
+            true => Ok(moment),
+            false => moment.squeeze(&self.axes),
+        };
+        Ok(vec![placed(mean)?.cast(inputs[0].dtype())?, placed(variance)?.cast(inputs[0].dtype())?])
+    }
+}
+
+/// What the tests call.
+pub(in super::super) fn calls() -> Result<Vec<FusedCall>> {
+    let x = between(-2.0, 3.75, 24)?.reshape([2, 3, 4])?;
+    let forms: [(Vec<i64>, bool); 5] =
+        [(vec![-1], true), (vec![0, 2], false), (vec![0, -2], true), (vec![1], false), (vec![0, 1, 2], false)];
+    let calls =
+        forms.map(|(axes, keep_dims)| (Arc::new(Moments { axes, keep_dims }) as Arc<dyn Fused>, vec![x.clone()]));
+    Ok(calls.into())
+}

@@ -1,0 +1,94 @@
+use crate::initializer::{AnyInitializer, TruncatedNormal};
+use modulor::module::{InputShapes, ManualBuild};
+use modulor::op::scope;
+use modulor::variable::commit;
+use modulor::{Call, Error, Layer, Module, ModuleExt, Result, Tensor, Variable};
+
+/// Another layer, whose kernel each training step divides by its greatest singular value, or nearly: Miyato et al.,
+/// "Spectral normalization for generative adversarial networks".
+///
+/// The value is found by power iteration, which goes on from step to step. A kernel of zeros stays.
+///
+/// # Variables
+///
+/// Those of the layer, one of which is its `kernel` or its `embeddings`; `vector_u` of `[1, n]`, n being the last dim of
+/// that, not trainable.
+///
+/// ```
+/// use modulor::{Call, Tensor, scope};
+/// use modulor_layers::library::{Dense, SpectralNormalization};
+/// # fn main() -> modulor::Result<()> {
+/// let dense = Dense::new(1).kernel_initializer("ones").use_bias(false);
+/// let layer = SpectralNormalization::new(Box::new(dense));
+/// let x = Tensor::from([[3.0_f32, 4.0, 0.0, 0.0]]);
+/// let y = scope::with_training(true, || layer.call(&x))?;
+/// assert_eq!(y.to_vec::<f32>()?, [3.5]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Module)]
+#[module(package = "keras.layers", build = manual)]
+pub struct SpectralNormalization {
+    layer: Box<dyn Layer>,
+    /// How many steps of the power iteration are made for each of training; 1 unless set.
+    #[config(default = 1)]
+    power_iterations: usize,
+    #[variable(init = AnyInitializer::from(TruncatedNormal { stddev: 0.02, ..Default::default() }), trainable = false)]
+    vector_u: Variable,
+}
+
+/// The square of the least norm that counts.
+const LEAST: f64 = 1e-14;
+
+impl ManualBuild for SpectralNormalization {
+    fn build(&self, inputs: &InputShapes) -> Result<()> {
+        self.layer.build(inputs)?;
+        let columns = self.kernel()?.shape().and_then(|dims| dims.last().copied());
+        let columns = columns.ok_or_else(|| Error::invalid_argument("a kernel must have at least one dim"))?;
+        inputs.size(&self.vector_u, "vector_u", &[1, columns])
+    }
+}
+
+impl Layer for SpectralNormalization {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if self.power_iterations == 0 {
+            return Err(Error::invalid_argument("`power_iterations` must be at least 1, found 0"));
+        }
+        if scope::training() {
+            self.normalize()?;
+        }
+        self.layer.call(x)?.cast(x.dtype())
+    }
+}
+
+impl SpectralNormalization {
+    /// The variable that is normalized.
+    fn kernel(&self) -> Result<Variable> {
+        let named = self.layer.as_module().named_variables();
+        let of = |wanted: &str| named.iter().find(|(name, _)| name == wanted).map(|(_, variable)| variable.clone());
+        of("kernel").or_else(|| of("embeddings")).ok_or_else(|| {
+            let class = self.layer.class_name();
+            Error::invalid_argument(format!("a `{class}` has neither a `kernel` nor `embeddings` to normalize"))
+        })
+    }
+
+    fn normalize(&self) -> Result<()> {
+        let variable = self.kernel()?;
+        let kernel = variable.read()?;
+        let before = self.vector_u.read()?.cast(kernel.dtype())?;
+        let columns = before.shape().dim(1).unwrap_or(0) as i64;
+        let rows = kernel.reshape([-1, columns])?;
+        let unit = |x: &Tensor| x.l2_normalize(.., LEAST);
+        let mut u = before.clone();
+        let mut v = u.clone();
+        for _ in 0..self.power_iterations {
+            v = unit(&u.matmul(rows.transpose()?)?)?;
+            u = unit(&v.matmul(&rows)?)?;
+        }
+        let sigma = v.matmul(&rows)?.matmul(u.transpose()?)?.reshape([])?;
+        let is_zero = kernel.equal(0.0)?.all(..)?;
+        let after = is_zero.select(&kernel, &kernel.div(sigma)?)?;
+        let u = is_zero.select(&before, &u)?.cast(self.vector_u.dtype())?;
+        commit([(self.vector_u.clone(), u), (variable, after)])
+    }
+}

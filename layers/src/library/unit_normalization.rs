@@ -1,0 +1,42 @@
+use super::axes::{LayerAxes, wide};
+use modulor::{Layer, Module, Result, Tensor};
+
+/// Every sample over its Euclidean norm along some axes; zeros stay zeros.
+///
+/// float16 and bfloat16 are computed in float32.
+///
+/// ```
+/// use modulor::{Call, Tensor};
+/// use modulor_layers::library::UnitNormalization;
+/// # fn main() -> modulor::Result<()> {
+/// let y = UnitNormalization::new().call(&Tensor::from([[3.0_f64, 4.0], [0.0, 0.0]]))?;
+/// assert_eq!(y.to_vec::<f64>()?, [0.6000000000000001, 0.8, 0.0, 0.0]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Module)]
+#[module(package = "keras.layers")]
+pub struct UnitNormalization {
+    /// Along which axis, or axes; the last unless set.
+    #[config(default = LayerAxes::One(-1), into)]
+    axis: LayerAxes,
+}
+
+/// The square of the least norm that counts.
+const LEAST: f64 = 1e-24;
+
+impl Layer for UnitNormalization {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        wide(x)?.l2_normalize(self.axis.sorted(), LEAST)?.cast(x.dtype())
+    }
+
+    fn mask(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        Ok(x.mask().cloned())
+    }
+}
+
+impl Default for UnitNormalization {
+    fn default() -> Self {
+        UnitNormalization::new()
+    }
+}

@@ -1,0 +1,180 @@
+//! What layers learn from batches without a gradient.
+
+use super::*;
+use modulor::graph::trace;
+use modulor::keras::library::{
+    BatchNormalization, Dense, Dropout, GroupNormalization, LayerNormalization, RMSNormalization, RenormClipping,
+    SpectralNormalization, UnitNormalization,
+};
+use modulor::module::Track;
+use modulor::{Call, Layer, ModuleExt, Spec, Variable, scope};
+
+/// A variable as it was recorded.
+#[derive(Deserialize)]
+struct Named {
+    path: String,
+    value: Entry,
+}
+
+/// The layer of a row; it computes in the dtype of its input.
+fn layer(row: &Row) -> Box<dyn Layer> {
+    let mut config: Value = row.get("config");
+    config["config"]["dtype"]["config"]["name"] = "float32".into();
+    Box::from_field(Some(&config)).unwrap_or_else(|e| panic!("{}: {e}", row.case))
+}
+
+fn training(layer: &dyn Layer, x: &Tensor) -> Tensor {
+    scope::with_training(true, || layer.call(x)).expect("it fits")
+}
+
+/// Checks all variables of a layer against those of the same names.
+#[track_caller]
+fn assert_state(layer: &dyn Layer, expected: &[Named], about: &str) {
+    let found = layer.named_variables();
+    assert_eq!(found.len(), expected.len(), "{about}");
+    for (name, variable) in found {
+        let last = |path: &str| path.rsplit('/').next().expect("a name").to_owned();
+        let named = expected.iter().find(|named| last(&named.path) == last(&name));
+        let value = variable.value().expect("it is built");
+        let expected = tensor(&named.unwrap_or_else(|| panic!("{about}: {name}")).value);
+        assert_near(&value, &expected, 4e-6, &format!("{about}: {name}"));
+    }
+}
+
+#[test]
+fn what_batches_teach_is_what_keras_learns_from_them() {
+    let mut count = 0;
+    for row in super::rows("batch normalization") {
+        let layer = layer(row);
+        let tensors =
+            |key: &str| row.get::<Vec<Option<Entry>>>(key).into_iter().map(|entry| entry.as_ref().map(tensor));
+        let xs: Vec<Tensor> = tensors("x").flatten().collect();
+        let states: Vec<Vec<Named>> = row.get("state");
+        for (step, ((x, mask), y)) in xs.iter().zip(tensors("mask")).zip(tensors("y")).enumerate() {
+            let about = format!("{}, step {step}", row.case);
+            let found = training(&*layer, &x.with_mask(mask.clone()));
+            assert_near(&found, &y.expect("an output"), (4.0 * epsilon(x.dtype())).max(1e-5), &about);
+            assert_eq!(found.mask().map(to_f64), mask.as_ref().map(to_f64), "{about}");
+            assert_state(&*layer, &states[step], &about);
+        }
+        let inferred = layer.call(&xs[0]).expect("it fits");
+        let expected = row.tensor("inferred").expect("an output");
+        assert_near(&inferred, &expected, (4.0 * epsilon(xs[0].dtype())).max(1e-5), &row.case);
+        count += 1;
+    }
+    assert!(count > 10);
+}
+
+#[test]
+fn a_kernel_is_normalized_as_keras_does_it() {
+    let mut count = 0;
+    for row in super::rows("spectral normalization") {
+        let (layer, x) = (layer(row), row.tensor("x").expect("an input"));
+        layer.call(&x).expect("it fits");
+        let recorded: Vec<Named> = row.get("weights");
+        for (name, variable) in layer.named_variables() {
+            let last = name.rsplit('/').next().expect("a name");
+            let named = recorded.iter().find(|named| named.path.ends_with(last)).expect("a variable of the name");
+            variable.assign(&tensor(&named.value)).expect("it fits");
+        }
+        assert_near(&layer.call(&x).expect("it fits"), &row.tensor("before").expect("an output"), 4e-6, &row.case);
+        let states: Vec<Vec<Named>> = row.get("state");
+        for (y, state) in row.get::<Vec<Entry>>("y").iter().zip(&states) {
+            assert_near(&training(&*layer, &x), &tensor(y), 1e-5, &row.case);
+            assert_state(&*layer, state, &row.case);
+        }
+        count += 1;
+    }
+    assert_eq!(count, 3);
+}
+
+#[test]
+fn a_frozen_layer_goes_by_what_it_has_learnt() {
+    let layer = BatchNormalization::new().momentum(0.5);
+    let x = Tensor::from([[1.0_f32, 5.0], [3.0, 9.0]]);
+    training(&layer, &x);
+    let before = state(&layer).iter().map(|v| to_f64(&v.value().expect("built"))).collect::<Vec<_>>();
+    layer.freeze();
+    assert_eq!(to_f64(&training(&layer, &x)), to_f64(&layer.call(&x).expect("it fits")));
+    let values = |layer: &BatchNormalization| {
+        state(layer).iter().map(|v| to_f64(&v.value().expect("built"))).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&layer), before);
+    layer.thaw();
+    training(&layer, &x);
+    assert_ne!(values(&layer), before);
+}
+
+#[test]
+fn layers_that_normalize_take_batches_whose_size_is_not_known() {
+    let layers: [Box<dyn Layer>; 8] = [
+        Box::new(LayerNormalization::new()),
+        Box::new(LayerNormalization::new().axis([1, 2])),
+        Box::new(RMSNormalization::new()),
+        Box::new(UnitNormalization::new()),
+        Box::new(GroupNormalization::new().groups(2)),
+        Box::new(BatchNormalization::new()),
+        Box::new(BatchNormalization::new().axis(1).renorm(true)),
+        Box::new(SpectralNormalization::new(Box::new(Dense::new(3)))),
+    ];
+    let x = Tensor::new([2, 3, 4], (0..24).map(|i| (i * i % 7) as f32).collect::<Vec<_>>()).expect("24 numbers");
+    for layer in layers {
+        for phase in [false, true] {
+            layer.call(&x).expect("it fits");
+            let before: Vec<Tensor> = state(&*layer).iter().map(|v| v.value().expect("built")).collect();
+            let expected = scope::with_training(phase, || layer.call(&x)).expect("it fits");
+            let after: Vec<Tensor> = state(&*layer).iter().map(|v| v.value().expect("built")).collect();
+            state(&*layer).iter().zip(&before).for_each(|(v, value)| v.assign(value).expect("its own value"));
+            let about = format!("{} in training: {phase}", layer.class_name());
+            let call = |x: &[Tensor]| scope::with_training(phase, || Ok(vec![layer.call(&x[0])?]));
+            let graph = trace(call, &[Spec::new(DType::F32, [None, Some(3), Some(4)])]);
+            let graph = graph.unwrap_or_else(|e| panic!("{about}: {e}"));
+            let y = graph.run(&[&x]).unwrap_or_else(|e| panic!("{about}: {e}")).remove(0);
+            assert_near(&y, &expected, 2e-6, &about);
+            for (variable, after) in state(&*layer).iter().zip(&after) {
+                assert_near(&variable.value().expect("built"), after, 2e-6, &about);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_layer_that_normalizes_cannot_do_it_says() {
+    let x = Tensor::zeros([2, 3, 4], DType::F32).expect("zeros");
+    let clipping = RenormClipping { rmin: Some(2.0), rmax: Some(1.0), dmax: None };
+    let kernel = |n| SpectralNormalization::new(Box::new(Dense::new(2))).power_iterations(n);
+    let rows: [(Box<dyn Layer>, &str); 8] = [
+        (Box::new(LayerNormalization::new().axis(3)), "no axis 3"),
+        (Box::new(BatchNormalization::new().axis(-4)), "no axis -4"),
+        (Box::new(GroupNormalization::new()), "`groups` must divide the 4 channels, or be -1, found 32"),
+        (Box::new(GroupNormalization::new().groups(0)), "found 0"),
+        (Box::new(GroupNormalization::new().groups(2).axis(0)), "`axis` must be one of a sample's, found 0"),
+        (Box::new(BatchNormalization::new().renorm(true).renorm_clipping(Some(clipping))), "`rmax`"),
+        (Box::new(kernel(0)), "`power_iterations` must be at least 1"),
+        (Box::new(SpectralNormalization::new(Box::new(Dropout::new(0.5)))), "neither a `kernel` nor `embeddings`"),
+    ];
+    for (layer, words) in rows {
+        let error = scope::with_training(true, || layer.call(&x)).expect_err(words).to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    let masked = x.with_mask(Some(Tensor::from([true, false])));
+    let error = scope::with_training(true, || BatchNormalization::new().call(&masked)).expect_err("a mask of rank 1");
+    assert!(error.to_string().contains("one dim less than the input, found (2,) and (2, 3, 4)"), "{error}");
+}
+
+/// Variables of one moment: the two moving moments of a layer always belong to the same step.
+#[test]
+fn other_threads_see_both_moving_moments_or_neither() {
+    let layer = BatchNormalization::new().momentum(0.0).epsilon(0.0);
+    let batch = |n: f32| Tensor::new([2, 1], vec![n - n.sqrt(), n + n.sqrt()]).expect("two numbers");
+    training(&layer, &batch(4.0));
+    let moving: Vec<Variable> = layer.non_trainable_variables();
+    std::thread::scope(|threads| {
+        let writer = threads.spawn(|| (1..200).for_each(|i| drop(training(&layer, &batch((i * i) as f32)))));
+        while !writer.is_finished() {
+            let values = modulor::variable::snapshot(&moving).expect("built");
+            let [mean, variance] = [0, 1].map(|i| to_f64(&values[i])[0]);
+            assert!((mean - variance).abs() <= 1e-4 * mean, "{mean} and {variance}");
+        }
+    });
+}
