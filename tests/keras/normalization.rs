@@ -162,6 +162,19 @@ fn what_a_layer_that_normalizes_cannot_do_it_says() {
     assert!(error.to_string().contains("one dim less than the input, found (2,) and (2, 3, 4)"), "{error}");
 }
 
+/// TensorFlow's is NaN.
+#[test]
+fn the_gradient_of_an_empty_batch_is_zero() {
+    let layer = BatchNormalization::new();
+    let x = Tensor::zeros([0, 3], DType::F32).expect("no numbers");
+    layer.call(&x).expect("it fits");
+    let tape = GradientTape::new();
+    let loss = tape.record(|| scope::with_training(true, || layer.call(&x))?.sum(..)).expect("it fits");
+    let gradients = tape.gradients(&loss, &layer.trainable_variables()).expect("floats");
+    let gradients: Vec<f64> = gradients.iter().flatten().flat_map(to_f64).collect();
+    assert_eq!(gradients, [0.0; 6]);
+}
+
 /// Variables of one moment: the two moving moments of a layer always belong to the same step.
 #[test]
 fn other_threads_see_both_moving_moments_or_neither() {

@@ -187,10 +187,11 @@ fn every_composite_with_a_kernel_is_listed_and_refuses_other_dtypes() {
 fn a_kernel_needs_one_buffer_for_an_output() {
     each(|about, _, form, sample| {
         let most = sample.iter().filter_map(|input| input.shape().elements()).max().unwrap_or(1);
-        let rank = sample.iter().filter_map(Tensor::rank).max().unwrap_or(1);
-        let times = (65536.0 / most as f64).powf(1.0 / rank as f64).ceil() as usize;
+        let long = |input: &Tensor| input.dims().unwrap_or_default().iter().filter(|dim| **dim > 1).count();
+        let axes = sample.iter().map(long).max().unwrap_or(1);
+        let times = (65536.0 / most as f64).powf(1.0 / axes as f64).ceil() as usize;
         let enlarged = |input: &Tensor| {
-            let dims: Vec<usize> = input.dims()?.iter().map(|dim| dim * times).collect();
+            let dims: Vec<usize> = input.dims()?.iter().map(|&dim| if dim == 1 { 1 } else { dim * times }).collect();
             let count = dims.iter().product();
             Tensor::new(dims, (0..count).map(|i| (i as f32 * 0.37).sin()).collect::<Vec<_>>())
         };

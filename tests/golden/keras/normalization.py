@@ -45,7 +45,7 @@ def add(fixture):
     by_rows("LayerNormalization", "epsilon", epsilon=0.25)
     by_rows("LayerNormalization", "rms_scaling", rms_scaling=True)
     by_rows("LayerNormalization", "rms_scaling axis 1", rms_scaling=True, axis=1, scale=False)
-    by_rows("LayerNormalization", "far from zero", x234 + f32(4096))
+    by_rows("LayerNormalization", "far from zero", x234 + f32(64))
     by_rows("RMSNormalization", "epsilon", epsilon=0.25)
     by_rows("RMSNormalization", "axis 1", x2343, axis=1)
     by_rows("UnitNormalization", "axis 1", axis=1)
@@ -94,7 +94,7 @@ def add(fixture):
             ("without gamma", x234, {"scale": False}),
             ("without either", x234, {"center": False, "scale": False}),
             ("epsilon", x234, {"epsilon": 0.25}),
-            ("far from zero", x234 + f32(4096), {}),
+            ("far from zero", x234 + f32(64), {}),
             ("not trainable", x234, {"trainable": False}),
             ("renorm", x234, {"renorm": True}),
             (
@@ -105,7 +105,8 @@ def add(fixture):
             ("renorm without either", x234, {"renorm": True, "center": False, "scale": False}),
             ("renorm without gamma", x234, {"renorm": True, "scale": False}),
         ):
-            if training is not None or not arguments:
+            # TensorFlow's gradient of γ is NaN in training on an empty batch, which is in `steps`.
+            if (training is not None or not arguments) and not (training and x is empty):
                 batches(f"{label}, {phase}", x, training, **arguments)
         mixed("BatchNormalization", f"float16, {phase}", training, positive)
     moving = {"moving_mean_initializer": "ones", "moving_variance_initializer": keras.initializers.Constant(2.0)}
@@ -137,7 +138,7 @@ def steps(fixture):
         keras.backend.clear_session()
         layer = L.BatchNormalization(**arguments)
         layer.build(shape)
-        offset = 4096 if label == "far from zero" else 0
+        offset = 16 if label == "far from zero" else 0
         xs = [(draw(rng, shape, f32, -2, 3) + offset).astype(dtype) for _ in range(3)]
         masks = [None] * 3
         if label.startswith("mask"):

@@ -347,7 +347,7 @@ pub(in super::super) fn gradients() -> Result<Vec<FusedCall>> {
     let dy = between(1.0, -2.0, 24)?;
     let mut calls = Vec::new();
     for (channels, x, p) in samples()? {
-        let dy = dy.reshape_as(&x)?;
+        let dy = dy.reshape_as(&x)?.add(&x)?;
         let forms = [(true, true, true), (false, true, true), (true, false, true), (false, false, false)];
         calls.extend(forms.map(|(scale, training, parameters)| {
             let form = BatchNormGrad { channels, epsilon: 0.125, scale, training, parameters };

@@ -331,7 +331,7 @@ pub(in super::super) fn layer_norms() -> Result<Vec<FusedCall>> {
 /// What the tests call of [`LayerNormGrad`].
 pub(in super::super) fn layer_norm_grads() -> Result<Vec<FusedCall>> {
     let [x, gamma, _] = samples()?;
-    let dy = between(1.0, -2.0, 24)?.reshape([2, 3, 4])?;
+    let dy = between(1.0, -2.0, 24)?.reshape([2, 3, 4])?.add(&x)?;
     let of = |axes, gamma: &Tensor, scale, center| {
         let plain = LayerNorm { axes, epsilon: 0.125, scale: false, center: false };
         let (rank, outputs) = (3, plain.body(&[&x])?);
@@ -352,7 +352,7 @@ pub(in super::super) fn rms_norms() -> Result<Vec<FusedCall>> {
 /// What the tests call of [`RmsNormGrad`].
 pub(in super::super) fn rms_norm_grads() -> Result<Vec<FusedCall>> {
     let [x, gamma, _] = samples()?;
-    let dy = between(1.0, -2.0, 24)?.reshape([2, 3, 4])?;
+    let dy = between(1.0, -2.0, 24)?.reshape([2, 3, 4])?.add(&x)?;
     let inverse = RmsNorm { axes: 1, epsilon: 0.125, scale: false }.body(&[&x])?.swap_remove(1);
     let of = |scale| {
         let form = RmsNormGrad { rank: 3, axes: 1, scale };
