@@ -17,8 +17,8 @@ use modulor::{Layer, Module, Result, Tensor, Variable};
 /// use modulor::{Call, Tensor};
 /// use modulor_layers::library::RMSNormalization;
 /// # fn main() -> modulor::Result<()> {
-/// let y = RMSNormalization::new().epsilon(0.0).call(&Tensor::from([[1.0_f64, 7.0], [-5.0, 5.0]]))?;
-/// assert_eq!(y.to_vec::<f64>()?, [0.2, 1.4, -1.0, 1.0]);
+/// let y = RMSNormalization::new().epsilon(0.0).call(&Tensor::from([[0.0_f64, 4.0, 0.0, 0.0]]))?;
+/// assert_eq!(y.to_vec::<f64>()?, [0.0, 2.0, 0.0, 0.0]);
 /// # Ok(())
 /// # }
 /// ```

@@ -9,8 +9,8 @@ use modulor::{Layer, Module, Result, Tensor};
 /// use modulor::{Call, Tensor};
 /// use modulor_layers::library::UnitNormalization;
 /// # fn main() -> modulor::Result<()> {
-/// let y = UnitNormalization::new().call(&Tensor::from([[3.0_f64, 4.0], [0.0, 0.0]]))?;
-/// assert_eq!(y.to_vec::<f64>()?, [0.6000000000000001, 0.8, 0.0, 0.0]);
+/// let y = UnitNormalization::new().call(&Tensor::from([[0.0_f64, -4.0], [0.0, 0.0]]))?;
+/// assert_eq!(y.to_vec::<f64>()?, [0.0, -1.0, 0.0, 0.0]);
 /// # Ok(())
 /// # }
 /// ```

@@ -200,8 +200,8 @@ impl Tensor {
     /// ```
     /// use modulor_core::Tensor;
     /// # fn main() -> modulor_core::Result<()> {
-    /// let x = Tensor::from([[1.0, 7.0], [-5.0, 5.0]]);
-    /// assert_eq!(x.rms_norm(-1, None, 0.0)?.to_vec::<f64>()?, [0.2, 1.4, -1.0, 1.0]);
+    /// let x = Tensor::from([[0.0, 4.0, 0.0, 0.0], [2.0, -2.0, 2.0, 2.0]]);
+    /// assert_eq!(x.rms_norm(-1, None, 0.0)?.to_vec::<f64>()?, [0.0, 2.0, 0.0, 0.0, 1.0, -1.0, 1.0, 1.0]);
     /// # Ok(())
     /// # }
     /// ```
