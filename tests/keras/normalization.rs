@@ -3,10 +3,10 @@
 use super::*;
 use modulor::graph::trace;
 use modulor::keras::library::{
-    BatchNormalization, Dense, Dropout, GroupNormalization, LayerNormalization, RMSNormalization, RenormClipping,
-    SpectralNormalization, UnitNormalization,
+    BatchNormalization, Dense, Dropout, GroupNormalization, LayerNormalization, Normalization, RMSNormalization,
+    RenormClipping, SpectralNormalization, UnitNormalization,
 };
-use modulor::module::Track;
+use modulor::module::{FromConfig, Track};
 use modulor::{Call, Layer, ModuleExt, Spec, Variable, scope};
 
 /// A variable as it was recorded.
@@ -86,6 +86,36 @@ fn a_kernel_is_normalized_as_keras_does_it() {
         count += 1;
     }
     assert_eq!(count, 3);
+}
+
+#[test]
+fn features_are_learnt_as_keras_learns_them() {
+    let mut count = 0;
+    for row in super::rows("adapted") {
+        let mut config: Value = row.get("config");
+        config["config"]["dtype"]["config"]["name"] = "float32".into();
+        let config = config["config"].as_object().expect("a config");
+        let layer = Normalization::from_config(config).unwrap_or_else(|e| panic!("{}: {e}", row.case));
+        let batches: Vec<Tensor> = row.get::<Vec<Entry>>("batches").iter().map(tensor).collect();
+        layer.adapt(&batches).unwrap_or_else(|e| panic!("{}: {e}", row.case));
+        let state: Vec<Named> = row.get("state");
+        assert_state(&layer, &state, &row.case);
+        let y = layer.call(&batches[0]).unwrap_or_else(|e| panic!("{}: {e}", row.case));
+        assert_eq!(y.dtype(), DType::F32, "{}", row.case);
+        assert_near(&y, &row.tensor("y").expect("an output"), 1e-5, &row.case);
+        count += 1;
+    }
+    assert!(count > 5);
+    let told = Normalization::new().mean(Some(0.5.into())).variance(Some(2.0.into()));
+    let x = Tensor::from([[1.0_f32, 2.0]]);
+    assert!(told.adapt([&x]).expect_err("it is told").to_string().contains("are told, and not learnt"));
+    let none: [Tensor; 0] = [];
+    let error = Normalization::new().adapt(none).expect_err("no batch").to_string();
+    assert!(error.contains("at least one batch"), "{error}");
+    let layer = Normalization::new();
+    layer.adapt([&x]).expect("a batch");
+    let error = layer.adapt([&x, &Tensor::from([[1.0_f32]])]).expect_err("another width").to_string();
+    assert!(error.contains("the features are [2], and a batch has (1,)"), "{error}");
 }
 
 #[test]

@@ -85,3 +85,11 @@ pub(super) fn wide(x: &Tensor) -> Result<Tensor> {
 pub(super) fn beside(variable: &Variable, there: bool, x: &Tensor) -> Result<Option<Tensor>> {
     there.then(|| variable.read()?.cast(x.dtype())).transpose()
 }
+
+/// This in at least float32, and the dtype that a result has: float32 of what are no floats.
+pub(super) fn floating(x: &Tensor) -> Result<(Tensor, DType)> {
+    match x.dtype().is_float() {
+        true => Ok((wide(x)?, x.dtype())),
+        false => Ok((x.cast(DType::F32)?, DType::F32)),
+    }
+}

@@ -10,6 +10,9 @@ mod flatten;
 mod group_normalization;
 mod input;
 mod layer_normalization;
+mod normalization;
+mod numbers;
+mod rescaling;
 mod reshape;
 mod rms_normalization;
 mod seed_generator;
@@ -27,6 +30,9 @@ pub use flatten::{DataFormat, Flatten};
 pub use group_normalization::GroupNormalization;
 pub use input::InputLayer;
 pub use layer_normalization::LayerNormalization;
+pub use normalization::{KeptAxes, Normalization};
+pub use numbers::Numbers;
+pub use rescaling::Rescaling;
 pub use reshape::Reshape;
 pub use rms_normalization::RMSNormalization;
 pub use seed_generator::SeedGenerator;
@@ -45,6 +51,6 @@ macro_rules! list {
 }
 
 list! {
-    Activation BatchNormalization Dense Dropout Flatten GroupNormalization InputLayer LayerNormalization RMSNormalization
-    Reshape Sequential SpectralNormalization UnitNormalization
+    Activation BatchNormalization Dense Dropout Flatten GroupNormalization InputLayer LayerNormalization Normalization
+    RMSNormalization Rescaling Reshape Sequential SpectralNormalization UnitNormalization
 }

@@ -112,8 +112,24 @@ def add(fixture):
     moving = {"moving_mean_initializer": "ones", "moving_variance_initializer": keras.initializers.Constant(2.0)}
     batches("with all settings", **costs, **moving, momentum=0.5, synchronized=True)
 
+    for label, arguments in (
+        ("mean and variance", {"mean": 0.5, "variance": 4.0}),
+        ("of each", {"mean": [0.5, -1.0, 2.0, 0.0], "variance": [1.0, 4.0, 0.25, 0.0]}),
+        ("along two axes", {"axis": (-1, 1), "mean": [[1.0] * 4, [2.0] * 4, [3.0] * 4], "variance": [[0.5] * 4] * 3}),
+        ("along two axes, by the last", {"axis": (1, 2), "mean": [1.0, 2.0, 3.0, 4.0], "variance": [2.0] * 4}),
+        ("along none", {"axis": None, "mean": 2.0, "variance": 3.0}),
+        ("inverted", {"axis": 1, "mean": [1.0, 2.0, 3.0], "variance": [4.0, 1.0, 0.25], "invert": True}),
+    ):
+        by_rows("Normalization", label, **arguments)
+    by_rows("Normalization", "of nothing", empty, mean=0.5, variance=4.0)
+    by_rows("Rescaling", "by a number", scale=0.25)
+    by_rows("Rescaling", "and moved", scale=2.0 / 255, offset=-1.0)
+    by_rows("Rescaling", "of each", scale=[1.0, 2.0, 0.5, -1.0], offset=[0.0, 0.5, 1.0, 2.0])
+    by_rows("Rescaling", "of nothing", empty, scale=0.25)
+
     steps(fixture)
     spectral(fixture)
+    adapted(fixture)
 
 
 def steps(fixture):
@@ -174,3 +190,31 @@ def spectral(fixture):
             row["y"].append(record.put(layer(tf.constant(x), training=True)))
             row["state"].append(record.named(layer.weights))
         record.row(label, **row)
+
+
+def adapted(fixture):
+    """Features whose moments are learnt beforehand."""
+    record, rng, L = Recorder(fixture, "adapted"), stream("adapted"), keras.layers
+    for label, arguments, shapes in (
+        ("one batch", {}, [(4, 3)]),
+        ("batches", {}, [(4, 3), (2, 3), (5, 3)]),
+        ("axis 1", {"axis": 1}, [(2, 3, 4), (1, 3, 4)]),
+        ("two axes", {"axis": (1, -1)}, [(2, 3, 4), (3, 3, 4)]),
+        ("no axis", {"axis": None}, [(2, 3, 4), (3, 3, 4)]),
+        ("inverted", {"invert": True}, [(4, 3), (2, 3)]),
+        ("integers", {}, [(4, 3), (2, 3)]),
+    ):
+        keras.backend.clear_session()
+        layer = L.Normalization(**arguments)
+        unbuilt = config(layer)
+        batches = [draw(rng, shape, f32, -2, 3) for shape in shapes]
+        if label == "integers":
+            batches = [(10 * batch).astype(np.int32) for batch in batches]
+        layer.adapt(iter(batches))
+        record.row(
+            label,
+            config=unbuilt,
+            batches=[record.put(batch) for batch in batches],
+            state=record.named(layer.weights),
+            y=record.put(layer(tf.constant(batches[0]))),
+        )
