@@ -135,7 +135,8 @@ fn essential(value: &mut Value) {
 #[test]
 fn a_layers_config_is_what_keras_writes() {
     let recorded = super::config::rows().into_iter().filter(|row| ["layer", "model"].contains(&row.kind.as_str()));
-    let rows = rows("layer").chain(rows("sequential")).map(config).chain(recorded.map(|row| row.config));
+    let kinds = ["layer", "sequential", "batch normalization", "spectral normalization", "adapted"];
+    let rows = kinds.into_iter().flat_map(rows).map(config).chain(recorded.map(|row| row.config));
     let mut count = 0;
     for mut expected in rows {
         essential(&mut expected);

@@ -289,3 +289,117 @@ fn pair(outputs: Vec<Tensor>) -> Result<(Tensor, Tensor)> {
     let [a, b] = outputs.try_into().map_err(|_| Error::internal("two outputs were inferred"))?;
     Ok((a, b))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::trace;
+    use crate::{ErrorKind, Spec, value_and_grad};
+
+    fn x() -> Tensor {
+        Tensor::new([2, 3, 4], (0..24).map(|i| f64::from(i * i % 7)).collect::<Vec<_>>()).unwrap()
+    }
+
+    fn numbers(x: &Tensor) -> Vec<f64> {
+        x.to_vec().unwrap()
+    }
+
+    #[test]
+    fn axes_that_are_not_the_last_are_moved_there_and_back() {
+        let (x, gamma) = (x(), Tensor::from([[1.0, 2.0, 0.5, -1.0], [0.0, 1.0, 3.0, 4.0]]));
+        let moved = x.permute([1, 0, 2]).unwrap();
+        let back = |y: Result<Tensor>| y.unwrap().permute([1, 0, 2]).unwrap();
+        let expected = back(moved.layer_norm([1, 2], Some(&gamma), None, 0.25));
+        for axes in [[0, 2], [-1, 0], [2, -3]] {
+            assert_eq!(numbers(&x.layer_norm(axes, Some(&gamma), None, 0.25).unwrap()), numbers(&expected));
+        }
+        let expected = back(moved.rms_norm([1, 2], None, 0.25));
+        assert_eq!(numbers(&x.rms_norm([0, 2], None, 0.25).unwrap()), numbers(&expected));
+        let last = x.permute([0, 2, 1]).unwrap();
+        let (y, mean, variance) = x.batch_norm_training(1, None, None, 0.25).unwrap();
+        let (expected, by_mean, by_variance) = last.batch_norm_training(-1, None, None, 0.25).unwrap();
+        assert_eq!(numbers(&y), numbers(&expected.permute([0, 2, 1]).unwrap()));
+        assert_eq!([numbers(&mean), numbers(&variance)], [numbers(&by_mean), numbers(&by_variance)]);
+        let inferred = x.batch_norm(-2, &mean, &variance, None, None, 0.25).unwrap();
+        assert_eq!(numbers(&inferred), numbers(&y));
+    }
+
+    #[test]
+    fn half_as_wide_numbers_are_computed_in_float32() {
+        // The squares of these are beyond float16.
+        let wide = Tensor::from([[600.0_f32, -600.0, 1200.0, -1200.0], [0.0, 300.0, 0.0, -300.0]]);
+        let half = wide.cast(DType::F16).unwrap();
+        let (y, mean, variance) = half.batch_norm_training(-1, None, None, 0.0).unwrap();
+        assert_eq!((y.dtype(), mean.dtype(), variance.dtype()), (DType::F16, DType::F32, DType::F32));
+        let expected = wide.batch_norm_training(-1, None, None, 0.0).unwrap();
+        assert_eq!(variance.to_vec::<f32>().unwrap(), expected.2.to_vec::<f32>().unwrap());
+        let rounded = |x: &Tensor| x.cast(DType::F16).unwrap().to_vec::<half::f16>().unwrap();
+        assert_eq!(rounded(&y), rounded(&expected.0));
+        let traced = trace(
+            |x| Ok(vec![x[0].layer_norm(-1, None, None, 0.0)?, x[0].rms_norm(-1, None, 0.0)?]),
+            &[Spec::new(DType::F16, [None, Some(4)])],
+        );
+        let traced = traced.unwrap().run(&[&half]).unwrap();
+        assert_eq!(rounded(&traced[0]), rounded(&wide.layer_norm(-1, None, None, 0.0).unwrap()));
+        assert_eq!(rounded(&traced[1]), rounded(&wide.rms_norm(-1, None, 0.0).unwrap()));
+    }
+
+    #[test]
+    fn parameters_of_another_shape_are_refused_eagerly_and_in_a_trace() {
+        let three = Tensor::from([1.0, 2.0, 3.0]);
+        let calls: [fn(&Tensor, &Tensor) -> Result<Tensor>; 5] = [
+            |x, p| x.layer_norm(-1, Some(p), None, 0.1),
+            |x, p| x.layer_norm(-1, None, Some(p), 0.1),
+            |x, p| x.rms_norm(-1, Some(p), 0.1),
+            |x, p| Ok(x.batch_norm_training(-1, Some(p), None, 0.1)?.0),
+            |x, p| x.batch_norm(-1, p, p, None, None, 0.1),
+        ];
+        for call in calls {
+            let eager = call(&x(), &three).unwrap_err();
+            let spec = Spec::new(DType::F64, [None, Some(3), Some(4)]);
+            let traced = trace(|x| Ok(vec![call(&x[0], &three)?]), &[spec]).unwrap_err();
+            for error in [eager, traced] {
+                assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+                assert!(error.message().contains("must have shape (4,), found (3,)"), "{error}");
+            }
+        }
+        assert!(x().layer_norm(3, None, None, 0.1).is_err());
+        assert!(x().layer_norm([1, 1], None, None, 0.1).is_err());
+        assert!(x().batch_norm_training(-4, None, None, 0.1).is_err());
+        let mixed = x().cast(DType::F32).unwrap().rms_norm(-1, Some(&Tensor::from([1.0; 4])), 0.1).unwrap_err();
+        assert!(mixed.message().contains("one dtype"), "{mixed}");
+    }
+
+    #[test]
+    fn the_last_axes_need_no_rank_and_others_do() {
+        let unknown = [Spec::new(DType::F64, Shape::unknown())];
+        let graph = trace(|x| Ok(vec![x[0].layer_norm([-1, -2], None, None, 0.25)?]), &unknown).unwrap();
+        let expected = x().layer_norm([1, 2], None, None, 0.25).unwrap();
+        let traced = numbers(&graph.run(&[&x()]).unwrap()[0]);
+        assert!(traced.iter().zip(numbers(&expected)).all(|(a, b)| (a - b).abs() < 1e-14), "{traced:?}");
+        for error in [
+            trace(|x| Ok(vec![x[0].layer_norm(1, None, None, 0.1)?]), &unknown).unwrap_err(),
+            trace(|x| Ok(vec![x[0].batch_norm_training(-1, None, None, 0.1)?.0]), &unknown).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::FailedPrecondition, "{error}");
+        }
+    }
+
+    #[test]
+    fn nothing_has_moments_that_are_nan_and_no_gradient() {
+        let nothing = Tensor::zeros([0, 3], DType::F64).unwrap();
+        let (y, mean, _) = nothing.batch_norm_training(-1, None, None, 0.1).unwrap();
+        assert_eq!((y.shape().known(), mean.shape().known()), (Some(&[0, 3][..]), Some(&[3][..])));
+        assert!(numbers(&mean).iter().all(|mean| mean.is_nan()));
+        let gamma = Tensor::from([1.0, 2.0, 3.0]);
+        let inputs = [nothing, gamma];
+        for call in [
+            |x: &[Tensor]| x[0].layer_norm(-1, Some(&x[1]), None, 0.1)?.sum(..),
+            |x: &[Tensor]| x[0].rms_norm(-1, Some(&x[1]), 0.1)?.sum(..),
+            |x: &[Tensor]| x[0].batch_norm_training(-1, Some(&x[1]), None, 0.1)?.0.sum(..),
+        ] {
+            let (_, gradients) = value_and_grad(call, &inputs).unwrap();
+            assert_eq!(numbers(&gradients[1]), [0.0; 3]);
+        }
+    }
+}
