@@ -200,7 +200,7 @@ fn the_gradient_of_an_empty_batch_is_zero() {
     layer.call(&x).expect("it fits");
     let tape = GradientTape::new();
     let loss = tape.record(|| scope::with_training(true, || layer.call(&x))?.sum(..)).expect("it fits");
-    let gradients = tape.gradients(&loss, &layer.trainable_variables()).expect("floats");
+    let gradients = tape.gradients(&loss, layer.trainable_variables()).expect("floats");
     let gradients: Vec<f64> = gradients.iter().flatten().flat_map(to_f64).collect();
     assert_eq!(gradients, [0.0; 6]);
 }

@@ -123,10 +123,8 @@ impl Op for BatchNormTraining {
             let slope = channels.along(&(b.dy(2) * (2.0 / count)))?;
             dx = dx.add(((widened(x)? - channels.along(mean)?) * slope).cast(x.dtype())?)?;
         }
-        Ok([Some(dx)]
-            .into_iter()
-            .chain([(scale, dgamma), (center, dbeta)].into_iter().filter(|(there, _)| *there).map(|(_, d)| Some(d)))
-            .collect())
+        let learnt = [(scale, dgamma), (center, dbeta)].into_iter().filter(|(there, _)| *there);
+        Ok([dx].into_iter().chain(learnt.map(|(_, gradient)| gradient)).map(Some).collect())
     }
 }
 

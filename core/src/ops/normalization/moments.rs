@@ -54,26 +54,20 @@ impl Op for Moments {
         })
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
-        let x = b.input(0);
-        let count = self.with_mask(x.dims()?, |mask| {
-            x.shape()
-                .known()
-                .unwrap_or_default()
-                .iter()
-                .zip(mask)
-                .filter(|(_, gone)| **gone)
-                .map(|(&dim, _)| dim)
-                .product::<usize>()
+        let x = widened(b.input(0))?;
+        let dims = x.dims()?;
+        let (mut kept, mut count) = (dims.to_vec(), 1);
+        self.with_mask(dims, |mask| {
+            for (dim, _) in kept.iter_mut().zip(mask).filter(|(_, gone)| **gone) {
+                count *= std::mem::replace(dim, 1);
+            }
         });
-        let kept = Moments { axes: self.axes.clone(), keep_dims: true };
-        let shape = kept.infer(&[Input { spec: x.spec(), value: None }])?.swap_remove(0).shape;
-        let placed = |t: &Tensor| t.reshape_to(shape.known().unwrap_or_default());
-        let mut dx = placed(&(b.dy(0) / count as f64))?.broadcast_like(x)?;
+        let placed = |of: &Tensor| widened(of)?.reshape_to(&kept);
+        let mut dx = (placed(b.dy(0))? / count as f64).broadcast_like(&x)?;
         if b.arrives(1) {
-            let slope = placed(&(b.dy(1) * (2.0 / count as f64)))?;
-            dx = dx.add((x - placed(b.output(0))?) * slope)?;
+            dx = dx.add((&x - placed(b.output(0))?) * (placed(b.dy(1))? * (2.0 / count as f64)))?;
         }
-        Ok(vec![Some(dx)])
+        Ok(vec![Some(dx.cast(b.input(0).dtype())?)])
     }
 }
 
