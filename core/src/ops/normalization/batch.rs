@@ -1,12 +1,13 @@
 //! Normalisations of a batch: each channel by its own mean and variance, those of the batch or given ones.
 
 use super::super::fused::{Fused, FusedCall, between, fused_all};
-use super::{carve, dense_if, floats, moved, next, refuse, shaped, statistic, statistics, widened, widened_all, words};
+use super::{
+    call, carve, dense_if, floats, moved, next, refuse, shaped, statistic, statistics, widened, widened_all, words,
+};
 use crate::dtype::dispatch;
 use crate::op::{Backward, Input, Op, Scratch, View, ViewMut, unsupported, with_rank};
 use crate::{Error, Result, Shape, Spec, Tensor};
 use modulor_kernels::Normalization;
-use std::sync::Arc;
 
 /// Where the channels are.
 #[derive(Clone, Copy, Debug)]
@@ -309,12 +310,6 @@ fn samples() -> Result<[(Channels, Tensor, Vec<Tensor>); 2]> {
 }
 
 const FORMS: [(bool, bool); 4] = [(true, true), (true, false), (false, true), (false, false)];
-
-/// Those inputs that a form has.
-fn call(form: impl Fused, inputs: &[&Tensor], wanted: &[bool]) -> FusedCall {
-    let given = inputs.iter().zip(wanted).filter(|(_, wanted)| **wanted).map(|(input, _)| (*input).clone());
-    (Arc::new(form), given.collect())
-}
 
 /// What the tests call of [`BatchNormTraining`].
 pub(in super::super) fn trainings() -> Result<Vec<FusedCall>> {

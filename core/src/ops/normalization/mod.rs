@@ -11,7 +11,7 @@ pub(super) use batch::{gradients as batch_norm_grads, inferences as batch_norms,
 pub(super) use moments::calls as moments;
 pub(super) use rows::{layer_norm_grads, layer_norms, rms_norm_grads, rms_norms};
 
-use super::fused::{fused, fused_all};
+use super::fused::{Fused, FusedCall, fused, fused_all};
 use super::reduce::{Axes, mask};
 use crate::dtype::dispatch;
 use crate::op::{Input, Op, View, ViewMut, allowed, same_dtype, unsupported};
@@ -23,6 +23,7 @@ use modulor_kernels::Number;
 use moments::Moments;
 use rows::{LayerNorm, RmsNorm};
 use std::slice::IterMut;
+use std::sync::Arc;
 
 /// What statistics of elements of a dtype are kept in.
 fn statistic(dtype: DType) -> DType {
@@ -38,6 +39,7 @@ fn widened(x: &Tensor) -> Result<Tensor> {
 fn widened_all(inputs: &[&Tensor], dtype: DType) -> Result<Vec<Tensor>> {
     inputs.iter().map(|input| input.cast(statistic(dtype))).collect()
 }
+
 /// The inputs, which must be so many; all but those of `statistics`, which may be of any float, have one float dtype.
 fn floats(inputs: &[Input], count: usize, statistics: &[usize]) -> Result<DType> {
     if inputs.len() != count {
@@ -112,6 +114,12 @@ fn moved(normal: Tensor, parameters: &[Tensor], scale: bool) -> Result<Tensor> {
 /// Axes counted from the end: the last so many.
 fn last(axes: usize) -> Vec<i64> {
     (-(axes as i64)..0).collect()
+}
+
+/// A form for the tests, and those inputs that it has.
+fn call(form: impl Fused, inputs: &[&Tensor], wanted: &[bool]) -> FusedCall {
+    let given = inputs.iter().zip(wanted).filter(|(_, wanted)| **wanted).map(|(input, _)| (*input).clone());
+    (Arc::new(form), given.collect())
 }
 
 impl Tensor {

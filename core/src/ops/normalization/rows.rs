@@ -2,13 +2,13 @@
 
 use super::super::fused::{Fused, FusedCall, between, fused_all};
 use super::{
-    carve, dense_if, floats, last, moved, next, refuse, shaped, statistic, statistics, widened, widened_all, words,
+    call, carve, dense_if, floats, last, moved, next, refuse, shaped, statistic, statistics, widened, widened_all,
+    words,
 };
 use crate::dtype::dispatch;
 use crate::op::{Backward, Input, Op, Scratch, View, ViewMut, at_least_rank, unsupported, with_rank};
 use crate::{Error, Result, Shape, Spec, Tensor};
 use modulor_kernels::Normalization;
-use std::sync::Arc;
 
 /// As many axes from the first.
 fn first(axes: usize) -> Vec<i64> {
@@ -307,12 +307,6 @@ fn samples() -> Result<[Tensor; 3]> {
     Ok([x, between(0.5, 2.0, 4)?, between(-1.0, 0.5, 4)?])
 }
 
-/// Calls with those parameters that a form has, and with statistics where they are asked for.
-fn each(form: impl Fused, inputs: &[&Tensor], wanted: &[bool]) -> FusedCall {
-    let given = inputs.iter().zip(wanted).filter(|(_, wanted)| **wanted).map(|(input, _)| (*input).clone());
-    (Arc::new(form), given.collect())
-}
-
 /// What the tests call of [`LayerNorm`].
 pub(in super::super) fn layer_norms() -> Result<Vec<FusedCall>> {
     let [x, gamma, beta] = samples()?;
@@ -320,11 +314,11 @@ pub(in super::super) fn layer_norms() -> Result<Vec<FusedCall>> {
     let mut calls: Vec<FusedCall> = forms
         .map(|(scale, center)| {
             let form = LayerNorm { axes: 1, epsilon: 0.125, scale, center };
-            each(form, &[&x, &gamma, &beta], &[true, scale, center])
+            call(form, &[&x, &gamma, &beta], &[true, scale, center])
         })
         .into();
     let plane = between(0.25, 1.75, 12)?.reshape([3, 4])?;
-    calls.push(each(LayerNorm { axes: 2, epsilon: 0.0, scale: true, center: false }, &[&x, &plane], &[true; 2]));
+    calls.push(call(LayerNorm { axes: 2, epsilon: 0.0, scale: true, center: false }, &[&x, &plane], &[true; 2]));
     Ok(calls)
 }
 
@@ -336,7 +330,7 @@ pub(in super::super) fn layer_norm_grads() -> Result<Vec<FusedCall>> {
         let plain = LayerNorm { axes, epsilon: 0.125, scale: false, center: false };
         let (rank, outputs) = (3, plain.body(&[&x])?);
         let form = LayerNormGrad { rank, axes, scale, center };
-        Ok(each(form, &[&dy, &x, &outputs[1], &outputs[2], gamma], &[true, true, true, true, scale]))
+        Ok(call(form, &[&dy, &x, &outputs[1], &outputs[2], gamma], &[true, true, true, true, scale]))
     };
     let plane = between(0.25, 1.75, 12)?.reshape([3, 4])?;
     Ok(vec![of(1, &gamma, true, true)?, of(1, &gamma, false, true)?, of(2, &plane, true, false)?])
@@ -345,7 +339,7 @@ pub(in super::super) fn layer_norm_grads() -> Result<Vec<FusedCall>> {
 /// What the tests call of [`RmsNorm`].
 pub(in super::super) fn rms_norms() -> Result<Vec<FusedCall>> {
     let [x, gamma, _] = samples()?;
-    let of = |axes, gamma: &Tensor, scale| each(RmsNorm { axes, epsilon: 0.125, scale }, &[&x, gamma], &[true, scale]);
+    let of = |axes, gamma: &Tensor, scale| call(RmsNorm { axes, epsilon: 0.125, scale }, &[&x, gamma], &[true, scale]);
     Ok(vec![of(1, &gamma, true), of(1, &gamma, false), of(2, &between(0.25, 1.75, 12)?.reshape([3, 4])?, true)])
 }
 
@@ -356,7 +350,7 @@ pub(in super::super) fn rms_norm_grads() -> Result<Vec<FusedCall>> {
     let inverse = RmsNorm { axes: 1, epsilon: 0.125, scale: false }.body(&[&x])?.swap_remove(1);
     let of = |scale| {
         let form = RmsNormGrad { rank: 3, axes: 1, scale };
-        each(form, &[&dy, &x, &inverse, &gamma], &[true, true, true, scale])
+        call(form, &[&dy, &x, &inverse, &gamma], &[true, true, true, scale])
     };
     Ok(vec![of(true), of(false)])
 }
