@@ -3,8 +3,8 @@
 use super::*;
 use modulor::graph::trace;
 use modulor::keras::library::{
-    BatchNormalization, Dense, Dropout, GroupNormalization, LayerNormalization, Normalization, RMSNormalization,
-    RenormClipping, SpectralNormalization, UnitNormalization,
+    BatchNormalization, Dense, Dropout, GroupNormalization, LayerNormalization, Normalization, Numbers,
+    RMSNormalization, RenormClipping, Rescaling, SpectralNormalization, UnitNormalization,
 };
 use modulor::module::{FromConfig, Track};
 use modulor::{Call, Layer, ModuleExt, Spec, Variable, scope};
@@ -173,7 +173,13 @@ fn what_a_layer_that_normalizes_cannot_do_it_says() {
     let x = Tensor::zeros([2, 3, 4], DType::F32).expect("zeros");
     let clipping = RenormClipping { rmin: Some(2.0), rmax: Some(1.0), dmax: None };
     let kernel = |n| SpectralNormalization::new(Box::new(Dense::new(2))).power_iterations(n);
-    let rows: [(Box<dyn Layer>, &str); 8] = [
+    let ragged = Numbers::Several(vec![[1.0].into(), [1.0, 2.0].into()]);
+    let told = |mean: Numbers| Normalization::new().mean(Some(mean)).variance(Some(1.0.into()));
+    let rows: [(Box<dyn Layer>, &str); 12] = [
+        (Box::new(Rescaling::new(ragged)), "lists of numbers must have one length"),
+        (Box::new(Normalization::new().mean(Some(1.0.into()))), "`mean` and `variance` are told together"),
+        (Box::new(told([1.0; 4].into())), "of one shape"),
+        (Box::new(Normalization::new().axis(5)), "no axis 5"),
         (Box::new(LayerNormalization::new().axis(3)), "no axis 3"),
         (Box::new(BatchNormalization::new().axis(-4)), "no axis -4"),
         (Box::new(GroupNormalization::new()), "`groups` must divide the 4 channels, or be -1, found 32"),
