@@ -1,5 +1,4 @@
-//! Convolutions of float32 and their gradients beside our own products of matrices of the same sizes:
-//! `convolution THREADS [ROUNDS] [NAME]`.
+//! Convolutions of float32 and their gradients beside our own products of matrices of the same sizes.
 //!
 //! Everything takes turns within a round of short samples, and the fastest counts. GFLOP/s go to standard output, with the
 //! share of what the product reaches.
@@ -94,15 +93,12 @@ impl Case {
     }
 }
 
-fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let mut number = |or| arguments.next().map_or(or, |argument| argument.parse().expect("a number"));
-    let (threads, rounds) = (number(1), number(15));
-    let only = arguments.next().unwrap_or_default();
+/// Measures with so many threads, in so many rounds, the shapes whose names have `only` in them.
+pub fn measure(threads: usize, rounds: usize, only: &str) {
     set_num_threads(threads);
     println!("{threads} threads, the fastest of {rounds} rounds, GFLOP/s\n");
     println!("| | | format | convolution | product | share |\n|---|---|---|---:|---:|---:|");
-    for shape in SHAPES.into_iter().filter(|shape| shape.0.contains(&only)) {
+    for shape in SHAPES.into_iter().filter(|shape| shape.0.contains(only)) {
         for format in [Format::ChannelsLast, Format::ChannelsFirst] {
             for (kind, what) in KINDS.into_iter().enumerate() {
                 let mut case = Case::new(shape, format, kind);

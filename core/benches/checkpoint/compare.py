@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 OURS = os.path.join(ROOT, "target", "benches", "release", "checkpoint-bench")
 FOLDER = os.path.join(ROOT, "target", "checkpoint-bench")
 VARIABLES, ELEMENTS = 100, 1_000_000
@@ -226,7 +226,7 @@ def listing():
 
 
 def main():
-    manifest = os.path.join(ROOT, "benches", "checkpoint", "Cargo.toml")
+    manifest = os.path.join(ROOT, "core", "benches", "checkpoint", "Cargo.toml")
     target = os.path.join(ROOT, "target", "benches")
     subprocess.run(["cargo", "build", "--release", "--manifest-path", manifest, "--target-dir", target], check=True)
     load = os.getloadavg()[0]

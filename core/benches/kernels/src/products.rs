@@ -1,9 +1,7 @@
-//! Products of matrices of float32 beside the libraries that a user would otherwise pick: `kernels-bench THREADS [ROUNDS]`.
+//! Products of matrices of float32 beside the libraries that a user would otherwise pick.
 //!
 //! Libraries take turns within a round; a sample is about 10 ms of calls, and counts where the system did not take the
 //! processor away meanwhile, if there are such samples. Medians of GFLOP/s go to standard output as a table.
-
-mod pool;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -163,15 +161,8 @@ fn best(samples: &[(f64, bool)]) -> f64 {
     median(if clean.is_empty() { samples.iter().map(|sample| sample.0).collect() } else { clean })
 }
 
-fn main() {
-    match std::env::args().nth(1).as_deref() {
-        Some(pool::BUSY) => pool::busy(),
-        Some("pool") => return pool::measure(),
-        _ => {}
-    }
-    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse().expect("a number"));
-    let (threads, rounds) = (arguments.next().unwrap_or(1), arguments.next().unwrap_or(7_usize));
-    let only = arguments.next();
+/// Measures with so many threads, in so many rounds.
+pub fn measure(threads: usize, rounds: usize) {
     // SAFETY: no other thread has begun.
     unsafe {
         std::env::set_var("MATMUL_NUM_THREADS", threads.to_string());
@@ -179,7 +170,7 @@ fn main() {
     }
     set_num_threads(threads);
     let mut cases: Vec<Case> = SHAPES.into_iter().map(Case::new).collect();
-    let libraries = &LIBRARIES[..only.unwrap_or(LIBRARIES.len())];
+    let libraries = &LIBRARIES;
     let mut samples = vec![vec![Vec::new(); libraries.len()]; cases.len()];
     let mut peaks = Vec::new();
     for _ in 0..rounds {

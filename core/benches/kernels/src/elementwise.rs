@@ -1,5 +1,5 @@
 //! The elementwise kernels beside short loops that give up accuracy and range for speed, and beside libm's functions, in
-//! interleaved rounds: `cargo run --release [part of a name]`.
+//! interleaved rounds.
 
 mod loops;
 
@@ -227,11 +227,11 @@ fn chain(n: usize) {
     set_num_threads(1);
 }
 
-fn main() {
+/// Measures the functions whose names have `part` in them.
+pub fn measure(part: &str) {
     set_num_threads(1);
-    let part = std::env::args().nth(1).unwrap_or_default();
     let sets: Vec<InstructionSet> = InstructionSet::ALL.into_iter().filter(|set| set.is_here()).collect();
-    if "chain".contains(&part) && InstructionSet::ALL[0].is_here() {
+    if "chain".contains(part) && InstructionSet::ALL[0].is_here() {
         chain(100_000);
         chain(4 << 20);
     }
@@ -241,7 +241,7 @@ fn main() {
     for n in [10_000, 100_000] {
         let x: Vec<f32> = (0..n).map(|i| ((i * 7919) % 10007) as f32 / 1000.0 - 5.0).collect();
         for (name, short, libm, ours) in cases() {
-            if !name.contains(&part) {
+            if !name.contains(part) {
                 continue;
             }
             let mut out = vec![vec![0.0; n]; 6];
