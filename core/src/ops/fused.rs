@@ -7,6 +7,7 @@ use super::composite::composite;
 use super::math::{WriteOver, broadcast_shape, map, one_shape, zip};
 use super::normalization;
 use super::optimizer::{Update, UpdateStep};
+use super::recurrent::{Cell, Recur, RecurGrad, Recurrence};
 use crate::op::{Accuracy, Backward, Input, Op, Scratch, View, ViewMut, allowed, apply, arity, same_dtype, scope};
 use crate::{DType, Error, Result, Spec, Tensor};
 use modulor_kernels::{Binary, Unary};
@@ -77,6 +78,29 @@ pub const FUSED: &[FusedDef] = &[
         },
     },
     FusedDef {
+        name: "recurrence",
+        accuracy: Accuracy::Sum,
+        calls: || {
+            let call = |(form, inputs): (Recur, Vec<Tensor>)| (Arc::new(form) as Arc<dyn Fused>, inputs);
+            Ok(recurrences()?.into_iter().map(call).collect())
+        },
+    },
+    FusedDef {
+        name: "recurrence_grad",
+        accuracy: Accuracy::Sum,
+        calls: || {
+            let with_due = |(of, mut inputs): (Recur, Vec<Tensor>)| {
+                for output in
+                    of.infer(&inputs.iter().map(|x| Input { spec: x.spec(), value: None }).collect::<Vec<_>>())?
+                {
+                    inputs.push(wave(output.shape.known().unwrap_or_default(), 0.5)?);
+                }
+                Ok((Arc::new(RecurGrad { of }) as Arc<dyn Fused>, inputs))
+            };
+            recurrences()?.into_iter().map(with_due).collect()
+        },
+    },
+    FusedDef {
         name: "sigmoid_cross_entropy_with_logits",
         accuracy: Accuracy::Sum,
         calls: || {
@@ -142,6 +166,41 @@ fn update_steps() -> Result<Vec<FusedCall>> {
         ));
     }
     Ok(calls)
+}
+
+/// Every cell, each with and without what it can do without.
+fn recurrences() -> Result<Vec<(Recur, Vec<Tensor>)>> {
+    let (batch, features, units) = (5, 2, 3);
+    let mut calls = Vec::new();
+    for cell in [Cell::Lstm, Cell::Gru { reset_after: true }, Cell::Gru { reset_after: false }] {
+        let width = cell.gates() * units;
+        for way in 0..8 {
+            let [backwards, mask, all_outputs] = [1, 2, 4].map(|bit| way & bit != 0);
+            let (zero_masked, bias, time) = (way == 6 || way == 3, way != 5, 1 + (way + 2) % 4);
+            let of = Recur { settings: Recurrence { cell, zero_masked, backwards, all_outputs }, bias, mask };
+            let mut inputs =
+                vec![wave(&[batch, time, features], 1.0)?, wave(&[features, width], 0.7)?, wave(&[units, width], 0.9)?];
+            for state in 0..cell.states() {
+                inputs.push(wave(&[batch, units], 0.5 + 0.1 * state as f64)?);
+            }
+            if bias {
+                inputs.push(if cell.biases() == 1 { wave(&[width], 0.4)? } else { wave(&[2, width], 0.4)? });
+            }
+            if mask {
+                // The first row is masked in all steps, the others in some.
+                let kept = (0..batch * time).map(|i| f64::from(u8::from(i >= time && i % 3 != 1)));
+                inputs.push(Tensor::new([batch, time], kept.collect::<Vec<_>>())?);
+            }
+            calls.push((of, inputs));
+        }
+    }
+    Ok(calls)
+}
+
+/// Numbers up to `most` without pattern.
+fn wave(dims: &[usize], most: f64) -> Result<Tensor> {
+    let count: usize = dims.iter().product();
+    Tensor::new(dims, (0..count).map(|i| most * (i as f64 * 1.37 + most).sin()).collect::<Vec<_>>())
 }
 
 /// So many numbers from one to another, at equal distances.

@@ -23,6 +23,7 @@ pub mod optimizer;
 pub(crate) mod order;
 pub(crate) mod pad;
 pub(crate) mod random;
+pub mod recurrent;
 pub(crate) mod reduce;
 pub(crate) mod slice;
 pub(crate) mod state;
