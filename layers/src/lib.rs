@@ -21,6 +21,7 @@ pub use setting::OrNone;
 /// What `register_class!` refers to; nothing here is for use.
 #[doc(hidden)]
 pub mod registration {
+    pub use crate::library::cell::{CellEntry, make_cell};
     pub use crate::setting::{Entry, Family, Own, read, write};
     pub use inventory;
 }

@@ -74,7 +74,7 @@ class LayerRecorder(Recorder):
             layer.set_weights(values)
         return layer
 
-    def case(self, label, make, x, training=None, positive=()):
+    def case(self, label, make, x, training=None, positive=(), mask=None):
         """Weights are drawn here, so that the case does not hang on an initializer; those of some names are positive."""
         rng = stream("layer", label)
         keras.backend.clear_session()
@@ -85,14 +85,15 @@ class LayerRecorder(Recorder):
         layer.set_weights(values)
         weights = self.named(layer.weights)
         built = config(layer)
-        y = layer(tf.constant(x), training=training)
+        masked = {} if mask is None else {"mask": tf.constant(mask)}
+        y = layer(tf.constant(x), training=training, **masked)
 
         precise = self.build(make, x, "float64", [v.astype(f64) for v in values])
         inputs = tf.constant(wide(x))
         with tf.GradientTape() as tape:
             if inputs.dtype.is_floating:
                 tape.watch(inputs)
-            reference = precise(inputs, training=training)
+            reference = precise(inputs, training=training, **masked)
             dy = cotangent(reference.shape)
             total = tf.reduce_sum(reference * dy) if reference.dtype.is_floating else tf.constant(0.0)
             for loss in precise.losses:
@@ -117,4 +118,5 @@ class LayerRecorder(Recorder):
             weight_grads=[self.put(g) for g in grads],
             output_shape=list(layer.compute_output_shape((None, *x.shape[1:]))),
             parameters=layer.count_params(),
+            **({"mask": self.put(mask), "output_mask": self.put(keras.src.backend.get_keras_mask(y))} if masked else {}),
         )

@@ -9,6 +9,7 @@ mod loss;
 mod metric;
 mod normalization;
 mod optimizer;
+mod recurrent;
 mod regularizer;
 
 use crate::golden::{Entry, Fixture};
