@@ -145,8 +145,8 @@ fn batches_may_be_of_any_size_in_a_graph_and_have_their_mask() {
     }
     let mask = Tensor::new([3, 4], (0..12).map(|i| i % 4 < 2).collect::<Vec<_>>()).expect("as many");
     let layer = LSTM::new(3);
-    let masked = layer.call(&x.with_mask(Some(mask))).expect("it fits");
-    let shorter = layer.call(&x.slice((.., ..2)).expect("two")).expect("it fits");
+    let masked = layer.call(x.with_mask(Some(mask))).expect("it fits");
+    let shorter = layer.call(x.slice((.., ..2)).expect("two")).expect("it fits");
     assert_near(&masked, &shorter, 1e-6, "two of four steps");
 }
 
@@ -170,7 +170,7 @@ fn a_layer_that_is_stateful_goes_on_where_it_was() -> Result<()> {
 #[test]
 fn a_bias_begins_with_ones_for_f_alone() -> Result<()> {
     let layer = LSTM::new(2).bias_initializer("zeros");
-    layer.call(&input())?;
+    layer.call(input())?;
     let weights = layer.weights();
     assert_eq!(to_f64(&weights[2].value()?), [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
     let recurrent = weights[1].value()?;
@@ -186,13 +186,13 @@ fn a_bias_begins_with_ones_for_f_alone() -> Result<()> {
 #[test]
 fn directions_stay_apart_where_they_are_not_merged() -> Result<()> {
     let layer = Bidirectional::new(LSTM::new(3).return_sequences(true))?;
-    let both = layer.call(&input())?;
+    let both = layer.call(input())?;
     let apart = layer.share().merge_mode(None);
-    let (forth, back) = apart.directions().call(&input())?;
+    let (forth, back) = apart.directions().call(input())?;
     assert_eq!(to_f64(&Tensor::concat(&[forth, back], -1)?), to_f64(&both));
-    let error = apart.call(&input()).unwrap_err().to_string();
+    let error = apart.call(input()).unwrap_err().to_string();
     assert!(error.contains("call `directions()`"), "{error}");
-    let summed = layer.share().merge_mode(MergeMode::Sum).call(&input())?;
+    let summed = layer.share().merge_mode(MergeMode::Sum).call(input())?;
     assert_eq!(summed.dims()?, [3, 4, 3]);
     Ok(())
 }
@@ -232,7 +232,7 @@ fn a_cell_of_the_users_own_goes_through_sequences_and_configs() -> Result<()> {
     let config = layer.field_config()?;
     assert_eq!(config.as_ref().map(|config| &config["config"]["cell"]["class_name"]), Some(&"SumCell".into()));
     let read = <Box<dyn Layer>>::from_field(config.as_ref())?;
-    assert_near(&read.call(&input())?, &y, 1e-6, "read");
+    assert_near(&read.call(input())?, &y, 1e-6, "read");
     Ok(())
 }
 

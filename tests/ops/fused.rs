@@ -7,6 +7,7 @@ use modulor::graph::trace;
 use modulor::op::{Accuracy, Op};
 use modulor::ops::fused::{FUSED, Fused, FusedDef};
 use modulor::ops::optimizer::{Update, UpdateStep};
+use modulor::ops::recurrent::{Cell, Recurrence, Weights};
 use modulor::{DType, GradientTape, Result, Shape, Spec, Tensor, UnconnectedGradients, registry};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -260,4 +261,40 @@ fn an_update_refuses_what_does_not_fit() {
     refused(&three, &[&two], &one, "inputs must have one shape, found (2,) and (3,)");
     refused(&two, &[&one], &one, "inputs must have one shape, found (2,) and ()");
     refused(&two, &[&two], &two, "the learning rate must have rank 0, found shape (2,) of rank 1");
+}
+
+#[test]
+fn a_recurrence_refuses_what_does_not_fit() {
+    let recurrence = |cell| Recurrence { cell, zero_masked: false, backwards: false, all_outputs: true };
+    let zeros = |dims: &[usize]| Tensor::zeros(dims, DType::F32).unwrap();
+    let (x, kernel, recurrent, state) = (zeros(&[2, 3, 4]), zeros(&[4, 20]), zeros(&[5, 20]), zeros(&[2, 5]));
+    let call = |x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, states: &[&Tensor], mask: Option<&Tensor>| {
+        let weights = Weights { kernel, recurrent_kernel: &recurrent, bias };
+        recurrence(Cell::Lstm).call(x, weights, states, mask)
+    };
+    assert!(call(&x, &kernel, Some(&zeros(&[20])), &[&state, &state], Some(&zeros(&[2, 3]))).is_ok());
+    let rows = [
+        (call(&x, &kernel, None, &[&state], None), "expected 5 inputs, and 4 were given"),
+        (
+            call(&x.slice(0).unwrap(), &kernel, None, &[&state; 2], None),
+            "the inputs must have rank 3, found shape (3, 4)",
+        ),
+        (call(&x, &zeros(&[3, 20]), None, &[&state; 2], None), "the inputs disagree on features: 4 and 3"),
+        (call(&x, &zeros(&[4, 16]), None, &[&state; 2], None), "the inputs disagree on gates and units: 20 and 16"),
+        (
+            call(&x, &kernel, Some(&zeros(&[2, 20])), &[&state; 2], None),
+            "the bias must have shape (20,), found (2, 20)",
+        ),
+        (call(&x, &kernel, None, &[&state, &zeros(&[1, 5])], None), "the inputs disagree on batch: 2 and 1"),
+        (call(&x, &kernel, None, &[&state; 2], Some(&zeros(&[2, 4]))), "the inputs disagree on time: 3 and 4"),
+        (call(&zeros(&[2, 0, 4]), &kernel, None, &[&state; 2], None), "a sequence has at least one step"),
+    ];
+    for (result, words) in rows {
+        let error = result.unwrap_err();
+        assert_eq!(error.op(), Some("recurrence"));
+        assert!(error.message().starts_with(words), "{error}");
+    }
+    let open = Spec::new(DType::F32, [Some(2), None, Some(4)]);
+    let unknown = trace(|x| Ok(vec![call(&x[0], &kernel, None, &[&state; 2], None)?.0]), &[open]);
+    assert!(unknown.unwrap_err().message().contains("the number of steps must be known"));
 }
