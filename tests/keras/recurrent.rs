@@ -3,6 +3,7 @@
 use super::config::same;
 use super::layer::{config, essential, give};
 use super::*;
+use modulor::checkpoint::Checkpoint;
 use modulor::graph::trace;
 use modulor::keras::library::{
     Bidirectional, Cell, GRU, GRUCell, LSTM, LSTMCell, MergeMode, RNN, SimpleRNN, StackedRNNCells,
@@ -194,6 +195,41 @@ fn directions_stay_apart_where_they_are_not_merged() -> Result<()> {
     assert!(error.contains("call `directions()`"), "{error}");
     let summed = layer.share().merge_mode(MergeMode::Sum).call(input())?;
     assert_eq!(summed.dims()?, [3, 4, 3]);
+    Ok(())
+}
+
+/// As an object of TensorFlow holds a cell: by the attribute.
+#[derive(modulor::Module)]
+#[module(package = "recurrent_tests")]
+struct ByAttribute {
+    cell: LSTMCell,
+}
+
+/// As an object of TensorFlow holds the layers of two directions.
+#[derive(modulor::Module)]
+#[module(package = "recurrent_tests")]
+struct ByAttributes {
+    forward_layer: ByAttribute,
+    backward_layer: ByAttribute,
+}
+
+#[test]
+fn a_checkpoint_that_goes_by_attributes_is_restored() -> Result<()> {
+    let x = input();
+    let states = vec![Tensor::zeros([3, 3], DType::F32)?; 2];
+    let by_attribute = || ByAttribute { cell: LSTMCell::new(3) };
+    let held = ByAttributes { forward_layer: by_attribute(), backward_layer: by_attribute() };
+    for cell in [&held.forward_layer.cell, &held.backward_layer.cell] {
+        let _: States = cell.call(&(x.slice((.., 0))?, states.clone()))?;
+    }
+    let prefix = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("recurrent_by_attributes");
+    Checkpoint::new(&held).write(&prefix)?;
+    let layer = Bidirectional::new(LSTM::new(3))?;
+    layer.call(&x)?;
+    Checkpoint::new(&layer).read(&prefix)?.assert_consumed()?;
+    for (found, expected) in layer.weights().iter().zip(held.weights()) {
+        assert_eq!(to_f64(&found.value()?), to_f64(&expected.value()?), "{:?}", found.path());
+    }
     Ok(())
 }
 
