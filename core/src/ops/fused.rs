@@ -169,7 +169,7 @@ fn update_steps() -> Result<Vec<FusedCall>> {
 }
 
 /// Every cell, each with and without what it can do without.
-fn recurrences() -> Result<Vec<(Recur, Vec<Tensor>)>> {
+pub(super) fn recurrences() -> Result<Vec<(Recur, Vec<Tensor>)>> {
     let (batch, features, units) = (5, 2, 3);
     let mut calls = Vec::new();
     for cell in [Cell::Lstm, Cell::Gru { reset_after: true }, Cell::Gru { reset_after: false }] {
@@ -177,7 +177,8 @@ fn recurrences() -> Result<Vec<(Recur, Vec<Tensor>)>> {
         for way in 0..8 {
             let [backwards, mask, all_outputs] = [1, 2, 4].map(|bit| way & bit != 0);
             let (zero_masked, bias, time) = (way == 6 || way == 3, way != 5, 1 + (way + 2) % 4);
-            let of = Recur { settings: Recurrence { cell, zero_masked, backwards, all_outputs }, bias, mask };
+            let of =
+                Recur { settings: Recurrence { cell, zero_masked, backwards, all_outputs }, bias, mask, saves: false };
             let mut inputs =
                 vec![wave(&[batch, time, features], 1.0)?, wave(&[features, width], 0.7)?, wave(&[units, width], 0.9)?];
             for state in 0..cell.states() {

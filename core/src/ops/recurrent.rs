@@ -2,7 +2,7 @@
 
 use super::fused::{Fused, fused_all};
 use crate::dtype::dispatch;
-use crate::op::{Backward, Input, Op, Scratch, View, ViewMut, allowed, same_dtype, unsupported, with_rank};
+use crate::op::{Backward, Input, Op, Scratch, View, ViewMut, allowed, same_dtype, scope, unsupported, with_rank};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
 use modulor_kernels::{Gradients, Recurrence as Kernel, Sequence, Sizes};
 
@@ -62,10 +62,13 @@ impl Recurrence {
         states: &[&Tensor],
         mask: Option<&Tensor>,
     ) -> Result<(Tensor, Vec<Tensor>)> {
-        let op = Recur { settings: self, bias: weights.bias.is_some(), mask: mask.is_some() };
         let inputs = [x, weights.kernel, weights.recurrent_kernel].into_iter().chain(states.iter().copied());
         let inputs: Vec<&Tensor> = inputs.chain(weights.bias).chain(mask).collect();
+        let listened = scope::with(|scopes| !scopes.tapes.is_empty());
+        let saves = listened && !inputs.iter().any(|input| input.is_symbolic());
+        let op = Recur { settings: self, bias: weights.bias.is_some(), mask: mask.is_some(), saves };
         let mut outputs = fused_all(op, &inputs)?;
+        outputs.truncate(1 + self.cell.states());
         let states = outputs.split_off(1);
         outputs.pop().map(|output| (output, states)).ok_or_else(|| Error::internal("a recurrence gave no output"))
     }
@@ -77,6 +80,9 @@ pub(super) struct Recur {
     pub(super) settings: Recurrence,
     pub(super) bias: bool,
     pub(super) mask: bool,
+    /// Whether a last output is what the gradient needs of the steps, which it computes anew otherwise. In tensor operations
+    /// there is none.
+    pub(super) saves: bool,
 }
 
 /// The inputs of a call by what they are.
@@ -162,6 +168,16 @@ impl Recur {
         shapes
     }
 
+    /// What the gradient needs of the steps, of inputs whose dims are known.
+    fn saved(&self, dtype: DType, features: Option<usize>, dims: [Option<usize>; 3]) -> Result<Spec> {
+        let (Some(features), [Some(batch), Some(time), Some(units)]) = (features, dims) else {
+            return Err(Error::internal("what is saved is of values"));
+        };
+        let sizes = Sizes { cell: self.settings.cell, batch, time, features, units };
+        let count = dispatch!(dtype, float T => T::recur_saved(sizes), else => return Err(unsupported(dtype)));
+        Ok(Spec::new(if dtype == DType::F64 { DType::F64 } else { DType::F32 }, [count]))
+    }
+
     fn sizes(&self, parts: &Parts<View>) -> Sizes {
         let (x, recurrent) = (parts.x.dims(), parts.recurrent.dims());
         Sizes { cell: self.settings.cell, batch: x[0], time: x[1], features: x[2], units: recurrent[0] }
@@ -242,12 +258,16 @@ impl Op for Recur {
         let parts = self.parts(inputs, 0)?;
         let dtype = allowed(same_dtype(inputs)?, DType::is_float, "floats")?;
         let dims = self.check(&parts)?;
-        Ok(self.results(dims).into_iter().map(|shape| Spec::new(dtype, shape)).collect())
+        let mut specs: Vec<Spec> = self.results(dims).into_iter().map(|shape| Spec::new(dtype, shape)).collect();
+        if self.saves {
+            specs.push(self.saved(dtype, parts.x.spec.shape.dim(2), dims)?);
+        }
+        Ok(specs)
     }
     fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
         let Ok(parts) = self.parts(inputs, 0) else { return 0 };
         let own = dispatch!(parts.x.dtype(), float T => {
-            words::<<T as Kernel>::Wide>(T::recur_scratch(self.sizes(&parts), false))
+            words::<<T as Kernel>::Wide>(T::recur_scratch(self.sizes(&parts), self.saves))
         }, else => 0);
         (self.room(&parts) + own) * size_of::<u128>()
     }
@@ -257,20 +277,21 @@ impl Op for Recur {
             return Err(Error::internal("an output and a state were inferred"));
         };
         dispatch!(parts.x.dtype(), float T => {
-            let wanted = T::recur_scratch(self.sizes(&parts), false);
+            let wanted = T::recur_scratch(self.sizes(&parts), self.saves);
             let room = scratch.take::<u128>(self.room(&parts) + words::<<T as Kernel>::Wide>(wanted))?;
             self.with_sequence::<T>(&parts, room, |sequence, room| {
-                let c = match rest {
-                    [c, ..] => c.elements()?,
-                    [] => &mut [],
-                };
-                T::recur(sequence, output.elements()?, [h.elements()?, c], None, bytemuck::cast_slice_mut(room));
+                let mut rest = rest.iter_mut();
+                let c = if self.settings.cell.states() == 2 { rest.next() } else { None };
+                let c = c.map_or(Ok(&mut [][..]), ViewMut::elements)?;
+                let saved = rest.next().map(ViewMut::elements).transpose()?;
+                T::recur(sequence, output.elements()?, [h.elements()?, c], saved, bytemuck::cast_slice_mut(room));
                 Ok(())
             })
         }, else => Err(unsupported(parts.x.dtype())))
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
-        let inputs: Vec<&Tensor> = b.inputs().iter().chain(b.dys()).collect();
+        let (results, saved) = (1 + self.settings.cell.states(), self.saves.then(|| b.output(b.dys().len() - 1)));
+        let inputs: Vec<&Tensor> = b.inputs().iter().chain(&b.dys()[..results]).chain(saved).collect();
         let found = fused_all(RecurGrad { of: *self }, &inputs)?;
         Ok(found.into_iter().map(Some).chain(self.mask.then_some(None)).collect())
     }
@@ -367,7 +388,7 @@ impl Fused for Recur {
     }
 }
 
-/// The gradients of a [`Recur`], of its inputs but the mask; its inputs, and then what arrives at its outputs.
+/// The gradients of a [`Recur`], of its inputs but the mask; its inputs, what arrives at its outputs, and what it saved.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RecurGrad {
     pub(super) of: Recur,
@@ -376,7 +397,12 @@ pub(super) struct RecurGrad {
 impl RecurGrad {
     /// What arrives at the outputs and the states.
     fn due<'a, T>(&self, inputs: &'a [T]) -> &'a [T] {
-        &inputs[self.of.count()..]
+        &inputs[self.of.count()..self.given(inputs)]
+    }
+
+    /// The inputs but what was saved.
+    fn given<T>(&self, inputs: &[T]) -> usize {
+        inputs.len() - usize::from(self.of.saves)
     }
 
     /// The inputs that have a gradient.
@@ -386,12 +412,13 @@ impl RecurGrad {
 
     /// The elements of the wide types' scratch: what is saved, and the rest.
     fn wide<T: Kernel>(&self, sizes: Sizes) -> [usize; 2] {
-        [T::recur_saved(sizes), T::recur_scratch(sizes, true).max(T::recur_gradient_scratch(sizes))]
+        let gradient = T::recur_gradient_scratch(sizes);
+        if self.of.saves { [0, gradient] } else { [T::recur_saved(sizes), gradient.max(T::recur_scratch(sizes, true))] }
     }
 
     /// The elements of the results, which are computed anew.
     fn results(&self, sizes: Sizes) -> [usize; 2] {
-        let state = sizes.batch * sizes.units;
+        let state = if self.of.saves { 0 } else { sizes.batch * sizes.units };
         [if self.of.settings.all_outputs { state * sizes.time } else { state }, state]
     }
 
@@ -399,7 +426,7 @@ impl RecurGrad {
         let sizes = self.of.sizes(parts);
         let [saved, wide] = self.wide::<T>(sizes);
         let [output, state] = self.results(sizes);
-        let due: usize = self.due(inputs).iter().map(View::dense_room).sum();
+        let due: usize = inputs[self.of.count()..].iter().map(View::dense_room).sum();
         due + self.of.room(parts)
             + words::<T>(output)
             + 2 * words::<T>(state)
@@ -420,12 +447,22 @@ impl Op for RecurGrad {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let results = 1 + self.of.settings.cell.states();
-        let parts = self.of.parts(&inputs[..self.of.count().min(inputs.len())], 0)?;
-        let dtype = allowed(same_dtype(inputs)?, DType::is_float, "floats")?;
+        if inputs.len() != self.of.count() + results + usize::from(self.of.saves) {
+            return Err(Error::invalid_argument("a gradient takes inputs, and what arrives at the outputs"));
+        }
+        let parts = self.of.parts(&inputs[..self.of.count()], 0)?;
+        let dtype = allowed(same_dtype(&inputs[..self.given(inputs)])?, DType::is_float, "floats")?;
         let dims = self.of.check(&parts)?;
+        if self.of.saves {
+            let expected = self.of.saved(dtype, parts.x.spec.shape.dim(2), dims)?;
+            let found = inputs[inputs.len() - 1].spec;
+            if *found != expected {
+                return Err(Error::invalid_argument(format!("what was saved is {expected}, found {found}")));
+            }
+        }
         let due = self.due(inputs);
         let fits = |(due, shape): (&Input, Shape)| due.spec.shape.is_compatible_with(&shape);
-        if due.len() != results || !due.iter().zip(self.of.results(dims)).all(fits) {
+        if !due.iter().zip(self.of.results(dims)).all(fits) {
             return Err(Error::invalid_argument("what arrives at the outputs must have their shapes"));
         }
         Ok(inputs[..self.smooth()].iter().map(|input| Spec::new(dtype, &input.spec.shape)).collect())
@@ -451,13 +488,24 @@ impl Op for RecurGrad {
             let (due, room) = due.dense::<T>(room)?;
             let (due_h, room) = due_h.dense::<T>(room)?;
             let (due_c, room) = dense_part::<T>(due_rest.first().copied(), room)?;
+            let given = if self.of.saves { inputs.last() } else { None };
+            let (given, room) = match given {
+                Some(given) => given.dense::<<T as Kernel>::Wide>(room).map(|(own, room)| (Some(own), room))?,
+                None => (None, room),
+            };
             self.of.with_sequence::<T>(&parts, room, |sequence, room| {
                 let (output, room) = next::<T>(room, output);
                 let (after_h, room) = next::<T>(room, state);
                 let (after_c, room) = next::<T>(room, if is_lstm { state } else { 0 });
-                let (saved, room) = next::<<T as Kernel>::Wide>(room, saved);
+                let (own, room) = next::<<T as Kernel>::Wide>(room, saved);
                 let (wide, _) = next::<<T as Kernel>::Wide>(room, wide);
-                T::recur(sequence, output, [after_h, after_c], Some(&mut *saved), wide);
+                let saved = match given {
+                    Some(given) => given,
+                    None => {
+                        T::recur(sequence, output, [after_h, after_c], Some(&mut *own), wide);
+                        &*own
+                    }
+                };
                 let mut rest = rest.iter_mut();
                 let c = if is_lstm { rest.next().map(ViewMut::elements).transpose()? } else { None };
                 let gradients = Gradients {
@@ -587,5 +635,34 @@ impl Fused for RecurGrad {
     }
     fn differentiates(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fused::recurrences;
+    use super::*;
+    use crate::{GradientTape, UnconnectedGradients, op::apply};
+
+    /// The gradients of the sums of all results, of inputs in a dtype.
+    fn gradients(of: Recur, inputs: &[Tensor]) -> Vec<Vec<f64>> {
+        let tape = GradientTape::new();
+        inputs.iter().for_each(|input| tape.watch(input));
+        let results = tape.record(|| apply(of, &inputs.iter().collect::<Vec<_>>())).unwrap();
+        let results = results.into_iter().take(1 + of.settings.cell.states());
+        let targets: Vec<_> = results.map(|result| (result, None)).collect();
+        let found = tape.gradients_with(&targets, inputs, UnconnectedGradients::Zero).unwrap();
+        found.into_iter().flatten().map(|found| found.cast(DType::F64).unwrap().to_vec().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_is_saved_is_what_would_be_computed_anew() {
+        for (of, inputs) in recurrences().unwrap() {
+            for dtype in [DType::F64, DType::F32, DType::F16, DType::BF16] {
+                let inputs: Vec<Tensor> = inputs.iter().map(|input| input.cast(dtype).unwrap()).collect();
+                let (saving, anew) = (gradients(Recur { saves: true, ..of }, &inputs), gradients(of, &inputs));
+                assert_eq!(saving, anew, "{of:?} in {dtype}");
+            }
+        }
     }
 }
