@@ -102,6 +102,8 @@ class LayerRecorder(Recorder):
         grads = tape.gradient(total, wanted)
         floating = reference.dtype.is_floating
         grad_x = grads.pop(0) if inputs.dtype.is_floating else None
+        recorded_masks = {"mask": mask, "output_mask": getattr(y, "_keras_mask", None)} if masked else {}
+        recorded_masks = {key: self.put(value) for key, value in recorded_masks.items()}
         self.row(
             label,
             config=unbuilt,
@@ -118,5 +120,5 @@ class LayerRecorder(Recorder):
             weight_grads=[self.put(g) for g in grads],
             output_shape=list(layer.compute_output_shape((None, *x.shape[1:]))),
             parameters=layer.count_params(),
-            **({"mask": self.put(mask), "output_mask": self.put(keras.src.backend.get_keras_mask(y))} if masked else {}),
+            **recorded_masks,
         )

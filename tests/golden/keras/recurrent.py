@@ -104,7 +104,11 @@ def add(fixture):
 
     for merge in ("concat", "sum", "mul", "ave"):
         for name, make in classes.items():
-            case(f"Bidirectional {name} {merge}", lambda d: L.Bidirectional(make(3, dtype=d), merge_mode=merge, dtype=d), x)
+            case(
+                f"Bidirectional {name} {merge}",
+                lambda d: L.Bidirectional(make(3, dtype=d), merge_mode=merge, dtype=d),
+                x,
+            )
             case(
                 f"Bidirectional {name} {merge} of sequences",
                 lambda d: L.Bidirectional(make(3, return_sequences=True, dtype=d), merge_mode=merge, dtype=d),
@@ -116,12 +120,7 @@ def add(fixture):
         x,
         mask=mask,
     )
-    case(
-        "Bidirectional masked, the last",
-        lambda d: L.Bidirectional(L.GRU(3, dtype=d), dtype=d),
-        x,
-        mask=mask,
-    )
+    case("Bidirectional masked, the last", lambda d: L.Bidirectional(L.GRU(3, dtype=d), dtype=d), x, mask=mask)
     case(
         "Bidirectional of two",
         lambda d: L.Bidirectional(
@@ -131,11 +130,7 @@ def add(fixture):
         ),
         x,
     )
-    case(
-        "Bidirectional RNN",
-        lambda d: L.Bidirectional(L.RNN(L.GRUCell(3, dtype=d), dtype=d), dtype=d),
-        x,
-    )
+    case("Bidirectional RNN", lambda d: L.Bidirectional(L.RNN(L.GRUCell(3, dtype=d), dtype=d), dtype=d), x)
 
     record = Recorder(fixture, "cell")
     for label, make in (cells | stacks).items():
@@ -170,10 +165,15 @@ def add(fixture):
         name: lambda d, make=make: make(3, return_state=True, return_sequences=True, dtype=d)
         for name, make in classes.items()
     }
-    makes |= {f"{name} of the last": lambda d, make=make: make(3, return_state=True, dtype=d) for name, make in classes.items()}
+    makes |= {
+        f"{name} of the last": lambda d, make=make: make(3, return_state=True, dtype=d)
+        for name, make in classes.items()
+    }
     makes["LSTM relu"] = lambda d: L.LSTM(3, activation="relu", return_state=True, dtype=d)
     makes["RNN"] = lambda d: L.RNN(L.LSTMCell(3, dtype=d), return_state=True, dtype=d)
-    makes["Bidirectional"] = lambda d: L.Bidirectional(L.LSTM(3, return_state=True, return_sequences=True, dtype=d), dtype=d)
+    makes["Bidirectional"] = lambda d: L.Bidirectional(
+        L.LSTM(3, return_state=True, return_sequences=True, dtype=d), dtype=d
+    )
     for label, make in makes.items():
         for how in ("", "masked"):
             weights = stream("states", label + how)
