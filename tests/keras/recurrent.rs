@@ -296,11 +296,7 @@ fn what_a_recurrent_layer_cannot_do_it_says() {
     }
     let same_way = Bidirectional::of(LSTM::new(2), LSTM::new(2)).map(|_| ()).unwrap_err();
     assert!(same_way.to_string().contains("`go_backwards`"), "{same_way}");
-    let config = json_without_cell();
+    let config = serde_json::json!({"module": "keras.layers", "class_name": "Dense", "config": {"units": 2}});
     let error = <Box<dyn Cell>>::from_field(Some(&config)).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("`Dense` is not known as a cell"), "{error}");
-}
-
-fn json_without_cell() -> Value {
-    serde_json::json!({"module": "keras.layers", "class_name": "Dense", "config": {"units": 2}})
 }

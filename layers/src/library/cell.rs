@@ -70,6 +70,7 @@ impl<C: Cell> ShareCell for C {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Track for Box<dyn Cell> {
     fn track(&self, name: &str, visitor: &mut dyn Visitor) {
         (**self).track(name, visitor);

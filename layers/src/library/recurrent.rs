@@ -506,6 +506,7 @@ impl<C: Held> Recurrent for RecurrentLayer<C> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Track for Box<dyn Recurrent> {
     fn track(&self, name: &str, visitor: &mut dyn Visitor) {
         (**self).track(name, visitor);
