@@ -32,6 +32,7 @@ pub use module::{FromConfig, Module, ModuleExt};
 pub use modulor_kernels::{num_threads, set_num_threads};
 pub use op::{Operand, scope};
 pub use ops::slice::{Ellipsis, Index, Indices, NewAxis, ToIndex, step};
+pub use ops::sliding::Sliding;
 pub use shape::{MAX_RANK, Shape};
 pub use structure::{Feed, Refs, Structure, Tree};
 pub use tape::{GradientTape, UnconnectedGradients, custom_gradient, hessian, jvp, value_and_grad};

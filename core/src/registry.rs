@@ -4,8 +4,8 @@ pub mod class;
 
 use crate::op::{Attrs, Op, OpDef};
 use crate::ops::{
-    array, concat, decomposition, fill, gather, linalg, logic, math, nn, order, pad, random, reduce, slice, state,
-    stream, triangle,
+    array, concat, convolution, decomposition, fill, gather, linalg, logic, math, nn, order, pad, pooling, random,
+    reduce, slice, state, stream, triangle,
 };
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -15,6 +15,8 @@ const FAMILIES: &[&[&[OpDef]]] = &[
     math::OPS,
     logic::OPS,
     nn::OPS,
+    convolution::OPS,
+    pooling::OPS,
     array::OPS,
     concat::OPS,
     slice::OPS,

@@ -56,6 +56,11 @@ const EXCUSES: &[Excuse] = &[
         "no graph of a model says it",
     ),
     excuse(
+        ["values", "MaxPool3DGrad", "ties", "more than 4 eps sum of terms"],
+        In(|_, _, _, _| true),
+        "TensorFlow's kernel for volumes gives a gradient to every greatest element, that for images to the first",
+    ),
+    excuse(
         ["values", "Erf", "float64 special values", "more than 4 ulp"],
         In(|case, i, found, expected| {
             let x = reals(&case.inputs[0])[i];
