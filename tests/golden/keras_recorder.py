@@ -94,6 +94,8 @@ class LayerRecorder(Recorder):
             if inputs.dtype.is_floating:
                 tape.watch(inputs)
             reference = precise(inputs, training=training, **masked)
+            if reference.dtype == tf.float32:  # Of a layer that has no float64.
+                reference = tf.cast(reference, tf.float64)
             dy = cotangent(reference.shape)
             total = tf.reduce_sum(reference * dy) if reference.dtype.is_floating else tf.constant(0.0)
             for loss in precise.losses:

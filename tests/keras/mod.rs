@@ -3,6 +3,7 @@
 mod activation;
 mod config;
 mod constraint;
+mod convolution;
 mod initializer;
 mod layer;
 mod loss;

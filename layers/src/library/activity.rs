@@ -11,21 +11,24 @@ use serde_json::Value;
 pub struct ActivityRegularizer(pub Option<AnyRegularizer>);
 
 impl ActivityRegularizer {
-    /// Adds the penalty of a layer's output, by the size of the batch, to the losses of the running call.
+    /// As [`charge`].
     pub(crate) fn charge(&self, output: &Tensor) -> Result<()> {
-        let Some(regularizer) = &self.0 else { return Ok(()) };
-        let penalty = regularizer.penalty(output)?;
-        let sample: Option<usize> = output.shape().dims().and_then(|dims| dims.iter().skip(1).copied().product());
-        let sample = sample.ok_or_else(|| {
-            Error::invalid_argument(format!(
-                "an activity regularizer needs the dims of a sample, found {}",
-                output.spec()
-            ))
-        })?;
-        let batch = output.size_tensor()?.cast(penalty.dtype())? / sample.max(1) as f64;
-        add_loss(penalty.div_no_nan(batch)?);
-        Ok(())
+        charge(self.0.as_ref(), output)
     }
+}
+
+/// Adds the penalty of a layer's output, by the size of the batch, to the losses of the running call.
+pub(super) fn charge(regularizer: Option<&AnyRegularizer>, output: &Tensor) -> Result<()> {
+    let Some(regularizer) = regularizer else { return Ok(()) };
+    let penalty = regularizer.penalty(output)?;
+    let sample: Option<usize> = output.shape().dims().and_then(|dims| dims.iter().skip(1).copied().product());
+    let sample = sample.ok_or_else(|| {
+        let message = format!("an activity regularizer needs the dims of a sample, found {}", output.spec());
+        Error::invalid_argument(message)
+    })?;
+    let batch = output.size_tensor()?.cast(penalty.dtype())? / sample.max(1) as f64;
+    add_loss(penalty.div_no_nan(batch)?);
+    Ok(())
 }
 
 impl Track for ActivityRegularizer {

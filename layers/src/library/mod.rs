@@ -6,6 +6,7 @@ mod axes;
 mod batch_normalization;
 mod bidirectional;
 pub(crate) mod cell;
+mod convolution;
 mod dense;
 mod dropout;
 mod flatten;
@@ -18,18 +19,21 @@ mod lstm;
 mod lstm_cell;
 mod normalization;
 mod numbers;
+mod pooling;
 mod recurrent;
 mod recurrent_dropout;
 mod rescaling;
 mod reshape;
 mod rms_normalization;
 mod seed_generator;
+mod separable;
 mod sequential;
 mod simple_rnn;
 mod simple_rnn_cell;
 mod spectral_normalization;
 mod stacked_rnn_cells;
 mod unit_normalization;
+mod window;
 
 pub use activation::Activation;
 pub use activity::ActivityRegularizer;
@@ -37,6 +41,7 @@ pub use axes::LayerAxes;
 pub use batch_normalization::{BatchNormalization, RenormClipping};
 pub use bidirectional::{Bidirectional, Directions, MergeMode};
 pub use cell::{Cell, ShareCell};
+pub use convolution::{Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use flatten::{DataFormat, Flatten};
@@ -49,17 +54,37 @@ pub use lstm::LSTM;
 pub use lstm_cell::LSTMCell;
 pub use normalization::{KeptAxes, Normalization};
 pub use numbers::Numbers;
+pub use pooling::{
+    AveragePooling1D, AveragePooling2D, AveragePooling3D, GlobalAveragePooling1D, GlobalAveragePooling2D,
+    GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, MaxPooling1D, MaxPooling2D,
+    MaxPooling3D,
+};
 pub use recurrent::{RNN, Recurrent, RecurrentLayer, WithStates};
 pub use rescaling::Rescaling;
 pub use reshape::Reshape;
 pub use rms_normalization::RMSNormalization;
 pub use seed_generator::SeedGenerator;
+pub use separable::{DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D};
 pub use sequential::Sequential;
 pub use simple_rnn::SimpleRNN;
 pub use simple_rnn_cell::SimpleRNNCell;
 pub use spectral_normalization::SpectralNormalization;
 pub use stacked_rnn_cells::StackedRNNCells;
 pub use unit_normalization::UnitNormalization;
+pub use window::{Padding, PerAxis};
+
+pub use convolution::{
+    Conv1D as Convolution1D, Conv1DTranspose as Convolution1DTranspose, Conv2D as Convolution2D,
+    Conv2DTranspose as Convolution2DTranspose, Conv3D as Convolution3D, Conv3DTranspose as Convolution3DTranspose,
+};
+pub use pooling::{
+    AveragePooling1D as AvgPool1D, AveragePooling2D as AvgPool2D, AveragePooling3D as AvgPool3D,
+    GlobalAveragePooling1D as GlobalAvgPool1D, GlobalAveragePooling2D as GlobalAvgPool2D,
+    GlobalAveragePooling3D as GlobalAvgPool3D, GlobalMaxPooling1D as GlobalMaxPool1D,
+    GlobalMaxPooling2D as GlobalMaxPool2D, GlobalMaxPooling3D as GlobalMaxPool3D, MaxPooling1D as MaxPool1D,
+    MaxPooling2D as MaxPool2D, MaxPooling3D as MaxPool3D,
+};
+pub use separable::{SeparableConv1D as SeparableConvolution1D, SeparableConv2D as SeparableConvolution2D};
 
 /// One layer a row.
 macro_rules! list {
@@ -72,7 +97,10 @@ macro_rules! list {
 }
 
 list! {
-    Activation BatchNormalization Bidirectional Dense Dropout Flatten GRU GRUCell GroupNormalization InputLayer LSTM
-    LSTMCell LayerNormalization Normalization RMSNormalization RNN Rescaling Reshape Sequential SimpleRNN SimpleRNNCell
-    SpectralNormalization StackedRNNCells UnitNormalization
+    Activation AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional Conv1D
+    Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose Dense DepthwiseConv1D DepthwiseConv2D Dropout Flatten
+    GRU GRUCell GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D
+    GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization InputLayer LSTM LSTMCell LayerNormalization MaxPooling1D
+    MaxPooling2D MaxPooling3D Normalization RMSNormalization RNN Rescaling Reshape SeparableConv1D SeparableConv2D
+    Sequential SimpleRNN SimpleRNNCell SpectralNormalization StackedRNNCells UnitNormalization
 }
