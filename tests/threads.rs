@@ -185,10 +185,13 @@ const BEGINNING: u64 = 14_914_631_351_161_581_124;
 /// Likewise, by fused multiply-add and by portable code.
 const AFTER_20_STEPS: [u64; 2] = [11_113_164_460_692_164_240, 18_151_069_522_463_469_686];
 
-/// Which of the two this machine gives.
+/// Which of the two this machine gives, or is asked for.
 fn tier() -> usize {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+    if std::env::var("MODULOR_INSTRUCTION_SET").as_deref() != Ok("portable")
+        && is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+    {
         return 0;
     }
     1
