@@ -52,6 +52,19 @@
 //! some 50 µs and then sleep. The caller waits only for chunks that somebody has begun, so that it can do all alone, any
 //! number of threads may have regions, chunks may have regions of their own, and other processes that take the helper's
 //! core cost little more than that core. Kernels ask for help where the work is worth it. [`set_num_threads`] says how many.
+//!
+//! # Figures
+//!
+//! Measured on two quiet cores (Zen 4, AVX-512) by the program in `core/benches/kernels`, whose page has more of them:
+//!
+//! | | |
+//! |---|---|
+//! | products of float32, 22 shapes, one thread | 0.98 of the best of gemm, faer and matrixmultiply for each shape in geometric mean, 0.87 at least |
+//! | the same, two threads | 1.37 of the best for each shape in geometric mean, 0.83 at least |
+//! | convolution, 3×3 and 1×1 over 32 channels and more, one thread | 58 to 106 % of the rate of the product of its sizes, forward and backward; over one channel 25 to 65 %, but for one case |
+//! | exp, tanh, erf | 0.20, 0.26, 0.46 ns per element, 21 to 37 times as fast as libm's functions |
+//! | a region of the pool | 15 ns where one thread has it all, 0.2 to 1 µs where two meet |
+//! | products beside two busy processes | 90 to 93 % of a fair share of the cores |
 
 mod attention;
 mod by_rows;
