@@ -541,8 +541,10 @@ impl Tensor {
         }
     }
 
-    /// The same elements under dims that are a tensor.
-    pub(crate) fn reshape_by(&self, dims: &Tensor) -> Result<Tensor> {
+    /// The same elements under dims that are a tensor, int32 or int64 of `[rank]`, one of which may be -1: in a graph,
+    /// dims that follow from others.
+    pub fn reshape_by(&self, dims: &Tensor) -> Result<Tensor> {
+        self.check()?;
         apply_one(Reshape, &[self, dims])
     }
 

@@ -21,12 +21,7 @@ impl ActivityRegularizer {
 pub(super) fn charge(regularizer: Option<&AnyRegularizer>, output: &Tensor) -> Result<()> {
     let Some(regularizer) = regularizer else { return Ok(()) };
     let penalty = regularizer.penalty(output)?;
-    let sample: Option<usize> = output.shape().dims().and_then(|dims| dims.iter().skip(1).copied().product());
-    let sample = sample.ok_or_else(|| {
-        let message = format!("an activity regularizer needs the dims of a sample, found {}", output.spec());
-        Error::invalid_argument(message)
-    })?;
-    let batch = output.size_tensor()?.cast(penalty.dtype())? / sample.max(1) as f64;
+    let batch = output.shape_tensor()?.slice(0)?.cast(penalty.dtype())?;
     add_loss(penalty.div_no_nan(batch)?);
     Ok(())
 }

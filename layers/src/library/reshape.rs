@@ -1,4 +1,4 @@
-use modulor::{Error, Layer, Module, Result, Tensor};
+use modulor::{DType, Error, Layer, Module, Result, Tensor};
 
 /// Every sample under other dims: `[batch, ..]` becomes `[batch, target_shape..]`.
 ///
@@ -26,8 +26,8 @@ impl Layer for Reshape {
     }
 }
 
-/// The samples of a batch under other dims. The batch may be unknown, or empty, beside a dim of -1: what that stands for
-/// follows from the other dims of the input.
+/// The samples of a batch under other dims. Any dim of the input may be unknown, and the batch empty: what a dim of -1 stands
+/// for follows from those of a sample, or else from the number of elements.
 pub(super) fn reshaped(x: &Tensor, target: &[i64]) -> Result<Tensor> {
     let needed =
         |what: &str| Error::invalid_argument(format!("{what} is needed, found an input of shape {}", x.shape()));
@@ -43,6 +43,13 @@ pub(super) fn reshaped(x: &Tensor, target: &[i64]) -> Result<Tensor> {
             return Err(Error::invalid_argument(message));
         }
         wanted[open + 1] = elements / others;
+    }
+    if batch.is_none() && wanted[1..].contains(&-1) {
+        let batch = x.shape_tensor()?.slice(..1)?;
+        return x.reshape_by(&Tensor::concat(
+            &[batch, Tensor::new([target.len()], wanted[1..].to_vec())?.cast(DType::I32)?],
+            0,
+        )?);
     }
     x.reshape(wanted)
 }
