@@ -10,6 +10,8 @@ fn units(class: &str, config: &Value) -> Option<f64> {
         "RandomUniform" | "GlorotUniform" | "HeUniform" | "LecunUniform" => Some(1.0),
         "VarianceScaling" if uniform => Some(1.0),
         "Orthogonal" => None,
+        // Keras computes angles in float32.
+        "STFT" => None,
         _ => Some(4.0),
     }
 }

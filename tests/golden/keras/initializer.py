@@ -34,6 +34,11 @@ def add(fixture):
         for m in ("fan_in", "fan_out", "fan_avg")
         for d in ("truncated_normal", "untruncated_normal", "uniform")
     ]
+    # Windows by name are SciPy's, which is not there.
+    window = [0.25, 1.0, 0.5, -0.125, 0.75, 0.0]
+    options += [I.STFT(window=None), I.STFT("imag", None)] + [
+        I.STFT(side, window, scaling) for side in ("real", "imag") for scaling in ("density", "spectrum", None)
+    ]
     for initializer in options:
         c = config(initializer)
         extra = (
@@ -45,7 +50,7 @@ def add(fixture):
         shapes = (
             [(2, 3, 4, 5)]
             if axes
-            else {"Identity": [(3, 3), (2, 4)], "Orthogonal": [(3, 3), (5, 2), (2, 5), (2, 2, 3)]}.get(
+            else {"Identity": [(3, 3), (2, 4)], "Orthogonal": [(3, 3), (5, 2), (2, 5), (2, 2, 3)], "STFT": [(6, 1, 5)]}.get(
                 c["class_name"], [(7,), (4, 3), (3, 3, 2, 4), (5, 0)]
             )
         )
@@ -61,7 +66,7 @@ def add(fixture):
                 shape=list(shape),
                 value=record.put(initializer(shape, dtype="float32")),
             )
-        if axes or c["config"].get("seed", 7) not in (7, 42, 9):
+        if axes or c["class_name"] == "STFT" or c["config"].get("seed", 7) not in (7, 42, 9):
             continue
         for dtype in ("float64", "float16", "bfloat16"):
             if matrix_only and c["class_name"] == "Orthogonal" and dtype in ("float16", "bfloat16"):
