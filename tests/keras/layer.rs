@@ -23,8 +23,8 @@ fn layer(row: &Row) -> Box<dyn Layer> {
 /// A variable as it was recorded.
 #[derive(Deserialize)]
 pub struct Named {
-    path: String,
-    value: Entry,
+    pub path: String,
+    pub value: Entry,
 }
 
 /// A path without its first part: free-standing layers are numbered in the order of this program's calls.

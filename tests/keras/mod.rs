@@ -1,6 +1,7 @@
 //! The library of layers against what Keras computed: every row in `golden/keras/` that is about a class we have.
 
 mod activation;
+mod check;
 mod config;
 mod constraint;
 mod convolution;
@@ -19,6 +20,7 @@ use modulor::{DType, GradientTape, Module, Result, Tensor, Variable, module};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 /// One row: what it is about, and whatever that kind of row records.
@@ -35,6 +37,26 @@ static KERAS: LazyLock<Fixture<Row>> = LazyLock::new(|| Fixture::read_all("keras
 /// The rows of a kind.
 fn rows(kind: &str) -> impl Iterator<Item = &'static Row> {
     KERAS.cases.iter().filter(move |row| row.kind == kind)
+}
+
+/// The names in a module of Keras's that rows are about, or that stand in their configs.
+pub fn recorded(module: &str) -> BTreeSet<String> {
+    fn visit(value: &Value, module: &str, found: &mut BTreeSet<String>) {
+        if value["module"] == module {
+            found.extend(value["class_name"].as_str().map(str::to_owned));
+        }
+        match value {
+            Value::Object(parts) => parts.values().for_each(|part| visit(part, module, found)),
+            Value::Array(parts) => parts.iter().for_each(|part| visit(part, module, found)),
+            _ => {}
+        }
+    }
+    let mut found = BTreeSet::new();
+    if module == "keras.activations" {
+        found.extend(rows("activation").map(|row| row.get::<String>("name")));
+    }
+    KERAS.cases.iter().filter_map(|row| row.values.get("config")).for_each(|config| visit(config, module, &mut found));
+    found
 }
 
 impl Row {

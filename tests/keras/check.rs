@@ -1,0 +1,310 @@
+//! What holds for every layer, whatever it computes: a layer is checked for having rows.
+
+use super::config::same;
+use super::layer::{Named, config, essential};
+use super::{Row, assert_near, epsilon, rows, tensor, to_f64};
+use crate::golden::Entry;
+use modulor::checkpoint::Checkpoint;
+use modulor::graph::trace;
+use modulor::keras::library::LAYERS;
+use modulor::module::{InputShapes, Track, object};
+use modulor::tape::{Source, UnconnectedGradients};
+use modulor::{Call, DType, Error, GradientTape, Layer, ModuleExt, Result, Spec, Structure, Tensor, Variable, scope};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashSet};
+use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The values of all variables, in order.
+fn values<In: Structure, Out: Structure>(layer: &Any<In, Out>) -> Vec<Tensor> {
+    layer.variables().iter().map(|variable| variable.value().expect("drawn")).collect()
+}
+
+/// The same bits, but for zeros of another sign.
+fn assert_same(found: &[Tensor], expected: &[Tensor], about: &str) {
+    assert_eq!(found.len(), expected.len(), "{about}");
+    found.iter().zip(expected).for_each(|(found, expected)| assert_near(found, expected, 0.0, about));
+}
+
+/// How much the composite of a layer that has a kernel of its own may be off from it.
+fn tolerance(dtype: DType) -> f64 {
+    64.0 * epsilon(dtype)
+}
+
+/// Checks a layer, made from a serialized object, on inputs that it takes, with values for its weights:
+///
+/// - the object is written again as it was read, and so is what was written;
+/// - shapes alone build it, into the same variables as a call, whose paths are different and which a call does not change;
+/// - a checkpoint of it holds all that the outputs follow from;
+/// - traced it gives the outputs and changes the state as it does eagerly, for dims that are known, for batches of any size,
+///   and for dims of which only the last is known or else with an error that says so;
+/// - a step down the gradient lowers a loss, if there is a gradient.
+///
+/// Returns whether there was one.
+pub fn check_layer<In: Structure, Out: Structure>(
+    object: &Value,
+    x: &In,
+    weights: &[Tensor],
+    training: bool,
+    about: &str,
+) -> bool {
+    let subject = Subject::<In, Out> { object, x, weights, training, about, made: PhantomData };
+    subject.config_comes_back();
+    subject.shapes_build_it();
+    subject.checkpoints_hold_it();
+    subject.traces_as_it_computes();
+    subject.learns()
+}
+
+/// What the state of a seed generator is called.
+const SEEDS: &str = "seed_generator_state";
+
+type Any<In, Out> = Box<dyn Layer<In, Out>>;
+
+struct Subject<'a, In, Out> {
+    object: &'a Value,
+    x: &'a In,
+    weights: &'a [Tensor],
+    training: bool,
+    about: &'a str,
+    made: PhantomData<Out>,
+}
+
+impl<In: Structure, Out: Structure> Subject<'_, In, Out> {
+    fn fail(&self, error: &Error) -> ! {
+        panic!("{}: {error}", self.about)
+    }
+
+    fn ok<T>(&self, result: Result<T>) -> T {
+        result.unwrap_or_else(|error| self.fail(&error))
+    }
+
+    /// A layer out of the object, not built.
+    fn make(&self) -> Any<In, Out> {
+        self.ok(Any::from_field(Some(self.object)))
+    }
+
+    /// A layer that is built and has the weights.
+    fn built(&self) -> Any<In, Out> {
+        let layer = self.make();
+        let _: Out = self.ok(layer.call(self.x));
+        let variables = layer.weights();
+        assert_eq!(variables.len(), self.weights.len(), "{}", self.about);
+        variables.iter().zip(self.weights).for_each(|(variable, value)| self.ok(variable.assign(value)));
+        // Without a seed in the config, it follows from the place of a layer, and each of these is in another.
+        let seeds = layer.variables().into_iter().filter(|variable| variable.name() == SEEDS);
+        seeds.for_each(|variable| self.ok(variable.assign(&Tensor::from([7_i64, 0]))));
+        layer
+    }
+
+    fn call(&self, layer: &Any<In, Out>, x: &In) -> Result<Vec<Tensor>> {
+        let y: Out = scope::with_training(self.training, || layer.call(x))?;
+        Ok(y.to_tree().leaves())
+    }
+
+    fn config_comes_back(&self) {
+        let essentials = |layer: &Any<In, Out>| {
+            let mut written = self.ok(object(layer.as_module()));
+            essential(&mut written);
+            written
+        };
+        let (layer, mut expected) = (self.make(), self.object.clone());
+        essential(&mut expected);
+        // Names belong to places, and this one is in none.
+        expected["config"]["name"] = layer.default_name().into();
+        let written = essentials(&layer);
+        assert!(same(&written, &expected), "{}: {written}\nis not\n{expected}", self.about);
+        let again = essentials(&self.ok(Any::from_field(Some(&written))));
+        assert_eq!(again, written, "{}", self.about);
+    }
+
+    fn shapes_build_it(&self) {
+        let shapes = |layer: &Any<In, Out>| -> Vec<_> {
+            layer.variables().iter().map(|v| (v.shape(), v.dtype(), v.trainable())).collect()
+        };
+        let (called, shaped) = (self.make(), self.make());
+        self.ok(self.call(&called, self.x));
+        self.ok(shaped.build(&InputShapes::of(&self.x.to_tree().leaves())));
+        if !shaped.variables().is_empty() {
+            assert_eq!(shapes(&shaped), shapes(&called), "{}", self.about);
+        }
+        let before = shapes(&called);
+        self.ok(self.call(&called, self.x));
+        assert_eq!(shapes(&called), before, "{}: a second call changed the variables", self.about);
+        let paths: Vec<String> = called.variables().iter().filter_map(Variable::path).collect();
+        let different: HashSet<&String> = paths.iter().collect();
+        assert_eq!(different.len(), called.variables().len(), "{}: {paths:?}", self.about);
+    }
+
+    fn checkpoints_hold_it(&self) {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder =
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("check_layer/{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("below the target folder");
+        let prefix = folder.join("layer");
+        let (saved, restored) = (self.built(), self.make());
+        self.ok(Checkpoint::new(&saved).write(&prefix));
+        // Before it is built: the values wait for their variables.
+        let status = self.ok(Checkpoint::new(&restored).read(&prefix));
+        let y = self.ok(self.call(&restored, self.x));
+        self.ok(status.assert_consumed());
+        let expected = self.ok(self.call(&saved, self.x));
+        assert_same(&y, &expected, self.about);
+        assert_same(&values(&restored), &values(&saved), self.about);
+        std::fs::remove_dir_all(&folder).expect("ours");
+    }
+
+    fn traces_as_it_computes(&self) {
+        let leaves = self.x.to_tree().leaves();
+        let known = |leaf: &Tensor| leaf.dims().expect("a value").iter().copied().map(Some).collect::<Vec<_>>();
+        let any_batch = |leaf: &Tensor| {
+            let mut dims = known(leaf);
+            dims.iter_mut().take(1).for_each(|dim| *dim = None);
+            dims
+        };
+        let any_but_last = |leaf: &Tensor| {
+            let mut dims = known(leaf);
+            let last = dims.len().saturating_sub(1);
+            dims[..last].fill(None);
+            dims
+        };
+        let ways: [(&str, &dyn Fn(&Tensor) -> Vec<Option<usize>>); 3] =
+            [("known dims", &known), ("any batch", &any_batch), ("any but the last dim", &any_but_last)];
+        let eager = self.built();
+        let expected = self.ok(self.call(&eager, self.x));
+        for (way, dims) in ways {
+            let about = format!("{} traced for {way}", self.about);
+            let layer = self.built();
+            let specs: Vec<Spec> = leaves.iter().map(|leaf| Spec::new(leaf.dtype(), dims(leaf))).collect();
+            let graph = trace(
+                |symbols| {
+                    let symbols = symbols.iter().zip(&leaves).map(|(symbol, leaf)| match leaf.mask() {
+                        Some(mask) => symbol.with_mask(Some(mask.clone())),
+                        None => symbol.clone(),
+                    });
+                    self.call(&layer, &In::from_tree(self.x.to_tree().with_leaves(symbols)?)?)
+                },
+                &specs,
+            );
+            let graph = match graph {
+                Ok(graph) => graph,
+                Err(error) => {
+                    let words = error.to_string();
+                    let known = way != "any but the last dim" && !words.contains("axis 0 of the input is unknown");
+                    assert!(!known && words.contains("known"), "{about}: {words}");
+                    continue;
+                }
+            };
+            for (spec, y) in graph.outputs().zip(&expected) {
+                assert!(spec.dtype == y.dtype() && spec.shape.is_compatible_with(y.shape()), "{about}: {spec:?}");
+            }
+            let found = graph.run(&leaves.iter().collect::<Vec<_>>()).unwrap_or_else(|e| panic!("{about}: {e}"));
+            assert_eq!(found.len(), expected.len(), "{about}");
+            for (found, expected) in found.iter().zip(&expected) {
+                assert_eq!(found.shape(), expected.shape(), "{about}");
+                assert_near(found, expected, tolerance(expected.dtype()), &about);
+            }
+            for (found, expected) in values(&layer).iter().zip(values(&eager)) {
+                assert_near(found, &expected, tolerance(expected.dtype()), &format!("{about}: its state"));
+            }
+        }
+    }
+
+    fn learns(&self) -> bool {
+        let layer = self.built();
+        let weights: Vec<Variable> = layer.weights().into_iter().filter(Variable::trainable).collect();
+        let targets: Vec<Tensor> = self.ok(self.call(&layer, self.x));
+        let count = |y: &Tensor| y.dims().expect("a value").iter().product::<usize>();
+        if weights.is_empty() || targets.iter().any(|y| !y.dtype().is_float()) || targets.iter().all(|y| count(y) == 0)
+        {
+            return false;
+        }
+        let loss = |layer: &Any<In, Out>| -> Result<Tensor> {
+            let mut sum = Tensor::scalar(0.0_f32);
+            for y in self.call(layer, self.x)? {
+                let wave: Vec<f32> = (0..count(&y)).map(|i| (1.7 * i as f32).sin()).collect();
+                let target = Tensor::new(y.dims()?, wave)?;
+                sum = sum.add(y.cast(DType::F32)?.sub(target)?.square()?.sum(..)?)?;
+            }
+            Ok(sum)
+        };
+        let tape = GradientTape::new();
+        let before = self.ok(tape.record(|| loss(&layer)));
+        let sources = weights.iter().map(|weight| weight as &dyn Source);
+        let gradients = self.ok(tape.gradients_with(&[(before.clone(), None)], sources, UnconnectedGradients::Zero));
+        let gradients: Vec<Tensor> = gradients.into_iter().flatten().collect();
+        let length: f64 = gradients.iter().flat_map(to_f64).map(|g| g * g).sum::<f64>().sqrt();
+        if length == 0.0 {
+            return false;
+        }
+        assert!(length.is_finite(), "{}: the gradient has a length of {length}", self.about);
+        let mut losses = BTreeMap::new();
+        for exponent in 1..=4 {
+            // A step of a given length: how steep a loss is differs from layer to layer.
+            let step = 10.0_f64.powi(-exponent) / length;
+            let layer = self.built();
+            let own = layer.weights().into_iter().filter(Variable::trainable);
+            for (weight, gradient) in own.zip(&gradients) {
+                self.ok(weight.assign_sub(&self.ok(gradient.mul(step))));
+            }
+            let after = self.ok(loss(&layer));
+            losses.insert(exponent, to_f64(&after)[0]);
+        }
+        let before = to_f64(&before)[0];
+        assert!(losses.values().any(|&after| after < before), "{}: from {before} to {losses:?}", self.about);
+        true
+    }
+}
+
+/// The classes that rows were about, and those that learnt.
+#[derive(Default)]
+struct Checked {
+    met: HashSet<String>,
+    trainable: HashSet<String>,
+    learnt: HashSet<String>,
+}
+
+impl Checked {
+    fn check<In: Structure, Out: Structure>(&mut self, row: &Row, x: &In) {
+        let mut weights: Vec<Named> = row.get("weights");
+        if row.class() == "SpectralNormalization" {
+            // Keras lists the kernel with the wrapper's own variables, and so first.
+            weights.sort_by_key(|weight| !weight.path.ends_with("vector_u"));
+        }
+        let weights: Vec<Tensor> = weights.iter().map(|weight| tensor(&weight.value)).collect();
+        let training = row.get::<Option<bool>>("training") == Some(true);
+        if !row.get::<Option<Vec<Entry>>>("weight_grads").unwrap_or_default().is_empty() {
+            self.trainable.insert(row.class());
+        }
+        if check_layer::<In, Out>(&config(row), x, &weights, training, &row.case) {
+            self.learnt.insert(row.class());
+        }
+        self.met.insert(row.class());
+    }
+}
+
+#[test]
+fn every_layer_keeps_what_layers_promise() {
+    let mut checked = Checked::default();
+    for row in ["layer", "sequential", "spectral normalization"].into_iter().flat_map(rows) {
+        let x = row.tensor("x").expect("an input").with_mask(row.tensor("mask"));
+        checked.check::<Tensor, Tensor>(row, &x);
+    }
+    for row in rows("cell") {
+        let states: Vec<Entry> = row.get("states");
+        let input = (row.tensor("x").expect("an input"), states.iter().map(tensor).collect());
+        checked.check::<(Tensor, Vec<Tensor>), (Tensor, Vec<Tensor>)>(row, &input);
+    }
+    let settings = json!({
+        "batch_shape": [null, 3], "dtype": "float32", "name": "input_layer", "optional": false, "ragged": false,
+        "sparse": false
+    });
+    let input =
+        json!({"module": "keras.layers", "class_name": "InputLayer", "config": settings, "registered_name": null});
+    check_layer::<Tensor, Tensor>(&input, &Tensor::from([[1.0_f32, 2.0, 3.0]]), &[], false, "InputLayer");
+    let missing: Vec<_> = LAYERS.iter().filter(|class| !checked.met.contains(**class)).collect();
+    assert_eq!(missing, [&"InputLayer"], "a row for every other layer");
+    assert!(checked.learnt.is_superset(&checked.trainable), "{:?}", checked.trainable.difference(&checked.learnt));
+}
