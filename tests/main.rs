@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod checkpoint;
+mod coverage;
 mod digits;
 mod golden;
 mod guide;

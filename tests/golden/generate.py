@@ -49,8 +49,14 @@ def configs():
     config_cases.write()
 
 
+def names():
+    import name_lists
+
+    name_lists.write()
+
+
 if __name__ == "__main__":
-    others = {"printing": printing, "configs": configs}
+    others = {"printing": printing, "configs": configs, "names": names}
     for part in sys.argv[1:] or [*others, *FAMILIES]:
         if part in others:
             others[part]()

@@ -1,0 +1,52 @@
+//! What there is of TensorFlow's and Keras's, of which there are golden values; printed where tests are run.
+
+use crate::{golden::read_manifest, keras, ops};
+use modulor::keras::activation::ACTIVATIONS;
+use modulor::keras::library::LAYERS;
+use modulor::keras::loss::LOSSES;
+use modulor::keras::metric::METRICS;
+use modulor::keras::optimizer::OPTIMIZERS;
+use modulor::keras::optimizer::schedule::SCHEDULES;
+use modulor::keras::{constraint::CONSTRAINTS, initializer::INITIALIZERS, regularizer::REGULARIZERS};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+
+/// Keras's layers that do not exist here: of other frameworks, or code in a file, or base classes.
+const NEVER: [&str; 5] = ["FlaxLayer", "JaxLayer", "Lambda", "TorchModuleWrapper", "Wrapper"];
+
+#[test]
+fn what_there_is_is_told() {
+    let names: BTreeMap<String, BTreeSet<String>> = read_manifest("names").expect("the fixture is there");
+    let kinds = [
+        ("layers", "keras.layers", LAYERS),
+        ("activations", "keras.activations", ACTIVATIONS),
+        ("losses", "keras.losses", LOSSES),
+        ("metrics", "keras.metrics", METRICS),
+        ("optimizers", "keras.optimizers", OPTIMIZERS),
+        ("schedules", "keras.optimizers.schedules", SCHEDULES),
+        ("initializers", "keras.initializers", INITIALIZERS),
+        ("regularizers", "keras.regularizers", REGULARIZERS),
+        ("constraints", "keras.constraints", CONSTRAINTS),
+    ];
+    // Past the harness, which keeps what a test prints unless it fails.
+    let mut out = std::io::stdout().lock();
+    let mut tell = |line: String| writeln!(out, "{line}").expect("a place to print to");
+    let calls = ops::CASES.len();
+    let recorded: BTreeSet<&str> = ops::CASES.iter().map(|case| case.def.name).collect();
+    tell(format!("golden values: {} ops of TensorFlow, in {calls} calls", recorded.len()));
+    for (kind, module, ours) in kinds {
+        let theirs = &names[kind];
+        let met = keras::recorded(module);
+        let (mut known, mut missing) = (0, Vec::new());
+        for name in theirs.iter().filter(|name| !NEVER.contains(&name.as_str())) {
+            // Two metrics of values, and not of predictions.
+            let here = ours.contains(&name.as_str()) || kind == "metrics" && ["Mean", "Sum"].contains(&name.as_str());
+            // What an input layer computes is its input.
+            assert!(!here || met.contains(name) || name == "InputLayer", "{name} is here, and no row is about it");
+            known += usize::from(here);
+            missing.extend((!here).then_some(name.as_str()));
+        }
+        let missing = if missing.is_empty() { String::new() } else { format!("; not {}", missing.join(", ")) };
+        tell(format!("golden values: {known} of Keras's {} {kind}{missing}", theirs.len()));
+    }
+}
