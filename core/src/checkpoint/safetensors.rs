@@ -116,7 +116,7 @@ impl SafeTensors {
     fn read_info(&self, info: &TensorInfo) -> Result<Tensor> {
         let dtype = known(info.dtype)
             .ok_or_else(|| Error::unimplemented(format!("no tensor here has elements of {}", info.dtype)))?;
-        let mut plain = Plain::zeroed(bytes_of(dtype, count(&info.shape)?)?)?;
+        let mut plain = Plain::unfilled(bytes_of(dtype, count(&info.shape)?)?)?;
         self.file.read_at(plain.bytes_mut(), self.start.saturating_add(info.data_offsets.0 as u64))?;
         if dtype == DType::Bool
             && let Some(other) = plain.bytes().iter().find(|&&byte| byte > 1)

@@ -259,7 +259,7 @@ pub(crate) fn allocate(specs: &[crate::Spec]) -> Result<Vec<(Vec<usize>, Plain)>
                 .known()
                 .ok_or_else(|| Error::internal(format!("inference left the shape {} open", spec.shape)))?;
             let bytes = bytes_of(spec.dtype, crate::shape::count(dims)?)?;
-            Ok((dims.to_vec(), Plain::zeroed(bytes)?))
+            Ok((dims.to_vec(), Plain::unfilled(bytes)?))
         })
         .collect()
 }

@@ -166,7 +166,7 @@ impl Tensor {
         if dtype == DType::Bool && bytes.iter().any(|&b| b > 1) {
             return Err(Error::invalid_argument("a bool is stored as 0 or 1, and other bytes were given"));
         }
-        let mut plain = Plain::zeroed(bytes.len())?;
+        let mut plain = Plain::unfilled(bytes.len())?;
         plain.bytes_mut().copy_from_slice(bytes);
         Ok(Tensor::plain(dtype, dims, plain))
     }

@@ -139,7 +139,7 @@ impl Bundle {
     fn read_plain(&self, key: &str, entry: &EntryInfo) -> Result<Plain> {
         let (dtype, size) = (entry.dtype, entry.dtype.size());
         let bytes = usize::try_from(stored_size(dtype, &entry.shape)?).unwrap_or(usize::MAX);
-        let mut plain = Plain::zeroed(bytes)?;
+        let mut plain = Plain::unfilled(bytes)?;
         if entry.slices.is_empty() {
             self.read_extent(key, dtype, &entry.extent, plain.bytes_mut())?;
         }
