@@ -4,6 +4,8 @@
 mod data;
 #[path = "../examples/digits/model.rs"]
 mod model;
+#[path = "../examples/digits/shuffle.rs"]
+mod shuffle;
 
 use data::Digits;
 use model::{Training, classify, steps};

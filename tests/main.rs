@@ -7,6 +7,7 @@ mod digits;
 mod golden;
 mod guide;
 mod keras;
+mod mnist;
 mod module;
 mod ops;
 mod printing;

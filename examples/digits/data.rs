@@ -1,5 +1,6 @@
 //! The digits, from their file to tensors.
 
+use super::shuffle::shuffled;
 use flate2::read::GzDecoder;
 use modulor::prelude::*;
 use std::io::Read;
@@ -52,13 +53,4 @@ impl Digits {
         let (test, train) = places.split_at(self.len() / 5);
         Ok((self.at(train)?, self.at(test)?))
     }
-}
-
-/// The numbers below `n` in an order that follows from `seed`.
-pub fn shuffled(n: usize, seed: u64) -> Result<Vec<i32>> {
-    let dims = Tensor::from([n as i64]);
-    let keys = Tensor::stateless_bits(&dims, &Tensor::from([seed as i64, 0]), DType::U64)?.to_vec::<u64>()?;
-    let mut places: Vec<i32> = (0..n as i32).collect();
-    places.sort_by_key(|&place| keys[place as usize]);
-    Ok(places)
 }

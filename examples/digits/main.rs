@@ -5,6 +5,7 @@
 
 mod data;
 mod model;
+mod shuffle;
 
 use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
 use data::Digits;

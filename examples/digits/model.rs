@@ -1,6 +1,7 @@
 //! The model, which is its fields, and how it learns.
 
-use super::data::{Digits, shuffled};
+use super::data::Digits;
+use super::shuffle::shuffled;
 use modulor::prelude::*;
 use modulor::scope;
 
