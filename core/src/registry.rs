@@ -4,8 +4,8 @@ pub mod class;
 
 use crate::op::{Attrs, Op, OpDef};
 use crate::ops::{
-    array, concat, convolution, decomposition, fill, gather, linalg, logic, math, nn, order, pad, pooling, random,
-    reduce, slice, state, stream, triangle,
+    array, bitwise, concat, convolution, decomposition, fill, gather, histogram, linalg, logic, math, nn, order, pad,
+    pooling, random, reduce, search, segment, shift, slice, state, stream, triangle, unique,
 };
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -14,16 +14,22 @@ use std::sync::Arc;
 const FAMILIES: &[&[&[OpDef]]] = &[
     math::OPS,
     logic::OPS,
+    bitwise::OPS,
     nn::OPS,
     convolution::OPS,
     pooling::OPS,
     array::OPS,
     concat::OPS,
     slice::OPS,
+    shift::OPS,
     pad::OPS,
     fill::OPS,
     gather::OPS,
+    segment::OPS,
     order::OPS,
+    search::OPS,
+    unique::OPS,
+    histogram::OPS,
     reduce::OPS,
     linalg::OPS,
     decomposition::OPS,

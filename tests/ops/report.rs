@@ -48,6 +48,8 @@ const fn reference_cancels(op: &'static str) -> Excuse {
 const HALF_OF_A_CROSS_ENTROPY: &str = "TensorFlow leaves out what the second output gives the labels";
 const NOT_SUMMED: &str = "TensorFlow does not sum a gradient to its input's shape here";
 const ZEROS_LEFT_OUT: &str = "as TensorFlow's, the gradient of a cumulative product leaves zeros out";
+const ZEROS_SET_APART: &str =
+    "as TensorFlow's, the gradient of a segment's product is another formula where it has zeros";
 
 const EXCUSES: &[Excuse] = &[
     excuse(
@@ -124,6 +126,16 @@ const EXCUSES: &[Excuse] = &[
         ["second gradients", "Prod", "zeros, axes [0, 2]", "slope of gradient 0 along input 0"],
         In(|_, _, _, _| true),
         ZEROS_LEFT_OUT,
+    ),
+    excuse(
+        ["second gradients", "SegmentProd", "float64 zeros", "slope of gradient 0 along input 0"],
+        In(|_, _, _, _| true),
+        ZEROS_SET_APART,
+    ),
+    excuse(
+        ["second gradients", "UnsortedSegmentProd", "float64 zeros", "slope of gradient 0 along input 0"],
+        In(|_, _, _, _| true),
+        ZEROS_SET_APART,
     ),
     excuse(
         ["slopes", "TensorScatterUpdate", "[5] [[1], [1]]", "slope along input 2"],

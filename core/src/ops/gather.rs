@@ -13,7 +13,7 @@ use modulor_kernels::{Number, gather_rows, scatter_rows};
 use std::sync::Arc;
 
 /// Refuses indices that are no int32 or int64.
-fn check_indices(indices: &Input) -> Result<()> {
+pub(super) fn check_indices(indices: &Input) -> Result<()> {
     allowed(indices.spec.dtype, |d| matches!(d, DType::I32 | DType::I64), "indices of int32 or int64").map(|_| ())
 }
 
@@ -164,7 +164,7 @@ pub(super) fn scattered(dy: &Tensor, x: &Tensor, indices: &Tensor, axis: usize, 
 }
 
 /// The shape that indices whose last axis holds coordinates give, each standing for a part of a tensor of `dims`.
-fn indexed(dims: &Shape, indices: &Input) -> Result<Shape> {
+pub(super) fn indexed(dims: &Shape, indices: &Input) -> Result<Shape> {
     check_indices(indices)?;
     at_least_rank(&indices.spec.shape, 1, "the indices")?;
     let (Some(dims), Some(mut shape)) = (dims.dims(), indices.spec.shape.dims()) else { return Ok(Shape::unknown()) };
@@ -177,7 +177,7 @@ fn indexed(dims: &Shape, indices: &Input) -> Result<Shape> {
 }
 
 /// Words of scratch for [`rows`].
-fn rows_room(indices: &View) -> usize {
+pub(super) fn rows_room(indices: &View) -> usize {
     indices.ints_room() + rows_of(indices).div_ceil(2)
 }
 
@@ -187,7 +187,7 @@ fn rows_of(indices: &View) -> usize {
 }
 
 /// The number of the row that each coordinate means, the first axes of `dims` taken as one.
-fn rows<'r>(indices: &View, dims: &[usize], room: &'r mut [u128]) -> Result<(&'r [i64], &'r mut [u128])> {
+pub(super) fn rows<'r>(indices: &View, dims: &[usize], room: &'r mut [u128]) -> Result<(&'r [i64], &'r mut [u128])> {
     let (coordinates, room) = indices.ints(room)?;
     let (number, each) = (rows_of(indices), indices.dims().last().copied().unwrap_or(0));
     let (own, room) = room
@@ -214,20 +214,20 @@ fn rows<'r>(indices: &View, dims: &[usize], room: &'r mut [u128]) -> Result<(&'r
 }
 
 /// The number of rows and elements in each, where the last axis of `indices` says which axes count rows.
-fn matrix(dims: &[usize], indices: &View) -> [usize; 2] {
+pub(super) fn matrix(dims: &[usize], indices: &View) -> [usize; 2] {
     let (rows, row) = dims.split_at(indices.dims().last().copied().unwrap_or(0));
     [rows.iter().product(), row.iter().product()]
 }
 
 /// Refuses updates that are not of the shape the indices give.
-fn check_updates(updates: &Shape, expected: &Shape) -> Result<()> {
+pub(super) fn check_updates(updates: &Shape, expected: &Shape) -> Result<()> {
     if updates.is_compatible_with(expected) {
         return Ok(());
     }
     Err(Error::invalid_argument(format!("the indices take updates of shape {expected}, found {updates}")))
 }
 
-fn no_such_row(_: modulor_kernels::NoSuchRow) -> Error {
+pub(super) fn no_such_row(_: modulor_kernels::NoSuchRow) -> Error {
     Error::internal("a row that was found is not there")
 }
 
@@ -301,12 +301,18 @@ impl Op for ScatterNd {
 }
 
 /// Words of scratch for [`sum_rows`] beside the rows themselves.
-fn sums_room(x: &View, rows: usize, count: usize) -> usize {
+pub(super) fn sums_room(x: &View, rows: usize, count: usize) -> usize {
     x.dense_room() + (rows + count).div_ceil(2)
 }
 
 /// Fills the rows of `out`, of which there are `count`, with sums of the rows of `x`.
-fn sum_rows(x: &View, rows: &[i64], [count, width]: [usize; 2], out: &mut ViewMut, room: &mut [u128]) -> Result<()> {
+pub(super) fn sum_rows(
+    x: &View,
+    rows: &[i64],
+    [count, width]: [usize; 2],
+    out: &mut ViewMut,
+    room: &mut [u128],
+) -> Result<()> {
     let (own, room) = room
         .split_at_mut_checked((rows.len() + count).div_ceil(2))
         .ok_or_else(|| Error::internal("there is no room to sort rows"))?;
@@ -354,38 +360,67 @@ impl Op for TensorScatterUpdate {
     }
 }
 
+/// The shape of one part for each number, of inputs that are the data, the numbers of their parts and how many there are.
+pub(super) fn segmented(inputs: &[Input]) -> Result<Shape> {
+    let [x, ids, number] = arity(inputs)?;
+    check_indices(ids)?;
+    with_rank(&number.spec.shape, 0, "num_segments")?;
+    let number = one_int(number, "num_segments")?.map(|number| {
+        usize::try_from(number)
+            .map_err(|_| Error::invalid_argument(format!("num_segments cannot be negative: {number}")))
+    });
+    let number = number.transpose()?;
+    let (Some(dims), Some(at)) = (x.spec.shape.dims(), ids.spec.shape.dims()) else {
+        return Ok(Shape::unknown());
+    };
+    let lead = dims.get(..at.len()).map(|lead| Shape::from(lead.to_vec()));
+    if !lead.is_some_and(|lead| lead.is_compatible_with(&ids.spec.shape)) {
+        return Err(Error::invalid_argument(format!(
+            "the shape of the data must start with that of the ids: {} vs. {}",
+            x.spec.shape, ids.spec.shape
+        )));
+    }
+    let shape: Shape = std::iter::once(number).chain(dims[at.len()..].iter().copied()).collect();
+    shape.known().map(count).transpose()?;
+    Ok(shape)
+}
+
+/// The numbers of parts, of which none may be `count` or more.
+pub(super) fn segment_ids<'r>(at: &View, count: usize, room: &'r mut [u128]) -> Result<(&'r [i64], &'r mut [u128])> {
+    let (ids, room) = at.ints(room)?;
+    if let Some(wrong) = ids.iter().position(|&id| id >= count as i64) {
+        let (place, found) = (place(at.dims(), wrong), ids[wrong]);
+        return Err(Error::invalid_argument(format!("segment_ids[{place}] = {found} is out of range [0, {count})")));
+    }
+    Ok((ids, room))
+}
+
+/// What stands for each part, by its number, as a tensor like the parts: 0 for those of negative numbers, which are no
+/// part.
+pub(super) fn of_each_part(of_segments: &Tensor, x: &Tensor, ids: &Tensor) -> Result<Tensor> {
+    let (Some(rank), Some(lead)) = (x.rank(), ids.rank()) else {
+        return Err(Error::unimplemented("the gradient of segments needs the ranks"));
+    };
+    let mut counted = ids.greater_equal(0.0)?;
+    for _ in lead..rank {
+        counted = counted.expand_dims(-1)?;
+    }
+    let parts = of_segments.gather(&ids.maximum(0.0)?, 0)?;
+    counted.select(&parts, &parts.zeros_like()?)
+}
+
 /// Sums of the parts that carry the same number.
 #[derive(Debug, Default)]
-struct UnsortedSegmentSum;
+pub(super) struct UnsortedSegmentSum;
 
 impl Op for UnsortedSegmentSum {
     fn name(&self) -> &'static str {
         "UnsortedSegmentSum"
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
-        let [x, ids, number] = arity(inputs)?;
-        check_indices(ids)?;
+        let shape = segmented(inputs)?;
         let numbers = |d: DType| d.is_float() || d.is_integer() || d.is_complex();
-        let dtype = allowed(x.spec.dtype, numbers, "numbers")?;
-        with_rank(&number.spec.shape, 0, "num_segments")?;
-        let number = one_int(number, "num_segments")?.map(|number| {
-            usize::try_from(number)
-                .map_err(|_| Error::invalid_argument(format!("num_segments cannot be negative: {number}")))
-        });
-        let number = number.transpose()?;
-        let (Some(dims), Some(at)) = (x.spec.shape.dims(), ids.spec.shape.dims()) else {
-            return Ok(vec![Spec::new(dtype, Shape::unknown())]);
-        };
-        let lead = dims.get(..at.len()).map(|lead| Shape::from(lead.to_vec()));
-        if !lead.is_some_and(|lead| lead.is_compatible_with(&ids.spec.shape)) {
-            return Err(Error::invalid_argument(format!(
-                "the shape of the data must start with that of the ids: {} vs. {}",
-                x.spec.shape, ids.spec.shape
-            )));
-        }
-        let shape: Shape = std::iter::once(number).chain(dims[at.len()..].iter().copied()).collect();
-        shape.known().map(count).transpose()?;
-        Ok(vec![Spec::new(dtype, shape)])
+        Ok(vec![Spec::new(allowed(inputs[0].spec.dtype, numbers, "numbers")?, shape)])
     }
     fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
         let ids = &inputs[1];
@@ -395,27 +430,11 @@ impl Op for UnsortedSegmentSum {
         let [x, at, _] = inputs else { return Err(Error::internal("three inputs were inferred")) };
         let out = &mut outputs[0];
         let (count, width) = (out.dims()[0], out.dims()[1..].iter().product::<usize>());
-        let (ids, room) = at.ints(scratch.take(at.ints_room() + sums_room(x, at.len(), count))?)?;
-        if let Some(wrong) = ids.iter().position(|&id| id >= count as i64) {
-            let (place, found) = (place(at.dims(), wrong), ids[wrong]);
-            return Err(Error::invalid_argument(format!(
-                "segment_ids[{place}] = {found} is out of range [0, {count})"
-            )));
-        }
+        let (ids, room) = segment_ids(at, count, scratch.take(at.ints_room() + sums_room(x, at.len(), count))?)?;
         sum_rows(x, ids, [count, width], out, room)
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
-        let (x, ids) = (b.input(0), b.input(1));
-        let (Some(rank), Some(lead)) = (x.rank(), ids.rank()) else {
-            return Err(Error::unimplemented("the gradient of a segmented sum needs the ranks"));
-        };
-        // What carries a negative number went into no sum.
-        let mut counted = ids.greater_equal(0.0)?;
-        for _ in lead..rank {
-            counted = counted.expand_dims(-1)?;
-        }
-        let dx = b.dy(0).gather(&ids.maximum(0.0)?, 0)?;
-        Ok(vec![Some(counted.select(&dx, &dx.zeros_like()?)?), None, None])
+        Ok(vec![Some(of_each_part(b.dy(0), b.input(0), b.input(1))?), None, None])
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{Error, MAX_RANK, Result};
 use modulor_kernels::Strided;
 
 pub(crate) mod array;
+pub(crate) mod bitwise;
 pub mod composite;
 pub(crate) mod concat;
 pub(crate) mod convolution;
@@ -14,6 +15,7 @@ pub(crate) mod decomposition;
 pub(crate) mod fill;
 pub mod fused;
 pub(crate) mod gather;
+pub(crate) mod histogram;
 pub(crate) mod linalg;
 pub(crate) mod logic;
 pub(crate) mod math;
@@ -27,11 +29,15 @@ pub(crate) mod pooling;
 pub(crate) mod random;
 pub mod recurrent;
 pub(crate) mod reduce;
+pub(crate) mod search;
+pub(crate) mod segment;
+pub(crate) mod shift;
 pub(crate) mod slice;
 pub(crate) mod sliding;
 pub(crate) mod state;
 pub(crate) mod stream;
 pub(crate) mod triangle;
+pub(crate) mod unique;
 
 /// Calls `f` with every index below `dims`, in row-major order.
 fn each_index(dims: &[usize], f: &mut dyn FnMut(&[usize]) -> Result<()>) -> Result<()> {

@@ -63,13 +63,21 @@ impl Op for TopKV2 {
     }
 }
 
+/// [`Tensor::top_k`] of a number that is a tensor.
+pub(super) fn largest(x: &Tensor, k: &Tensor) -> Result<(Tensor, Tensor)> {
+    match <[Tensor; 2]>::try_from(apply(TopKV2 { index_type: DType::I32 }, &[x, k])?) {
+        Ok([values, indices]) => Ok((values, indices)),
+        Err(_) => Err(Error::internal("two outputs were inferred")),
+    }
+}
+
 /// Words of scratch for an index of each place along the last axis.
 fn row_room(x: &View) -> usize {
     x.dims().last().map_or(0, |n| n.div_ceil(2))
 }
 
 /// The larger first, NaN before all numbers, so that it is seen.
-fn descending<T: PartialOrd>(a: &T, b: &T) -> Ordering {
+pub(super) fn descending<T: PartialOrd>(a: &T, b: &T) -> Ordering {
     let is_nan = |x: &T| x.partial_cmp(x).is_none();
     b.partial_cmp(a).unwrap_or_else(|| is_nan(b).cmp(&is_nan(a)))
 }
@@ -198,11 +206,7 @@ impl Tensor {
     /// # }
     /// ```
     pub fn top_k(&self, k: usize) -> Result<(Tensor, Tensor)> {
-        let k = Tensor::scalar(i64::try_from(k).unwrap_or(i64::MAX));
-        match <[Tensor; 2]>::try_from(apply(TopKV2 { index_type: DType::I32 }, &[self, &k])?) {
-            Ok([values, indices]) => Ok((values, indices)),
-            Err(_) => Err(Error::internal("two outputs were inferred")),
-        }
+        largest(self, &Tensor::scalar(i64::try_from(k).unwrap_or(i64::MAX)))
     }
 
     /// The indices of the elements that are true, or not 0, as the rows of an int64 matrix in row-major order.
