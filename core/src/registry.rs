@@ -4,8 +4,7 @@ pub mod class;
 
 use crate::op::{Attrs, Op, OpDef};
 use crate::ops::{
-    array, bitwise, concat, convolution, decomposition, fill, gather, histogram, linalg, logic, math, nn, order, pad,
-    pooling, random, reduce, search, segment, shift, slice, state, stream, triangle, unique,
+    array, bitwise, concat, convolution, decomposition, fill, gather, histogram, linalg, logic, math, nn, order, pad, pooling, random, reduce, search, segment, shift, slice, space, state, stream, triangle, unique,
 };
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -22,6 +21,7 @@ const FAMILIES: &[&[&[OpDef]]] = &[
     concat::OPS,
     slice::OPS,
     shift::OPS,
+    space::OPS,
     pad::OPS,
     fill::OPS,
     gather::OPS,

@@ -34,6 +34,7 @@ pub(crate) mod segment;
 pub(crate) mod shift;
 pub(crate) mod slice;
 pub(crate) mod sliding;
+pub(crate) mod space;
 pub(crate) mod state;
 pub(crate) mod stream;
 pub(crate) mod triangle;
