@@ -4,7 +4,7 @@ pub mod class;
 
 use crate::op::{Attrs, Op, OpDef};
 use crate::ops::{
-    array, bitwise, concat, convolution, decomposition, fill, gather, histogram, linalg, logic, math, nn, order, pad, pooling, random, reduce, search, segment, shift, slice, space, state, stream, triangle, unique,
+    array, bitwise, concat, convolution, decomposition, einsum, fill, gather, histogram, linalg, logic, math, nn, order, pad, pooling, random, reduce, search, segment, shift, slice, space, state, stream, triangle, unique,
 };
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -31,6 +31,7 @@ const FAMILIES: &[&[&[OpDef]]] = &[
     unique::OPS,
     histogram::OPS,
     reduce::OPS,
+    einsum::OPS,
     linalg::OPS,
     decomposition::OPS,
     triangle::OPS,

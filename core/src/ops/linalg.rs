@@ -11,7 +11,7 @@ use bytemuck::Pod;
 use modulor_kernels::{Binary, Fold, Number, Strided};
 use std::sync::Arc;
 
-fn multiplies(dtype: DType) -> Result<DType> {
+pub(super) fn multiplies(dtype: DType) -> Result<DType> {
     allowed(dtype, |d| d.is_float() || d.is_complex() || matches!(d, DType::I32 | DType::I64), "floats, int32, int64")
 }
 

@@ -12,6 +12,7 @@ pub mod composite;
 pub(crate) mod concat;
 pub(crate) mod convolution;
 pub(crate) mod decomposition;
+pub(crate) mod einsum;
 pub(crate) mod fill;
 pub mod fused;
 pub(crate) mod gather;
