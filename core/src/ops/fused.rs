@@ -3,6 +3,7 @@
 //! Out of graphs one is computed by its kernel, in one pass, and is one call to a tape; in a graph it is its body, so that
 //! no file ever names what TensorFlow does not know. The tests hold both against each other for all that [`FUSED`] lists.
 
+use super::attention::{attention_grads, attentions};
 use super::composite::composite;
 use super::math::{WriteOver, broadcast_shape, map, one_shape, zip};
 use super::normalization;
@@ -119,6 +120,8 @@ pub const FUSED: &[FusedDef] = &[
     FusedDef { name: "batch_norm", accuracy: Accuracy::Sum, calls: normalization::batch_norms },
     FusedDef { name: "batch_norm_grad", accuracy: Accuracy::Sum, calls: normalization::batch_norm_grads },
     FusedDef { name: "batch_norm_training", accuracy: Accuracy::Sum, calls: normalization::batch_norm_trainings },
+    FusedDef { name: "dot_product_attention", accuracy: Accuracy::Sum, calls: attentions },
+    FusedDef { name: "dot_product_attention_grad", accuracy: Accuracy::Sum, calls: attention_grads },
     FusedDef { name: "layer_norm", accuracy: Accuracy::Sum, calls: normalization::layer_norms },
     FusedDef { name: "layer_norm_grad", accuracy: Accuracy::Sum, calls: normalization::layer_norm_grads },
     FusedDef { name: "moments", accuracy: Accuracy::Sum, calls: normalization::moments },

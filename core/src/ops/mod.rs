@@ -7,6 +7,7 @@ use crate::{Error, MAX_RANK, Result};
 use modulor_kernels::Strided;
 
 pub(crate) mod array;
+pub(crate) mod attention;
 pub(crate) mod bitwise;
 pub mod composite;
 pub(crate) mod concat;

@@ -226,7 +226,7 @@ impl Recur {
 }
 
 /// The one value of a dim, as far as it is known.
-fn one(what: &str, found: impl IntoIterator<Item = Option<usize>>) -> Result<Option<usize>> {
+pub(super) fn one(what: &str, found: impl IntoIterator<Item = Option<usize>>) -> Result<Option<usize>> {
     let mut known = found.into_iter().flatten();
     let Some(first) = known.next() else { return Ok(None) };
     match known.find(|&dim| dim != first) {

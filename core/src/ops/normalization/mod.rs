@@ -26,7 +26,7 @@ use std::slice::IterMut;
 use std::sync::Arc;
 
 /// What statistics of elements of a dtype are kept in.
-fn statistic(dtype: DType) -> DType {
+pub(super) fn statistic(dtype: DType) -> DType {
     if dtype == DType::F64 { dtype } else { DType::F32 }
 }
 
@@ -36,12 +36,12 @@ fn widened(x: &Tensor) -> Result<Tensor> {
 }
 
 /// Inputs in the dtype of the statistics of one of `dtype`.
-fn widened_all(inputs: &[&Tensor], dtype: DType) -> Result<Vec<Tensor>> {
+pub(super) fn widened_all(inputs: &[&Tensor], dtype: DType) -> Result<Vec<Tensor>> {
     inputs.iter().map(|input| input.cast(statistic(dtype))).collect()
 }
 
 /// The inputs, which must be so many; all but those of `statistics`, which may be of any float, have one float dtype.
-fn floats(inputs: &[Input], count: usize, statistics: &[usize]) -> Result<DType> {
+pub(super) fn floats(inputs: &[Input], count: usize, statistics: &[usize]) -> Result<DType> {
     if inputs.len() != count {
         let message = format!("expected {count} inputs, and {} were given", inputs.len());
         return Err(Error::invalid_argument(message));
@@ -62,13 +62,13 @@ fn shaped(input: &Input, shape: &Shape, what: &str) -> Result<()> {
 }
 
 /// Refuses, in a body, what the kernel would refuse.
-fn refuse(op: &impl Op, inputs: &[&Tensor]) -> Result<()> {
+pub(super) fn refuse(op: &impl Op, inputs: &[&Tensor]) -> Result<()> {
     let seen: Vec<Input> = inputs.iter().map(|input| Input { spec: input.spec(), value: None }).collect();
     op.infer(&seen).map(|_| ()).map_err(|error| error.in_op(op.name()))
 }
 
 /// The words of scratch for so many numbers of at most 8 bytes.
-fn words(len: usize) -> usize {
+pub(super) fn words(len: usize) -> usize {
     len.div_ceil(size_of::<u128>() / size_of::<f64>())
 }
 
@@ -89,7 +89,7 @@ fn dense_if<'r, T: Pod>(view: Option<&View<'r>>, room: &'r mut [u128]) -> Result
 }
 
 /// Statistics, of whatever float, copied into `room`; and the room left.
-fn statistics<'r, S: Number>(view: &View, room: &'r mut [u128]) -> Result<(&'r [S], &'r mut [u128])> {
+pub(super) fn statistics<'r, S: Number>(view: &View, room: &'r mut [u128]) -> Result<(&'r [S], &'r mut [u128])> {
     let (own, rest) = carve::<S>(room, view.len())?;
     dispatch!(view.dtype(), float T => modulor_kernels::cast::<T, S>(view.elements()?, own),
         else => return Err(unsupported(view.dtype())));
