@@ -258,6 +258,24 @@ impl Initializer for VarianceScaling {
     }
 }
 
+impl AnyInitializer {
+    /// This with the axes that count as inputs and as outputs, where it goes by their number and has none of its own.
+    pub(crate) fn along(mut self, inputs: Vec<i64>, outputs: Vec<i64>) -> AnyInitializer {
+        macro_rules! along {
+            ($($class:ident)*) => {
+                match &mut self {
+                    $(AnyInitializer::$class(own) if own.input_axes.is_none() || own.output_axes.is_none() => {
+                        (own.input_axes, own.output_axes) = (Some(inputs), Some(outputs));
+                    })*
+                    _ => {}
+                }
+            };
+        }
+        along! { VarianceScaling GlorotNormal GlorotUniform HeNormal HeUniform LecunNormal LecunUniform }
+        self
+    }
+}
+
 /// The fan in and the fan out of a shape.
 fn fans(dims: &[usize], input_axes: Option<&[i64]>, output_axes: Option<&[i64]>) -> Result<(f64, f64)> {
     let product = |dims: &[usize]| dims.iter().map(|&dim| dim as f64).product::<f64>();

@@ -130,7 +130,7 @@ impl Dense {
 
 /// Keras's setting for kernels of integers, which do not exist here: null, whatever is asked.
 #[derive(Clone, Copy, Debug, Default)]
-struct Unquantized;
+pub(super) struct Unquantized;
 
 impl Track for Unquantized {
     fn track(&self, _: &str, _: &mut dyn Visitor) {}

@@ -2,6 +2,8 @@
 
 mod activation;
 mod activity;
+mod attending;
+mod attention;
 mod axes;
 mod batch_normalization;
 mod bidirectional;
@@ -9,6 +11,8 @@ pub(crate) mod cell;
 mod convolution;
 mod dense;
 mod dropout;
+mod einsum_dense;
+mod embedding;
 mod flatten;
 mod group_normalization;
 mod gru;
@@ -17,6 +21,7 @@ mod input;
 mod layer_normalization;
 mod lstm;
 mod lstm_cell;
+mod multi_head_attention;
 mod normalization;
 mod numbers;
 mod pooling;
@@ -37,6 +42,8 @@ mod window;
 
 pub use activation::Activation;
 pub use activity::ActivityRegularizer;
+pub use attending::{AttentionInputs, AttentionScores, CausalAttention};
+pub use attention::{AdditiveAttention, Attention, ScoreMode};
 pub use axes::LayerAxes;
 pub use batch_normalization::{BatchNormalization, RenormClipping};
 pub use bidirectional::{Bidirectional, Directions, MergeMode};
@@ -44,6 +51,8 @@ pub use cell::{Cell, ShareCell};
 pub use convolution::{Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose};
 pub use dense::Dense;
 pub use dropout::Dropout;
+pub use einsum_dense::{EinsumDense, OutputShape};
+pub use embedding::{Embedding, Reversed, ReversibleEmbedding};
 pub use flatten::{DataFormat, Flatten};
 pub use group_normalization::GroupNormalization;
 pub use gru::GRU;
@@ -52,6 +61,7 @@ pub use input::InputLayer;
 pub use layer_normalization::LayerNormalization;
 pub use lstm::LSTM;
 pub use lstm_cell::LSTMCell;
+pub use multi_head_attention::{GroupQueryAttention, MultiHeadAttention};
 pub use normalization::{KeptAxes, Normalization};
 pub use numbers::Numbers;
 pub use pooling::{
@@ -97,10 +107,10 @@ macro_rules! list {
 }
 
 list! {
-    Activation AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional Conv1D
-    Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose Dense DepthwiseConv1D DepthwiseConv2D Dropout Flatten
+    Activation AdditiveAttention Attention AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional Conv1D
+    Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose Dense DepthwiseConv1D DepthwiseConv2D Dropout EinsumDense Embedding Flatten
     GRU GRUCell GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D
-    GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization InputLayer LSTM LSTMCell LayerNormalization MaxPooling1D
-    MaxPooling2D MaxPooling3D Normalization RMSNormalization RNN Rescaling Reshape SeparableConv1D SeparableConv2D
+    GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention InputLayer LSTM LSTMCell LayerNormalization MaxPooling1D
+    MaxPooling2D MaxPooling3D MultiHeadAttention Normalization RMSNormalization RNN Rescaling Reshape ReversibleEmbedding SeparableConv1D SeparableConv2D
     Sequential SimpleRNN SimpleRNNCell SpectralNormalization StackedRNNCells UnitNormalization
 }

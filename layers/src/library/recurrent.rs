@@ -84,6 +84,11 @@ impl<M, K> Under<M, K> {
     pub(super) fn module(&self) -> &M {
         &self.module
     }
+
+    /// What tells its function from the module's own.
+    pub(super) fn function(&self) -> &K {
+        &self.function
+    }
 }
 
 impl<M: Module + Sized, K: Clone + Default + Send + Sync + 'static> Track for Under<M, K> {

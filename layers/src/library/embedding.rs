@@ -1,0 +1,217 @@
+//! Rows of a table by their numbers, and back from a row to what may have been its number.
+
+use super::activity::charge;
+use super::dense::Unquantized;
+use super::recurrent::Under;
+use crate::OrNone;
+use crate::constraint::AnyConstraint;
+use crate::initializer::{AnyInitializer, RandomUniform};
+use crate::regularizer::AnyRegularizer;
+use modulor::module::Track;
+use modulor::{DType, Error, Layer, Module, Result, Tensor, Variable};
+
+/// The rows of a table.
+fn rows(table: &Variable, x: &Tensor) -> Result<Tensor> {
+    let x = if matches!(x.dtype(), DType::I32 | DType::I64) { x.clone() } else { x.cast(DType::I32)? };
+    table.read()?.gather(&x, 0)
+}
+
+/// Where numbers are not 0.
+fn not_zero(mask_zero: bool, x: &Tensor) -> Result<Option<Tensor>> {
+    mask_zero.then(|| x.not_equal(0.0)).transpose()
+}
+
+/// Refuses a table of no rows or no columns.
+fn check([input_dim, output_dim]: [usize; 2]) -> Result<()> {
+    for (name, dim) in [("input_dim", input_dim), ("output_dim", output_dim)] {
+        if dim == 0 {
+            return Err(Error::invalid_argument(format!("`{name}` must be at least 1, found 0")));
+        }
+    }
+    Ok(())
+}
+
+/// A row of a table for each number: of as many rows as `input_dim`, with `output_dim` columns.
+///
+/// Numbers of any type count, as int32; one that is no row is an error. (A negative one, which Keras counts from the end, is
+/// an error too.)
+///
+/// With `mask_zero` the result has a mask, false where the number is 0.
+///
+/// # Shapes
+///
+/// `[..]` becomes `[.., output_dim]`.
+///
+/// # Variables
+///
+/// `embeddings` of `[input_dim, output_dim]`.
+///
+/// ```
+/// use modulor::{Call, Tensor};
+/// use modulor_layers::library::Embedding;
+/// # fn main() -> modulor::Result<()> {
+/// let y = Embedding::new(10, 4).mask_zero(true).call(&Tensor::from([[1, 2, 0]]))?;
+/// assert_eq!(*y.shape(), [1, 3, 4]);
+/// assert_eq!(y.mask().expect("zeros are masked").to_vec::<bool>()?, [true, true, false]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Module)]
+#[module(package = "keras.layers")]
+pub struct Embedding {
+    #[config]
+    input_dim: usize,
+    #[config]
+    output_dim: usize,
+    /// How the table begins; [`RandomUniform`] unless set.
+    #[config(default = RandomUniform::default().into(), into)]
+    embeddings_initializer: AnyInitializer,
+    /// What the table costs; nothing unless set.
+    #[config(default, into)]
+    embeddings_regularizer: OrNone<AnyRegularizer>,
+    /// What the output costs; nothing unless set.
+    #[config(default, into)]
+    activity_regularizer: OrNone<AnyRegularizer>,
+    /// Where the table may be; anywhere unless set.
+    #[config(default, into)]
+    embeddings_constraint: OrNone<AnyConstraint>,
+    /// Whether 0 stands for no number, and is masked; not unless set.
+    #[config(default)]
+    mask_zero: bool,
+    #[module(default)]
+    quantization_config: Unquantized,
+    #[variable(
+        shape = [input_dim, output_dim],
+        init = embeddings_initializer,
+        regularizer = embeddings_regularizer,
+        constraint = embeddings_constraint
+    )]
+    embeddings: Variable,
+}
+
+impl Layer for Embedding {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        check([self.input_dim, self.output_dim])?;
+        let y = rows(&self.embeddings, x)?;
+        charge(self.activity_regularizer.0.as_ref(), &y)?;
+        Ok(y)
+    }
+
+    fn mask(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        not_zero(self.mask_zero, x)
+    }
+}
+
+/// An [`Embedding`] that also goes back: by [`reversed`](ReversibleEmbedding::reversed), from rows to a logit for each number.
+///
+/// # Shapes
+///
+/// `[..]` becomes `[.., output_dim]`; reversed, `[.., output_dim]` becomes `[.., input_dim]`.
+///
+/// # Variables
+///
+/// `embeddings` of `[input_dim, output_dim]`, whose transpose leads back; where `tie_weights` is false, that is
+/// `reverse_embeddings`, of `[output_dim, input_dim]`.
+///
+/// ```
+/// use modulor::{Call, Tensor};
+/// use modulor_layers::library::ReversibleEmbedding;
+/// # fn main() -> modulor::Result<()> {
+/// let layer = ReversibleEmbedding::new(10, 4).logit_soft_cap(30.0);
+/// let y = layer.call(&Tensor::from([[1, 2, 0]]))?;
+/// assert_eq!(*layer.reversed().call(&y)?.shape(), [1, 3, 10]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Module)]
+#[module(package = "keras.layers")]
+pub struct ReversibleEmbedding {
+    #[config]
+    input_dim: usize,
+    #[config]
+    output_dim: usize,
+    /// How the tables begin; [`RandomUniform`] unless set.
+    #[config(default = RandomUniform::default().into(), into)]
+    embeddings_initializer: AnyInitializer,
+    /// What the table costs; nothing unless set.
+    #[config(default, into)]
+    embeddings_regularizer: OrNone<AnyRegularizer>,
+    /// What the output costs; nothing unless set.
+    #[config(default, into)]
+    activity_regularizer: OrNone<AnyRegularizer>,
+    /// Where the table may be; anywhere unless set.
+    #[config(default, into)]
+    embeddings_constraint: OrNone<AnyConstraint>,
+    /// Whether 0 stands for no number, and is masked; not unless set.
+    #[config(default)]
+    mask_zero: bool,
+    #[module(default)]
+    quantization_config: Unquantized,
+    /// Whether one table leads both ways; it does unless this says no.
+    #[config(default = true)]
+    tie_weights: bool,
+    /// The name of the dtype in which the way back is computed; that of the input unless set.
+    #[config(default, into)]
+    reverse_dtype: OrNone<String>,
+    /// The bound that logits approach, by `tanh(logits/bound)·bound`; none unless set.
+    #[config(default, into)]
+    logit_soft_cap: Option<f64>,
+    #[variable(
+        shape = [input_dim, output_dim],
+        init = embeddings_initializer,
+        regularizer = embeddings_regularizer,
+        constraint = embeddings_constraint
+    )]
+    embeddings: Variable,
+    #[variable(shape = [output_dim, input_dim], init = embeddings_initializer, when = !tie_weights)]
+    reverse_embeddings: Variable,
+}
+
+impl Layer for ReversibleEmbedding {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        check([self.input_dim, self.output_dim])?;
+        let y = rows(&self.embeddings, x)?;
+        charge(self.activity_regularizer.0.as_ref(), &y)?;
+        Ok(y)
+    }
+
+    fn mask(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        not_zero(self.mask_zero, x)
+    }
+}
+
+/// The function of [`Reversed`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Backwards;
+
+/// A [`ReversibleEmbedding`] from rows to logits.
+pub type Reversed = Under<ReversibleEmbedding, Backwards>;
+
+impl ReversibleEmbedding {
+    /// This layer, with the same variables, the other way: Keras's `reverse=True`.
+    pub fn reversed(&self) -> Reversed {
+        Under::of(self.share(), Backwards)
+    }
+}
+
+impl Layer for Reversed {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let layer = self.module();
+        check([layer.input_dim, layer.output_dim])?;
+        let (mut x, mut kernel) = match layer.tie_weights {
+            true => (x.clone(), layer.embeddings.read()?),
+            false => (x.clone(), layer.reverse_embeddings.read()?),
+        };
+        if let Some(name) = &layer.reverse_dtype.0 {
+            let dtype = DType::from_name(name)?;
+            (x, kernel) = (x.cast(dtype)?, kernel.cast(dtype)?);
+        }
+        let logits = x.matmul_with(kernel, false, layer.tie_weights)?;
+        let logits = match layer.logit_soft_cap {
+            Some(bound) => logits.div(bound)?.tanh()?.mul(bound)?,
+            None => logits,
+        };
+        charge(layer.activity_regularizer.0.as_ref(), &logits)?;
+        Ok(logits)
+    }
+}
