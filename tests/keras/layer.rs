@@ -28,7 +28,7 @@ pub struct Named {
 }
 
 /// A path without its first part: free-standing layers are numbered in the order of this program's calls.
-fn below(path: &str) -> Option<&str> {
+pub fn below(path: &str) -> Option<&str> {
     path.split_once('/').map(|(_, below)| below)
 }
 

@@ -14,6 +14,7 @@ mod normalization;
 mod optimizer;
 mod recurrent;
 mod regularizer;
+mod time;
 
 use crate::golden::{Entry, Fixture};
 use modulor::tape::UnconnectedGradients;

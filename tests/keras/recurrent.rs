@@ -6,7 +6,7 @@ use super::*;
 use modulor::checkpoint::Checkpoint;
 use modulor::graph::trace;
 use modulor::keras::library::{
-    Bidirectional, Cell, GRU, GRUCell, LSTM, LSTMCell, MergeMode, RNN, SimpleRNN, StackedRNNCells,
+    Bidirectional, Cell, ConvLSTM2D, GRU, GRUCell, LSTM, LSTMCell, MergeMode, RNN, SimpleRNN, StackedRNNCells,
 };
 use modulor::module::{Track, object};
 use modulor::{Call, Error, Layer, ModuleExt, Spec, scope};
@@ -61,6 +61,7 @@ fn with_states(row: &Row, x: &Tensor, states: &[Tensor]) -> Result<(States, Vec<
         "SimpleRNN" => call!(SimpleRNN),
         "LSTM" => call!(LSTM),
         "GRU" => call!(GRU),
+        "ConvLSTM2D" => call!(ConvLSTM2D),
         "RNN" => call!(RNN),
         _ => call!(Bidirectional),
     }

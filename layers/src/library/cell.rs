@@ -2,7 +2,7 @@
 
 use modulor::module::{Track, Visitor};
 use modulor::registry::class;
-use modulor::{Error, Layer, Result, Tensor};
+use modulor::{Error, Layer, Result, Shape, Tensor};
 use serde_json::Value;
 use std::any::TypeId;
 
@@ -48,8 +48,14 @@ use std::any::TypeId;
 /// # }
 /// ```
 pub trait Cell: Layer<(Tensor, Vec<Tensor>), (Tensor, Vec<Tensor>)> + ShareCell {
-    /// The dims of each state, without the batch.
+    /// The dims of each state, without the batch; 0 where one follows from the input, as
+    /// [`state_shapes_for`](Cell::state_shapes_for) says then.
     fn state_shapes(&self) -> Vec<Vec<usize>>;
+
+    /// The dims of each state, without the batch, for inputs of this shape. By default they are the same for all.
+    fn state_shapes_for(&self, _x: &Shape) -> Result<Vec<Vec<usize>>> {
+        Ok(self.state_shapes())
+    }
 
     /// The cell for all steps of one sequence, of the first input and states: where something is drawn once for all of
     /// them. By default it is this one.

@@ -166,10 +166,10 @@ impl Cell for LSTMCell {
 crate::register_cell!(LSTMCell);
 
 /// Ones for f, if it is so, and otherwise what the initializer of the bias gives.
-struct ForgetBias {
-    initializer: AnyInitializer,
-    unit: bool,
-    units: usize,
+pub(super) struct ForgetBias {
+    pub(super) initializer: AnyInitializer,
+    pub(super) unit: bool,
+    pub(super) units: usize,
 }
 
 impl Initializer for ForgetBias {

@@ -8,6 +8,7 @@ mod axes;
 mod batch_normalization;
 mod bidirectional;
 pub(crate) mod cell;
+mod conv_lstm;
 mod convolution;
 mod dense;
 mod dropout;
@@ -37,6 +38,7 @@ mod simple_rnn;
 mod simple_rnn_cell;
 mod spectral_normalization;
 mod stacked_rnn_cells;
+mod time_distributed;
 mod unit_normalization;
 mod window;
 
@@ -48,6 +50,7 @@ pub use axes::LayerAxes;
 pub use batch_normalization::{BatchNormalization, RenormClipping};
 pub use bidirectional::{Bidirectional, Directions, MergeMode};
 pub use cell::{Cell, ShareCell};
+pub use conv_lstm::{ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, ConvLSTMCell};
 pub use convolution::{Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose};
 pub use dense::Dense;
 pub use dropout::Dropout;
@@ -80,6 +83,7 @@ pub use simple_rnn::SimpleRNN;
 pub use simple_rnn_cell::SimpleRNNCell;
 pub use spectral_normalization::SpectralNormalization;
 pub use stacked_rnn_cells::StackedRNNCells;
+pub use time_distributed::TimeDistributed;
 pub use unit_normalization::UnitNormalization;
 pub use window::{Padding, PerAxis};
 
@@ -107,10 +111,5 @@ macro_rules! list {
 }
 
 list! {
-    Activation AdditiveAttention Attention AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional Conv1D
-    Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose Dense DepthwiseConv1D DepthwiseConv2D Dropout EinsumDense Embedding Flatten
-    GRU GRUCell GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D
-    GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention InputLayer LSTM LSTMCell LayerNormalization MaxPooling1D
-    MaxPooling2D MaxPooling3D MultiHeadAttention Normalization RMSNormalization RNN Rescaling Reshape ReversibleEmbedding SeparableConv1D SeparableConv2D
-    Sequential SimpleRNN SimpleRNNCell SpectralNormalization StackedRNNCells UnitNormalization
+    Activation AdditiveAttention Attention AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Dense DepthwiseConv1D DepthwiseConv2D Dropout EinsumDense Embedding Flatten GRU GRUCell GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention InputLayer LSTM LSTMCell LayerNormalization MaxPooling1D MaxPooling2D MaxPooling3D MultiHeadAttention Normalization RMSNormalization RNN Rescaling Reshape ReversibleEmbedding SeparableConv1D SeparableConv2D Sequential SimpleRNN SimpleRNNCell SpectralNormalization StackedRNNCells TimeDistributed UnitNormalization
 }

@@ -10,7 +10,7 @@ use modulor::module::{
 };
 use modulor::ops::recurrent::{Cell as Kind, Recurrence, Weights};
 use modulor::variable::Declaration;
-use modulor::{Call, DType, Error, Layer, Result, Tensor, Variable};
+use modulor::{Call, DType, Error, Layer, Result, Shape, Tensor, Variable};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -194,8 +194,8 @@ pub(super) fn write_flat(cell: &dyn Module, config: &mut Config) -> Result<()> {
     Ok(())
 }
 
-/// A recurrent layer: [`RNN`] of any cell, and [`SimpleRNN`](super::SimpleRNN), [`LSTM`](super::LSTM) and
-/// [`GRU`](super::GRU) of their own.
+/// A recurrent layer: [`RNN`] of any cell, and [`SimpleRNN`](super::SimpleRNN), [`LSTM`](super::LSTM),
+/// [`GRU`](super::GRU) and [`ConvLSTM2D`](super::ConvLSTM2D) of their own.
 pub struct RecurrentLayer<C: Held> {
     pub(super) cell: C,
     pub(super) settings: Settings,
@@ -323,12 +323,14 @@ impl<C: Held> RecurrentLayer<C> {
                 x.shape()
             )));
         }
-        let shapes = self.cell().state_shapes();
         let states = match initial {
-            Some(given) if given.len() == shapes.len() => given.to_vec(),
-            Some(given) => return Err(states_expected(shapes.len(), given.len())),
+            Some(given) if given.len() == self.states.len() => given.to_vec(),
+            Some(given) => return Err(states_expected(self.states.len(), given.len())),
             None if self.settings.stateful => self.states.iter().map(Variable::read).collect::<Result<_>>()?,
-            None => shapes.iter().map(|shape| zeros(x, shape)).collect::<Result<_>>()?,
+            None => {
+                let shapes = self.cell().state_shapes_for(&step_of(x.shape()))?;
+                shapes.iter().map(|shape| zeros(x, shape)).collect::<Result<_>>()?
+            }
         };
         let (output, after) = match self.cell.whole(x, &states, self.settings) {
             Some(done) => done?,
@@ -342,27 +344,39 @@ impl<C: Held> RecurrentLayer<C> {
     }
 }
 
+/// The builder methods of a layer for its cell's settings.
+macro_rules! settings_of_cell {
+    ($($(#[$doc:meta])* $setting:ident: $type:ty,)*) => { $(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $setting(mut self, $setting: $type) -> Self {
+            self.cell = self.cell.$setting($setting);
+            self
+        }
+    )* };
+}
+pub(super) use settings_of_cell;
+
 /// The constructor of a layer with a cell of its own, and the builder methods of the cell's settings.
 macro_rules! layer_of {
-    ($layer:ident $cell:ident $($(#[$doc:meta])* $setting:ident: $type:ty,)*) => {
+    ($layer:ident $cell:ident $($settings:tt)*) => {
         impl $layer {
             /// A new layer of so many units. Variables whose shapes depend on the input are built by the first call.
             pub fn new(units: usize) -> $layer {
                 RecurrentLayer::of($cell::new(units))
             }
 
-            $(
-                $(#[$doc])*
-                #[must_use]
-                pub fn $setting(mut self, $setting: $type) -> $layer {
-                    self.cell = self.cell.$setting($setting);
-                    self
-                }
-            )*
+            super::recurrent::settings_of_cell! { $($settings)* }
         }
     };
 }
 pub(super) use layer_of;
+
+/// The shape of one step of a sequence.
+fn step_of(sequence: &Shape) -> Shape {
+    let Some(dims) = sequence.dims() else { return sequence.clone() };
+    dims.into_iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, dim)| dim).collect()
+}
 
 /// Zeros for each row of `x`, whose number need not be known.
 fn zeros(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
@@ -533,6 +547,9 @@ impl Track for Box<dyn Recurrent> {
             Some("LSTM") => read::<super::LSTM>(config),
             Some("GRU") => read::<super::GRU>(config),
             Some("SimpleRNN") => read::<super::SimpleRNN>(config),
+            Some("ConvLSTM1D") => read::<super::ConvLSTM1D>(config),
+            Some("ConvLSTM2D") => read::<super::ConvLSTM2D>(config),
+            Some("ConvLSTM3D") => read::<super::ConvLSTM3D>(config),
             Some("RNN") => read::<RNN>(config),
             other => Err(Error::invalid_argument(format!("expected a recurrent layer, found {other:?}"))),
         }
@@ -600,7 +617,8 @@ impl<C: Held> Module for RecurrentLayer<C> {
             return Ok(());
         }
         let batch = inputs.dim(0, 0)?;
-        for (i, (state, shape)) in self.states.iter().zip(self.cell().state_shapes()).enumerate() {
+        let shapes = self.cell().state_shapes_for(&step_of(inputs.shape(0)?))?;
+        for (i, (state, shape)) in self.states.iter().zip(shapes).enumerate() {
             let dims = [&[batch][..], &shape].concat();
             state.declare(Declaration {
                 shape: Some(vec![None; dims.len()]),

@@ -15,13 +15,18 @@ impl Masks {
     /// Draws masks of so many gates; in training alone, and of the rates between 0 and 1.
     ///
     /// As Keras does, each gate has its own where h has any, and there is one for all gates otherwise.
-    pub(super) fn draw(
+    pub(super) fn draw(rates: [f64; 2], gates: usize, seeds: &SeedGenerator, of: [&Tensor; 2]) -> Result<Masks> {
+        let count = if rates[1] == 0.0 { 1 } else { gates };
+        Masks::draw_each(rates, count, seeds, of)
+    }
+
+    /// Draws so many masks for the inputs and for h, as [`draw`](Masks::draw) does.
+    pub(super) fn draw_each(
         [dropout, recurrent_dropout]: [f64; 2],
-        gates: usize,
+        count: usize,
         seeds: &SeedGenerator,
         [x, h]: [&Tensor; 2],
     ) -> Result<Masks> {
-        let count = if recurrent_dropout == 0.0 { 1 } else { gates };
         let draw = |rate: f64, like: &Tensor| match scope::training() && rate > 0.0 && rate < 1.0 {
             true => (0..count).map(|_| like.ones_like()?.dropout(rate, &seeds.next_seed()?, None)).collect(),
             false => Ok(Vec::new()),

@@ -3,7 +3,7 @@ use modulor::module::{
     Config, FromConfig, InputShapes, Module, Schema, Track, Visitor, name, object, read_object, reading,
 };
 use modulor::op::scope;
-use modulor::{Call, Error, Layer, Result, Tensor};
+use modulor::{Call, Error, Layer, Result, Shape, Tensor};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -83,6 +83,19 @@ impl Layer<(Tensor, Vec<Tensor>), (Tensor, Vec<Tensor>)> for StackedRNNCells {
 impl Cell for StackedRNNCells {
     fn state_shapes(&self) -> Vec<Vec<usize>> {
         self.cells.iter().flat_map(|cell| cell.state_shapes()).collect()
+    }
+
+    /// What a cell gives has the shape of its first state.
+    fn state_shapes_for(&self, x: &Shape) -> Result<Vec<Vec<usize>>> {
+        let (mut x, mut all) = (x.clone(), Vec::new());
+        for cell in &self.cells {
+            let shapes = cell.state_shapes_for(&x)?;
+            if let Some(output) = shapes.first() {
+                x = [x.dim(0)].into_iter().chain(output.iter().map(|&dim| Some(dim))).collect();
+            }
+            all.extend(shapes);
+        }
+        Ok(all)
     }
 
     fn for_sequence(&self, x: &Tensor, states: &[Tensor]) -> Result<Option<Box<dyn Cell>>> {

@@ -1,7 +1,7 @@
 //! The settings of windows that slide over images, which convolution and pooling share.
 
 use super::DataFormat;
-use modulor::{Error, Result, Sliding, Tensor, Variable};
+use modulor::{Error, Result, Shape, Sliding, Tensor, Variable};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One number for each of `N` spatial axes, made from one for all of them or from a list.
@@ -115,11 +115,15 @@ pub(super) fn sliding(
 
 /// Refuses an input of another rank than that of images with so many axes.
 pub(super) fn images(x: &Tensor, axes: usize) -> Result<()> {
+    shape_of_images(x.shape(), axes)
+}
+
+/// As [`images`], of the shape of an input.
+pub(super) fn shape_of_images(x: &Shape, axes: usize) -> Result<()> {
     match x.rank() {
         Some(rank) if rank != axes + 2 => Err(Error::invalid_argument(format!(
-            "the input must have {} dims, of a batch, {axes} spatial axes and channels, found shape {}",
+            "the input must have {} dims, of a batch, {axes} spatial axes and channels, found shape {x}",
             axes + 2,
-            x.shape()
         ))),
         _ => Ok(()),
     }
