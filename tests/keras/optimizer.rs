@@ -3,7 +3,8 @@ use modulor::graph::trace;
 use modulor::keras::constraint::AnyConstraint;
 use modulor::keras::optimizer::schedule::{self, ExponentialDecay, PiecewiseConstantDecay, PolynomialDecay, SCHEDULES};
 use modulor::keras::optimizer::{
-    self, Adam, AdamW, Ftrl, LearningRate, Lion, Muon, Nadam, OPTIMIZERS, Optimizer, RMSprop, SGD,
+    self, Adafactor, Adam, AdamW, Ftrl, LearningRate, Lion, MultiOptimizer, Muon, Nadam, OPTIMIZERS, Optimizer,
+    RMSprop, SGD, ScheduleFreeAdamW,
 };
 use modulor::variable::{Declaration, IntoConstraint, IntoInit, snapshot};
 use modulor::{Error, Module, ModuleExt, Spec, Variable, module};
@@ -30,6 +31,22 @@ fn variable(path: &str, value: Tensor, constraint: Option<AnyConstraint>) -> Var
     variable
 }
 
+/// The settings that all optimizers have.
+const COMMON: &[&str] = &[
+    "weight_decay",
+    "clipnorm",
+    "global_clipnorm",
+    "clipvalue",
+    "use_ema",
+    "ema_overwrite_frequency",
+    "loss_scale_factor",
+    "gradient_accumulation_steps",
+];
+
+fn off(setting: &Value) -> bool {
+    setting.is_null() || setting == false
+}
+
 #[test]
 fn variables_and_state_are_kerass_after_every_step() {
     let mut met = HashSet::new();
@@ -52,7 +69,14 @@ fn variables_and_state_are_kerass_after_every_step() {
             let paths: Vec<String> = state.iter().map(|variable| variable.path().expect("a path")).collect();
             // Nadam's product of momenta, which has no name in Keras, is one of the number of steps with us.
             let kept: Vec<&Named> = step.state.iter().filter(|named| named.path != "nadam/variable").collect();
-            assert_eq!(paths, kept.iter().map(|named| named.path.as_str()).collect::<Vec<_>>(), "{about}");
+            assert_eq!(paths.len(), kept.len(), "{about}: {paths:?}");
+            for (path, named) in paths.iter().zip(&kept) {
+                // Keras calls both vectors of a matrix as the matrix is called, in a `MultiOptimizer` without the optimizer.
+                let vector =
+                    path.strip_suffix("_r").or(path.strip_suffix("_c")).filter(|_| path.starts_with("adafactor/"));
+                let is_kerass = vector.map_or(*path == named.path, |vector| vector.ends_with(&named.path));
+                assert!(is_kerass, "{about}: {path} is not {}", named.path);
+            }
             for (variable, expected) in state.iter().zip(kept) {
                 let about = format!("{about}: {}", expected.path);
                 assert_near(&variable.value().expect("a value"), &tensor(&expected.value), tolerance, &about);
@@ -66,16 +90,24 @@ fn variables_and_state_are_kerass_after_every_step() {
         }
         met.insert(row.class());
     }
+    assert!(met.remove("MultiOptimizer"));
     assert_eq!(met.len(), OPTIMIZERS.len(), "a row for every optimizer");
+    let configs: Vec<Value> = rows("optimizer").map(|row| row.get("config")).collect();
+    for (class, option) in OPTIMIZERS.iter().flat_map(|class| COMMON.iter().map(move |option| (class, option))) {
+        let is_set = |config: &Value| config["class_name"] == *class && !off(&config["config"][option]);
+        assert!(configs.iter().any(is_set), "no row for `{option}` of {class}");
+    }
 }
 
 #[test]
 fn configs_are_kerass() {
     let written = |optimizer: &dyn Optimizer| module::object(optimizer.as_module()).expect("plain data");
     let mut count = 0;
-    for row in config::rows().into_iter().filter(|row| row.kind == "optimizer") {
-        let optimizer = optimizer::from_object(&row.config).unwrap_or_else(|e| panic!("{}: {e}", row.config));
-        assert!(config::same(&written(&*optimizer), &row.config), "{}", row.config);
+    let recorded = config::rows().into_iter().filter(|row| row.kind == "optimizer").map(|row| row.config);
+    for config in recorded.chain(rows("optimizer").map(|row| row.get("config"))) {
+        let optimizer = optimizer::from_object(&config).unwrap_or_else(|e| panic!("{config}: {e}"));
+        let found = written(&*optimizer);
+        assert!(config::same(&found, &config), "{found}\nis not\n{config}");
         count += 1;
     }
     assert!(count >= 2 * OPTIMIZERS.len());
@@ -177,6 +209,97 @@ fn muon_turns_a_matrix_as_it_turns_the_one_on_its_side() -> Result<()> {
 }
 
 #[test]
+fn every_variable_has_the_optimizer_of_the_pattern_that_its_path_is_like() {
+    let moved = |optimizer: &MultiOptimizer, path: &str| {
+        let w = ones(path);
+        optimizer.apply(&[pair(&w)]).map(|()| 1.0 - to_f64(&w.value().expect("a value"))[0])
+    };
+    let rate = |rate: f64| SGD::new().learning_rate(rate);
+    let optimizer = || {
+        let optimizer = MultiOptimizer::new(rate(0.0)).with("a/.*", rate(0.5)).with("a/b", rate(0.25));
+        optimizer.with("b.c/.+", rate(1.0)).with(r"c\.d.*e.f", rate(2.0)).with(".*/end", rate(4.0)).with("", rate(8.0))
+    };
+    for (path, expected) in [
+        ("a/c", 0.5),
+        ("a/", 0.5),
+        ("a/b", 0.25),
+        ("a", 0.0),
+        ("xa/c", 0.0),
+        ("bxc/y", 1.0),
+        ("bc/y", 0.0),
+        ("bxc/", 0.0),
+        ("c.de.f", 2.0),
+        ("c.dxexfxexf", 2.0),
+        ("c.dxexfxexfx", 0.0),
+        ("cxdexf", 0.0),
+        ("x/end/end", 4.0),
+        ("end", 0.0),
+        ("é/end", 4.0),
+    ] {
+        assert_eq!(moved(&optimizer(), path).expect("a step"), expected, "{path}");
+    }
+    let refused = [
+        (
+            moved(&optimizer(), "a/end"),
+            "multi_optimizer: variable `a/end` has more than one optimizer: `.*/end`, `a/.*`",
+        ),
+        (moved(&MultiOptimizer::new(rate(0.0)).with("a|b", rate(0.5)), "a"), "the pattern `a|b` has a `|`"),
+        (moved(&MultiOptimizer::new(rate(0.0)).with("a*", rate(0.5)), "a"), "the pattern `a*` has a `*`"),
+        (moved(&MultiOptimizer::new(rate(0.0)).with(r"\d", rate(0.5)), "a"), r"the pattern `\d` has a `\`"),
+        (moved(&MultiOptimizer::new(optimizer()), "a"), "a `MultiOptimizer` cannot be one of several"),
+        (moved(&MultiOptimizer::new(rate(f64::NAN)), "a"), "multi_optimizer/sgd: `learning_rate`"),
+        (moved(&optimizer().loss_scale_factor(0.0), "a"), "`loss_scale_factor` must be a finite number above 0"),
+    ];
+    for (found, words) in refused {
+        let error = found.expect_err(words).to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    let error = optimizer().set_learning_rate(0.5).expect_err("whose?").to_string();
+    assert!(error.contains("multi_optimizer: there is no one learning rate"), "{error}");
+    assert!(optimizer().current_learning_rate().is_err());
+    assert_eq!(optimizer().optimizers().count(), 7);
+}
+
+#[test]
+fn an_optimizer_of_several_scales_the_loss_for_all_of_them_and_is_copied_with_them() -> Result<()> {
+    let (a, b) = (ones("net/a"), ones("net/b"));
+    let sgd = || SGD::new().learning_rate(0.25).loss_scale_factor(2.0);
+    let optimizer = MultiOptimizer::new(sgd()).with(".*a", sgd().momentum(0.5)).loss_scale_factor(8.0);
+    let tape = GradientTape::new();
+    let loss = tape.record(|| a.read()?.square()?.add(b.read()?.square()?)?.sum(..))?;
+    optimizer.minimize(&tape, &loss, &[a.clone(), b.clone()])?;
+    assert_eq!([to_f64(&a.value()?), to_f64(&b.value()?)], [[0.5, 0.5], [0.5, 0.5]]);
+    let copy = optimizer.copy()?;
+    assert_eq!(copy.config()?, optimizer.config()?);
+    let (x, y) = (ones("net/a"), ones("net/b"));
+    x.assign(&a.value()?)?;
+    y.assign(&b.value()?)?;
+    optimizer.apply(&[pair(&a), pair(&b)])?;
+    copy.apply(&[pair(&x), pair(&y)])?;
+    assert_eq!([to_f64(&a.value()?), to_f64(&b.value()?)], [to_f64(&x.value()?), to_f64(&y.value()?)]);
+    assert_eq!(module::Track::share(&optimizer).variables().len(), optimizer.variables().len());
+    let before = to_f64(&a.value()?);
+    optimizer.apply(&[pair(&a), (b.clone(), None)]).expect_err("the second has nothing to do");
+    assert_eq!(to_f64(&a.value()?), before);
+    Ok(())
+}
+
+#[test]
+fn settings_of_new_rules_that_make_no_sense_are_refused() {
+    let rows: [(Box<dyn Optimizer>, &str); 5] = [
+        (Box::new(Adafactor::new().beta_2_decay(0.5)), "adafactor: `beta_2_decay` must be a finite number not above 0"),
+        (Box::new(Adafactor::new().clip_threshold(0.0)), "`clip_threshold` must be a finite number above 0, found 0"),
+        (Box::new(Adafactor::new().epsilon_2(-1.0)), "`epsilon_2`"),
+        (Box::new(ScheduleFreeAdamW::new().beta_1(0.0)), "schedule_free_adam_w: `beta_1` must be above 0 and up to 1"),
+        (Box::new(ScheduleFreeAdamW::new().beta_2(1.0)), "`beta_2` must be from 0 to below 1"),
+    ];
+    for (optimizer, words) in rows {
+        let error = optimizer.apply(&[pair(&ones("w"))]).expect_err(words).to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
 fn equal_paths_have_slots_of_their_own() {
     let (a, b) = (ones("dense/kernel"), ones("dense/kernel"));
     let optimizer = Adam::new();
@@ -249,11 +372,15 @@ fn a_step_is_no_part_of_a_tape() -> Result<()> {
 
 #[test]
 fn a_traced_step_does_what_an_eager_one_does() -> Result<()> {
-    let optimizers: [(fn() -> Box<dyn Optimizer>, &str); 4] = [
+    let optimizers: [(fn() -> Box<dyn Optimizer>, &str); 8] = [
         (|| Box::new(Nadam::new().learning_rate(ExponentialDecay::new(0.5, 2, 0.5))), "Nadam"),
         (|| Box::new(Adam::new().amsgrad(true).clipnorm(0.5).use_ema(true)), "Adam"),
         (|| Box::new(SGD::new().momentum(0.5).gradient_accumulation_steps(2)), "SGD"),
         (|| Box::new(RMSprop::new().centered(true).weight_decay(0.1).global_clipnorm(0.5)), "RMSprop"),
+        (|| Box::new(Adafactor::new().gradient_accumulation_steps(2)), "Adafactor"),
+        (|| Box::new(ScheduleFreeAdamW::new().warmup_steps(3)), "ScheduleFreeAdamW"),
+        (|| Box::new(MultiOptimizer::new(SGD::new()).with("w", Adam::new())), "MultiOptimizer of Adam"),
+        (|| Box::new(MultiOptimizer::new(Adafactor::new())), "MultiOptimizer of Adafactor"),
     ];
     for (make, about) in optimizers {
         let (eager, traced) = (make(), make());
@@ -278,8 +405,13 @@ fn a_traced_step_does_what_an_eager_one_does() -> Result<()> {
 
 #[test]
 fn other_threads_see_whole_steps() -> Result<()> {
+    let sgd = || SGD::new().learning_rate(1.0).momentum(1.0);
+    see_whole_steps(&sgd())?;
+    see_whole_steps(&MultiOptimizer::new(sgd()).with("a", sgd()))
+}
+
+fn see_whole_steps(optimizer: &impl Optimizer) -> Result<()> {
     let (a, b) = (ones("a"), ones("b"));
-    let optimizer = SGD::new().learning_rate(1.0).momentum(1.0);
     optimizer.prepare(&[a.clone(), b.clone()])?;
     let seen = || -> Result<()> {
         let both = [a.clone(), b.clone(), optimizer.parts().iteration.clone()];

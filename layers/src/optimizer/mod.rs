@@ -18,6 +18,7 @@
 //! ```
 
 mod adadelta;
+mod adafactor;
 mod adagrad;
 mod adam;
 mod adamax;
@@ -25,16 +26,19 @@ mod class;
 mod ftrl;
 mod lamb;
 mod lion;
+mod multi_optimizer;
 mod muon;
 mod nadam;
 mod rate;
 mod rmsprop;
 pub mod schedule;
+mod schedule_free;
 mod sgd;
 mod slots;
 mod step;
 
 pub use adadelta::Adadelta;
+pub use adafactor::Adafactor;
 pub use adagrad::Adagrad;
 pub use adam::{Adam, AdamW};
 pub use adamax::Adamax;
@@ -42,10 +46,12 @@ pub use class::Parts;
 pub use ftrl::Ftrl;
 pub use lamb::Lamb;
 pub use lion::Lion;
+pub use multi_optimizer::MultiOptimizer;
 pub use muon::Muon;
 pub use nadam::Nadam;
 pub use rate::LearningRate;
 pub use rmsprop::RMSprop;
+pub use schedule_free::ScheduleFreeAdamW;
 pub use sgd::SGD;
 pub use slots::{SlotValues, Slots};
 pub use step::Step;
@@ -56,15 +62,26 @@ use serde_json::Value;
 
 /// The formula of an optimizer, for one variable.
 pub trait Rule {
-    /// The names of what it remembers of every variable, of the variable's dtype and shape.
+    /// The names of what it remembers of every variable, of the variable's dtype and, unless [`dims`](Rule::dims) says
+    /// otherwise, of its shape.
     ///
     /// The variables of one group are made together, those of the next after all of them: the order in which Keras
     /// saves them.
     fn slots(&self) -> Vec<&'static [&'static str]>;
 
+    /// The dims of a slot of a variable of these.
+    fn dims(&self, _slot: &str, of: &[usize]) -> Vec<usize> {
+        of.to_vec()
+    }
+
     /// What every element of a slot is at first.
     fn initial(&self, _slot: &str) -> f64 {
         0.0
+    }
+
+    /// Whether a slot is at first what its variable is, and not [`initial`](Rule::initial).
+    fn begins_as_variable(&self, _slot: &str) -> bool {
+        false
     }
 
     /// Whether this variable has the slot; all have all of them unless a rule says no.
@@ -174,7 +191,7 @@ macro_rules! list {
     };
 }
 
-list! { Adadelta Adagrad Adam AdamW Adamax Ftrl Lamb Lion Muon Nadam RMSprop SGD }
+list! { Adadelta Adafactor Adagrad Adam AdamW Adamax Ftrl Lamb Lion Muon Nadam RMSprop SGD ScheduleFreeAdamW }
 
 /// An optimizer by its class name, in upper or lower case, with its defaults.
 pub fn by_name(name: &str) -> Result<Box<dyn Optimizer>> {
@@ -187,6 +204,9 @@ pub fn from_object(object: &Value) -> Result<Box<dyn Optimizer>> {
     let (Some(name), Some(config)) = (object["class_name"].as_str(), object["config"].as_object()) else {
         return Err(Error::invalid_argument(format!("expected a serialized optimizer, found {object}")));
     };
+    if name == "MultiOptimizer" {
+        return Ok(Box::new(MultiOptimizer::from_config(config)?));
+    }
     let class = CLASSES.iter().find(|class| class.name == name);
     (class.ok_or_else(|| crate::family::unknown("optimizer", name, OPTIMIZERS))?.make)(Some(config))
 }

@@ -1,8 +1,8 @@
 //! What an optimizer remembers of every variable.
 
-use crate::initializer::Constant;
+use crate::initializer::Zeros;
 use modulor::module::{Grow, SlotOf, Track, Visitor, copying, name};
-use modulor::variable::Declaration;
+use modulor::variable::{Declaration, Initializer};
 use modulor::{DType, Error, Result, Tensor, Variable};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -48,10 +48,17 @@ impl Slots {
         self.0.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes what is remembered of a variable under this name, unless it is there: `initial` everywhere. `root` is the
-    /// path of the optimizer.
-    pub(super) fn make(&self, variable: &Variable, kind: &'static str, root: &str, initial: f64) -> Result<()> {
-        self.0.table().make(variable, kind, root, initial)
+    /// Makes what is remembered of a variable under this name, unless it is there: of the dims that follow from the
+    /// variable's, and of this initial value. `root` is the path of the optimizer.
+    pub(super) fn make(
+        &self,
+        variable: &Variable,
+        kind: &'static str,
+        root: &str,
+        dims: impl Fn(&[usize]) -> Vec<usize>,
+        initial: impl FnOnce() -> Result<Arc<dyn Initializer>>,
+    ) -> Result<()> {
+        self.0.table().make(variable, kind, root, dims, initial)
     }
 
     /// What is remembered of a variable under this name.
@@ -70,14 +77,23 @@ impl Shared {
 }
 
 impl Table {
-    fn make(&mut self, variable: &Variable, kind: &'static str, root: &str, initial: f64) -> Result<()> {
-        match self.find(variable.id(), kind) {
-            Some(index) if self.slots[index].is_used => return Ok(()),
-            Some(index) => return self.use_restored(index, variable),
-            None => {}
+    fn make(
+        &mut self,
+        variable: &Variable,
+        kind: &'static str,
+        root: &str,
+        dims: impl Fn(&[usize]) -> Vec<usize>,
+        initial: impl FnOnce() -> Result<Arc<dyn Initializer>>,
+    ) -> Result<()> {
+        let found = self.find(variable.id(), kind);
+        if found.is_some_and(|index| self.slots[index].is_used) {
+            return Ok(());
         }
         let value = variable.value()?;
-        let (dims, dtype) = (value.dims()?, value.dtype());
+        let (dims, dtype) = (&dims(value.dims()?)[..], value.dtype());
+        if let Some(index) = found {
+            return self.use_restored(index, variable, dims);
+        }
         let base = base(variable, kind);
         // Two variables may have one path, in two models; two slots may not have one name.
         let mut number = 0;
@@ -85,7 +101,7 @@ impl Table {
             let name = name::numbered(&base, number);
             match self.by_name.get(&name) {
                 None => {
-                    let index = self.add(name, kind.into(), dims, dtype, initial);
+                    let index = self.add(name, kind.into(), dims, dtype, initial()?);
                     let slot = &self.slots[index];
                     slot.variable.stamp(&format!("{root}/{}", slot.name));
                     break index;
@@ -110,10 +126,11 @@ impl Table {
     }
 
     /// The first use of a slot that was restored, perhaps before its owner had a path to name it by.
-    fn use_restored(&mut self, index: usize, owner: &Variable) -> Result<()> {
+    fn use_restored(&mut self, index: usize, owner: &Variable, dims: &[usize]) -> Result<()> {
         let Slot { kind, variable, .. } = &self.slots[index];
-        if variable.shape() != owner.shape() || variable.dtype() != owner.dtype() {
-            let message = format!("the {kind} of {owner} was restored as {variable}: dtype and shape must be the same");
+        if variable.shape().as_deref() != Some(dims) || variable.dtype() != owner.dtype() {
+            let message =
+                format!("the {kind} of {owner} was restored as {variable}: it must have its dtype and {dims:?}");
             return Err(Error::failed_precondition(message));
         }
         let base = base(owner, kind);
@@ -126,19 +143,31 @@ impl Table {
         Ok(())
     }
 
-    fn add(&mut self, name: String, kind: Cow<'static, str>, dims: &[usize], dtype: DType, initial: f64) -> usize {
+    fn add(
+        &mut self,
+        name: String,
+        kind: Cow<'static, str>,
+        dims: &[usize],
+        dtype: DType,
+        initial: Arc<dyn Initializer>,
+    ) -> usize {
         let variable = Variable::default();
         variable.declare(Declaration {
             shape: Some(dims.iter().copied().map(Some).collect()),
             dtype: Some(dtype),
             trainable: false,
             weight: false,
-            ..Declaration::new(Arc::new(Constant { value: initial }))
+            ..Declaration::new(initial)
         });
         self.by_name.insert(name.clone(), self.slots.len());
         self.slots.push(Slot { name, kind, variable, owner: None, is_used: false });
         self.slots.len() - 1
     }
+}
+
+/// What a slot begins with whose value is about to come.
+fn zeros() -> Arc<dyn Initializer> {
+    Arc::new(Zeros)
 }
 
 /// The name of a slot: its owner's path and what it is to it.
@@ -169,7 +198,7 @@ impl Grow for Shared {
         let base = base(owner, kind);
         let free = |name: &String| !table.by_name.contains_key(name);
         let name = (0..).map(|number| name::numbered(&base, number)).find(free).unwrap_or_default();
-        let index = table.add(name, kind.to_owned().into(), value.dims()?, value.dtype(), 0.0);
+        let index = table.add(name, kind.to_owned().into(), value.dims()?, value.dtype(), zeros());
         table.own(index, owner.id());
         table.slots[index].variable.restore(value)
     }
@@ -229,7 +258,7 @@ impl Track for Slots {
         let slots = Slots::default();
         let described = config.map_or(Ok(Vec::new()), Vec::<Description>::deserialize);
         for Description { name, kind, dtype, shape } in described.map_err(|e| Error::invalid_argument(e.to_string()))? {
-            slots.0.table().add(name, kind.into(), &shape, DType::from_name(&dtype)?, 0.0);
+            slots.0.table().add(name, kind.into(), &shape, DType::from_name(&dtype)?, zeros());
         }
         Ok(slots)
     }

@@ -2,10 +2,12 @@
 
 use super::class::as_cast;
 use super::{Optimizer, Parts, Rule, SlotValues};
+use crate::initializer::Constant;
 use modulor::ops::optimizer::{Update, UpdateStep};
-use modulor::variable::{VariableUpdate, commit, commit_updates};
+use modulor::variable::{Initializer, IntoInit, VariableUpdate, commit, commit_updates};
 use modulor::{DType, Error, Result, Tensor, Variable, module, scope};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// The slot of `use_ema`.
 const AVERAGE: &str = "average";
@@ -80,11 +82,20 @@ pub(super) fn prepare(optimizer: &(impl Optimizer + ?Sized), variables: &[Variab
             return Err(Error::invalid_argument(format!("optimizers update floats, and there is {variable}")));
         }
     }
-    let initial = |slot: &str| if [AVERAGE, ACCUMULATOR].contains(&slot) { 0.0 } else { optimizer.initial(slot) };
+    let is_rules = |kind: &str| ![AVERAGE, ACCUMULATOR].contains(&kind);
     for group in groups(optimizer) {
         for variable in &trained {
-            let mut kept = group.iter().filter(|kind| optimizer.keeps(variable, kind));
-            kept.try_for_each(|kind| parts.slots.make(variable, kind, root, initial(kind)))?;
+            for kind in group.iter().filter(|kind| optimizer.keeps(variable, kind)) {
+                let dims = |of: &[usize]| if is_rules(kind) { optimizer.dims(kind, of) } else { of.to_vec() };
+                let initial = || -> Result<Arc<dyn Initializer>> {
+                    Ok(match is_rules(kind) {
+                        true if optimizer.begins_as_variable(kind) => variable.value()?.into_init(),
+                        true => Arc::new(Constant { value: optimizer.initial(kind) }),
+                        false => Arc::new(Constant { value: 0.0 }),
+                    })
+                };
+                parts.slots.make(variable, kind, root, dims, initial)?;
+            }
         }
     }
     Ok(())
@@ -104,15 +115,49 @@ pub(super) fn apply(optimizer: &(impl Optimizer + ?Sized), gradients: &[(Variabl
     }
     let parts = optimizer.parts();
     let _turn = parts.slots.turn();
+    scope::without_tapes(|| changes(optimizer, &parts, gradients)?.commit())
+}
+
+/// All that steps change.
+#[derive(Default)]
+pub(super) struct Changes {
+    writes: Vec<(Variable, Tensor)>,
+    updates: Vec<VariableUpdate>,
+}
+
+impl Changes {
+    /// And what other steps change.
+    pub(super) fn extend(&mut self, others: Changes) {
+        self.writes.extend(others.writes);
+        self.updates.extend(others.updates);
+    }
+
+    /// And a new value.
+    pub(super) fn write(&mut self, variable: &Variable, value: Tensor) {
+        self.writes.push((variable.clone(), value));
+    }
+
+    /// Writes all of it at once.
+    pub(super) fn commit(self) -> Result<()> {
+        match self.updates.is_empty() {
+            true => commit(self.writes),
+            false => commit_updates(&self.writes, &self.updates),
+        }
+    }
+}
+
+/// What a step of an optimizer with these parts changes; the caller has the turn.
+pub(super) fn changes(
+    optimizer: &(impl Optimizer + ?Sized),
+    parts: &Parts,
+    gradients: &[(Variable, Option<Tensor>)],
+) -> Result<Changes> {
     let trained = trained(gradients)?;
     prepare(optimizer, &trained.iter().map(|(variable, _)| variable.clone()).collect::<Vec<_>>())?;
-    scope::without_tapes(|| match optimizer.fused().filter(|_| is_plain(&parts, &trained)) {
-        Some(update) => {
-            let (counted, updates) = updates(optimizer, update, &trained)?;
-            commit_updates(&[counted], &updates)
-        }
-        None => commit(writes(optimizer, &trained)?),
-    })
+    match optimizer.fused().filter(|_| is_plain(parts, &trained)) {
+        Some(update) => updates(optimizer, parts, update, &trained),
+        None => Ok(Changes { writes: writes(optimizer, parts, &trained)?, updates: Vec::new() }),
+    }
 }
 
 /// Whether a step is nothing but the rule: no value or slot is needed before or after it.
@@ -123,17 +168,17 @@ fn is_plain(parts: &Parts, pairs: &[&(Variable, Option<Tensor>)]) -> bool {
     !parts.use_ema && parts.gradient_accumulation_steps.is_none() && !pairs.iter().any(constrained)
 }
 
-/// The count of a step that is nothing but a rule of core's, and what it does to the variables.
+/// What a step changes that is nothing but a rule of core's.
 fn updates(
     optimizer: &(impl Optimizer + ?Sized),
+    parts: &Parts,
     update: Update,
     pairs: &[&(Variable, Option<Tensor>)],
-) -> Result<((Variable, Tensor), Vec<VariableUpdate>)> {
-    let parts = optimizer.parts();
+) -> Result<Changes> {
     let given = pairs.iter().filter_map(|(variable, gradient)| Some((variable, gradient.as_ref()?)));
-    let fitted = given.map(|(variable, gradient)| Ok((variable, fitting(&parts, variable, gradient)?)));
+    let fitted = given.map(|(variable, gradient)| Ok((variable, fitting(parts, variable, gradient)?)));
     let mut fitted = fitted.collect::<Result<Vec<_>>>()?;
-    clip(&parts, &mut fitted.iter_mut().map(|(_, gradient)| gradient).collect::<Vec<_>>())?;
+    clip(parts, &mut fitted.iter_mut().map(|(_, gradient)| gradient).collect::<Vec<_>>())?;
 
     let iteration = parts.iteration.read()?;
     let count = &iteration + 1.0;
@@ -152,11 +197,11 @@ fn updates(
             gradient,
         })
     });
-    Ok(((parts.iteration.clone(), count), updates.collect::<Result<_>>()?))
+    Ok(Changes { writes: vec![(parts.iteration.clone(), count)], updates: updates.collect::<Result<_>>()? })
 }
 
 /// The pairs that count, if there is a gradient in any of them.
-fn trained(gradients: &[(Variable, Option<Tensor>)]) -> Result<Vec<&(Variable, Option<Tensor>)>> {
+pub(super) fn trained(gradients: &[(Variable, Option<Tensor>)]) -> Result<Vec<&(Variable, Option<Tensor>)>> {
     let names = |pairs: &[&(Variable, Option<Tensor>)]| {
         let labels = pairs.iter().map(|(variable, _)| format!("`{}`", label(variable)));
         labels.collect::<Vec<_>>().join(", ")
@@ -183,14 +228,14 @@ fn label(variable: &Variable) -> String {
 /// All that a step changes, with the new values.
 fn writes(
     optimizer: &(impl Optimizer + ?Sized),
+    parts: &Parts,
     pairs: &[&(Variable, Option<Tensor>)],
 ) -> Result<Vec<(Variable, Tensor)>> {
-    let parts = optimizer.parts();
     let kinds: Vec<&'static str> = groups(optimizer).concat();
     let mut moving = Vec::with_capacity(pairs.len());
     for (variable, gradient) in pairs {
         let value = variable.read()?;
-        let gradient = gradient.as_ref().map(|gradient| fitting(&parts, variable, gradient)).transpose()?;
+        let gradient = gradient.as_ref().map(|gradient| fitting(parts, variable, gradient)).transpose()?;
         let mut slots = SlotValues::default();
         for kind in kinds.iter().filter(|kind| optimizer.keeps(variable, kind)) {
             slots.set(kind, &parts.slots.of(variable, kind)?.read()?);
@@ -209,7 +254,7 @@ fn writes(
         None => update(optimizer, &mut moving, &step)?,
     }
     if parts.use_ema {
-        average(&parts, &mut moving, &updates)?;
+        average(parts, &mut moving, &updates)?;
     }
     let mut writes = vec![(parts.iteration.clone(), iteration + 1.0)];
     for Moving { variable, value, gradient, slots } in moving {
