@@ -238,6 +238,8 @@ fn every_variable_has_the_optimizer_of_the_pattern_that_its_path_is_like() {
     ] {
         assert_eq!(moved(&optimizer(), path).expect("a step"), expected, "{path}");
     }
+    let shared = rate(0.5);
+    let twice = MultiOptimizer::new(module::Track::share(&shared)).with("a", shared);
     let refused = [
         (
             moved(&optimizer(), "a/end"),
@@ -247,6 +249,7 @@ fn every_variable_has_the_optimizer_of_the_pattern_that_its_path_is_like() {
         (moved(&MultiOptimizer::new(rate(0.0)).with("a*", rate(0.5)), "a"), "the pattern `a*` has a `*`"),
         (moved(&MultiOptimizer::new(rate(0.0)).with(r"\d", rate(0.5)), "a"), r"the pattern `\d` has a `\`"),
         (moved(&MultiOptimizer::new(optimizer()), "a"), "a `MultiOptimizer` cannot be one of several"),
+        (moved(&twice, "a"), "`sgd` is there twice"),
         (moved(&MultiOptimizer::new(rate(f64::NAN)), "a"), "multi_optimizer/sgd: `learning_rate`"),
         (moved(&optimizer().loss_scale_factor(0.0), "a"), "`loss_scale_factor` must be a finite number above 0"),
     ];

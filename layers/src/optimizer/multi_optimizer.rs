@@ -6,7 +6,7 @@ use modulor::module::{self, Config, FromConfig, InputShapes, Module, Schema, Tra
 use modulor::variable::{Declaration, IntoInit};
 use modulor::{Error, Result, Tensor, Variable, scope};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// Several optimizers, each for variables of its own: those whose paths are like its pattern, and one for all others.
@@ -24,13 +24,13 @@ use std::sync::Arc;
 ///
 /// ```
 /// use modulor::{Tensor, Variable};
-/// use modulor_layers::optimizer::{Adam, MultiOptimizer, Optimizer, SGD};
+/// use modulor_layers::optimizer::{Lion, MultiOptimizer, Optimizer, SGD};
 /// # fn main() -> modulor::Result<()> {
 /// let (head, body) = (Variable::new(1.0), Variable::new(1.0));
 /// head.stamp("model/head/kernel");
-/// let optimizer = MultiOptimizer::new(SGD::new().learning_rate(0.5)).with(".*/head/.*", Adam::new().learning_rate(0.25));
+/// let optimizer = MultiOptimizer::new(SGD::new().learning_rate(0.5)).with(".*/head/.*", Lion::new().learning_rate(0.5));
 /// optimizer.apply(&[(head.clone(), Some(Tensor::scalar(0.5_f32))), (body.clone(), Some(Tensor::scalar(0.5_f32)))])?;
-/// assert_eq!([head.value()?.item::<f32>()?, body.value()?.item()?], [0.75, 0.75]);
+/// assert_eq!([head.value()?.item::<f32>()?, body.value()?.item()?], [0.5, 0.75]);
 /// # Ok(())
 /// # }
 /// ```
@@ -158,6 +158,7 @@ impl MultiOptimizer {
         if gradients.is_empty() {
             return Ok(());
         }
+        self.check()?;
         let _turn = self.slots.turn();
         let _turns: Vec<_> = self.optimizers().map(|optimizer| optimizer.parts().slots.turn()).collect();
         let trained: Vec<_> = step::trained(gradients)?.into_iter().cloned().collect();
@@ -251,13 +252,19 @@ impl Rule for MultiOptimizer {
 
     fn check(&self) -> Result<()> {
         self.parts().check()?;
-        match self.optimizers().find(|optimizer| OUTERMOST.contains(&optimizer.class_name())) {
-            Some(inner) => {
-                let message = format!("a `{}` cannot be one of several optimizers", inner.class_name());
-                Err(Error::invalid_argument(message))
+        let mut met = HashSet::new();
+        for optimizer in self.optimizers() {
+            if OUTERMOST.contains(&optimizer.class_name()) {
+                let message = format!("a `{}` cannot be one of several optimizers", optimizer.class_name());
+                return Err(Error::invalid_argument(message));
             }
-            None => Ok(()),
+            if !met.insert(optimizer.parts().iteration.id()) {
+                let message =
+                    format!("`{}` is there twice: each pattern needs an optimizer of its own", optimizer.parts().name);
+                return Err(Error::invalid_argument(message));
+            }
         }
+        Ok(())
     }
 }
 
