@@ -6,7 +6,9 @@ use modulor::keras::library::{
     AveragePooling2D, Conv1D, Conv2D, Conv2DTranspose, DataFormat, Dense, DepthwiseConv2D, Flatten,
     GlobalAveragePooling1D, MaxPooling2D, Padding, SeparableConv2D, Sequential,
 };
-use modulor::{Call, Layer, ModuleExt, Spec};
+use modulor::module::{Track, object};
+use modulor::{Call, FromConfig, Layer, ModuleExt, Spec};
+use serde_json::json;
 
 fn images(dims: [usize; 4]) -> Tensor {
     let count: usize = dims.iter().product();
@@ -29,7 +31,7 @@ fn layers_of_images_with_channels_first_compute_what_those_with_channels_last_do
             Box::new(DepthwiseConv2D::new(3).depth_multiplier(2).data_format(FIRST)),
         ],
         [Box::new(SeparableConv2D::new(5, 2)), Box::new(SeparableConv2D::new(5, 2).data_format(FIRST))],
-        [Box::new(MaxPooling2D::new(2)), Box::new(MaxPooling2D::new(2).data_format(FIRST))],
+        [Box::new(MaxPooling2D::new()), Box::new(MaxPooling2D::new().data_format(FIRST))],
         [Box::new(AveragePooling2D::new([2, 3])), Box::new(AveragePooling2D::new([2, 3]).data_format(FIRST))],
     ];
     let x = images([2, 6, 5, 4]);
@@ -54,7 +56,7 @@ fn layers_of_images_with_channels_first_compute_what_those_with_channels_last_do
 fn layers_of_images_take_batches_whose_size_is_not_known() {
     let model = Sequential::new()
         .add(Conv2D::new(4, 3).activation("relu"))
-        .add(MaxPooling2D::new(2))
+        .add(MaxPooling2D::new())
         .add(Conv2DTranspose::new(2, 3).strides(2))
         .add(DepthwiseConv2D::new(2))
         .add(AveragePooling2D::new(2))
@@ -91,11 +93,70 @@ fn what_a_layer_of_images_cannot_do_it_says() {
         (Box::new(Conv2D::new(4, 2).strides(2).dilation_rate(2)), &x, "`strides` or `dilation_rate` must be 1"),
         (Box::new(Conv2D::new(4, 2).padding(Padding::Causal)), &x, "causal along one axis alone"),
         (Box::new(Conv1D::new(4, 2)), &x, "must have 3 dims, of a batch, 1 spatial axes and channels"),
-        (Box::new(MaxPooling2D::new(7).strides(1)), &x, "no window of 7 places"),
+        (Box::new(MaxPooling2D::new().pool_size(7).strides(1)), &x, "no window of 7 places"),
         (Box::new(Conv2DTranspose::new(4, 2).output_padding(Some(1.into()))), &x, "`output_padding` must be less"),
     ];
     for (layer, x, words) in rows {
         let error = layer.call(x).expect_err(words).to_string();
         assert!(error.contains(words), "{error}");
     }
+}
+
+/// A layer of a class and a config, as a file may have it.
+fn read(class: &str, config: Value) -> Result<Box<dyn Layer>> {
+    <Box<dyn Layer>>::from_field(Some(&json!({"module": "keras.layers", "class_name": class, "config": config})))
+}
+
+#[test]
+fn configs_name_classes_by_their_other_names_too() {
+    let rows = [
+        ("AvgPool1D", json!({"pool_size": 2}), "AveragePooling1D"),
+        ("Convolution2D", json!({"filters": 3, "kernel_size": 2}), "Conv2D"),
+        ("Convolution1DTranspose", json!({"filters": 3, "kernel_size": 2}), "Conv1DTranspose"),
+        ("GlobalAvgPool3D", json!({}), "GlobalAveragePooling3D"),
+        ("GlobalMaxPool2D", json!({}), "GlobalMaxPooling2D"),
+        ("MaxPool2D", json!({}), "MaxPooling2D"),
+        ("SeparableConvolution1D", json!({"filters": 3, "kernel_size": 2}), "SeparableConv1D"),
+    ];
+    for (other, config, class) in rows {
+        let layer = read(other, config).unwrap_or_else(|e| panic!("{other}: {e}"));
+        assert_eq!(object(layer.as_module()).expect("a config")["class_name"], class);
+    }
+    // A field of a type takes its other names, and no other class.
+    let named = |class: &str| json!({"module": "keras.layers", "class_name": class, "config": {"pool_size": 3}});
+    let layer = MaxPooling2D::from_field(Some(&named("MaxPool2D"))).expect("another name of it");
+    assert_eq!(layer.config().expect("plain data")["pool_size"], json!([3, 3]));
+    let error = MaxPooling2D::from_field(Some(&named("AvgPool2D"))).expect_err("another class").to_string();
+    assert!(error.contains("expected a `MaxPooling2D`, found a `AvgPool2D`"), "{error}");
+    let error = read("MaxPool4D", json!({})).expect_err("no such class").to_string();
+    assert!(error.contains("no class is registered as `keras.layers>MaxPool4D`"), "{error}");
+}
+
+#[test]
+fn windows_lie_beside_each_other_unless_a_config_says_how_far_apart_they_are() {
+    let rows = [
+        ("MaxPooling2D", json!({}), [2, 2], [2, 2]),
+        ("MaxPooling2D", json!({"pool_size": [3, 2]}), [3, 2], [3, 2]),
+        ("MaxPooling2D", json!({"pool_size": 3, "strides": null}), [3, 3], [3, 3]),
+        ("AveragePooling2D", json!({"pool_size": 3, "strides": 1}), [3, 3], [1, 1]),
+        ("AveragePooling2D", json!({"pool_size": [1, 2]}), [1, 2], [1, 2]),
+    ];
+    for (class, config, size, strides) in rows {
+        let written = read(class, config.clone()).and_then(|layer| layer.config());
+        let written = written.unwrap_or_else(|e| panic!("{class} {config}: {e}"));
+        assert_eq!((&written["pool_size"], &written["strides"]), (&json!(size), &json!(strides)), "{class} {config}");
+    }
+    let layer = MaxPooling2D::new().strides(2).pool_size(3);
+    assert_eq!(layer.config().expect("plain data")["strides"], json!([2, 2]));
+    for (class, config, words) in [
+        ("AveragePooling2D", json!({}), "missing field `pool_size`"),
+        ("MaxPooling2D", json!({"pool_size": [1, 2, 3]}), "one number for each of 2 axes is expected"),
+        ("MaxPooling2D", json!({"pool": 2}), "unknown key `pool`"),
+        ("MaxPooling2D", json!({"dtype": "float16"}), "computes in float32"),
+    ] {
+        let error = read(class, config).expect_err(words).to_string();
+        assert!(error.contains(&format!("config of `{class}`: ")) && error.contains(words), "{error}");
+    }
+    let again = MaxPooling2D::from_config(&layer.config().expect("plain data")).and_then(|layer| layer.config());
+    assert_eq!(again.expect("its own"), layer.config().expect("plain data"));
 }

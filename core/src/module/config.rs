@@ -249,8 +249,8 @@ pub fn read_object<T: FromConfig>(class: &str, object: Option<&Value>) -> Result
             format!("expected a serialized `{class}`, an object with `class_name` and `config`; found {value}");
         return Err(Error::invalid_argument(message));
     };
-    // A generic type is registered under its full name, `Residual<Dense>`.
-    if found.split('<').next() != Some(class) {
+    // A generic type is registered under its full name, `Residual<Dense>`, and a class may have other names.
+    if found.split('<').next() != Some(class) && class::find(value).map_or("", |entry| entry.class) != class {
         return Err(Error::invalid_argument(format!("expected a `{class}`, found a `{found}`")));
     }
     reading(|| shared(object, || T::from_config(config)))

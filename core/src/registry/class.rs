@@ -32,6 +32,18 @@ pub struct Entry {
 
 inventory::collect!(Entry);
 
+/// Another name of a registered class, which configs may give it and none is written with.
+pub struct Alias {
+    /// The first half of both registered names.
+    pub package: &'static str,
+    /// The class.
+    pub class: &'static str,
+    /// Its other name.
+    pub other: &'static str,
+}
+
+inventory::collect!(Alias);
+
 struct Index {
     by_name: HashMap<String, Vec<&'static Entry>>,
     by_type: HashMap<TypeId, &'static Entry>,
@@ -45,11 +57,16 @@ fn index() -> &'static Index {
             index.by_name.entry(format!("{}>{}", entry.package, entry.class)).or_default().push(entry);
             index.by_type.insert((entry.type_id)(), entry);
         }
+        for Alias { package, class, other } in inventory::iter::<Alias> {
+            if let Some(entries) = index.by_name.get(&format!("{package}>{class}")).cloned() {
+                index.by_name.entry(format!("{package}>{other}")).or_default().extend(entries);
+            }
+        }
         index
     })
 }
 
-/// Every registered name, sorted.
+/// Every registered name, sorted; other names are among them.
 pub fn names() -> Vec<&'static str> {
     let mut names: Vec<_> = index().by_name.keys().map(String::as_str).collect();
     names.sort_unstable();

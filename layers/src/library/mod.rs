@@ -34,6 +34,7 @@ mod rms_normalization;
 mod seed_generator;
 mod separable;
 mod sequential;
+mod settings;
 mod simple_rnn;
 mod simple_rnn_cell;
 mod spectral_normalization;
@@ -87,19 +88,6 @@ pub use time_distributed::TimeDistributed;
 pub use unit_normalization::UnitNormalization;
 pub use window::{Padding, PerAxis};
 
-pub use convolution::{
-    Conv1D as Convolution1D, Conv1DTranspose as Convolution1DTranspose, Conv2D as Convolution2D,
-    Conv2DTranspose as Convolution2DTranspose, Conv3D as Convolution3D, Conv3DTranspose as Convolution3DTranspose,
-};
-pub use pooling::{
-    AveragePooling1D as AvgPool1D, AveragePooling2D as AvgPool2D, AveragePooling3D as AvgPool3D,
-    GlobalAveragePooling1D as GlobalAvgPool1D, GlobalAveragePooling2D as GlobalAvgPool2D,
-    GlobalAveragePooling3D as GlobalAvgPool3D, GlobalMaxPooling1D as GlobalMaxPool1D,
-    GlobalMaxPooling2D as GlobalMaxPool2D, GlobalMaxPooling3D as GlobalMaxPool3D, MaxPooling1D as MaxPool1D,
-    MaxPooling2D as MaxPool2D, MaxPooling3D as MaxPool3D,
-};
-pub use separable::{SeparableConv1D as SeparableConvolution1D, SeparableConv2D as SeparableConvolution2D};
-
 /// One layer a row.
 macro_rules! list {
     ($($class:ident)*) => {
@@ -112,4 +100,42 @@ macro_rules! list {
 
 list! {
     Activation AdditiveAttention Attention AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Dense DepthwiseConv1D DepthwiseConv2D Dropout EinsumDense Embedding Flatten GRU GRUCell GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention InputLayer LSTM LSTMCell LayerNormalization MaxPooling1D MaxPooling2D MaxPooling3D MultiHeadAttention Normalization RMSNormalization RNN Rescaling Reshape ReversibleEmbedding SeparableConv1D SeparableConv2D Sequential SimpleRNN SimpleRNNCell SpectralNormalization StackedRNNCells TimeDistributed UnitNormalization
+}
+
+/// Keras's other names: of the types, and in configs.
+macro_rules! aliases {
+    ($($class:ident $other:ident;)*) => { $(
+        pub use $class as $other;
+
+        inventory::submit! {
+            modulor::registry::class::Alias {
+                package: "keras.layers",
+                class: stringify!($class),
+                other: stringify!($other),
+            }
+        }
+    )* };
+}
+
+aliases! {
+    AveragePooling1D AvgPool1D;
+    AveragePooling2D AvgPool2D;
+    AveragePooling3D AvgPool3D;
+    Conv1D Convolution1D;
+    Conv1DTranspose Convolution1DTranspose;
+    Conv2D Convolution2D;
+    Conv2DTranspose Convolution2DTranspose;
+    Conv3D Convolution3D;
+    Conv3DTranspose Convolution3DTranspose;
+    GlobalAveragePooling1D GlobalAvgPool1D;
+    GlobalAveragePooling2D GlobalAvgPool2D;
+    GlobalAveragePooling3D GlobalAvgPool3D;
+    GlobalMaxPooling1D GlobalMaxPool1D;
+    GlobalMaxPooling2D GlobalMaxPool2D;
+    GlobalMaxPooling3D GlobalMaxPool3D;
+    MaxPooling1D MaxPool1D;
+    MaxPooling2D MaxPool2D;
+    MaxPooling3D MaxPool3D;
+    SeparableConv1D SeparableConvolution1D;
+    SeparableConv2D SeparableConvolution2D;
 }

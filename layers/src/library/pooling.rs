@@ -1,77 +1,121 @@
 //! The greatest or the mean of windows, and of whole images.
 
+use super::settings::{Settings, defaults, of_settings};
 use super::window::{at_least_one, images, sliding};
 use super::{DataFormat, Padding, PerAxis};
-use modulor::{Layer, Module, Result, Tensor};
+use modulor::module::Config;
+use modulor::{Error, Layer, Module, Result, Sliding, Tensor};
+use serde::{Deserialize, Serialize};
 
-/// The layers of pooling, by the method that computes them and the number of their axes.
+/// What windows are taken; without being said, of `DEFAULT` places along each axis, which is none where it is 0.
+#[derive(Clone, Serialize, Deserialize)]
+struct Pooling<const N: usize, const DEFAULT: usize> {
+    pool_size: PerAxis<N>,
+    /// How far apart windows are; as far as they are large where it is none.
+    #[serde(default)]
+    strides: Option<PerAxis<N>>,
+    #[serde(default)]
+    padding: Padding,
+    #[serde(default)]
+    data_format: DataFormat,
+}
+
+impl<const N: usize, const DEFAULT: usize> Pooling<N, DEFAULT> {
+    fn of(pool_size: PerAxis<N>) -> Self {
+        Pooling { pool_size, strides: None, padding: Padding::default(), data_format: DataFormat::default() }
+    }
+
+    /// The size of windows over `x`, and how they slide.
+    fn windows(&self, x: &Tensor) -> Result<([usize; N], Sliding)> {
+        let (PerAxis(size), PerAxis(strides)) = (self.pool_size, self.strides.unwrap_or(self.pool_size));
+        at_least_one(&[("pool_size", &size), ("strides", &strides)])?;
+        images(x, N)?;
+        if self.padding == Padding::Causal {
+            return Err(Error::invalid_argument("`padding` must be valid or same, found causal"));
+        }
+        Ok((size, sliding(&strides, &[], &size, self.padding, self.data_format)?))
+    }
+}
+
+impl<const N: usize, const DEFAULT: usize> Settings for Pooling<N, DEFAULT> {
+    fn complete(config: &mut Config) {
+        if DEFAULT > 0 {
+            config.entry("pool_size").or_insert(DEFAULT.into());
+        }
+    }
+
+    fn finish(&self, config: &mut Config) {
+        if self.strides.is_none() {
+            config.insert("strides".to_owned(), config["pool_size"].clone());
+        }
+    }
+}
+
+/// The layers of pooling, by the method that computes them, the number of their axes and the size that windows have where
+/// none is said, and how one is made.
 macro_rules! pooling {
-    ($($(#[$doc:meta])* $class:ident $method:ident $axes:literal;)*) => { $(
+    ($(
+        $(#[$doc:meta])*
+        $class:ident $name:literal $method:ident $axes:literal $default:literal;
+        $(#[$of:meta])*
+        new($($pool_size:ident)?) = $size:expr;
+    )*) => { $(
         $(#[$doc])*
-        #[derive(Module)]
-        #[module(package = "keras.layers", no_new)]
         pub struct $class {
-            #[config]
-            pool_size: PerAxis<$axes>,
-            #[config]
-            strides: PerAxis<$axes>,
-            #[config(default)]
-            padding: Padding,
-            #[config(default)]
-            data_format: DataFormat,
+            settings: Pooling<$axes, $default>,
         }
 
         impl $class {
-            /// Of windows of this size, beside each other.
-            pub fn new(pool_size: impl Into<PerAxis<$axes>>) -> $class {
-                let pool_size = pool_size.into();
-                $class {
-                    pool_size,
-                    strides: pool_size,
-                    padding: Padding::default(),
-                    data_format: DataFormat::default(),
-                }
+            $(#[$of])*
+            pub fn new($($pool_size: impl Into<PerAxis<$axes>>)?) -> $class {
+                $class { settings: Pooling::of($size.into()) }
+            }
+
+            /// How large windows are.
+            #[must_use]
+            pub fn pool_size(mut self, pool_size: impl Into<PerAxis<$axes>>) -> $class {
+                self.settings.pool_size = pool_size.into();
+                self
             }
 
             /// How far apart two windows are; as far as they are large unless set.
             #[must_use]
             pub fn strides(mut self, strides: impl Into<PerAxis<$axes>>) -> $class {
-                self.strides = strides.into();
+                self.settings.strides = Some(strides.into());
                 self
             }
 
             /// What surrounds an image; nothing unless set. It is no part of what is pooled.
             #[must_use]
             pub fn padding(mut self, padding: Padding) -> $class {
-                self.padding = padding;
+                self.settings.padding = padding;
                 self
             }
 
             /// Where the channels are; last unless set.
             #[must_use]
             pub fn data_format(mut self, data_format: DataFormat) -> $class {
-                self.data_format = data_format;
+                self.settings.data_format = data_format;
                 self
             }
         }
 
         impl Layer for $class {
             fn forward(&self, x: &Tensor) -> Result<Tensor> {
-                let (PerAxis(size), PerAxis(strides)) = (self.pool_size, self.strides);
-                at_least_one(&[("pool_size", &size), ("strides", &strides)])?;
-                images(x, $axes)?;
-                if self.padding == Padding::Causal {
-                    return Err(modulor::Error::invalid_argument("`padding` must be valid or same, found causal"));
-                }
-                x.$method(size, &sliding(&strides, &[], &size, self.padding, self.data_format)?)
+                let (size, sliding) = self.settings.windows(x)?;
+                x.$method(size, &sliding)
             }
         }
+
+        of_settings!($class $name ["pool_size" "strides" "padding" "data_format"]);
     )* };
 }
 
 pooling! {
     /// The greatest of every window of steps: `[batch, steps, channels]` becomes `[batch, windows, channels]`.
-    MaxPooling1D max_pool 1;
+    MaxPooling1D "max_pooling1d" max_pool 1 2;
+    /// Of windows of 2 steps, beside each other.
+    new() = 2;
     /// The greatest of every window of an image: `[batch, rows, columns, channels]` becomes
     /// `[batch, windows, windows, channels]`; with [`DataFormat::ChannelsFirst`] the channels come second in both.
     ///
@@ -80,17 +124,24 @@ pooling! {
     /// use modulor_layers::library::{MaxPooling2D, Padding};
     /// # fn main() -> modulor::Result<()> {
     /// let x = Tensor::zeros([2, 7, 7, 3], DType::F32)?;
-    /// assert_eq!(*MaxPooling2D::new(2).call(&x)?.shape(), [2, 3, 3, 3]);
-    /// assert_eq!(*MaxPooling2D::new([3, 2]).strides(1).padding(Padding::Same).call(&x)?.shape(), [2, 7, 7, 3]);
+    /// assert_eq!(*MaxPooling2D::new().call(&x)?.shape(), [2, 3, 3, 3]);
+    /// let layer = MaxPooling2D::new().pool_size([3, 2]).strides(1).padding(Padding::Same);
+    /// assert_eq!(*layer.call(&x)?.shape(), [2, 7, 7, 3]);
     /// # Ok(())
     /// # }
     /// ```
-    MaxPooling2D max_pool 2;
+    MaxPooling2D "max_pooling2d" max_pool 2 2;
+    /// Of windows of 2 by 2 places, beside each other.
+    new() = 2;
     /// The greatest of every window of a volume: `[batch, places.., channels]` becomes `[batch, windows.., channels]`, along
     /// three axes.
-    MaxPooling3D max_pool 3;
+    MaxPooling3D "max_pooling3d" max_pool 3 2;
+    /// Of windows of 2 by 2 by 2 places, beside each other.
+    new() = 2;
     /// The mean of every window of steps: `[batch, steps, channels]` becomes `[batch, windows, channels]`.
-    AveragePooling1D average_pool 1;
+    AveragePooling1D "average_pooling1d" average_pool 1 0;
+    /// Of windows of this size, beside each other.
+    new(pool_size) = pool_size;
     /// The mean of every window of an image: `[batch, rows, columns, channels]` becomes
     /// `[batch, windows, windows, channels]`; with [`DataFormat::ChannelsFirst`] the channels come second in both.
     ///
@@ -103,10 +154,14 @@ pooling! {
     /// # Ok(())
     /// # }
     /// ```
-    AveragePooling2D average_pool 2;
+    AveragePooling2D "average_pooling2d" average_pool 2 0;
+    /// Of windows of this size, beside each other.
+    new(pool_size) = pool_size;
     /// The mean of every window of a volume: `[batch, places.., channels]` becomes `[batch, windows.., channels]`, along
     /// three axes.
-    AveragePooling3D average_pool 3;
+    AveragePooling3D "average_pooling3d" average_pool 3 0;
+    /// Of windows of this size, beside each other.
+    new(pool_size) = pool_size;
 }
 
 /// The spatial axes.
@@ -151,12 +206,6 @@ macro_rules! global {
                 $function(x, spatial(self.data_format, $axes), self.keepdims, self.data_format)
             }
         }
-
-        impl Default for $class {
-            fn default() -> Self {
-                $class::new()
-            }
-        }
     )* };
 }
 
@@ -184,4 +233,9 @@ global! {
     GlobalAveragePooling2D mean 2;
     /// The mean of all places: `[batch, places.., channels]` becomes `[batch, channels]`, along three axes.
     GlobalAveragePooling3D mean 3;
+}
+
+defaults! {
+    MaxPooling1D MaxPooling2D MaxPooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GlobalAveragePooling1D
+    GlobalAveragePooling2D GlobalAveragePooling3D
 }
