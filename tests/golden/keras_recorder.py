@@ -42,6 +42,13 @@ class Recorder:
         return [{"path": v.path, "value": self.put(v)} for v in variables]
 
 
+def with_mask(x, mask):
+    """The tensor with a mask that goes with it."""
+    if mask is not None:
+        x._keras_mask = tf.constant(mask)
+    return x
+
+
 def wide(x):
     x = np.asarray(x)
     return x.astype(f64) if x.dtype in (f32, f16, bf16) else x
@@ -74,8 +81,11 @@ class LayerRecorder(Recorder):
             layer.set_weights(values)
         return layer
 
-    def case(self, label, make, x, training=None, positive=(), mask=None):
-        """Weights are drawn here, so that the case does not hang on an initializer; those of some names are positive."""
+    def case(self, label, make, x, training=None, positive=(), mask=None, beside=None, differentiable=True):
+        """Weights are drawn here, so that the case does not hang on an initializer; those of some names are positive.
+
+        A mask is an argument of the call, or `beside` the input. Where TensorFlow's gradient is no use there is none.
+        """
         rng = stream("layer", label)
         keras.backend.clear_session()
         unbuilt = config(make("float32"))
@@ -86,17 +96,18 @@ class LayerRecorder(Recorder):
         weights = self.named(layer.weights)
         built = config(layer)
         masked = {} if mask is None else {"mask": tf.constant(mask)}
-        y = layer(tf.constant(x), training=training, **masked)
+        y = layer(with_mask(tf.constant(x), beside), training=training, **masked)
 
         precise = self.build(make, x, "float64", [v.astype(f64) for v in values])
         inputs = tf.constant(wide(x))
         with tf.GradientTape() as tape:
             if inputs.dtype.is_floating:
                 tape.watch(inputs)
-            reference = precise(inputs, training=training, **masked)
+            reference = precise(with_mask(inputs, beside), training=training, **masked)
             if reference.dtype == tf.float32:  # Of a layer that has no float64.
                 reference = tf.cast(reference, tf.float64)
             dy = cotangent(reference.shape)
+            differentiable = differentiable and reference.dtype.is_floating
             total = tf.reduce_sum(reference * dy) if reference.dtype.is_floating else tf.constant(0.0)
             for loss in precise.losses:
                 total += loss
@@ -104,7 +115,10 @@ class LayerRecorder(Recorder):
         grads = tape.gradient(total, wanted)
         floating = reference.dtype.is_floating
         grad_x = grads.pop(0) if inputs.dtype.is_floating else None
-        recorded_masks = {"mask": mask, "output_mask": getattr(y, "_keras_mask", None)} if masked else {}
+        mask = mask if beside is None else beside
+        recorded_masks = {"mask": mask, "output_mask": getattr(y, "_keras_mask", None)}
+        if all(value is None for value in recorded_masks.values()):
+            recorded_masks = {}
         recorded_masks = {key: self.put(value) for key, value in recorded_masks.items()}
         self.row(
             label,
@@ -117,8 +131,8 @@ class LayerRecorder(Recorder):
             losses=[self.put(loss) for loss in layer.losses],
             reference=self.put(reference) if floating else None,
             reference_losses=[self.put(loss) for loss in precise.losses],
-            dy=self.put(dy) if floating else None,
-            grad=self.put(grad_x),
+            dy=self.put(dy) if differentiable else None,
+            grad=self.put(grad_x) if differentiable else None,
             weight_grads=[self.put(g) for g in grads],
             output_shape=list(layer.compute_output_shape((None, *x.shape[1:]))),
             parameters=layer.count_params(),

@@ -1,6 +1,7 @@
 //! The layers, by Keras's names: one file each, and one row in [`LAYERS`].
 
 mod activation;
+mod activation_layers;
 mod activity;
 mod attending;
 mod attention;
@@ -44,6 +45,7 @@ mod unit_normalization;
 mod window;
 
 pub use activation::Activation;
+pub use activation_layers::{ELU, LeakyReLU, PReLU, ReLU, Softmax};
 pub use activity::ActivityRegularizer;
 pub use attending::{AttentionInputs, AttentionScores, CausalAttention};
 pub use attention::{AdditiveAttention, Attention, ScoreMode};
@@ -99,7 +101,7 @@ macro_rules! list {
 }
 
 list! {
-    Activation AdditiveAttention Attention AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Dense DepthwiseConv1D DepthwiseConv2D Dropout EinsumDense Embedding Flatten GRU GRUCell GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention InputLayer LSTM LSTMCell LayerNormalization MaxPooling1D MaxPooling2D MaxPooling3D MultiHeadAttention Normalization RMSNormalization RNN Rescaling Reshape ReversibleEmbedding SeparableConv1D SeparableConv2D Sequential SimpleRNN SimpleRNNCell SpectralNormalization StackedRNNCells TimeDistributed UnitNormalization
+    Activation AdditiveAttention Attention AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Dense DepthwiseConv1D DepthwiseConv2D Dropout ELU EinsumDense Embedding Flatten GRU GRUCell GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention InputLayer LSTM LSTMCell LayerNormalization LeakyReLU MaxPooling1D MaxPooling2D MaxPooling3D MultiHeadAttention Normalization PReLU RMSNormalization RNN ReLU Rescaling Reshape ReversibleEmbedding SeparableConv1D SeparableConv2D Sequential SimpleRNN SimpleRNNCell Softmax SpectralNormalization StackedRNNCells TimeDistributed UnitNormalization
 }
 
 /// Keras's other names: of the types, and in configs.
