@@ -11,12 +11,16 @@ use std::collections::HashSet;
 /// The config of a row. A layer computes in the dtype of its input, which Keras needs to be told.
 pub fn config(row: &Row) -> Value {
     let mut config: Value = row.get("config");
-    config["config"]["dtype"]["config"]["name"] = "float32".into();
+    let dtype = &mut config["config"]["dtype"];
+    match dtype.is_object() {
+        true => dtype["config"]["name"] = "float32".into(),
+        false => *dtype = "float32".into(),
+    }
     config
 }
 
 /// The layer of a row.
-fn layer(row: &Row) -> Box<dyn Layer> {
+pub fn layer(row: &Row) -> Box<dyn Layer> {
     Box::from_field(Some(&config(row))).unwrap_or_else(|e| panic!("{}: {e}", row.case))
 }
 
@@ -112,6 +116,9 @@ fn layers_compute_what_kerass_do() {
     // Cells take states, attention several inputs; both have rows of their own.
     let others = ["Cell", "Cells", "Attention"];
     let layers = LAYERS.iter().filter(|class| !others.iter().any(|end| class.ends_with(end)));
+    // Cells take states, merging layers several inputs, and have rows of their own.
+    met.extend(rows("cell").chain(rows("merging")).map(Row::class));
+    let layers = LAYERS.iter();
     let missing: Vec<_> = layers.filter(|class| !met.contains(**class)).collect();
     assert_eq!(missing, [&"InputLayer", &"SpectralNormalization"], "a row for every other layer");
 }

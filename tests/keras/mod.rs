@@ -9,7 +9,9 @@ mod convolution;
 mod initializer;
 mod layer;
 mod loss;
+
 mod metric;
+mod noise;
 mod normalization;
 mod optimizer;
 mod recurrent;

@@ -1,7 +1,7 @@
 use super::SeedGenerator;
 use modulor::module::{InputShapes, ManualBuild};
 use modulor::op::scope;
-use modulor::{Error, Layer, Module, Result, Tensor};
+use modulor::{DType, Error, Layer, Module, Result, Tensor};
 
 /// In training, leaves out each input with probability `rate`, and scales the others so that their sum stays: Srivastava
 /// et al., "Dropout: a simple way to prevent neural networks from overfitting". Otherwise hands its input on.
@@ -36,21 +36,6 @@ pub struct Dropout {
     seed_generator: SeedGenerator,
 }
 
-impl Dropout {
-    /// The dims of the choice, as a tensor.
-    fn noise_dims(&self, x: &Tensor) -> Result<Tensor> {
-        let Some(wanted) = &self.noise_shape else { return x.shape_tensor() };
-        let dims = x.dims()?;
-        if wanted.len() != dims.len() {
-            let message =
-                format!("`noise_shape` {wanted:?} is for another rank than that of an input of {}", x.shape());
-            return Err(Error::invalid_argument(message));
-        }
-        let dims: Vec<i64> = wanted.iter().zip(dims).map(|(wanted, &dim)| wanted.unwrap_or(dim) as i64).collect();
-        Tensor::new([dims.len()], dims)
-    }
-}
-
 impl ManualBuild for Dropout {
     fn build(&self, _: &InputShapes) -> Result<()> {
         if self.rate > 0.0 {
@@ -62,19 +47,50 @@ impl ManualBuild for Dropout {
 
 impl Layer for Dropout {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if !(0.0..=1.0).contains(&self.rate) {
-            return Err(Error::invalid_argument(format!("`rate` must be from 0 to 1, found {}", self.rate)));
-        }
-        if !scope::training() || self.rate == 0.0 {
-            return Ok(x.clone());
-        }
-        if self.rate == 1.0 {
-            return x.zeros_like();
-        }
-        x.dropout(self.rate, &self.seed_generator.next_seed()?, Some(&self.noise_dims(x)?))
+        dropped(x, self.rate, &self.seed_generator, self.noise_shape.as_deref())
     }
 
     fn mask(&self, x: &Tensor) -> Result<Option<Tensor>> {
         Ok(x.mask().cloned())
     }
+}
+
+/// What dropout gives, in training and out of it; the dims of the choice are those of `x` where they are `None`.
+pub(super) fn dropped(
+    x: &Tensor,
+    rate: f64,
+    seeds: &SeedGenerator,
+    noise_shape: Option<&[Option<usize>]>,
+) -> Result<Tensor> {
+    if !(0.0..=1.0).contains(&rate) {
+        return Err(Error::invalid_argument(format!("`rate` must be from 0 to 1, found {rate}")));
+    }
+    if !scope::training() || rate == 0.0 {
+        return Ok(x.clone());
+    }
+    if rate == 1.0 {
+        return x.zeros_like();
+    }
+    let noise_shape = noise_shape.map(|wanted| noise_dims(x, wanted)).transpose()?;
+    x.dropout(rate, &seeds.next_seed()?, noise_shape.as_ref())
+}
+
+/// The dims of a choice as a tensor, those of `x` where they are `None`.
+pub(super) fn noise_dims(x: &Tensor, wanted: &[Option<usize>]) -> Result<Tensor> {
+    let needs_rank = || Error::invalid_argument(format!("`noise_shape` {wanted:?} needs an input of known rank"));
+    let dims = x.shape().dims().ok_or_else(needs_rank)?;
+    if wanted.len() != dims.len() {
+        let message = format!("`noise_shape` {wanted:?} is for another rank than that of an input of {}", x.shape());
+        return Err(Error::invalid_argument(message));
+    }
+    let dims: Vec<Option<usize>> = wanted.iter().zip(dims).map(|(wanted, dim)| wanted.or(dim)).collect();
+    if let Some(dims) = dims.iter().map(|&dim| i64::try_from(dim?).ok()).collect::<Option<Vec<i64>>>() {
+        return Tensor::new([dims.len()], dims);
+    }
+    let all = x.shape_tensor()?.cast(DType::I64)?;
+    let dim = |(axis, dim): (usize, &Option<usize>)| match dim {
+        Some(dim) => Ok(Tensor::from([i64::try_from(*dim).unwrap_or(i64::MAX)])),
+        None => all.slice(axis..axis + 1),
+    };
+    Tensor::concat(&dims.iter().enumerate().map(dim).collect::<Result<Vec<_>>>()?, 0)
 }

@@ -24,6 +24,7 @@ mod layer_normalization;
 mod lstm;
 mod lstm_cell;
 mod multi_head_attention;
+mod noise;
 mod normalization;
 mod numbers;
 mod pooling;
@@ -38,6 +39,7 @@ mod sequential;
 mod settings;
 mod simple_rnn;
 mod simple_rnn_cell;
+mod spatial_dropout;
 mod spectral_normalization;
 mod stacked_rnn_cells;
 mod time_distributed;
@@ -68,6 +70,7 @@ pub use layer_normalization::LayerNormalization;
 pub use lstm::LSTM;
 pub use lstm_cell::LSTMCell;
 pub use multi_head_attention::{GroupQueryAttention, MultiHeadAttention};
+pub use noise::{AlphaDropout, GaussianDropout, GaussianNoise};
 pub use normalization::{KeptAxes, Normalization};
 pub use numbers::Numbers;
 pub use pooling::{
@@ -84,6 +87,7 @@ pub use separable::{DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, Separable
 pub use sequential::Sequential;
 pub use simple_rnn::SimpleRNN;
 pub use simple_rnn_cell::SimpleRNNCell;
+pub use spatial_dropout::{SpatialDropout1D, SpatialDropout2D, SpatialDropout3D};
 pub use spectral_normalization::SpectralNormalization;
 pub use stacked_rnn_cells::StackedRNNCells;
 pub use time_distributed::TimeDistributed;
@@ -101,7 +105,7 @@ macro_rules! list {
 }
 
 list! {
-    Activation AdditiveAttention Attention AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Dense DepthwiseConv1D DepthwiseConv2D Dropout ELU EinsumDense Embedding Flatten GRU GRUCell GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention InputLayer LSTM LSTMCell LayerNormalization LeakyReLU MaxPooling1D MaxPooling2D MaxPooling3D MultiHeadAttention Normalization PReLU RMSNormalization RNN ReLU Rescaling Reshape ReversibleEmbedding SeparableConv1D SeparableConv2D Sequential SimpleRNN SimpleRNNCell Softmax SpectralNormalization StackedRNNCells TimeDistributed UnitNormalization
+    Activation AdditiveAttention AlphaDropout Attention AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Dense DepthwiseConv1D DepthwiseConv2D Dropout ELU EinsumDense Embedding Flatten GRU GRUCell GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention InputLayer LSTM LSTMCell LayerNormalization LeakyReLU MaxPooling1D MaxPooling2D MaxPooling3D MultiHeadAttention Normalization PReLU RMSNormalization RNN ReLU Rescaling Reshape ReversibleEmbedding SeparableConv1D SeparableConv2D Sequential SimpleRNN SimpleRNNCell Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D SpectralNormalization StackedRNNCells TimeDistributed UnitNormalization
 }
 
 /// Keras's other names: of the types, and in configs.
