@@ -268,7 +268,7 @@ struct Checked {
 
 impl Checked {
     fn check<In: Structure, Out: Structure>(&mut self, row: &Row, x: &In) {
-        let mut weights: Vec<Named> = row.get("weights");
+        let mut weights = row.get::<Option<Vec<Named>>>("weights").unwrap_or_default();
         if row.class() == "SpectralNormalization" {
             // Keras lists the kernel with the wrapper's own variables, and so first.
             weights.sort_by_key(|weight| !weight.path.ends_with("vector_u"));
@@ -296,6 +296,9 @@ fn every_layer_keeps_what_layers_promise() {
         let states: Vec<Entry> = row.get("states");
         let input = (row.tensor("x").expect("an input"), states.iter().map(tensor).collect());
         checked.check::<(Tensor, Vec<Tensor>), (Tensor, Vec<Tensor>)>(row, &input);
+    }
+    for row in rows("merging") {
+        checked.check::<Vec<Tensor>, Tensor>(row, &super::merging::inputs(row));
     }
     let settings = json!({
         "batch_shape": [null, 3], "dtype": "float32", "name": "input_layer", "optional": false, "ragged": false,

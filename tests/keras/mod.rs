@@ -9,7 +9,7 @@ mod convolution;
 mod initializer;
 mod layer;
 mod loss;
-
+mod merging;
 mod metric;
 mod noise;
 mod normalization;

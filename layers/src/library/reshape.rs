@@ -53,3 +53,12 @@ pub(super) fn reshaped(x: &Tensor, target: &[i64]) -> Result<Tensor> {
     }
     x.reshape(wanted)
 }
+
+/// This under dims of which some may be unknown: those follow from the others, or else all from a tensor of them.
+pub(super) fn under(x: &Tensor, dims: &[Option<usize>], all: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
+    let open = dims.iter().filter(|dim| dim.is_none()).count();
+    match open == 0 || open == 1 && !dims.contains(&Some(0)) {
+        true => x.reshape(dims.iter().map(|dim| dim.map_or(-1, |dim| dim as i64)).collect::<Vec<_>>()),
+        false => x.reshape_by(&all()?),
+    }
+}
