@@ -3,11 +3,13 @@
 mod activation;
 mod activation_layers;
 mod activity;
+mod activity_regularization;
 mod attending;
 mod attention;
 mod axes;
 mod batch_normalization;
 mod bidirectional;
+mod borders;
 pub(crate) mod cell;
 mod conv_lstm;
 mod convolution;
@@ -19,18 +21,22 @@ mod flatten;
 mod group_normalization;
 mod gru;
 mod gru_cell;
+mod identity;
 mod input;
 mod layer_normalization;
 mod lstm;
 mod lstm_cell;
+mod masking;
 mod merging;
 mod multi_head_attention;
 mod noise;
 mod normalization;
 mod numbers;
+mod permute;
 mod pooling;
 mod recurrent;
 mod recurrent_dropout;
+mod repeat_vector;
 mod rescaling;
 mod reshape;
 mod rms_normalization;
@@ -45,16 +51,19 @@ mod spectral_normalization;
 mod stacked_rnn_cells;
 mod time_distributed;
 mod unit_normalization;
+mod up_sampling;
 mod window;
 
 pub use activation::Activation;
 pub use activation_layers::{ELU, LeakyReLU, PReLU, ReLU, Softmax};
 pub use activity::ActivityRegularizer;
+pub use activity_regularization::ActivityRegularization;
 pub use attending::{AttentionInputs, AttentionScores, CausalAttention};
 pub use attention::{AdditiveAttention, Attention, ScoreMode};
 pub use axes::LayerAxes;
 pub use batch_normalization::{BatchNormalization, RenormClipping};
 pub use bidirectional::{Bidirectional, Directions, MergeMode};
+pub use borders::{Cropping1D, Cropping2D, Cropping3D, Sides, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
 pub use cell::{Cell, ShareCell};
 pub use conv_lstm::{ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, ConvLSTMCell};
 pub use convolution::{Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose};
@@ -66,10 +75,12 @@ pub use flatten::{DataFormat, Flatten};
 pub use group_normalization::GroupNormalization;
 pub use gru::GRU;
 pub use gru_cell::GRUCell;
+pub use identity::Identity;
 pub use input::InputLayer;
 pub use layer_normalization::LayerNormalization;
 pub use lstm::LSTM;
 pub use lstm_cell::LSTMCell;
+pub use masking::Masking;
 pub use multi_head_attention::{GroupQueryAttention, MultiHeadAttention};
 pub use merging::{
     Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract, add, average, concatenate, dot, maximum,
@@ -78,12 +89,14 @@ pub use merging::{
 pub use noise::{AlphaDropout, GaussianDropout, GaussianNoise};
 pub use normalization::{KeptAxes, Normalization};
 pub use numbers::Numbers;
+pub use permute::Permute;
 pub use pooling::{
     AveragePooling1D, AveragePooling2D, AveragePooling3D, GlobalAveragePooling1D, GlobalAveragePooling2D,
     GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, MaxPooling1D, MaxPooling2D,
     MaxPooling3D,
 };
 pub use recurrent::{RNN, Recurrent, RecurrentLayer, WithStates};
+pub use repeat_vector::RepeatVector;
 pub use rescaling::Rescaling;
 pub use reshape::Reshape;
 pub use rms_normalization::RMSNormalization;
@@ -97,6 +110,7 @@ pub use spectral_normalization::SpectralNormalization;
 pub use stacked_rnn_cells::StackedRNNCells;
 pub use time_distributed::TimeDistributed;
 pub use unit_normalization::UnitNormalization;
+pub use up_sampling::{Interpolation, UpSampling1D, UpSampling2D, UpSampling3D};
 pub use window::{Padding, PerAxis};
 
 /// One layer a row.
@@ -110,7 +124,7 @@ macro_rules! list {
 }
 
 list! {
-    Activation Add AdditiveAttention AlphaDropout Attention Average AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional Concatenate Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Dense DepthwiseConv1D DepthwiseConv2D Dot Dropout ELU EinsumDense Embedding Flatten GRU GRUCell GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention InputLayer LSTM LSTMCell LayerNormalization LeakyReLU MaxPooling1D MaxPooling2D MaxPooling3D Maximum Minimum MultiHeadAttention Multiply Normalization PReLU RMSNormalization RNN ReLU Rescaling Reshape ReversibleEmbedding SeparableConv1D SeparableConv2D Sequential SimpleRNN SimpleRNNCell Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D SpectralNormalization StackedRNNCells Subtract TimeDistributed UnitNormalization
+    Activation ActivityRegularization Add AdditiveAttention AlphaDropout Attention Average AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional Concatenate Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Cropping1D Cropping2D Cropping3D Dense DepthwiseConv1D DepthwiseConv2D Dot Dropout ELU EinsumDense Embedding Flatten GRU GRUCell GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention Identity InputLayer LSTM LSTMCell LayerNormalization LeakyReLU Masking MaxPooling1D MaxPooling2D MaxPooling3D Maximum Minimum MultiHeadAttention Multiply Normalization PReLU Permute RMSNormalization RNN ReLU RepeatVector Rescaling Reshape ReversibleEmbedding SeparableConv1D SeparableConv2D Sequential SimpleRNN SimpleRNNCell Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D SpectralNormalization StackedRNNCells Subtract TimeDistributed UnitNormalization UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
 }
 
 /// Keras's other names: of the types, and in configs.
