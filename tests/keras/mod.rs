@@ -16,6 +16,7 @@ mod normalization;
 mod optimizer;
 mod recurrent;
 mod regularizer;
+mod reshaping;
 mod time;
 
 use crate::golden::{Entry, Fixture};
