@@ -2,110 +2,43 @@
 
 use super::lstm_cell::ForgetBias;
 use super::recurrent::{Held, RecurrentLayer, states_expected, write_flat};
-use super::recurrent_dropout::{Masks, masked};
+use super::recurrent_dropout::masked;
 use super::window::{at_least_one, shape_of_images, sliding, strides_or_dilations};
-use super::{Cell, DataFormat, Padding, PerAxis, SeedGenerator};
-use crate::OrNone;
+use super::{Cell, DataFormat, Padding, PerAxis};
 use crate::activation::AnyActivation;
-use crate::constraint::AnyConstraint;
-use crate::initializer::{AnyInitializer, GlorotUniform, Orthogonal, Zeros};
-use crate::regularizer::AnyRegularizer;
-use modulor::module::{Config, FromConfig, InputShapes, ManualBuild, Track};
-use modulor::{Error, Layer, Module, Result, Shape, Sliding, Tensor, Variable};
+use crate::initializer::{AnyInitializer, Zeros};
+use modulor::module::{Config, FromConfig, InputShapes, ManualBuild};
+use modulor::{Error, Layer, Result, Shape, Sliding, Tensor};
 
-/// A step of a [`ConvLSTM2D`] or of its kind along `N` axes: `c = f · c + i · activation(g)`, `h = o · activation(c)`.
-///
-/// The gates i, f and o are the recurrent activation, of `x ∗ kernel + bias` and of `h ∗ recurrent_kernel`; h has as many
-/// places as x has windows, and its convolution is of the same size.
-///
-/// # Variables
-///
-/// `kernel` of `[kernel_size.., channels, 4·filters]`, `recurrent_kernel` of `[kernel_size.., filters, 4·filters]` and,
-/// unless `use_bias` is false, `bias` of `[4·filters]`, each for i, f, g and o in this order.
-///
-/// As in Keras no config names one by itself.
-#[derive(Module)]
-#[module(package = "keras.layers", name = "conv_lstm_cell", build = manual)]
-pub struct ConvLSTMCell<const N: usize> {
-    #[config]
-    filters: usize,
-    #[config(into)]
-    kernel_size: PerAxis<N>,
+super::cell_settings::cell! {
+    /// A step of a [`ConvLSTM2D`] or of its kind along `N` axes: `c = f · c + i · activation(g)`, `h = o · activation(c)`.
+    ///
+    /// The gates i, f and o are the recurrent activation, of `x ∗ kernel + bias` and of `h ∗ recurrent_kernel`; h has as many
+    /// places as x has windows, and its convolution is of the same size.
+    ///
+    /// # Variables
+    ///
+    /// `kernel` of `[kernel_size.., channels, 4·filters]`, `recurrent_kernel` of `[kernel_size.., filters, 4·filters]` and,
+    /// unless `use_bias` is false, `bias` of `[4·filters]`, each for i, f, g and o in this order.
+    ///
+    /// As in Keras no config names one by itself.
+    ConvLSTMCell {[<const N: usize>] [<N>]} "conv_lstm_cell" for RecurrentLayer<ConvLSTMCell<N>>, dropout by draw_each of 4;
+    needs { filters: usize; kernel_size: PerAxis<N>, into; }
+    bias = { ForgetBias { initializer: bias_initializer, unit: unit_forget_bias, units: filters } }
     /// How far apart two windows of the input are; 1 unless set.
-    #[config(default = 1.into(), into)]
-    strides: PerAxis<N>,
+    strides: PerAxis<N> = 1.into(), into;
     /// What surrounds an image; nothing unless set.
-    #[config(default)]
-    padding: Padding,
+    padding: Padding = Padding::Valid;
     /// Where the channels are; last unless set.
-    #[config(default)]
-    data_format: DataFormat,
+    data_format: DataFormat = DataFormat::ChannelsLast;
     /// How far apart two taps of a window of the input are; 1 unless set.
-    #[config(default = 1.into(), into)]
-    dilation_rate: PerAxis<N>,
-    /// The function of the result, by name or as an [`AnyActivation`]; tanh unless set.
-    #[config(default = AnyActivation::Tanh, into)]
-    activation: AnyActivation,
+    dilation_rate: PerAxis<N> = 1.into(), into;
     /// The function of the gates, by name or as an [`AnyActivation`]; the sigmoid unless set.
-    #[config(default = AnyActivation::Sigmoid, into)]
-    recurrent_activation: AnyActivation,
-    /// Whether there is a bias; there is unless this says no.
-    #[config(default = true)]
-    use_bias: bool,
-    /// How the kernel begins; [`GlorotUniform`] unless set.
-    #[config(default = GlorotUniform::default().into(), into)]
-    kernel_initializer: AnyInitializer,
-    /// How the recurrent kernel begins; [`Orthogonal`] unless set.
-    #[config(default = Orthogonal::default().into(), into)]
-    recurrent_initializer: AnyInitializer,
-    /// How the bias begins; [`Zeros`] unless set.
-    #[config(default = Zeros.into(), into)]
-    bias_initializer: AnyInitializer,
+    recurrent_activation: AnyActivation = AnyActivation::Sigmoid, into;
     /// Whether the bias of f begins with ones; it does unless this says no.
-    #[config(default = true)]
-    unit_forget_bias: bool,
-    /// What the kernel costs; nothing unless set.
-    #[config(default, into)]
-    kernel_regularizer: OrNone<AnyRegularizer>,
-    /// What the recurrent kernel costs; nothing unless set.
-    #[config(default, into)]
-    recurrent_regularizer: OrNone<AnyRegularizer>,
-    /// What the bias costs; nothing unless set.
-    #[config(default, into)]
-    bias_regularizer: OrNone<AnyRegularizer>,
-    /// Where the kernel may be; anywhere unless set.
-    #[config(default, into)]
-    kernel_constraint: OrNone<AnyConstraint>,
-    /// Where the recurrent kernel may be; anywhere unless set.
-    #[config(default, into)]
-    recurrent_constraint: OrNone<AnyConstraint>,
-    /// Where the bias may be; anywhere unless set.
-    #[config(default, into)]
-    bias_constraint: OrNone<AnyConstraint>,
-    /// In training, the part of the inputs that is left out, the same in all steps of a sequence; none unless set.
-    #[config(default)]
-    dropout: f64,
-    /// In training, the part of h that is left out, the same in all steps of a sequence; none unless set.
-    #[config(default)]
-    recurrent_dropout: f64,
-    /// The seed of dropout; without one, it follows from the layer's place in its model.
-    #[config(default, into)]
-    seed: Option<i64>,
-    #[module(default)]
-    seed_generator: SeedGenerator,
-    #[skip]
-    masks: Option<Masks>,
-    #[variable(init = kernel_initializer, regularizer = kernel_regularizer, constraint = kernel_constraint)]
-    kernel: Variable,
-    #[variable(init = recurrent_initializer, regularizer = recurrent_regularizer, constraint = recurrent_constraint)]
-    recurrent_kernel: Variable,
-    #[variable(
-        init = ForgetBias { initializer: bias_initializer, unit: unit_forget_bias, units: filters },
-        regularizer = bias_regularizer,
-        constraint = bias_constraint,
-        when = use_bias
-    )]
-    bias: Variable,
+    unit_forget_bias: bool = true;
+    /// How the bias begins; [`Zeros`] unless set.
+    bias_initializer: AnyInitializer = Zeros.into(), into;
 }
 
 /// The number of gates.
@@ -143,19 +76,6 @@ impl<const N: usize> ConvLSTMCell<N> {
             return Err(Error::invalid_argument("`padding` must be valid or same, found causal"));
         }
         Ok(())
-    }
-
-    /// Says how the seeds begin, if there are to be any.
-    fn declare_seeds(&self) {
-        if self.dropout > 0.0 || self.recurrent_dropout > 0.0 {
-            self.seed_generator.declare(self.seed);
-        }
-    }
-
-    /// What dropout leaves: what was drawn for the sequence, or is now.
-    fn masks(&self, x: &Tensor, h: &Tensor) -> Result<Masks> {
-        let draw = || Masks::draw_each([self.dropout, self.recurrent_dropout], GATES, &self.seed_generator, [x, h]);
-        self.masks.clone().map_or_else(draw, Ok)
     }
 
     /// The axis of the channels.
@@ -226,11 +146,7 @@ impl<const N: usize> Cell for ConvLSTMCell<N> {
     }
 
     fn for_sequence(&self, x: &Tensor, states: &[Tensor]) -> Result<Option<Box<dyn Cell>>> {
-        let Some(h) = states.first() else { return Ok(None) };
-        self.declare_seeds();
-        let mut cell = self.share();
-        cell.masks = Some(self.masks(x, h)?);
-        Ok(Some(Box::new(cell)))
+        self.drawn(x, states)
     }
 }
 
@@ -292,49 +208,6 @@ impl<const N: usize> RecurrentLayer<ConvLSTMCell<N>> {
     /// call.
     pub fn new(filters: usize, kernel_size: impl Into<PerAxis<N>>) -> Self {
         RecurrentLayer::of(ConvLSTMCell::new(filters, kernel_size))
-    }
-
-    super::recurrent::settings_of_cell! {
-        /// How far apart two windows of the input are; 1 unless set.
-        strides: impl Into<PerAxis<N>>,
-        /// What surrounds an image; nothing unless set.
-        padding: Padding,
-        /// Where the channels are; last unless set.
-        data_format: DataFormat,
-        /// How far apart two taps of a window of the input are; 1 unless set.
-        dilation_rate: impl Into<PerAxis<N>>,
-        /// The function of the result, by name or as an [`AnyActivation`]; tanh unless set.
-        activation: impl Into<AnyActivation>,
-        /// The function of the gates, by name or as an [`AnyActivation`]; the sigmoid unless set.
-        recurrent_activation: impl Into<AnyActivation>,
-        /// Whether there is a bias; there is unless this says no.
-        use_bias: bool,
-        /// How the kernel begins; `GlorotUniform` unless set.
-        kernel_initializer: impl Into<AnyInitializer>,
-        /// How the recurrent kernel begins; `Orthogonal` unless set.
-        recurrent_initializer: impl Into<AnyInitializer>,
-        /// How the bias begins; `Zeros` unless set.
-        bias_initializer: impl Into<AnyInitializer>,
-        /// Whether the bias of f begins with ones; it does unless this says no.
-        unit_forget_bias: bool,
-        /// What the kernel costs; nothing unless set.
-        kernel_regularizer: impl Into<OrNone<AnyRegularizer>>,
-        /// What the recurrent kernel costs; nothing unless set.
-        recurrent_regularizer: impl Into<OrNone<AnyRegularizer>>,
-        /// What the bias costs; nothing unless set.
-        bias_regularizer: impl Into<OrNone<AnyRegularizer>>,
-        /// Where the kernel may be; anywhere unless set.
-        kernel_constraint: impl Into<OrNone<AnyConstraint>>,
-        /// Where the recurrent kernel may be; anywhere unless set.
-        recurrent_constraint: impl Into<OrNone<AnyConstraint>>,
-        /// Where the bias may be; anywhere unless set.
-        bias_constraint: impl Into<OrNone<AnyConstraint>>,
-        /// In training, the part of the inputs that is left out, the same in all steps of a sequence; none unless set.
-        dropout: f64,
-        /// In training, the part of h that is left out, the same in all steps of a sequence; none unless set.
-        recurrent_dropout: f64,
-        /// The seed of dropout; without one, it follows from the layer's place in its model.
-        seed: impl Into<Option<i64>>,
     }
 }
 

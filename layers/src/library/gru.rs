@@ -1,10 +1,5 @@
 use super::recurrent::{Held, RecurrentLayer, Settings, by_kernel, write_flat};
 use super::{Cell, GRUCell};
-use crate::OrNone;
-use crate::activation::AnyActivation;
-use crate::constraint::AnyConstraint;
-use crate::initializer::AnyInitializer;
-use crate::regularizer::AnyRegularizer;
 use modulor::module::{Config, FromConfig};
 use modulor::{Result, Tensor};
 
@@ -53,39 +48,11 @@ impl Held for GRUCell {
     }
 }
 
-super::recurrent::layer_of! { GRU GRUCell
-    /// The function of the result, by name or as an [`AnyActivation`]; tanh unless set.
-    activation: impl Into<AnyActivation>,
-    /// The function of the gates, by name or as an [`AnyActivation`]; the sigmoid unless set.
-    recurrent_activation: impl Into<AnyActivation>,
-    /// Whether there is a bias; there is unless this says no.
-    use_bias: bool,
-    /// How the kernel begins; `GlorotUniform` unless set.
-    kernel_initializer: impl Into<AnyInitializer>,
-    /// How the recurrent kernel begins; `Orthogonal` unless set.
-    recurrent_initializer: impl Into<AnyInitializer>,
-    /// How the bias begins; `Zeros` unless set.
-    bias_initializer: impl Into<AnyInitializer>,
-    /// What the kernel costs; nothing unless set.
-    kernel_regularizer: impl Into<OrNone<AnyRegularizer>>,
-    /// What the recurrent kernel costs; nothing unless set.
-    recurrent_regularizer: impl Into<OrNone<AnyRegularizer>>,
-    /// What the bias costs; nothing unless set.
-    bias_regularizer: impl Into<OrNone<AnyRegularizer>>,
-    /// Where the kernel may be; anywhere unless set.
-    kernel_constraint: impl Into<OrNone<AnyConstraint>>,
-    /// Where the recurrent kernel may be; anywhere unless set.
-    recurrent_constraint: impl Into<OrNone<AnyConstraint>>,
-    /// Where the bias may be; anywhere unless set.
-    bias_constraint: impl Into<OrNone<AnyConstraint>>,
-    /// In training, the part of the inputs that is left out, the same in all steps of a sequence; none unless set.
-    dropout: f64,
-    /// In training, the part of h that is left out, the same in all steps of a sequence; none unless set.
-    recurrent_dropout: f64,
-    /// Whether r multiplies the product of h and the recurrent kernel, as it does unless this says no, or h itself.
-    reset_after: bool,
-    /// The seed of dropout; without one, it follows from the layer's place in its model.
-    seed: impl Into<Option<i64>>,
+impl GRU {
+    /// A new layer of so many units. Variables whose shapes depend on the input are built by the first call.
+    pub fn new(units: usize) -> GRU {
+        RecurrentLayer::of(GRUCell::new(units))
+    }
 }
 
 modulor::register!(GRU, "keras.layers");

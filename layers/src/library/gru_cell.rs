@@ -1,104 +1,43 @@
+use super::Cell;
 use super::recurrent::{Whole, states_expected, whole};
-use super::recurrent_dropout::{Masks, masked, product};
-use super::{Cell, SeedGenerator};
-use crate::OrNone;
+use super::recurrent_dropout::{masked, product};
 use crate::activation::AnyActivation;
-use crate::constraint::AnyConstraint;
-use crate::initializer::{AnyInitializer, GlorotUniform, Orthogonal, Zeros};
-use crate::regularizer::AnyRegularizer;
-use modulor::module::{InputShapes, ManualBuild, Track};
+use crate::initializer::{AnyInitializer, Zeros};
+use modulor::module::{InputShapes, ManualBuild};
 use modulor::op::scope;
 use modulor::ops::recurrent::{Cell as Kind, Recurrence};
-use modulor::{Error, Layer, Module, Result, Tensor, Variable};
+use modulor::{Error, Layer, Result, Tensor};
 
-/// A step of a [`GRU`](super::GRU): `h = z · h + (1 − z) · activation(g)`.
-///
-/// The gates z and r are the recurrent activation, of what x and h bring; r multiplies h, or its product with the
-/// recurrent kernel, before that comes to g.
-///
-/// # Variables
-///
-/// `kernel` of `[n, 3·units]`, `recurrent_kernel` of `[units, 3·units]` and, unless `use_bias` is false, `bias` of
-/// `[2, 3·units]`, for what x and what h brings, or, unless `reset_after`, of `[3·units]`; each for z, r and g in this order.
-///
-/// ```
-/// use modulor::{Call, DType, Tensor};
-/// use modulor_layers::library::GRUCell;
-/// # fn main() -> modulor::Result<()> {
-/// let (x, h) = (Tensor::zeros([2, 3], DType::F32)?, Tensor::zeros([2, 4], DType::F32)?);
-/// let (y, states) = GRUCell::new(4).call((&x, &vec![h]))?;
-/// assert_eq!((y.dims()?, states.len()), (&[2, 4][..], 1));
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Module)]
-#[module(package = "keras.layers", name = "gru_cell", build = manual)]
-pub struct GRUCell {
-    #[config]
-    units: usize,
-    /// The function of the result, by name or as an [`AnyActivation`]; tanh unless set.
-    #[config(default = AnyActivation::Tanh, into)]
-    activation: AnyActivation,
+super::cell_settings::cell! {
+    /// A step of a [`GRU`](super::GRU): `h = z · h + (1 − z) · activation(g)`.
+    ///
+    /// The gates z and r are the recurrent activation, of what x and h bring; r multiplies h, or its product with the
+    /// recurrent kernel, before that comes to g.
+    ///
+    /// # Variables
+    ///
+    /// `kernel` of `[n, 3·units]`, `recurrent_kernel` of `[units, 3·units]` and, unless `use_bias` is false, `bias` of
+    /// `[2, 3·units]`, for what x and what h brings, or, unless `reset_after`, of `[3·units]`; each for z, r and g in this order.
+    ///
+    /// ```
+    /// use modulor::{Call, DType, Tensor};
+    /// use modulor_layers::library::GRUCell;
+    /// # fn main() -> modulor::Result<()> {
+    /// let (x, h) = (Tensor::zeros([2, 3], DType::F32)?, Tensor::zeros([2, 4], DType::F32)?);
+    /// let (y, states) = GRUCell::new(4).call((&x, &vec![h]))?;
+    /// assert_eq!((y.dims()?, states.len()), (&[2, 4][..], 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    GRUCell {} "gru_cell" for super::GRU, dropout by draw of 3;
+    needs { units: usize; }
+    bias = { bias_initializer }
     /// The function of the gates, by name or as an [`AnyActivation`]; the sigmoid unless set.
-    #[config(default = AnyActivation::Sigmoid, into)]
-    recurrent_activation: AnyActivation,
-    /// Whether there is a bias; there is unless this says no.
-    #[config(default = true)]
-    use_bias: bool,
-    /// How the kernel begins; [`GlorotUniform`] unless set.
-    #[config(default = GlorotUniform::default().into(), into)]
-    kernel_initializer: AnyInitializer,
-    /// How the recurrent kernel begins; [`Orthogonal`] unless set.
-    #[config(default = Orthogonal::default().into(), into)]
-    recurrent_initializer: AnyInitializer,
-    /// How the bias begins; [`Zeros`] unless set.
-    #[config(default = Zeros.into(), into)]
-    bias_initializer: AnyInitializer,
-    /// What the kernel costs; nothing unless set.
-    #[config(default, into)]
-    kernel_regularizer: OrNone<AnyRegularizer>,
-    /// What the recurrent kernel costs; nothing unless set.
-    #[config(default, into)]
-    recurrent_regularizer: OrNone<AnyRegularizer>,
-    /// What the bias costs; nothing unless set.
-    #[config(default, into)]
-    bias_regularizer: OrNone<AnyRegularizer>,
-    /// Where the kernel may be; anywhere unless set.
-    #[config(default, into)]
-    kernel_constraint: OrNone<AnyConstraint>,
-    /// Where the recurrent kernel may be; anywhere unless set.
-    #[config(default, into)]
-    recurrent_constraint: OrNone<AnyConstraint>,
-    /// Where the bias may be; anywhere unless set.
-    #[config(default, into)]
-    bias_constraint: OrNone<AnyConstraint>,
-    /// In training, the part of the inputs that is left out, the same in all steps of a sequence; none unless set.
-    #[config(default)]
-    dropout: f64,
-    /// In training, the part of h that is left out, the same in all steps of a sequence; none unless set.
-    #[config(default)]
-    recurrent_dropout: f64,
+    recurrent_activation: AnyActivation = AnyActivation::Sigmoid, into;
     /// Whether r multiplies the product of h and the recurrent kernel, as it does unless this says no, or h itself.
-    #[config(default = true)]
-    reset_after: bool,
-    /// The seed of dropout; without one, it follows from the layer's place in its model.
-    #[config(default, into)]
-    seed: Option<i64>,
-    #[module(default)]
-    seed_generator: SeedGenerator,
-    #[skip]
-    masks: Option<Masks>,
-    #[variable(init = kernel_initializer, regularizer = kernel_regularizer, constraint = kernel_constraint)]
-    kernel: Variable,
-    #[variable(init = recurrent_initializer, regularizer = recurrent_regularizer, constraint = recurrent_constraint)]
-    recurrent_kernel: Variable,
-    #[variable(
-        init = bias_initializer,
-        regularizer = bias_regularizer,
-        constraint = bias_constraint,
-        when = use_bias
-    )]
-    bias: Variable,
+    reset_after: bool = true;
+    /// How the bias begins; [`Zeros`] unless set.
+    bias_initializer: AnyInitializer = Zeros.into(), into;
 }
 
 impl ManualBuild for GRUCell {
@@ -117,21 +56,6 @@ impl ManualBuild for GRUCell {
             }
         }
         Ok(())
-    }
-}
-
-impl GRUCell {
-    /// Says how the seeds begin, if there are to be any.
-    fn declare_seeds(&self) {
-        if self.dropout > 0.0 || self.recurrent_dropout > 0.0 {
-            self.seed_generator.declare(self.seed);
-        }
-    }
-
-    /// What dropout leaves: what was drawn for the sequence, or is now.
-    fn masks(&self, x: &Tensor, h: &Tensor) -> Result<Masks> {
-        let draw = || Masks::draw([self.dropout, self.recurrent_dropout], 3, &self.seed_generator, [x, h]);
-        self.masks.clone().map_or_else(draw, Ok)
     }
 }
 
@@ -169,11 +93,7 @@ impl Cell for GRUCell {
     }
 
     fn for_sequence(&self, x: &Tensor, states: &[Tensor]) -> Result<Option<Box<dyn Cell>>> {
-        let Some(h) = states.first() else { return Ok(None) };
-        self.declare_seeds();
-        let mut cell = self.share();
-        cell.masks = Some(self.masks(x, h)?);
-        Ok(Some(Box::new(cell)))
+        self.drawn(x, states)
     }
 }
 

@@ -1,104 +1,43 @@
+use super::Cell;
 use super::recurrent::{Whole, states_expected, whole};
-use super::recurrent_dropout::{Masks, product};
-use super::{Cell, SeedGenerator};
-use crate::OrNone;
+use super::recurrent_dropout::product;
 use crate::activation::AnyActivation;
-use crate::constraint::AnyConstraint;
-use crate::initializer::{AnyInitializer, GlorotUniform, Orthogonal, Zeros};
-use crate::regularizer::AnyRegularizer;
-use modulor::module::{InputShapes, ManualBuild, Track};
+use crate::initializer::{AnyInitializer, Zeros};
+use modulor::module::{InputShapes, ManualBuild};
 use modulor::op::scope;
 use modulor::ops::recurrent::{Cell as Kind, Recurrence};
 use modulor::variable::Initializer;
-use modulor::{DType, Error, Layer, Module, Result, Tensor, Variable};
+use modulor::{DType, Error, Layer, Result, Tensor};
 
-/// A step of an [`LSTM`](super::LSTM): `c = f · c + i · activation(g)`, `h = o · activation(c)`.
-///
-/// The gates i, f and o are the recurrent activation, of what x and h bring.
-///
-/// # Variables
-///
-/// `kernel` of `[n, 4·units]`, `recurrent_kernel` of `[units, 4·units]` and, unless `use_bias` is false, `bias` of
-/// `[4·units]`, each for i, f, g and o in this order.
-///
-/// ```
-/// use modulor::{Call, DType, Tensor};
-/// use modulor_layers::library::LSTMCell;
-/// # fn main() -> modulor::Result<()> {
-/// let (x, zeros) = (Tensor::zeros([2, 3], DType::F32)?, Tensor::zeros([2, 4], DType::F32)?);
-/// let (y, states) = LSTMCell::new(4).call((&x, &vec![zeros.clone(), zeros]))?;
-/// assert_eq!((y.dims()?, states.len()), (&[2, 4][..], 2));
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Module)]
-#[module(package = "keras.layers", name = "lstm_cell", build = manual)]
-pub struct LSTMCell {
-    #[config]
-    units: usize,
-    /// The function of the result, by name or as an [`AnyActivation`]; tanh unless set.
-    #[config(default = AnyActivation::Tanh, into)]
-    activation: AnyActivation,
+super::cell_settings::cell! {
+    /// A step of an [`LSTM`](super::LSTM): `c = f · c + i · activation(g)`, `h = o · activation(c)`.
+    ///
+    /// The gates i, f and o are the recurrent activation, of what x and h bring.
+    ///
+    /// # Variables
+    ///
+    /// `kernel` of `[n, 4·units]`, `recurrent_kernel` of `[units, 4·units]` and, unless `use_bias` is false, `bias` of
+    /// `[4·units]`, each for i, f, g and o in this order.
+    ///
+    /// ```
+    /// use modulor::{Call, DType, Tensor};
+    /// use modulor_layers::library::LSTMCell;
+    /// # fn main() -> modulor::Result<()> {
+    /// let (x, zeros) = (Tensor::zeros([2, 3], DType::F32)?, Tensor::zeros([2, 4], DType::F32)?);
+    /// let (y, states) = LSTMCell::new(4).call((&x, &vec![zeros.clone(), zeros]))?;
+    /// assert_eq!((y.dims()?, states.len()), (&[2, 4][..], 2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    LSTMCell {} "lstm_cell" for super::LSTM, dropout by draw of 4;
+    needs { units: usize; }
+    bias = { ForgetBias { initializer: bias_initializer, unit: unit_forget_bias, units } }
     /// The function of the gates, by name or as an [`AnyActivation`]; the sigmoid unless set.
-    #[config(default = AnyActivation::Sigmoid, into)]
-    recurrent_activation: AnyActivation,
-    /// Whether there is a bias; there is unless this says no.
-    #[config(default = true)]
-    use_bias: bool,
+    recurrent_activation: AnyActivation = AnyActivation::Sigmoid, into;
     /// Whether the bias of f begins with ones; it does unless this says no.
-    #[config(default = true)]
-    unit_forget_bias: bool,
-    /// How the kernel begins; [`GlorotUniform`] unless set.
-    #[config(default = GlorotUniform::default().into(), into)]
-    kernel_initializer: AnyInitializer,
-    /// How the recurrent kernel begins; [`Orthogonal`] unless set.
-    #[config(default = Orthogonal::default().into(), into)]
-    recurrent_initializer: AnyInitializer,
+    unit_forget_bias: bool = true;
     /// How the bias begins; [`Zeros`] unless set.
-    #[config(default = Zeros.into(), into)]
-    bias_initializer: AnyInitializer,
-    /// What the kernel costs; nothing unless set.
-    #[config(default, into)]
-    kernel_regularizer: OrNone<AnyRegularizer>,
-    /// What the recurrent kernel costs; nothing unless set.
-    #[config(default, into)]
-    recurrent_regularizer: OrNone<AnyRegularizer>,
-    /// What the bias costs; nothing unless set.
-    #[config(default, into)]
-    bias_regularizer: OrNone<AnyRegularizer>,
-    /// Where the kernel may be; anywhere unless set.
-    #[config(default, into)]
-    kernel_constraint: OrNone<AnyConstraint>,
-    /// Where the recurrent kernel may be; anywhere unless set.
-    #[config(default, into)]
-    recurrent_constraint: OrNone<AnyConstraint>,
-    /// Where the bias may be; anywhere unless set.
-    #[config(default, into)]
-    bias_constraint: OrNone<AnyConstraint>,
-    /// In training, the part of the inputs that is left out, the same in all steps of a sequence; none unless set.
-    #[config(default)]
-    dropout: f64,
-    /// In training, the part of h that is left out, the same in all steps of a sequence; none unless set.
-    #[config(default)]
-    recurrent_dropout: f64,
-    /// The seed of dropout; without one, it follows from the layer's place in its model.
-    #[config(default, into)]
-    seed: Option<i64>,
-    #[module(default)]
-    seed_generator: SeedGenerator,
-    #[skip]
-    masks: Option<Masks>,
-    #[variable(init = kernel_initializer, regularizer = kernel_regularizer, constraint = kernel_constraint)]
-    kernel: Variable,
-    #[variable(init = recurrent_initializer, regularizer = recurrent_regularizer, constraint = recurrent_constraint)]
-    recurrent_kernel: Variable,
-    #[variable(
-        init = ForgetBias { initializer: bias_initializer, unit: unit_forget_bias, units },
-        regularizer = bias_regularizer,
-        constraint = bias_constraint,
-        when = use_bias
-    )]
-    bias: Variable,
+    bias_initializer: AnyInitializer = Zeros.into(), into;
 }
 
 impl ManualBuild for LSTMCell {
@@ -114,21 +53,6 @@ impl ManualBuild for LSTMCell {
             inputs.size(&self.bias, "bias", &[width])?;
         }
         Ok(())
-    }
-}
-
-impl LSTMCell {
-    /// Says how the seeds begin, if there are to be any.
-    fn declare_seeds(&self) {
-        if self.dropout > 0.0 || self.recurrent_dropout > 0.0 {
-            self.seed_generator.declare(self.seed);
-        }
-    }
-
-    /// What dropout leaves: what was drawn for the sequence, or is now.
-    fn masks(&self, x: &Tensor, h: &Tensor) -> Result<Masks> {
-        let draw = || Masks::draw([self.dropout, self.recurrent_dropout], 4, &self.seed_generator, [x, h]);
-        self.masks.clone().map_or_else(draw, Ok)
     }
 }
 
@@ -155,11 +79,7 @@ impl Cell for LSTMCell {
     }
 
     fn for_sequence(&self, x: &Tensor, states: &[Tensor]) -> Result<Option<Box<dyn Cell>>> {
-        let Some(h) = states.first() else { return Ok(None) };
-        self.declare_seeds();
-        let mut cell = self.share();
-        cell.masks = Some(self.masks(x, h)?);
-        Ok(Some(Box::new(cell)))
+        self.drawn(x, states)
     }
 }
 

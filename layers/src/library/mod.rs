@@ -12,6 +12,7 @@ mod batch_normalization;
 mod bidirectional;
 mod borders;
 pub(crate) mod cell;
+mod cell_settings;
 mod conv_lstm;
 mod convolution;
 mod dense;

@@ -344,34 +344,6 @@ impl<C: Held> RecurrentLayer<C> {
     }
 }
 
-/// The builder methods of a layer for its cell's settings.
-macro_rules! settings_of_cell {
-    ($($(#[$doc:meta])* $setting:ident: $type:ty,)*) => { $(
-        $(#[$doc])*
-        #[must_use]
-        pub fn $setting(mut self, $setting: $type) -> Self {
-            self.cell = self.cell.$setting($setting);
-            self
-        }
-    )* };
-}
-pub(super) use settings_of_cell;
-
-/// The constructor of a layer with a cell of its own, and the builder methods of the cell's settings.
-macro_rules! layer_of {
-    ($layer:ident $cell:ident $($settings:tt)*) => {
-        impl $layer {
-            /// A new layer of so many units. Variables whose shapes depend on the input are built by the first call.
-            pub fn new(units: usize) -> $layer {
-                RecurrentLayer::of($cell::new(units))
-            }
-
-            super::recurrent::settings_of_cell! { $($settings)* }
-        }
-    };
-}
-pub(super) use layer_of;
-
 /// The shape of one step of a sequence.
 fn step_of(sequence: &Shape) -> Shape {
     let Some(dims) = sequence.dims() else { return sequence.clone() };

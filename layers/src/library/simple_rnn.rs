@@ -1,10 +1,5 @@
 use super::recurrent::{Held, RecurrentLayer, write_flat};
 use super::{Cell, SimpleRNNCell};
-use crate::OrNone;
-use crate::activation::AnyActivation;
-use crate::constraint::AnyConstraint;
-use crate::initializer::AnyInitializer;
-use crate::regularizer::AnyRegularizer;
 use modulor::Result;
 use modulor::module::{Config, FromConfig};
 use serde_json::Value;
@@ -52,35 +47,11 @@ impl Held for SimpleRNNCell {
     }
 }
 
-super::recurrent::layer_of! { SimpleRNN SimpleRNNCell
-    /// The function of the result, by name or as an [`AnyActivation`]; tanh unless set.
-    activation: impl Into<AnyActivation>,
-    /// Whether there is a bias; there is unless this says no.
-    use_bias: bool,
-    /// How the kernel begins; `GlorotUniform` unless set.
-    kernel_initializer: impl Into<AnyInitializer>,
-    /// How the recurrent kernel begins; `Orthogonal` unless set.
-    recurrent_initializer: impl Into<AnyInitializer>,
-    /// How the bias begins; `Zeros` unless set.
-    bias_initializer: impl Into<AnyInitializer>,
-    /// What the kernel costs; nothing unless set.
-    kernel_regularizer: impl Into<OrNone<AnyRegularizer>>,
-    /// What the recurrent kernel costs; nothing unless set.
-    recurrent_regularizer: impl Into<OrNone<AnyRegularizer>>,
-    /// What the bias costs; nothing unless set.
-    bias_regularizer: impl Into<OrNone<AnyRegularizer>>,
-    /// Where the kernel may be; anywhere unless set.
-    kernel_constraint: impl Into<OrNone<AnyConstraint>>,
-    /// Where the recurrent kernel may be; anywhere unless set.
-    recurrent_constraint: impl Into<OrNone<AnyConstraint>>,
-    /// Where the bias may be; anywhere unless set.
-    bias_constraint: impl Into<OrNone<AnyConstraint>>,
-    /// In training, the part of the inputs that is left out, the same in all steps of a sequence; none unless set.
-    dropout: f64,
-    /// In training, the part of h that is left out, the same in all steps of a sequence; none unless set.
-    recurrent_dropout: f64,
-    /// The seed of dropout; without one, it follows from the layer's place in its model.
-    seed: impl Into<Option<i64>>,
+impl SimpleRNN {
+    /// A new layer of so many units. Variables whose shapes depend on the input are built by the first call.
+    pub fn new(units: usize) -> SimpleRNN {
+        RecurrentLayer::of(SimpleRNNCell::new(units))
+    }
 }
 
 modulor::register!(SimpleRNN, "keras.layers");

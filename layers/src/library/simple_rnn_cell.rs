@@ -1,92 +1,32 @@
+use super::Cell;
 use super::recurrent::states_expected;
-use super::recurrent_dropout::{Masks, product};
-use super::{Cell, SeedGenerator};
-use crate::OrNone;
-use crate::activation::AnyActivation;
-use crate::constraint::AnyConstraint;
-use crate::initializer::{AnyInitializer, GlorotUniform, Orthogonal, Zeros};
-use crate::regularizer::AnyRegularizer;
-use modulor::module::{InputShapes, ManualBuild, Track};
-use modulor::{Error, Layer, Module, Result, Tensor, Variable};
+use super::recurrent_dropout::product;
+use crate::initializer::{AnyInitializer, Zeros};
+use modulor::module::{InputShapes, ManualBuild};
+use modulor::{Error, Layer, Result, Tensor};
 
-/// A step of a [`SimpleRNN`](super::SimpleRNN): `h = activation(x · kernel + h · recurrent_kernel + bias)`.
-///
-/// # Variables
-///
-/// `kernel` of `[n, units]`, `recurrent_kernel` of `[units, units]` and, unless `use_bias` is false, `bias` of `[units]`.
-///
-/// ```
-/// use modulor::{Call, DType, Tensor};
-/// use modulor_layers::library::SimpleRNNCell;
-/// # fn main() -> modulor::Result<()> {
-/// let (x, h) = (Tensor::zeros([2, 3], DType::F32)?, Tensor::zeros([2, 4], DType::F32)?);
-/// let (y, states) = SimpleRNNCell::new(4).call((&x, &vec![h]))?;
-/// assert_eq!((y.dims()?, states.len()), (&[2, 4][..], 1));
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Module)]
-#[module(package = "keras.layers", name = "simple_rnn_cell", build = manual)]
-pub struct SimpleRNNCell {
-    #[config]
-    units: usize,
-    /// The function of the result, by name or as an [`AnyActivation`]; tanh unless set.
-    #[config(default = AnyActivation::Tanh, into)]
-    activation: AnyActivation,
-    /// Whether there is a bias; there is unless this says no.
-    #[config(default = true)]
-    use_bias: bool,
-    /// How the kernel begins; [`GlorotUniform`] unless set.
-    #[config(default = GlorotUniform::default().into(), into)]
-    kernel_initializer: AnyInitializer,
-    /// How the recurrent kernel begins; [`Orthogonal`] unless set.
-    #[config(default = Orthogonal::default().into(), into)]
-    recurrent_initializer: AnyInitializer,
+super::cell_settings::cell! {
+    /// A step of a [`SimpleRNN`](super::SimpleRNN): `h = activation(x · kernel + h · recurrent_kernel + bias)`.
+    ///
+    /// # Variables
+    ///
+    /// `kernel` of `[n, units]`, `recurrent_kernel` of `[units, units]` and, unless `use_bias` is false, `bias` of `[units]`.
+    ///
+    /// ```
+    /// use modulor::{Call, DType, Tensor};
+    /// use modulor_layers::library::SimpleRNNCell;
+    /// # fn main() -> modulor::Result<()> {
+    /// let (x, h) = (Tensor::zeros([2, 3], DType::F32)?, Tensor::zeros([2, 4], DType::F32)?);
+    /// let (y, states) = SimpleRNNCell::new(4).call((&x, &vec![h]))?;
+    /// assert_eq!((y.dims()?, states.len()), (&[2, 4][..], 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    SimpleRNNCell {} "simple_rnn_cell" for super::SimpleRNN, dropout by draw of 1;
+    needs { units: usize; }
+    bias = { bias_initializer }
     /// How the bias begins; [`Zeros`] unless set.
-    #[config(default = Zeros.into(), into)]
-    bias_initializer: AnyInitializer,
-    /// What the kernel costs; nothing unless set.
-    #[config(default, into)]
-    kernel_regularizer: OrNone<AnyRegularizer>,
-    /// What the recurrent kernel costs; nothing unless set.
-    #[config(default, into)]
-    recurrent_regularizer: OrNone<AnyRegularizer>,
-    /// What the bias costs; nothing unless set.
-    #[config(default, into)]
-    bias_regularizer: OrNone<AnyRegularizer>,
-    /// Where the kernel may be; anywhere unless set.
-    #[config(default, into)]
-    kernel_constraint: OrNone<AnyConstraint>,
-    /// Where the recurrent kernel may be; anywhere unless set.
-    #[config(default, into)]
-    recurrent_constraint: OrNone<AnyConstraint>,
-    /// Where the bias may be; anywhere unless set.
-    #[config(default, into)]
-    bias_constraint: OrNone<AnyConstraint>,
-    /// In training, the part of the inputs that is left out, the same in all steps of a sequence; none unless set.
-    #[config(default)]
-    dropout: f64,
-    /// In training, the part of h that is left out, the same in all steps of a sequence; none unless set.
-    #[config(default)]
-    recurrent_dropout: f64,
-    /// The seed of dropout; without one, it follows from the layer's place in its model.
-    #[config(default, into)]
-    seed: Option<i64>,
-    #[module(default)]
-    seed_generator: SeedGenerator,
-    #[skip]
-    masks: Option<Masks>,
-    #[variable(init = kernel_initializer, regularizer = kernel_regularizer, constraint = kernel_constraint)]
-    kernel: Variable,
-    #[variable(init = recurrent_initializer, regularizer = recurrent_regularizer, constraint = recurrent_constraint)]
-    recurrent_kernel: Variable,
-    #[variable(
-        init = bias_initializer,
-        regularizer = bias_regularizer,
-        constraint = bias_constraint,
-        when = use_bias
-    )]
-    bias: Variable,
+    bias_initializer: AnyInitializer = Zeros.into(), into;
 }
 
 impl ManualBuild for SimpleRNNCell {
@@ -102,21 +42,6 @@ impl ManualBuild for SimpleRNNCell {
             inputs.size(&self.bias, "bias", &[width])?;
         }
         Ok(())
-    }
-}
-
-impl SimpleRNNCell {
-    /// Says how the seeds begin, if there are to be any.
-    fn declare_seeds(&self) {
-        if self.dropout > 0.0 || self.recurrent_dropout > 0.0 {
-            self.seed_generator.declare(self.seed);
-        }
-    }
-
-    /// What dropout leaves: what was drawn for the sequence, or is now.
-    fn masks(&self, x: &Tensor, h: &Tensor) -> Result<Masks> {
-        let draw = || Masks::draw([self.dropout, self.recurrent_dropout], 1, &self.seed_generator, [x, h]);
-        self.masks.clone().map_or_else(draw, Ok)
     }
 }
 
@@ -139,11 +64,7 @@ impl Cell for SimpleRNNCell {
     }
 
     fn for_sequence(&self, x: &Tensor, states: &[Tensor]) -> Result<Option<Box<dyn Cell>>> {
-        let Some(h) = states.first() else { return Ok(None) };
-        self.declare_seeds();
-        let mut cell = self.share();
-        cell.masks = Some(self.masks(x, h)?);
-        Ok(Some(Box::new(cell)))
+        self.drawn(x, states)
     }
 }
 
