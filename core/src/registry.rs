@@ -4,7 +4,7 @@ pub mod class;
 
 use crate::op::{Attrs, Op, OpDef};
 use crate::ops::{
-    array, bitwise, concat, convolution, decomposition, einsum, fill, gather, histogram, linalg, logic, math, nn, order, pad, pooling, random, reduce, search, segment, shift, slice, space, state, stream, triangle, unique,
+    array, bitwise, concat, convolution, cumulative, decomposition, diagonal, einsum, fill, gather, histogram, linalg, logic, math, nn, order, pad, pooling, random, reduce, search, segment, shift, slice, space, special, state, stream, triangle, unique,
 };
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 /// Every family's rows. A family is added here once; an op, in its family's file.
 const FAMILIES: &[&[&[OpDef]]] = &[
     math::OPS,
+    special::OPS,
     logic::OPS,
     bitwise::OPS,
     nn::OPS,
@@ -32,7 +33,9 @@ const FAMILIES: &[&[&[OpDef]]] = &[
     histogram::OPS,
     reduce::OPS,
     einsum::OPS,
+    cumulative::OPS,
     linalg::OPS,
+    diagonal::OPS,
     decomposition::OPS,
     triangle::OPS,
     random::OPS,

@@ -140,7 +140,7 @@ pub(super) fn range(start: &Tensor, limit: &Tensor, delta: &Tensor) -> Result<Te
 }
 
 /// The element of a scalar.
-pub(super) fn one<T: bytemuck::Pod>(x: &View) -> Result<T> {
+fn one<T: bytemuck::Pod>(x: &View) -> Result<T> {
     let element = x.elements::<T>()?.as_slice().and_then(<[T]>::first).copied();
     element.ok_or_else(|| Error::internal("a scalar was inferred"))
 }

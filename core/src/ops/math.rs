@@ -213,6 +213,8 @@ unary! {
     [Float] Ulp4 Erf erf = Unary::Erf, |x, y, dy| Some(dy * std::f64::consts::FRAC_2_SQRT_PI * (-(x * x)).exp()?);
     /// `1 − erf(x)`, exact where that is small.
     [Float] Ulp4 Erfc erfc = Unary::Erfc, |x, y, dy| Some(dy * -std::f64::consts::FRAC_2_SQRT_PI * (-(x * x)).exp()?);
+    /// `ln |Γ(x)|`; ∞ at the poles.
+    [Float] Special Lgamma lgamma = Unary::Lgamma, |x, y, dy| Some(dy * x.digamma()?);
     /// The largest whole number not above `x`.
     [Float] Exact Floor floor = Unary::Floor, |x, y, dy| None;
     /// The smallest whole number not below `x`.

@@ -6,13 +6,16 @@
 use crate::{Error, MAX_RANK, Result};
 use modulor_kernels::Strided;
 
+mod along;
 pub(crate) mod array;
 pub(crate) mod attention;
 pub(crate) mod bitwise;
 pub mod composite;
 pub(crate) mod concat;
 pub(crate) mod convolution;
+pub(crate) mod cumulative;
 pub(crate) mod decomposition;
+pub(crate) mod diagonal;
 pub(crate) mod einsum;
 pub(crate) mod fill;
 pub mod fused;
@@ -37,6 +40,7 @@ pub(crate) mod shift;
 pub(crate) mod slice;
 pub(crate) mod sliding;
 pub(crate) mod space;
+pub(crate) mod special;
 pub(crate) mod state;
 pub(crate) mod stream;
 pub(crate) mod triangle;
