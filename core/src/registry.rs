@@ -4,7 +4,9 @@ pub mod class;
 
 use crate::op::{Attrs, Op, OpDef};
 use crate::ops::{
-    array, bitwise, concat, convolution, cumulative, decomposition, diagonal, einsum, fill, gather, histogram, linalg, logic, math, nn, order, pad, pooling, random, reduce, search, segment, shift, slice, space, special, state, stream, triangle, unique,
+    array, bitwise, concat, convolution, cumulative, decomposition, diagonal, einsum, fill, gather, histogram, linalg,
+    logic, math, nn, order, pad, pooling, random, reduce, search, segment, shift, slice, space, special, state, stream,
+    triangle, unique,
 };
 use crate::{Error, Result};
 use std::sync::Arc;
