@@ -28,7 +28,10 @@ pub use std::{
     vec::Vec,
 };
 
+pub use crate::op::DTypePolicy;
+
 use crate::{DType, Tensor, variable::Initializer};
+use std::any::Any;
 use std::sync::Arc;
 
 /// The initializer of a variable that has a shape.
@@ -55,6 +58,18 @@ pub fn filling_init(init: impl IntoInit) -> Arc<dyn Initializer> {
 /// A dtype, or none to leave the choice to the initializer.
 pub fn dtype(dtype: impl Into<Option<DType>>) -> Option<DType> {
     dtype.into()
+}
+
+/// A declaration with the dtype of variables of the module's policy, where it says none and begins with floats.
+pub fn by_policy(module: &dyn Module, declaration: Declaration) -> Declaration {
+    let policy = module.dtype_policy().filter(|_| declaration.dtype.is_none() && declaration.dtype().is_float());
+    let dtype = policy.and_then(|policy| policy.variable_dtype().ok()).filter(|dtype| dtype.is_float());
+    Declaration { dtype: dtype.or(declaration.dtype), ..declaration }
+}
+
+/// The policy that a setting is, if it is one.
+pub fn policy(setting: &dyn Any) -> Option<DTypePolicy> {
+    setting.downcast_ref().cloned()
 }
 
 /// The dtype of a name that was checked when the attribute was expanded.

@@ -19,7 +19,7 @@ const PLACE_WORDS: &[&str] = &["rename", "alias", "flatten", "trainable", "defau
 const VARIANT_WORDS: &[&str] = &["rename", "tagged", "default"];
 /// Words of `#[variable(..)]`.
 const VARIABLE_WORDS: &[&str] =
-    &["shape", "init", "regularizer", "constraint", "dtype", "trainable", "persistent", "weight", "when"];
+    &["shape", "init", "regularizer", "constraint", "dtype", "trainable", "persistent", "weight", "autocast", "when"];
 /// Words of `#[config(..)]`.
 const CONFIG_WORDS: &[&str] = &["default", "with", "into"];
 /// Words of `#[skip(..)]`.
@@ -363,6 +363,7 @@ pub struct VariableWords {
     pub trainable: Option<bool>,
     pub persistent: Option<bool>,
     pub weight: Option<(bool, Span)>,
+    pub autocast: Option<bool>,
     pub when: Option<Expr>,
     /// Whether some word could not be read, so that what seems to be missing may be there.
     pub is_partial: bool,
@@ -496,6 +497,7 @@ fn variable(attribute: &Attribute, faults: &mut Faults) -> Role {
                 once(&mut found.dtype, &word, dtype, faults);
             }
             "trainable" => once(&mut found.trainable, &word, word.bool(faults), faults),
+            "autocast" => once(&mut found.autocast, &word, word.bool(faults), faults),
             "persistent" => once(&mut found.persistent, &word, word.bool(faults), faults),
             "weight" => {
                 let weight = word.bool(faults).map(|weight| (weight, word.span()));

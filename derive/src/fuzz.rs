@@ -29,6 +29,7 @@ const PIECES: &[&str] = &[
     "dtype",
     "persistent",
     "weight",
+    "autocast",
     "when",
     "with",
     "into",

@@ -48,6 +48,9 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `#[variable(..)]` | a `Variable`, with what is known about it |
 /// | `#[skip]`, `#[skip(default = EXPR)]` | neither visited nor saved; made anew by `Default` or `EXPR` |
 ///
+/// A setting `dtype` that is a `DTypePolicy` is what the module computes in: variables that say no dtype are kept in its
+/// variable dtype, and `call` casts floats to its compute dtype.
+///
 /// What is known about a variable:
 ///
 /// | word | meaning |
@@ -59,6 +62,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `trainable = false` | state that is not trained |
 /// | `persistent = false` | state that is not saved |
 /// | `weight = false` | state that is not among the weights, nor counted as parameters; never trained |
+/// | `autocast = false` | a module with a dtype policy reads it in its own dtype, not in that which the module computes in |
 /// | `when = EXPR` | the variable exists only if the settings say so, as `when = use_bias` |
 ///
 /// The place of a variable or submodule in paths and configs:

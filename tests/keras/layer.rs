@@ -7,15 +7,9 @@ use modulor::module::{Track, object};
 use modulor::{Call, Error, Layer, ModuleExt, NameLayer, Spec, Variable, collecting_losses, scope};
 use serde_json::json;
 
-/// The config of a row. A layer computes in the dtype of its input, which Keras needs to be told.
+/// The config of a row.
 pub fn config(row: &Row) -> Value {
-    let mut config: Value = row.get("config");
-    let dtype = &mut config["config"]["dtype"];
-    match dtype.is_object() {
-        true => dtype["config"]["name"] = "float32".into(),
-        false => *dtype = "float32".into(),
-    }
-    config
+    row.get("config")
 }
 
 /// The layer of a row.
@@ -114,13 +108,12 @@ fn layers_compute_what_kerass_do() {
 }
 
 /// Leaves out what is not part of a layer but of a file that holds it: how it was built and compiled; and what an
-/// `InputLayer` has no use for. Every dtype is that of the input.
+/// `InputLayer` has no use for.
 pub fn essential(value: &mut Value) {
     match value {
         Value::Object(object) => {
             ["build_config", "compile_config", "build_input_shape"].iter().for_each(|key| drop(object.remove(*key)));
             match object.get("class_name").and_then(Value::as_str) {
-                Some("DTypePolicy") => object["config"]["name"] = "float32".into(),
                 Some("InputLayer") => {
                     drop(object["config"].as_object_mut().and_then(|config| config.remove("trainable")))
                 }

@@ -2,7 +2,7 @@
 
 use super::{Layer, register};
 use crate::{
-    Module, Result, Structure, Tensor,
+    DTypePolicy, Module, Result, Structure, Tensor,
     module::{Config, InputShapes, Track, Visitor, held_config, shared, track_held},
 };
 use serde_json::Value;
@@ -75,6 +75,10 @@ macro_rules! layers_behind {
                 (**self).build(inputs)
             }
 
+            fn dtype_policy(&self) -> Option<DTypePolicy> {
+                (**self).dtype_policy()
+            }
+
             fn config(&self) -> Result<Config> {
                 (**self).config()
             }
@@ -88,6 +92,10 @@ macro_rules! layers_behind {
             fn mask(&self, x: &In) -> Result<Option<Tensor>> {
                 (**self).mask(x)
             }
+
+            fn autocast(&self) -> bool {
+                (**self).autocast()
+            }
         }
 
         impl<L: Layer<In, Out>, In: Structure, Out: Structure> Layer<In, Out> for $pointer<L> {
@@ -97,6 +105,10 @@ macro_rules! layers_behind {
 
             fn mask(&self, x: &In) -> Result<Option<Tensor>> {
                 (**self).mask(x)
+            }
+
+            fn autocast(&self) -> bool {
+                (**self).autocast()
             }
         }
     )* };

@@ -2,7 +2,7 @@
 
 use super::{Layer, Module};
 use crate::{
-    Error, Feed, Result, Structure, Tensor, Tree, Variable,
+    DTypePolicy, Error, Feed, Result, Structure, Tensor, Tree, Variable,
     module::{Identity, InputShapes, Node, Site, cells, name as names, walk},
     scope::{self, Scopes},
     variable::with_snapshot,
@@ -12,6 +12,9 @@ use std::panic::Location;
 /// The way to use a layer.
 pub trait Call: Module {
     /// Builds what is not built, checks the input against what is, and runs [`forward`](Layer::forward).
+    ///
+    /// A layer with a [dtype policy](Module::dtype_policy), as all of the library, is given floats in the dtype that it
+    /// computes in, and reads those of its variables in that.
     ///
     /// `x` is `&In`, or whatever else is a [`Feed`] of it. The first call gives the variables their shapes; each
     /// variable draws its initial value when it is first read, once, however many threads call at the same time.
@@ -43,8 +46,12 @@ where
     let name = layer.default_name();
     let frame = Frame::begin(caller);
     let body = || {
+        let policy = module.dtype_policy();
+        let cast = policy.as_ref().filter(|_| layer.autocast()).map(|policy| cast(x, policy)).transpose()?.flatten();
+        let x = cast.as_ref().unwrap_or(x);
         let inputs = frame.prepare(module, name, &x.to_tree())?;
-        let output = frame.at_one_moment(module, || layer.forward(x))?;
+        let forward = || reading_in(policy.as_ref(), layer.autocast(), || layer.forward(x));
+        let output = frame.at_one_moment(module, forward)??;
         match (output, inputs.conflict()) {
             (Ok(output), None) => finished(output, layer.mask(x)?),
             (Ok(_), Some(conflict)) => Err(Error::invalid_argument(conflict)),
@@ -53,6 +60,30 @@ where
         }
     };
     frame.enter(module, name, body).map_err(|error| frame.blame(module, name, error))
+}
+
+/// The input with floats in the dtype that the policy computes in; `None` where they are.
+fn cast<In: Structure>(x: &In, policy: &DTypePolicy) -> Result<Option<In>> {
+    let (tree, dtype) = (x.to_tree(), policy.compute_dtype()?);
+    let other = |leaf: &Tensor| leaf.dtype().is_float() && leaf.dtype() != dtype;
+    if !tree.leaves().iter().any(other) {
+        return Ok(None);
+    }
+    let cast = |leaf: &Tensor| match other(leaf) {
+        true => Ok(leaf.cast(dtype)?.with_mask(leaf.mask().cloned())),
+        false => Ok(leaf.clone()),
+    };
+    In::from_tree(tree.map(&mut { cast })?).map(Some)
+}
+
+/// Runs `forward` with variables read in the dtype that the policy computes in; without a policy, as they are read here.
+fn reading_in<R>(policy: Option<&DTypePolicy>, autocast: bool, forward: impl FnOnce() -> R) -> Result<R> {
+    let Some(policy) = policy else { return Ok(forward()) };
+    let wanted = policy.autocast()?.filter(|_| autocast);
+    if scope::with(|scopes| scopes.autocast) == wanted {
+        return Ok(forward());
+    }
+    Ok(scope::changed(|scopes| scopes.autocast = wanted, forward))
 }
 
 /// The output with its mask; the error of an operator in `forward` that failed is said here.

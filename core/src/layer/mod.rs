@@ -58,6 +58,14 @@ pub trait Layer<In: Structure = Tensor, Out: Structure = Tensor>: Module + Share
     fn mask(&self, _x: &In) -> Result<Option<Tensor>> {
         Ok(None)
     }
+
+    /// Whether [`call`](Call::call) casts floats to the compute dtype of the [policy](Module::dtype_policy), if there is
+    /// one: those that the layer is given, and those that it reads from variables.
+    ///
+    /// One that says no is given them as they are, and casts its results.
+    fn autocast(&self) -> bool {
+        true
+    }
 }
 
 impl<In: Structure, Out: Structure> fmt::Debug for dyn Layer<In, Out> {

@@ -2,7 +2,7 @@
 
 use super::Layer;
 use crate::{
-    Module, Result, Structure, Tensor,
+    DTypePolicy, Module, Result, Structure, Tensor,
     module::{Config, InputShapes, Track, Visitor, object, track_held},
 };
 use serde_json::Value;
@@ -79,6 +79,10 @@ impl<L: Module> Module for Named<L> {
         self.layer.build(inputs)
     }
 
+    fn dtype_policy(&self) -> Option<DTypePolicy> {
+        self.layer.dtype_policy()
+    }
+
     fn config(&self) -> Result<Config> {
         let mut config = self.layer.config()?;
         config.insert("name".to_owned(), self.name.as_str().into());
@@ -93,6 +97,10 @@ impl<L: Layer<In, Out>, In: Structure, Out: Structure> Layer<In, Out> for Named<
 
     fn mask(&self, x: &In) -> Result<Option<Tensor>> {
         self.layer.mask(x)
+    }
+
+    fn autocast(&self) -> bool {
+        self.layer.autocast()
     }
 }
 

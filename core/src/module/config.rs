@@ -5,7 +5,7 @@
 //! more than once has a `shared_object_id` at each place and becomes one module again when it is read.
 
 use super::{FromConfig, Held, Identity, Module, ModuleExt, Node, Track, walk};
-use crate::{Error, Result, nearest, registry::class};
+use crate::{DType, DTypePolicy, Error, Result, nearest, registry::class};
 use serde_json::{Map, Value, json};
 use std::{
     any::{Any, TypeId},
@@ -165,7 +165,8 @@ pub fn write(module: &dyn Module, version: u32, fill: &mut dyn FnMut(&mut Config
         if has_base_keys(module.package()) {
             config.insert("name".to_owned(), module.default_name().into());
             config.insert("trainable".to_owned(), trainable.unwrap_or(Value::Bool(true)));
-            config.insert("dtype".to_owned(), dtype_policy("float32"));
+            let policy = module.dtype_policy().unwrap_or_else(|| DType::F32.into());
+            config.insert("dtype".to_owned(), serde_json::to_value(policy).map_err(|e| said(&e).within("dtype"))?);
         } else if let Some(trainable) = trainable {
             config.insert("trainable".to_owned(), trainable);
         }
@@ -177,9 +178,8 @@ pub fn write(module: &dyn Module, version: u32, fill: &mut dyn FnMut(&mut Config
     })
 }
 
-/// What Keras writes for a dtype, which it calls a policy.
-fn dtype_policy(name: &str) -> Value {
-    json!({ "module": "keras", "class_name": "DTypePolicy", "config": { "name": name }, "registered_name": null })
+fn said(error: &serde_json::Error) -> Error {
+    Error::invalid_argument(error.to_string())
 }
 
 fn trainable_flag(node: &Node) -> Option<Value> {
@@ -327,10 +327,17 @@ impl Schema {
         if let Some(dtype) = config.get("dtype").filter(|_| !keys.contains(&"dtype")) {
             let name = dtype.as_str().or_else(|| dtype["config"]["name"].as_str());
             if !dtype.is_null() && name != Some("float32") {
-                messages.push(format!("dtype: this class computes in float32, not in {dtype}"));
+                messages.push(format!("dtype: this class has no dtype policy, and cannot compute in {dtype}"));
             }
         }
         Faults { class: self.class, messages }
+    }
+
+    /// The policy in a config of a class that reads it by hand.
+    pub fn policy(&self, config: &Config) -> Result<DTypePolicy> {
+        let read = |value: &Value| serde_json::from_value(value.clone());
+        let policy = config.get("dtype").map(read).transpose().map_err(|error| fault(self.class, error))?;
+        Ok(policy.unwrap_or_default())
     }
 
     /// The name of the variant of an enum, if the config has one.

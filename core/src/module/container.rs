@@ -1,7 +1,7 @@
 //! Containers of variables and modules: what they hold is at `name/0`, `name/key`.
 
 use super::{Config, Grow, Held, InputShapes, Module, SlotOf, Track, Visitor, config};
-use crate::{Error, Result, Variable};
+use crate::{DTypePolicy, Error, Result, Variable};
 use serde_json::{Map, Value};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -361,6 +361,10 @@ macro_rules! forward {
 
             fn build(&self, inputs: &InputShapes) -> Result<()> {
                 (**self).build(inputs)
+            }
+
+            fn dtype_policy(&self) -> Option<DTypePolicy> {
+                (**self).dtype_policy()
             }
 
             fn config(&self) -> Result<Config> {

@@ -32,7 +32,7 @@ pub use input::{InputShapes, ManualBuild};
 pub use walk::{Growing, Node, walk};
 pub(crate) use walk::{Site, join};
 
-use crate::{Error, Result, Tensor, Variable};
+use crate::{DTypePolicy, Error, Result, Tensor, Variable};
 use serde_json::Value;
 use std::any::Any;
 use std::fmt;
@@ -150,6 +150,14 @@ pub trait Module: Track + Any {
     ///
     /// Called again it checks that they still do.
     fn build(&self, inputs: &InputShapes) -> Result<()>;
+
+    /// What it computes in and keeps its variables in: of a derived module, its setting `dtype`, where that is a
+    /// [`DTypePolicy`].
+    ///
+    /// One without a policy computes in the dtypes of what it is given, and reads variables as the layer does that calls it.
+    fn dtype_policy(&self) -> Option<DTypePolicy> {
+        None
+    }
 
     /// The settings, and the configs of the submodules.
     fn config(&self) -> Result<Config>;

@@ -6,6 +6,7 @@ mod buffer;
 mod infer;
 mod node;
 mod operand;
+mod policy;
 pub mod scope;
 
 pub use apply::{apply, apply_one, dispatch};
@@ -16,6 +17,7 @@ pub use buffer::{Scratch, View, ViewMut};
 pub(crate) use infer::{allowed, arity, at_least_rank, int_values, ints, one_int, same_dtype, unsupported, with_rank};
 pub(crate) use node::{Node, Origin};
 pub use operand::Operand;
+pub use policy::{DTypePolicy, dtype_policy, set_dtype_policy, with_dtype_policy};
 pub use scope::{Recorder, Scopes};
 
 use crate::tensor::Layout;

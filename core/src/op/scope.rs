@@ -1,11 +1,11 @@
 //! What surrounds a call: tapes that listen, the trace under way, the training phase, the path of names, the calls of
-//! layers that it is in.
+//! layers that it is in and the dtype that they compute in.
 //!
 //! All of it is of one thread, entered with a closure and restored when that closure returns or unwinds. To take it
 //! to another thread, say so: `Scopes::current().enter(|| ..)`.
 
-use super::{Call, node::Trace};
-use crate::{Result, Tensor};
+use super::{Call, DTypePolicy, node::Trace};
+use crate::{DType, Result, Tensor};
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -40,6 +40,10 @@ pub struct Scopes {
     pub(crate) snapshot: Option<Arc<Snapshot>>,
     /// Where the outermost of the calls of layers under way was written.
     pub(crate) outermost: Option<&'static Location<'static>>,
+    /// What layers are made with that are given no policy.
+    pub(crate) policy: Option<DTypePolicy>,
+    /// What reads of variables of floats are cast to: the compute dtype of the layer under way.
+    pub(crate) autocast: Option<DType>,
     /// While a graph is traced: what the innermost of these calls' modules holds, as `layer::call` left it.
     pub(crate) holder: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -141,12 +145,13 @@ pub fn without_tapes<R>(f: impl FnOnce() -> R) -> R {
     changed(|scopes| scopes.tapes.clear(), f)
 }
 
-/// Runs `f` outside of tapes, traces and snapshots: what it computes does not depend on who asked first.
+/// Runs `f` outside of tapes, traces, snapshots and layers: what it computes does not depend on who asked first.
 pub(crate) fn outside<R>(f: impl FnOnce() -> R) -> R {
     let alone = |scopes: &mut Scopes| {
         scopes.tapes.clear();
         scopes.trace = None;
         scopes.snapshot = None;
+        scopes.autocast = None;
     };
     changed(alone, f)
 }

@@ -45,6 +45,8 @@ pub struct Declaration {
     /// Whether it is one of the weights of its module, and counts as parameters: what a layer computes with, not what a
     /// seed generator, a metric or an optimizer remembers.
     pub weight: bool,
+    /// Whether a layer that computes in another dtype than its variables have reads it in that.
+    pub autocast: bool,
     /// What it costs.
     pub regularizer: Option<Arc<dyn Regularizer>>,
     /// Where it may be.
@@ -62,6 +64,7 @@ impl Declaration {
             trainable: true,
             persistent: true,
             weight: true,
+            autocast: true,
             regularizer: None,
             constraint: None,
         }

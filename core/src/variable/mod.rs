@@ -476,9 +476,18 @@ impl Variable {
 
     /// The value as operations see it: recorded by tapes, a node in a trace. Draws the initial value if need be.
     ///
-    /// An error that names the variable when its shape is not known yet.
+    /// Within a layer that computes in another dtype than its variables have, floats are read in that, unless the variable
+    /// is declared without `autocast`. An error that names the variable when its shape is not known yet.
     pub fn read(&self) -> Result<Tensor> {
-        state::read(&self.handle, self.dtype())
+        let value = state::read(&self.handle, self.dtype())?;
+        match scope::with(|scopes| scopes.autocast) {
+            Some(dtype) if value.dtype().is_float() && self.autocasts() => value.cast(dtype),
+            _ => Ok(value),
+        }
+    }
+
+    fn autocasts(&self) -> bool {
+        self.cell.read_state().declared.as_ref().is_none_or(|declared| declared.autocast)
     }
 
     /// A reference to the value, seen by no tape and no trace; later writes do not move it.

@@ -55,6 +55,7 @@ impl Expansion<'_> {
         let trainable = words.trainable.unwrap_or(true);
         let persistent = words.persistent.unwrap_or(true);
         let weight = words.weight.is_none_or(|(weight, _)| weight);
+        let autocast = words.autocast.unwrap_or(true);
         let known_dims = words.shape.iter().flat_map(|shape| &shape.elems).filter(|dim| !mentions_input(dim));
         let exprs = known_dims
             .chain(&words.init)
@@ -64,7 +65,7 @@ impl Expansion<'_> {
         let settings = settings_in(arm, exprs.map(Expr::to_token_stream).collect());
         let declaration = quote! {{
             #settings
-            __m::Variable::declare(#cell, __m::Declaration {
+            __m::Variable::declare(#cell, __m::by_policy(self, __m::Declaration {
                 name: __m::Some(#name),
                 init: #init,
                 shape: #shape,
@@ -72,9 +73,10 @@ impl Expansion<'_> {
                 trainable: #trainable,
                 persistent: #persistent,
                 weight: #weight,
+                autocast: #autocast,
                 regularizer: #regularizer,
                 constraint: #constraint,
-            });
+            }));
         }};
         self.when(arm, words, declaration)
     }

@@ -62,6 +62,7 @@ impl Expansion<'_> {
             }
         };
         let config = self.config_body();
+        let policy = self.policy();
         self.implement(
             quote!(Module),
             quote! {
@@ -93,11 +94,32 @@ impl Expansion<'_> {
                     #build
                 }
 
+                #policy
+
                 fn config(&self) -> __m::Result<__m::Config> {
                     #config
                 }
             },
         )
+    }
+
+    /// The policy is the setting under Keras's key, if that is one: an alias of the type is one as well.
+    fn policy(&self) -> Option<TokenStream> {
+        let of = |arm: &'_ Arm| {
+            let is_policy = |field: &&Field| matches!(field.role, Role::Setting { .. }) && field.key() == "dtype";
+            arm.fields.iter().find(is_policy).map(|field| field.local.clone())
+        };
+        self.input.arms.iter().any(|arm| of(arm).is_some()).then(|| {
+            let policy = self.match_self(|arm| match of(arm) {
+                Some(local) => quote!(__m::policy(#local)),
+                None => quote!(__m::None),
+            });
+            quote! {
+                fn dtype_policy(&self) -> __m::Option<__m::DTypePolicy> {
+                    #policy
+                }
+            }
+        })
     }
 
     /// Shows a field to the visitor.

@@ -1,5 +1,5 @@
 use crate::activation::AnyActivation;
-use modulor::{Layer, Module, Result, Tensor};
+use modulor::{DTypePolicy, Layer, Module, Result, Tensor};
 
 /// An activation as a layer of its own: `new` takes its name, or an [`AnyActivation`].
 ///
@@ -15,6 +15,9 @@ use modulor::{Layer, Module, Result, Tensor};
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct Activation {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     #[config(into)]
     activation: AnyActivation,
 }

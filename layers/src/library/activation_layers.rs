@@ -9,7 +9,7 @@ use crate::family::not_negative;
 use crate::initializer::{AnyInitializer, Zeros};
 use crate::regularizer::AnyRegularizer;
 use modulor::module::{InputShapes, ManualBuild};
-use modulor::{DType, Error, Layer, Module, Result, Tensor, Variable};
+use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor, Variable};
 
 /// `x` above `threshold` and at most `max_value`; below, `negative_slope·(x − threshold)`.
 ///
@@ -29,6 +29,9 @@ use modulor::{DType, Error, Layer, Module, Result, Tensor, Variable};
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct ReLU {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// The most that comes out; anything unless set.
     #[config(default, into)]
     max_value: Option<f64>,
@@ -69,6 +72,9 @@ impl Layer for ReLU {
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct LeakyReLU {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// The slope below 0; 0.3 unless set.
     #[config(default = 0.3)]
     negative_slope: f64,
@@ -98,6 +104,9 @@ impl Layer for LeakyReLU {
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct ELU {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// How far below 0 it reaches; 1 unless set.
     #[config(default = 1.0)]
     alpha: f64,
@@ -136,6 +145,9 @@ impl Layer for ELU {
 #[derive(Module)]
 #[module(package = "keras.layers", build = manual)]
 pub struct PReLU {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// How α begins; [`Zeros`] unless set.
     #[config(default = Zeros.into(), into)]
     alpha_initializer: AnyInitializer,
@@ -197,6 +209,9 @@ impl Layer for PReLU {
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct Softmax {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// Along which axis, or axes; the last unless set.
     #[config(default = LayerAxes::One(-1), into)]
     axis: LayerAxes,

@@ -1,7 +1,7 @@
 use super::activity::charge;
 use super::settings::defaults;
 use crate::regularizer::L1L2;
-use modulor::{Layer, Module, Result, Tensor};
+use modulor::{DTypePolicy, Layer, Module, Result, Tensor};
 
 /// Hands its input on, and adds `l1·Σ|x| + l2·Σx²`, by the size of the batch, to the losses of the running call.
 ///
@@ -19,6 +19,9 @@ use modulor::{Layer, Module, Result, Tensor};
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct ActivityRegularization {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// The price of Σ|x|; 0 unless set.
     #[config(default)]
     l1: f64,

@@ -2,7 +2,7 @@
 
 use super::window::{at_least_one, images};
 use super::{DataFormat, PerAxis};
-use modulor::{Error, Layer, Module, Result, Sliding, Tensor};
+use modulor::{DTypePolicy, Error, Layer, Module, Result, Sliding, Tensor};
 
 /// Pools along one spatial axis after the other, so that each has a given number of windows.
 ///
@@ -66,6 +66,9 @@ macro_rules! adaptive {
         #[derive(Module)]
         #[module(package = "keras.layers")]
         pub struct $class {
+            /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+            #[config(default, into)]
+            dtype: DTypePolicy,
             #[config(into)]
             output_size: PerAxis<$axes>,
             /// Where the channels are; last unless set.

@@ -287,6 +287,7 @@ pub(super) fn check_rate(dropout: f64) -> Result<()> {
 
 /// The settings that all projections of a layer have in common.
 pub(super) struct Common<'a> {
+    pub(super) dtype: DType,
     pub(super) use_bias: bool,
     pub(super) kernel_initializer: &'a AnyInitializer,
     pub(super) bias_initializer: &'a AnyInitializer,
@@ -336,6 +337,7 @@ impl Projection {
         let initializer = ByAxes { initializer: common.kernel_initializer.clone(), equation: way.equation(to.len()) };
         self.kernel.declare(Declaration {
             shape: Some(vec![None; from.len() + to.len()]),
+            dtype: Some(common.dtype),
             regularizer: common.kernel_regularizer.clone().0.into_regularizer(),
             constraint: common.kernel_constraint.clone().0.into_constraint(),
             ..Declaration::new(Arc::new(initializer))
@@ -346,6 +348,7 @@ impl Projection {
         }
         self.bias.declare(Declaration {
             shape: Some(vec![None; to.len()]),
+            dtype: Some(common.dtype),
             regularizer: common.bias_regularizer.clone().0.into_regularizer(),
             constraint: common.bias_constraint.clone().0.into_constraint(),
             ..Declaration::new(Arc::new(common.bias_initializer.clone()))

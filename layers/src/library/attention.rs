@@ -5,7 +5,7 @@ use super::attending::{Asked, Attends, attends, both, causal_mask, check_rate, d
 use crate::initializer::{AnyInitializer, GlorotUniform, Ones};
 use modulor::module::{InputShapes, ManualBuild};
 use modulor::op::scope;
-use modulor::{DType, Error, Module, Result, Tensor, Variable};
+use modulor::{DType, DTypePolicy, Error, Module, Result, Tensor, Variable};
 use serde::{Deserialize, Serialize};
 
 /// How a query and a key become a score.
@@ -53,6 +53,9 @@ pub enum ScoreMode {
 #[derive(Module)]
 #[module(package = "keras.layers", build = manual)]
 pub struct Attention {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// Whether there is a scale; not unless set.
     #[config(default)]
     use_scale: bool,
@@ -236,6 +239,9 @@ attends! { Attention of Vec<Tensor> }
 #[derive(Module)]
 #[module(package = "keras.layers", build = manual)]
 pub struct AdditiveAttention {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// Whether there is a scale; there is unless this says no.
     #[config(default = true)]
     use_scale: bool,

@@ -1,7 +1,7 @@
 //! Which axes a layer works along, and in how wide numbers.
 
 use modulor::module::InputShapes;
-use modulor::{DType, Result, Tensor, Variable};
+use modulor::{DType, DTypePolicy, Result, Tensor, Variable};
 use serde::{Deserialize, Serialize};
 
 /// One axis, or several; negative ones count from the end.
@@ -86,10 +86,8 @@ pub(super) fn beside(variable: &Variable, there: bool, x: &Tensor) -> Result<Opt
     there.then(|| variable.read()?.cast(x.dtype())).transpose()
 }
 
-/// This in at least float32, and the dtype that a result has: float32 of what are no floats.
-pub(super) fn floating(x: &Tensor) -> Result<(Tensor, DType)> {
-    match x.dtype().is_float() {
-        true => Ok((wide(x)?, x.dtype())),
-        false => Ok((x.cast(DType::F32)?, DType::F32)),
-    }
+/// This, whatever it is, in the dtype that a layer computes in but at least float32, and the dtype of the result.
+pub(super) fn floating(x: &Tensor, policy: &DTypePolicy) -> Result<(Tensor, DType)> {
+    let dtype = Some(policy.compute_dtype()?).filter(|dtype| dtype.is_float()).unwrap_or(DType::F32);
+    Ok((wide(&x.cast(dtype)?)?, dtype))
 }

@@ -5,7 +5,7 @@ use crate::initializer::{AnyInitializer, Ones, Zeros};
 use crate::regularizer::AnyRegularizer;
 use modulor::op::scope;
 use modulor::variable::{Initializer, commit};
-use modulor::{DType, Error, Layer, Module, Result, Tensor, Variable};
+use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor, Variable};
 use serde::{Deserialize, Serialize};
 
 /// Every channel to a mean of 0 and a variance of 1, then scaled by γ and moved by β:
@@ -39,6 +39,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct BatchNormalization {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// The axis of the channels; the last unless set.
     #[config(default = -1)]
     axis: isize,
@@ -95,7 +98,8 @@ pub struct BatchNormalization {
         init = gamma_initializer,
         regularizer = gamma_regularizer,
         constraint = gamma_constraint,
-        when = scale
+        when = scale,
+        autocast = false
     )]
     gamma: Variable,
     #[variable(
@@ -103,18 +107,19 @@ pub struct BatchNormalization {
         init = beta_initializer,
         regularizer = beta_regularizer,
         constraint = beta_constraint,
-        when = center
+        when = center,
+        autocast = false
     )]
     beta: Variable,
-    #[variable(shape = [input[axis]], init = moving_mean_initializer, trainable = false)]
+    #[variable(shape = [input[axis]], init = moving_mean_initializer, trainable = false, autocast = false)]
     moving_mean: Variable,
-    #[variable(shape = [input[axis]], init = moving_variance_initializer, trainable = false)]
+    #[variable(shape = [input[axis]], init = moving_variance_initializer, trainable = false, autocast = false)]
     moving_variance: Variable,
-    #[variable(shape = [input[axis]], init = RootOf(moving_variance_initializer), trainable = false, when = renorm)]
+    #[variable(shape = [input[axis]], init = RootOf(moving_variance_initializer), trainable = false, autocast = false, when = renorm)]
     moving_stddev: Variable,
-    #[variable(shape = [input[axis]], init = moving_mean_initializer, trainable = false, when = renorm)]
+    #[variable(shape = [input[axis]], init = moving_mean_initializer, trainable = false, autocast = false, when = renorm)]
     renorm_mean: Variable,
-    #[variable(shape = [input[axis]], init = RootOf(moving_variance_initializer), trainable = false, when = renorm)]
+    #[variable(shape = [input[axis]], init = RootOf(moving_variance_initializer), trainable = false, autocast = false, when = renorm)]
     renorm_stddev: Variable,
 }
 

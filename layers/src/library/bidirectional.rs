@@ -1,6 +1,6 @@
 use super::recurrent::{BothWays, Recurrent, Settings, Under, WithStates, states_expected};
 use modulor::module::{Config, FromConfig, InputShapes, Module, Schema, Track, Visitor, object, read_object, reading};
-use modulor::{Error, Layer, Result, Tensor};
+use modulor::{DTypePolicy, Error, Layer, Result, Tensor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -39,6 +39,7 @@ pub enum MergeMode {
 /// # }
 /// ```
 pub struct Bidirectional {
+    dtype: DTypePolicy,
     forward: Box<dyn Recurrent>,
     backward: Box<dyn Recurrent>,
     /// Whether the other layer was given, under its own name.
@@ -65,7 +66,13 @@ impl Bidirectional {
     }
 
     fn of_both(layer: impl Recurrent, backward: Box<dyn Recurrent>) -> Bidirectional {
-        Bidirectional { forward: Box::new(layer), backward, is_given: true, merge_mode: Some(MergeMode::Concat) }
+        Bidirectional {
+            dtype: DTypePolicy::default(),
+            forward: Box::new(layer),
+            backward,
+            is_given: true,
+            merge_mode: Some(MergeMode::Concat),
+        }
     }
 
     /// With the settings that the two must have in common, where they have the others.
@@ -92,6 +99,13 @@ impl Bidirectional {
     #[must_use]
     pub fn merge_mode(mut self, merge_mode: impl Into<Option<MergeMode>>) -> Bidirectional {
         self.merge_mode = merge_mode.into();
+        self
+    }
+
+    /// What it computes in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[must_use]
+    pub fn dtype(mut self, dtype: impl Into<DTypePolicy>) -> Bidirectional {
+        self.dtype = dtype.into();
         self
     }
 
@@ -134,7 +148,8 @@ impl Bidirectional {
         if self.forward.settings().return_sequences {
             back = back.reverse([1])?;
         }
-        Ok(([forth, back], after))
+        let dtype = self.dtype.compute_dtype()?;
+        Ok(([forth.cast(dtype)?, back.cast(dtype)?], after))
     }
 
     /// The two layers with their names and those of their attributes.
@@ -207,6 +222,7 @@ impl Track for Bidirectional {
 
     fn share(&self) -> Self {
         Bidirectional {
+            dtype: self.dtype.clone(),
             forward: self.forward.share(),
             backward: self.backward.share(),
             is_given: self.is_given,
@@ -251,6 +267,10 @@ impl Module for Bidirectional {
         Ok(())
     }
 
+    fn dtype_policy(&self) -> Option<DTypePolicy> {
+        Some(self.dtype.clone())
+    }
+
     fn config(&self) -> Result<Config> {
         modulor::module::write(self, 1, &mut |config| {
             for ((name, _, layer), key) in self.places().into_iter().zip(["layer", "backward_layer"]) {
@@ -268,7 +288,7 @@ impl Module for Bidirectional {
 impl FromConfig for Bidirectional {
     fn from_config(config: &Config) -> Result<Self> {
         const SCHEMA: Schema = Schema { class: "Bidirectional", version: 1, migrate: None };
-        const KEYS: &[&str] = &["layer", "backward_layer", "merge_mode"];
+        const KEYS: &[&str] = &["dtype", "layer", "backward_layer", "merge_mode"];
         let config = &*SCHEMA.open(config)?;
         SCHEMA.faults(config, KEYS).into_result()?;
         let fault = |error: String| Error::invalid_argument(format!("config of `Bidirectional`: {error}"));
@@ -293,7 +313,8 @@ impl FromConfig for Bidirectional {
             None => Some(MergeMode::Concat),
             Some(mode) => Deserialize::deserialize(mode).map_err(|e: serde_json::Error| fault(e.to_string()))?,
         };
-        SCHEMA.close(Bidirectional { forward, backward, is_given, merge_mode }.checked()?, config, KEYS)
+        let dtype = SCHEMA.policy(config)?;
+        SCHEMA.close(Bidirectional { dtype, forward, backward, is_given, merge_mode }.checked()?, config, KEYS)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::DataFormat;
 use super::settings::defaults;
 use super::window::images;
-use modulor::{Error, Index, Layer, Module, Result, Tensor};
+use modulor::{DTypePolicy, Error, Index, Layer, Module, Result, Tensor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// How many places there are before and after an image, along each of `N` spatial axes.
@@ -132,6 +132,9 @@ macro_rules! borders {
         #[derive(Module)]
         #[module(package = "keras.layers")]
         pub struct $class {
+            /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+            #[config(default, into)]
+            dtype: DTypePolicy,
             $(#[$what])*
             #[config(default = $default.into(), into)]
             $sides: Sides<$axes>,
@@ -223,6 +226,9 @@ borders! {
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct Cropping1D {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// How many steps go on each side; 1 unless set.
     #[config(default = 1.into(), into)]
     cropping: Sides<1>,

@@ -85,6 +85,10 @@ macro_rules! cell_of {
         #[derive(modulor::Module)]
         #[module(package = "keras.layers", name = $name, build = manual)]
         pub struct $cell $($($generics)*)? {
+            /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`](modulor::DTypePolicy); the
+            /// ambient policy unless set.
+            #[config(default, into)]
+            dtype: modulor::DTypePolicy,
             $(#[config$(($needed_into))?] $needed: $needed_type,)*
             $($(#[$doc])* #[config(default = $default $(, $into)?)] $setting: $type,)*
             #[module(default)]

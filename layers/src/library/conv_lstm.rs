@@ -8,7 +8,7 @@ use super::{Cell, DataFormat, Padding, PerAxis};
 use crate::activation::AnyActivation;
 use crate::initializer::{AnyInitializer, Zeros};
 use modulor::module::{Config, FromConfig, InputShapes, ManualBuild};
-use modulor::{Error, Layer, Result, Shape, Sliding, Tensor};
+use modulor::{DTypePolicy, Error, Layer, Result, Shape, Sliding, Tensor};
 
 super::cell_settings::cell! {
     /// A step of a [`ConvLSTM2D`] or of its kind along `N` axes: `c = f · c + i · activation(g)`, `h = o · activation(c)`.
@@ -164,6 +164,10 @@ impl<const N: usize> Held for ConvLSTMCell<N> {
 
     fn read(config: &Config) -> Result<Self> {
         ConvLSTMCell::from_config(config)
+    }
+
+    fn with_dtype(self, policy: &DTypePolicy) -> Self {
+        self.dtype(policy.clone())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::activation::AnyActivation;
 use crate::constraint::AnyConstraint;
 use crate::initializer::{AnyInitializer, GlorotUniform, Zeros};
 use crate::regularizer::AnyRegularizer;
-use modulor::{Error, Layer, Module, Result, Tensor, Variable};
+use modulor::{DTypePolicy, Error, Layer, Module, Result, Tensor, Variable};
 
 /// The layers of convolution, by the number of their axes.
 macro_rules! convolutions {
@@ -17,6 +17,9 @@ macro_rules! convolutions {
         #[derive(Module)]
         #[module(package = "keras.layers")]
         pub struct $class {
+            /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+            #[config(default, into)]
+            dtype: DTypePolicy,
             #[config]
             filters: usize,
             #[config(into)]
@@ -200,6 +203,9 @@ macro_rules! transposed {
         #[derive(Module)]
         #[module(package = "keras.layers")]
         pub struct $class {
+            /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+            #[config(default, into)]
+            dtype: DTypePolicy,
             #[config]
             filters: usize,
             #[config(into)]

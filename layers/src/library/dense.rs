@@ -5,7 +5,7 @@ use crate::constraint::AnyConstraint;
 use crate::initializer::{AnyInitializer, GlorotUniform, Zeros};
 use crate::regularizer::AnyRegularizer;
 use modulor::module::{Track, Visitor};
-use modulor::{Error, Layer, Module, Result, Tensor, Variable};
+use modulor::{DTypePolicy, Error, Layer, Module, Result, Tensor, Variable};
 use serde_json::Value;
 
 /// A layer in which every output depends on every input: `activation(x · kernel + bias)`.
@@ -49,6 +49,9 @@ use serde_json::Value;
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct Dense {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     #[config]
     units: usize,
     /// The function of the result, by name or as an [`AnyActivation`]; linear unless set.

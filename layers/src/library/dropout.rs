@@ -1,7 +1,7 @@
 use super::SeedGenerator;
 use modulor::module::{InputShapes, ManualBuild};
 use modulor::op::scope;
-use modulor::{DType, Error, Layer, Module, Result, Tensor};
+use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor};
 
 /// In training, leaves out each input with probability `rate`, and scales the others so that their sum stays: Srivastava
 /// et al., "Dropout: a simple way to prevent neural networks from overfitting". Otherwise hands its input on.
@@ -24,6 +24,9 @@ use modulor::{DType, Error, Layer, Module, Result, Tensor};
 #[derive(Module)]
 #[module(package = "keras.layers", build = manual)]
 pub struct Dropout {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     #[config]
     rate: f64,
     /// The seed; without one, it follows from the layer's place in its model.

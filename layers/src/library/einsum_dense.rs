@@ -6,7 +6,7 @@ use crate::initializer::{AnyInitializer, GlorotUniform, Zeros};
 use crate::regularizer::AnyRegularizer;
 use modulor::module::{InputShapes, ManualBuild};
 use modulor::variable::Initializer;
-use modulor::{DType, Error, Layer, Module, Result, Tensor, Variable};
+use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor, Variable};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// A layer of one einsum: `activation(einsum(equation, x, kernel) + bias)`; see [`Tensor::einsum`].
@@ -38,6 +38,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[derive(Module)]
 #[module(package = "keras.layers", build = manual)]
 pub struct EinsumDense {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     #[config(into)]
     equation: String,
     #[config(into)]

@@ -8,7 +8,7 @@ use crate::constraint::AnyConstraint;
 use crate::initializer::{AnyInitializer, RandomUniform};
 use crate::regularizer::AnyRegularizer;
 use modulor::module::Track;
-use modulor::{DType, Error, Layer, Module, Result, Tensor, Variable};
+use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor, Variable};
 
 /// The rows of a table.
 fn rows(table: &Variable, x: &Tensor) -> Result<Tensor> {
@@ -59,6 +59,9 @@ fn check([input_dim, output_dim]: [usize; 2]) -> Result<()> {
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct Embedding {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     #[config]
     input_dim: usize,
     #[config]
@@ -126,6 +129,9 @@ impl Layer for Embedding {
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct ReversibleEmbedding {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     #[config]
     input_dim: usize,
     #[config]

@@ -1,5 +1,5 @@
 use super::reshape::reshaped;
-use modulor::{Layer, Module, Result, Tensor};
+use modulor::{DTypePolicy, Layer, Module, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Where the channels of an image are.
@@ -27,6 +27,9 @@ pub enum DataFormat {
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct Flatten {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// Where the channels are: they come last in the result.
     #[config(default)]
     data_format: DataFormat,

@@ -3,7 +3,7 @@ use crate::OrNone;
 use crate::constraint::AnyConstraint;
 use crate::initializer::{AnyInitializer, Ones, Zeros};
 use crate::regularizer::AnyRegularizer;
-use modulor::{Error, Layer, Module, Result, Tensor, Variable};
+use modulor::{DTypePolicy, Error, Layer, Module, Result, Tensor, Variable};
 
 /// The channels of each sample in groups, each group to a mean of 0 and a variance of 1, then scaled by γ and moved by β:
 /// `γ·(x − mean)/√(variance + epsilon) + β`. Wu and He, "Group normalization".
@@ -20,14 +20,17 @@ use modulor::{Error, Layer, Module, Result, Tensor, Variable};
 /// use modulor_layers::library::GroupNormalization;
 /// # fn main() -> modulor::Result<()> {
 /// let layer = GroupNormalization::new().groups(2).epsilon(0.0);
-/// let y = layer.call(&Tensor::from([[1.0_f64, 3.0, 5.0, 9.0]]))?;
-/// assert_eq!(y.to_vec::<f64>()?, [-1.0, 1.0, -1.0, 1.0]);
+/// let y = layer.call(&Tensor::from([[1.0_f32, 3.0, 5.0, 9.0]]))?;
+/// assert_eq!(y.to_vec::<f32>()?, [-1.0, 1.0, -1.0, 1.0]);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct GroupNormalization {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// How many groups; 32 unless set. -1 is as many as there are channels.
     #[config(default = 32)]
     groups: i64,
@@ -103,11 +106,16 @@ impl Layer for GroupNormalization {
         if let Some(beta) = beside(&self.beta, self.center, &wide)? {
             y = y.add(beta.reshape(&of_channels)?)?;
         }
-        y.reshape_as(x)?.cast(x.dtype())
+        y.reshape_as(x)?.cast(self.dtype.compute_dtype()?)
     }
 
     fn mask(&self, x: &Tensor) -> Result<Option<Tensor>> {
         Ok(x.mask().cloned())
+    }
+
+    /// What it is given may be more exact than what it gives.
+    fn autocast(&self) -> bool {
+        false
     }
 }
 

@@ -1,7 +1,7 @@
 use super::recurrent::{Held, RecurrentLayer, Settings, by_kernel, write_flat};
 use super::{Cell, GRUCell};
 use modulor::module::{Config, FromConfig};
-use modulor::{Result, Tensor};
+use modulor::{DTypePolicy, Result, Tensor};
 
 /// Gated recurrent units: Cho et al., 2014.
 ///
@@ -41,6 +41,10 @@ impl Held for GRUCell {
 
     fn read(config: &Config) -> Result<Self> {
         GRUCell::from_config(config)
+    }
+
+    fn with_dtype(self, policy: &DTypePolicy) -> Self {
+        self.dtype(policy.clone())
     }
 
     fn whole(&self, x: &Tensor, states: &[Tensor], settings: Settings) -> Option<Result<(Tensor, Vec<Tensor>)>> {

@@ -1,5 +1,5 @@
 use super::settings::defaults;
-use modulor::{Layer, Module, Result, Tensor};
+use modulor::{DTypePolicy, Layer, Module, Result, Tensor};
 
 /// Hands its input on, with its mask.
 ///
@@ -13,13 +13,10 @@ use modulor::{Layer, Module, Result, Tensor};
 /// ```
 #[derive(Module)]
 #[module(package = "keras.layers")]
-pub struct Identity;
-
-impl Identity {
-    /// Has no settings.
-    pub fn new() -> Identity {
-        Identity
-    }
+pub struct Identity {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
 }
 
 impl Layer for Identity {

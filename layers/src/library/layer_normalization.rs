@@ -4,7 +4,7 @@ use crate::constraint::AnyConstraint;
 use crate::initializer::{AnyInitializer, Ones, Zeros};
 use crate::regularizer::AnyRegularizer;
 use modulor::module::{InputShapes, ManualBuild};
-use modulor::{Error, Layer, Module, Result, Tensor, Variable};
+use modulor::{DTypePolicy, Error, Layer, Module, Result, Tensor, Variable};
 
 /// Every sample to a mean of 0 and a variance of 1 along some axes, then scaled by γ and moved by β:
 /// `γ·(x − mean)/√(variance + epsilon) + β`. Ba et al., "Layer normalization".
@@ -28,6 +28,9 @@ use modulor::{Error, Layer, Module, Result, Tensor, Variable};
 #[derive(Module)]
 #[module(package = "keras.layers", build = manual)]
 pub struct LayerNormalization {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// Along which axis, or axes; the last unless set.
     #[config(default = LayerAxes::One(-1), into)]
     axis: LayerAxes,
@@ -107,11 +110,16 @@ impl Layer for LayerNormalization {
                 wide.layer_norm(axes, gamma.as_ref(), beta.as_ref(), self.epsilon)?
             }
         };
-        y.cast(x.dtype())
+        y.cast(self.dtype.compute_dtype()?)
     }
 
     fn mask(&self, x: &Tensor) -> Result<Option<Tensor>> {
         Ok(x.mask().cloned())
+    }
+
+    /// What it is given may be more exact than what it gives.
+    fn autocast(&self) -> bool {
+        false
     }
 }
 

@@ -1,7 +1,7 @@
 use super::recurrent::{Held, RecurrentLayer, Settings, by_kernel, write_flat};
 use super::{Cell, LSTMCell};
 use modulor::module::{Config, FromConfig};
-use modulor::{Result, Tensor};
+use modulor::{DTypePolicy, Result, Tensor};
 
 /// Long short-term memory: Hochreiter and Schmidhuber, 1997.
 ///
@@ -41,6 +41,10 @@ impl Held for LSTMCell {
 
     fn read(config: &Config) -> Result<Self> {
         LSTMCell::from_config(config)
+    }
+
+    fn with_dtype(self, policy: &DTypePolicy) -> Self {
+        self.dtype(policy.clone())
     }
 
     fn whole(&self, x: &Tensor, states: &[Tensor], settings: Settings) -> Option<Result<(Tensor, Vec<Tensor>)>> {

@@ -1,5 +1,5 @@
 use super::settings::defaults;
-use modulor::{Layer, Module, Result, Tensor};
+use modulor::{DTypePolicy, Layer, Module, Result, Tensor};
 
 /// Gives a sequence a mask that leaves out the steps of which every number is `mask_value`, and makes those steps zeros.
 ///
@@ -20,6 +20,9 @@ use modulor::{Layer, Module, Result, Tensor};
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct Masking {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// What the numbers of a step that does not count are; 0 unless set.
     #[config(default)]
     mask_value: f64,

@@ -3,7 +3,7 @@
 use super::axes::LayerAxes;
 use super::reshape::under;
 use super::settings::defaults;
-use modulor::{Call, DType, Error, Feed, Layer, Module, Result, Tensor};
+use modulor::{Call, DType, DTypePolicy, Error, Feed, Layer, Module, Result, Tensor};
 
 /// The layers that work element by element, each with a function: how many inputs one takes at least and at most, and what
 /// it makes of them, of one rank.
@@ -17,13 +17,10 @@ macro_rules! elementwise {
         /// have masks, the output's is where any of them is true; else there is none.
         #[derive(Module)]
         #[module(package = "keras.layers")]
-        pub struct $class;
-
-        impl $class {
-            /// Has no settings.
-            pub fn new() -> $class {
-                $class
-            }
+        pub struct $class {
+            /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+            #[config(default, into)]
+            dtype: DTypePolicy,
         }
 
         impl Layer<Vec<Tensor>, Tensor> for $class {
@@ -46,7 +43,7 @@ macro_rules! elementwise {
         #[doc = concat!("What [`", stringify!($class), "`] makes of these.")]
         #[track_caller]
         pub fn $function(inputs: impl Feed<Vec<Tensor>>) -> Result<Tensor> {
-            $class.call(inputs)
+            $class::new().call(inputs)
         }
     )* };
 }
@@ -156,6 +153,9 @@ fn extreme(inputs: &[Tensor], of_two: impl Fn(&Tensor, &Tensor) -> Result<Tensor
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct Concatenate {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// Along which axis; the last unless set.
     #[config(default = -1)]
     axis: i64,
@@ -215,6 +215,9 @@ pub fn concatenate(inputs: impl Feed<Vec<Tensor>>, axis: i64) -> Result<Tensor> 
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct Dot {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     #[config(into)]
     axes: LayerAxes,
     /// Whether the inputs are normalized; they are not unless this says so.

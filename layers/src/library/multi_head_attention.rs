@@ -13,12 +13,13 @@ use crate::initializer::{AnyInitializer, GlorotUniform, Zeros};
 use crate::regularizer::AnyRegularizer;
 use modulor::module::{InputShapes, ManualBuild};
 use modulor::op::scope;
-use modulor::{Error, Module, Result, Tensor};
+use modulor::{DTypePolicy, Error, Module, Result, Tensor};
 
 /// The settings that layers of several heads have in common, as what their projections are told.
 macro_rules! common {
     ($self:ident) => {
         Common {
+            dtype: $self.dtype.variable_dtype()?,
             use_bias: $self.use_bias,
             kernel_initializer: &$self.kernel_initializer,
             bias_initializer: &$self.bias_initializer,
@@ -181,6 +182,9 @@ fn equations(rank: usize, axes: &[usize]) -> Result<[String; 2]> {
 #[derive(Module)]
 #[module(package = "keras.layers", build = manual)]
 pub struct MultiHeadAttention {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     #[config]
     num_heads: usize,
     #[config]
@@ -352,6 +356,9 @@ attends! { MultiHeadAttention of AttentionInputs }
 #[derive(Module)]
 #[module(package = "keras.layers", name = "grouped_query_attention", build = manual)]
 pub struct GroupQueryAttention {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     #[config]
     head_dim: usize,
     #[config]

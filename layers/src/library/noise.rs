@@ -4,7 +4,7 @@ use super::SeedGenerator;
 use super::dropout::noise_dims;
 use modulor::module::{InputShapes, ManualBuild};
 use modulor::op::scope;
-use modulor::{DType, Error, Layer, Module, Result, Tensor};
+use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor};
 
 /// The layers of noise: how much there is, from 0 to 1, other settings, and what it makes of an input in training.
 macro_rules! noise {
@@ -13,6 +13,9 @@ macro_rules! noise {
         #[derive(Module)]
         #[module(package = "keras.layers", build = manual)]
         pub struct $class {
+            /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+            #[config(default, into)]
+            dtype: DTypePolicy,
             #[config]
             $amount: f64,
             /// The seed; without one, it follows from the layer's place in its model.

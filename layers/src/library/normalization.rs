@@ -3,7 +3,7 @@ use super::axes::{LayerAxes, floating};
 use crate::initializer::{AnyInitializer, Ones, Zeros};
 use modulor::module::{InputShapes, ManualBuild};
 use modulor::variable::commit;
-use modulor::{DType, Error, Layer, Module, Result, Tensor, Variable};
+use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor, Variable};
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 
@@ -32,6 +32,9 @@ use std::borrow::Borrow;
 #[derive(Module)]
 #[module(package = "keras.layers", build = manual)]
 pub struct Normalization {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// Along which axes places have moments of their own; the last unless set, `[]` for one of everything.
     #[config(default, into)]
     axis: KeptAxes,
@@ -120,7 +123,7 @@ impl ManualBuild for Normalization {
 
 impl Layer for Normalization {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (wide, dtype) = floating(x)?;
+        let (wide, dtype) = floating(x, &self.dtype)?;
         let rank = x.rank().ok_or_else(|| Error::invalid_argument("the rank of the input is needed"))?;
         let places = self.axis.places(rank)?;
         let [mean, variance] = match (&self.mean, &self.variance) {
@@ -167,7 +170,7 @@ impl Normalization {
         for batch in batches {
             let batch = batch.borrow();
             ManualBuild::build(self, &InputShapes::of(std::slice::from_ref(batch)))?;
-            let (wide, _) = floating(batch)?;
+            let (wide, _) = floating(batch, &self.dtype)?;
             let dims = batch.dims()?;
             let kept = self.axis.places(dims.len())?;
             let others: Vec<usize> = (0..dims.len()).filter(|axis| !kept.contains(axis)).collect();

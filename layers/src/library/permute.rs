@@ -1,4 +1,4 @@
-use modulor::{Error, Layer, Module, Result, Tensor};
+use modulor::{DTypePolicy, Error, Layer, Module, Result, Tensor};
 
 /// The axes of every sample in another order.
 ///
@@ -16,6 +16,9 @@ use modulor::{Error, Layer, Module, Result, Tensor};
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct Permute {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     #[config(into)]
     dims: Vec<usize>,
 }

@@ -4,7 +4,7 @@ use super::settings::{Settings, defaults, of_settings};
 use super::window::{at_least_one, images, sliding};
 use super::{DataFormat, Padding, PerAxis};
 use modulor::module::Config;
-use modulor::{Error, Layer, Module, Result, Sliding, Tensor};
+use modulor::{DTypePolicy, Error, Layer, Module, Result, Sliding, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// What windows are taken; without being said, of `DEFAULT` places along each axis, which is none where it is 0.
@@ -62,13 +62,14 @@ macro_rules! pooling {
     )*) => { $(
         $(#[$doc])*
         pub struct $class {
+            dtype: DTypePolicy,
             settings: Pooling<$axes, $default>,
         }
 
         impl $class {
             $(#[$of])*
             pub fn new($($pool_size: impl Into<PerAxis<$axes>>)?) -> $class {
-                $class { settings: Pooling::of($size.into()) }
+                $class { dtype: DTypePolicy::default(), settings: Pooling::of($size.into()) }
             }
 
             /// How large windows are.
@@ -192,6 +193,9 @@ macro_rules! global {
         #[derive(Module)]
         #[module(package = "keras.layers")]
         pub struct $class {
+            /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+            #[config(default, into)]
+            dtype: DTypePolicy,
             /// Where the channels are; last unless set.
             #[config(default)]
             data_format: DataFormat,

@@ -10,7 +10,7 @@ use modulor::module::{
 };
 use modulor::ops::recurrent::{Cell as Kind, Recurrence, Weights};
 use modulor::variable::Declaration;
-use modulor::{Call, DType, Error, Layer, Result, Shape, Tensor, Variable};
+use modulor::{Call, DType, DTypePolicy, Error, Layer, Result, Shape, Tensor, Variable};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -138,6 +138,10 @@ impl<M: Module + Sized, K: Clone + Default + Send + Sync + 'static> Module for U
         self.module.build(inputs)
     }
 
+    fn dtype_policy(&self) -> Option<DTypePolicy> {
+        self.module.dtype_policy()
+    }
+
     fn config(&self) -> Result<Config> {
         self.module.config()
     }
@@ -166,6 +170,14 @@ pub trait Held: Track {
     fn read(config: &Config) -> Result<Self>
     where
         Self: Sized;
+
+    /// The cell with the layer's policy, where it has none of its own.
+    fn with_dtype(self, _policy: &DTypePolicy) -> Self
+    where
+        Self: Sized,
+    {
+        self
+    }
 
     /// Takes a sequence through the cell by a kernel, if there is one.
     fn whole(&self, _x: &Tensor, _states: &[Tensor], _settings: Settings) -> Option<Result<(Tensor, Vec<Tensor>)>> {
@@ -197,6 +209,7 @@ pub(super) fn write_flat(cell: &dyn Module, config: &mut Config) -> Result<()> {
 /// A recurrent layer: [`RNN`] of any cell, and [`SimpleRNN`](super::SimpleRNN), [`LSTM`](super::LSTM),
 /// [`GRU`](super::GRU) and [`ConvLSTM2D`](super::ConvLSTM2D) of their own.
 pub struct RecurrentLayer<C: Held> {
+    dtype: DTypePolicy,
     pub(super) cell: C,
     pub(super) settings: Settings,
     pub(super) activity_regularizer: ActivityRegularizer,
@@ -253,7 +266,13 @@ impl<C: Held> RecurrentLayer<C> {
     /// A layer of a cell.
     pub(super) fn of(cell: C) -> RecurrentLayer<C> {
         let states = cell.cell().state_shapes().iter().map(|_| Variable::default()).collect();
-        RecurrentLayer { cell, settings: Settings::default(), activity_regularizer: ActivityRegularizer(None), states }
+        RecurrentLayer {
+            dtype: DTypePolicy::default(),
+            cell,
+            settings: Settings::default(),
+            activity_regularizer: ActivityRegularizer(None),
+            states,
+        }
     }
 
     settings! {
@@ -270,6 +289,15 @@ impl<C: Held> RecurrentLayer<C> {
         unroll
         /// Whether the output of a step that is masked is zeros, and not that of the step before.
         zero_output_for_mask
+    }
+
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set. A cell
+    /// that a [`RNN`] is given keeps its own.
+    #[must_use]
+    pub fn dtype(mut self, dtype: impl Into<DTypePolicy>) -> Self {
+        self.dtype = dtype.into();
+        self.cell = self.cell.with_dtype(&self.dtype);
+        self
     }
 
     /// What the output costs; nothing unless set.
@@ -337,8 +365,13 @@ impl<C: Held> RecurrentLayer<C> {
             None => steps(self.cell(), x, states, &self.settings)?,
         };
         if self.settings.stateful {
-            self.states.iter().zip(&after).try_for_each(|(state, after)| state.assign(after))?;
+            let wide = |(state, after): (&Variable, &Tensor)| state.assign(&after.cast(state.dtype())?);
+            self.states.iter().zip(&after).try_for_each(wide)?;
         }
+        // A cell of another policy gives another dtype.
+        let dtype = self.dtype.compute_dtype()?;
+        let output = output.cast(dtype)?;
+        let after = after.iter().map(|after| after.cast(dtype)).collect::<Result<Vec<_>>>()?;
         self.activity_regularizer.charge(&output)?;
         Ok((output, after))
     }
@@ -535,6 +568,7 @@ impl<C: Held> Track for RecurrentLayer<C> {
 
     fn share(&self) -> Self {
         RecurrentLayer {
+            dtype: self.dtype.clone(),
             cell: self.cell.share(),
             settings: self.settings,
             activity_regularizer: self.activity_regularizer.share(),
@@ -594,6 +628,7 @@ impl<C: Held> Module for RecurrentLayer<C> {
             let dims = [&[batch][..], &shape].concat();
             state.declare(Declaration {
                 shape: Some(vec![None; dims.len()]),
+                dtype: Some(self.dtype.variable_dtype()?),
                 trainable: false,
                 weight: false,
                 ..Declaration::new(Arc::new(Zeros))
@@ -601,6 +636,10 @@ impl<C: Held> Module for RecurrentLayer<C> {
             inputs.size(state, &name::numbered("rnn_state", i), &dims)?;
         }
         Ok(())
+    }
+
+    fn dtype_policy(&self) -> Option<DTypePolicy> {
+        Some(self.dtype.clone())
     }
 
     fn config(&self) -> Result<Config> {
@@ -620,7 +659,8 @@ impl<C: Held> FromConfig for RecurrentLayer<C> {
     fn from_config(config: &Config) -> Result<Self> {
         let schema = Schema { class: C::CLASS, version: 1, migrate: None };
         let config = &*schema.open(config)?;
-        let keys: Vec<&str> = config.keys().map(String::as_str).filter(|key| !BASE_KEYS.contains(key)).collect();
+        let is_base = |key: &&str| BASE_KEYS.contains(key) && *key != "dtype";
+        let keys: Vec<&str> = config.keys().map(String::as_str).filter(|key| !is_base(key)).collect();
         schema.faults(config, &keys).into_result()?;
         let (mut own, mut of_cell) = (Config::new(), Config::new());
         let settings = serde_json::to_value(Settings::default()).unwrap_or_default();
@@ -632,7 +672,7 @@ impl<C: Held> FromConfig for RecurrentLayer<C> {
                 key => drop(of_cell.insert(key.to_owned(), value.clone())),
             }
         }
-        let mut layer = RecurrentLayer::of(C::read(&of_cell)?);
+        let mut layer = RecurrentLayer::of(C::read(&of_cell)?).dtype(schema.policy(config)?);
         layer.settings = serde_json::from_value(Value::Object(own))
             .map_err(|error| Error::invalid_argument(format!("config of `{}`: {error}", C::CLASS)))?;
         layer.activity_regularizer = ActivityRegularizer::from_field(config.get("activity_regularizer"))?;

@@ -1,4 +1,4 @@
-use modulor::{Error, Layer, Module, Result, Tensor};
+use modulor::{DTypePolicy, Error, Layer, Module, Result, Tensor};
 
 /// Every vector `n` times, as the steps of a sequence: `[batch, channels]` becomes `[batch, n, channels]`.
 ///
@@ -15,6 +15,9 @@ use modulor::{Error, Layer, Module, Result, Tensor};
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct RepeatVector {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     #[config]
     n: usize,
 }

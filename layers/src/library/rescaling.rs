@@ -1,6 +1,6 @@
 use super::Numbers;
 use super::axes::floating;
-use modulor::{Layer, Module, Result, Tensor};
+use modulor::{DTypePolicy, Layer, Module, Result, Tensor};
 
 /// `x·scale + offset`, as of pixels from 0 to 255 to numbers from 0 to 1.
 ///
@@ -19,6 +19,9 @@ use modulor::{Layer, Module, Result, Tensor};
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct Rescaling {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     #[config(into)]
     scale: Numbers,
     /// What is added after scaling; 0 unless set.
@@ -28,7 +31,7 @@ pub struct Rescaling {
 
 impl Layer for Rescaling {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (wide, dtype) = floating(x)?;
+        let (wide, dtype) = floating(x, &self.dtype)?;
         let [scale, offset] = [&self.scale, &self.offset].map(|numbers| numbers.tensor(wide.dtype()));
         wide.mul(scale?)?.add(offset?)?.cast(dtype)
     }

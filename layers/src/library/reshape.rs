@@ -1,4 +1,4 @@
-use modulor::{DType, Error, Layer, Module, Result, Tensor};
+use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor};
 
 /// Every sample under other dims: `[batch, ..]` becomes `[batch, target_shape..]`.
 ///
@@ -16,6 +16,9 @@ use modulor::{DType, Error, Layer, Module, Result, Tensor};
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct Reshape {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     #[config(into)]
     target_shape: Vec<i64>,
 }

@@ -1,7 +1,7 @@
 use super::axes::{LayerAxes, beside, wide};
 use crate::initializer::{AnyInitializer, Ones};
 use modulor::module::{InputShapes, ManualBuild};
-use modulor::{Layer, Module, Result, Tensor, Variable};
+use modulor::{DTypePolicy, Layer, Module, Result, Tensor, Variable};
 
 /// Every sample by the root of the mean of its squares along some axes: `scale·x/√(mean(x²) + epsilon)`. Zhang and
 /// Sennrich, "Root mean square layer normalization".
@@ -17,14 +17,17 @@ use modulor::{Layer, Module, Result, Tensor, Variable};
 /// use modulor::{Call, Tensor};
 /// use modulor_layers::library::RMSNormalization;
 /// # fn main() -> modulor::Result<()> {
-/// let y = RMSNormalization::new().epsilon(0.0).call(&Tensor::from([[0.0_f64, 4.0, 0.0, 0.0]]))?;
-/// assert_eq!(y.to_vec::<f64>()?, [0.0, 2.0, 0.0, 0.0]);
+/// let y = RMSNormalization::new().epsilon(0.0).call(&Tensor::from([[0.0_f32, 4.0, 0.0, 0.0]]))?;
+/// assert_eq!(y.to_vec::<f32>()?, [0.0, 2.0, 0.0, 0.0]);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Module)]
 #[module(package = "keras.layers", build = manual)]
 pub struct RMSNormalization {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// Along which axis, or axes; the last unless set.
     #[config(default = LayerAxes::One(-1), into)]
     axis: LayerAxes,

@@ -8,7 +8,7 @@ use crate::activation::AnyActivation;
 use crate::constraint::AnyConstraint;
 use crate::initializer::{AnyInitializer, GlorotUniform, Zeros};
 use crate::regularizer::AnyRegularizer;
-use modulor::{Error, Layer, Module, Result, Sliding, Tensor, Variable};
+use modulor::{DTypePolicy, Error, Layer, Module, Result, Sliding, Tensor, Variable};
 
 /// The convolution of each channel with filters of its own.
 fn depthwise<const N: usize>(
@@ -34,6 +34,9 @@ macro_rules! depthwise {
         #[derive(Module)]
         #[module(package = "keras.layers")]
         pub struct $class {
+            /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+            #[config(default, into)]
+            dtype: DTypePolicy,
             #[config(into)]
             kernel_size: PerAxis<$axes>,
             /// How far apart two windows are; 1 unless set.
@@ -153,6 +156,9 @@ macro_rules! separable {
         #[derive(Module)]
         #[module(package = "keras.layers")]
         pub struct $class {
+            /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+            #[config(default, into)]
+            dtype: DTypePolicy,
             #[config]
             filters: usize,
             #[config(into)]

@@ -1,7 +1,7 @@
 use modulor::module::{
     Config, FromConfig, InputShapes, Module, Track, Visitor, name, object, read_object, reading, writing,
 };
-use modulor::{Call, Error, Layer, NameLayer, Result, Tensor};
+use modulor::{Call, DTypePolicy, Error, Layer, NameLayer, Result, Tensor};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -23,6 +23,8 @@ use std::collections::HashMap;
 /// ```
 #[derive(Default)]
 pub struct Sequential {
+    /// Of no effect but on its config: each layer has its own.
+    dtype: DTypePolicy,
     layers: Vec<Box<dyn Layer>>,
 }
 
@@ -69,7 +71,7 @@ impl Track for Sequential {
     }
 
     fn share(&self) -> Self {
-        Sequential { layers: self.layers.iter().map(Track::share).collect() }
+        Sequential { dtype: self.dtype.clone(), layers: self.layers.iter().map(Track::share).collect() }
     }
 
     fn field_config(&self) -> Result<Option<Value>> {
@@ -113,6 +115,8 @@ impl Module for Sequential {
                 object["config"]["name"] = name.into();
                 Ok(object)
             });
+            let dtype = serde_json::to_value(&self.dtype).map_err(|e| Error::invalid_argument(e.to_string()))?;
+            config.insert("dtype".to_owned(), dtype);
             config.insert("layers".to_owned(), Value::Array(layers.collect::<Result<_>>()?));
             Ok(())
         })
@@ -123,14 +127,16 @@ impl FromConfig for Sequential {
     fn from_config(config: &Config) -> Result<Self> {
         const SCHEMA: modulor::module::Schema =
             modulor::module::Schema { class: "Sequential", version: 1, migrate: None };
-        const KEYS: &[&str] = &["layers", "build_input_shape"];
+        const KEYS: &[&str] = &["dtype", "layers", "build_input_shape"];
         let config = &*SCHEMA.open(config)?;
         SCHEMA.faults(config, KEYS).into_result()?;
         let Some(Value::Array(layers)) = config.get("layers") else {
             return Err(Error::invalid_argument("config of `Sequential`: `layers` must be a list of layers"));
         };
         let read = |layer: &Value| <Box<dyn Layer>>::from_field(Some(layer));
-        let model = Sequential { layers: reading(|| layers.iter().map(read).collect::<Result<_>>())? };
+        let dtype = SCHEMA.policy(config)?;
+        let model =
+            Sequential { dtype: dtype.clone(), layers: reading(|| layers.iter().map(read).collect::<Result<_>>())? };
         // A name that is not the automatic one is a name that was given.
         let automatic: Vec<String> = model.places().map(|(name, _)| name).collect();
         let named =
@@ -140,7 +146,7 @@ impl FromConfig for Sequential {
                     _ => layer,
                 }
             });
-        SCHEMA.close(Sequential { layers: named.collect() }, config, KEYS)
+        SCHEMA.close(Sequential { dtype, layers: named.collect() }, config, KEYS)
     }
 }
 

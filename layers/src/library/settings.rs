@@ -2,7 +2,7 @@
 //! of them as a whole, where field by field it would not be Keras's.
 
 use modulor::module::{Config, Schema};
-use modulor::{Error, Module, Result};
+use modulor::{DTypePolicy, Error, Module, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -33,19 +33,21 @@ pub(super) fn read<S: Settings, M: Module>(
     class: &'static str,
     keys: &[&str],
     config: &Config,
-    make: impl FnOnce(S) -> M,
+    make: impl FnOnce(DTypePolicy, S) -> M,
 ) -> Result<M> {
     let schema = Schema { class, version: 1, migrate: None };
     let mut config = schema.open(config)?.into_owned();
-    schema.faults(&config, keys).into_result()?;
+    let known = [&["dtype"], keys].concat();
+    schema.faults(&config, &known).into_result()?;
     S::complete(&mut config);
     let own = config.iter().filter(|(key, _)| keys.contains(&key.as_str()));
     let own = Value::Object(own.map(|(key, value)| (key.clone(), value.clone())).collect());
     let fault = |error| Error::invalid_argument(format!("config of `{class}`: {error}"));
-    schema.close(make(serde_json::from_value(own).map_err(fault)?), &config, keys)
+    let dtype = schema.policy(&config)?;
+    schema.close(make(dtype, serde_json::from_value(own).map_err(fault)?), &config, &known)
 }
 
-/// Makes a struct with a field `settings` a module without variables of its own: the class, its default name, the keys of
+/// Makes a struct with fields `dtype`, its policy, and `settings` a module without variables of its own: the class, its default name, the keys of
 /// its config, and perhaps a field that is a part, with what makes it ready.
 macro_rules! of_settings {
     ($class:ident $name:literal [$($key:literal)*] $(with $part:ident, $prepare:expr)?) => {
@@ -55,7 +57,7 @@ macro_rules! of_settings {
             }
 
             fn share(&self) -> Self {
-                $class { settings: self.settings.clone(), $($part: self.$part.share())? }
+                $class { dtype: self.dtype.clone(), settings: self.settings.clone(), $($part: self.$part.share())? }
             }
 
             fn field_config(&self) -> modulor::Result<Option<serde_json::Value>> {
@@ -64,6 +66,15 @@ macro_rules! of_settings {
 
             fn from_field(config: Option<&serde_json::Value>) -> modulor::Result<Self> {
                 modulor::module::read_object(stringify!($class), config)
+            }
+        }
+
+        impl $class {
+            /// What it computes in, by name or as a [`DTypePolicy`](modulor::DTypePolicy); the ambient policy unless set.
+            #[must_use]
+            pub fn dtype(mut self, dtype: impl Into<modulor::DTypePolicy>) -> $class {
+                self.dtype = dtype.into();
+                self
             }
         }
 
@@ -93,6 +104,10 @@ macro_rules! of_settings {
                 Ok(())
             }
 
+            fn dtype_policy(&self) -> Option<modulor::DTypePolicy> {
+                Some(self.dtype.clone())
+            }
+
             fn config(&self) -> modulor::Result<modulor::module::Config> {
                 $crate::library::settings::config(self, &self.settings)
             }
@@ -100,8 +115,8 @@ macro_rules! of_settings {
 
         impl modulor::FromConfig for $class {
             fn from_config(config: &modulor::module::Config) -> modulor::Result<Self> {
-                $crate::library::settings::read(stringify!($class), &[$($key),*], config, |settings| {
-                    $class { settings, $($part: Default::default())? }
+                $crate::library::settings::read(stringify!($class), &[$($key),*], config, |dtype, settings| {
+                    $class { dtype, settings, $($part: Default::default())? }
                 })
             }
         }

@@ -1,7 +1,7 @@
 use super::recurrent::{Held, RecurrentLayer, write_flat};
 use super::{Cell, SimpleRNNCell};
-use modulor::Result;
 use modulor::module::{Config, FromConfig};
+use modulor::{DTypePolicy, Result};
 use serde_json::Value;
 
 /// A recurrent layer whose output is its state.
@@ -44,6 +44,10 @@ impl Held for SimpleRNNCell {
 
     fn read(config: &Config) -> Result<Self> {
         SimpleRNNCell::from_config(config)
+    }
+
+    fn with_dtype(self, policy: &DTypePolicy) -> Self {
+        self.dtype(policy.clone())
     }
 }
 

@@ -5,7 +5,7 @@ use super::settings::{Settings, of_settings};
 use super::window::images;
 use super::{DataFormat, SeedGenerator};
 use modulor::module::Config;
-use modulor::{Layer, Result, Tensor};
+use modulor::{DTypePolicy, Layer, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -22,7 +22,8 @@ struct SpatialDropout {
 impl Settings for SpatialDropout {
     fn finish(&self, config: &mut Config) {
         config.remove("trainable");
-        config.insert("dtype".to_owned(), "float32".into());
+        let name = config["dtype"]["config"]["name"].clone();
+        config.insert("dtype".to_owned(), name);
     }
 }
 
@@ -35,6 +36,7 @@ macro_rules! spatial_dropout {
     )*) => { $(
         $(#[$doc])*
         pub struct $class {
+            dtype: DTypePolicy,
             settings: SpatialDropout,
             seed_generator: SeedGenerator,
         }
@@ -43,7 +45,7 @@ macro_rules! spatial_dropout {
             /// That leaves out each channel with this probability.
             pub fn new(rate: f64) -> $class {
                 let settings = SpatialDropout { rate, seed: None, data_format: $format };
-                $class { settings, seed_generator: SeedGenerator::default() }
+                $class { dtype: DTypePolicy::default(), settings, seed_generator: SeedGenerator::default() }
             }
 
             /// The seed; without one, it follows from the layer's place in its model.

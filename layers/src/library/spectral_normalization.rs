@@ -2,7 +2,7 @@ use crate::initializer::{AnyInitializer, TruncatedNormal};
 use modulor::module::{InputShapes, ManualBuild};
 use modulor::op::scope;
 use modulor::variable::commit;
-use modulor::{Call, Error, Layer, Module, ModuleExt, Result, Tensor, Variable};
+use modulor::{Call, DTypePolicy, Error, Layer, Module, ModuleExt, Result, Tensor, Variable};
 
 /// Another layer, whose kernel each training step divides by its greatest singular value, or nearly: Miyato et al.,
 /// "Spectral normalization for generative adversarial networks".
@@ -29,6 +29,9 @@ use modulor::{Call, Error, Layer, Module, ModuleExt, Result, Tensor, Variable};
 #[derive(Module)]
 #[module(package = "keras.layers", build = manual)]
 pub struct SpectralNormalization {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     layer: Box<dyn Layer>,
     /// How many steps of the power iteration are made for each of training; 1 unless set.
     #[config(default = 1)]
@@ -89,6 +92,6 @@ impl SpectralNormalization {
         let is_zero = kernel.equal(0.0)?.all(..)?;
         let after = is_zero.select(&kernel, &kernel.div(sigma)?)?;
         let u = is_zero.select(&before, &u)?.cast(self.vector_u.dtype())?;
-        commit([(self.vector_u.clone(), u), (variable, after)])
+        commit([(self.vector_u.clone(), u), (variable.clone(), after.cast(variable.dtype())?)])
     }
 }

@@ -3,7 +3,7 @@ use modulor::module::{
     Config, FromConfig, InputShapes, Module, Schema, Track, Visitor, name, object, read_object, reading,
 };
 use modulor::op::scope;
-use modulor::{Call, Error, Layer, Result, Shape, Tensor};
+use modulor::{Call, DTypePolicy, Error, Layer, Result, Shape, Tensor};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -23,6 +23,7 @@ use std::collections::HashMap;
 /// ```
 #[derive(Default)]
 pub struct StackedRNNCells {
+    dtype: DTypePolicy,
     cells: Vec<Box<dyn Cell>>,
 }
 
@@ -37,6 +38,13 @@ impl StackedRNNCells {
     #[expect(clippy::should_implement_trait, reason = "as Sequential's")]
     pub fn add(mut self, cell: impl Cell) -> StackedRNNCells {
         self.cells.push(Box::new(cell));
+        self
+    }
+
+    /// What it computes in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[must_use]
+    pub fn dtype(mut self, dtype: impl Into<DTypePolicy>) -> StackedRNNCells {
+        self.dtype = dtype.into();
         self
     }
 
@@ -110,7 +118,7 @@ impl Cell for StackedRNNCells {
             x = y;
             cells.push(own);
         }
-        Ok(Some(Box::new(StackedRNNCells { cells })))
+        Ok(Some(Box::new(StackedRNNCells { dtype: self.dtype.clone(), cells })))
     }
 }
 
@@ -120,7 +128,7 @@ impl Track for StackedRNNCells {
     }
 
     fn share(&self) -> Self {
-        StackedRNNCells { cells: self.cells.share() }
+        StackedRNNCells { dtype: self.dtype.clone(), cells: self.cells.share() }
     }
 
     fn field_config(&self) -> Result<Option<Value>> {
@@ -157,6 +165,10 @@ impl Module for StackedRNNCells {
         Ok(())
     }
 
+    fn dtype_policy(&self) -> Option<DTypePolicy> {
+        Some(self.dtype.clone())
+    }
+
     fn config(&self) -> Result<Config> {
         modulor::module::write(self, 1, &mut |config| {
             let cells = self.places().map(|(name, cell)| {
@@ -173,7 +185,7 @@ impl Module for StackedRNNCells {
 impl FromConfig for StackedRNNCells {
     fn from_config(config: &Config) -> Result<Self> {
         const SCHEMA: Schema = Schema { class: "StackedRNNCells", version: 1, migrate: None };
-        const KEYS: &[&str] = &["cells"];
+        const KEYS: &[&str] = &["dtype", "cells"];
         let config = &*SCHEMA.open(config)?;
         SCHEMA.faults(config, KEYS).into_result()?;
         let Some(Value::Array(cells)) = config.get("cells") else {
@@ -181,7 +193,7 @@ impl FromConfig for StackedRNNCells {
         };
         let read = |cell: &Value| <Box<dyn Cell>>::from_field(Some(cell));
         let cells = reading(|| cells.iter().map(read).collect::<Result<_>>())?;
-        SCHEMA.close(StackedRNNCells { cells }, config, KEYS)
+        SCHEMA.close(StackedRNNCells { dtype: SCHEMA.policy(config)?, cells }, config, KEYS)
     }
 }
 

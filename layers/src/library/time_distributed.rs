@@ -1,5 +1,5 @@
 use modulor::module::{Config, FromConfig, InputShapes, Module, Schema, Track, Visitor, object, read_object, reading};
-use modulor::{Call, Error, Layer, NameLayer, Result, Tensor};
+use modulor::{Call, DTypePolicy, Error, Layer, NameLayer, Result, Tensor};
 use serde_json::Value;
 
 /// Another layer, applied to every step of a sequence: `[batch, time, ..]` becomes `[batch, time, ..]`.
@@ -27,6 +27,7 @@ use serde_json::Value;
 /// # }
 /// ```
 pub struct TimeDistributed {
+    dtype: DTypePolicy,
     layer: Box<dyn Layer>,
     /// Whether the layer takes all steps at once.
     at_once: bool,
@@ -80,7 +81,14 @@ impl TimeDistributed {
     /// A layer for every step.
     pub fn new(layer: impl Layer) -> TimeDistributed {
         let at_once = object(layer.as_module()).is_ok_and(|object| is_by_sample(&object));
-        TimeDistributed { layer: Box::new(layer), at_once }
+        TimeDistributed { dtype: DTypePolicy::default(), layer: Box::new(layer), at_once }
+    }
+
+    /// What it computes in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[must_use]
+    pub fn dtype(mut self, dtype: impl Into<DTypePolicy>) -> TimeDistributed {
+        self.dtype = dtype.into();
+        self
     }
 
     /// All steps as one batch; `None` where dims must be known for that.
@@ -158,7 +166,7 @@ impl Track for TimeDistributed {
     }
 
     fn share(&self) -> Self {
-        TimeDistributed { layer: self.layer.share(), at_once: self.at_once }
+        TimeDistributed { dtype: self.dtype.clone(), layer: self.layer.share(), at_once: self.at_once }
     }
 
     fn field_config(&self) -> Result<Option<Value>> {
@@ -202,6 +210,10 @@ impl Module for TimeDistributed {
         Ok(())
     }
 
+    fn dtype_policy(&self) -> Option<DTypePolicy> {
+        Some(self.dtype.clone())
+    }
+
     fn config(&self) -> Result<Config> {
         modulor::module::write(self, 1, &mut |config| {
             let mut layer = object(self.layer.as_module())?;
@@ -216,7 +228,7 @@ impl FromConfig for TimeDistributed {
     fn from_config(config: &Config) -> Result<Self> {
         const SCHEMA: Schema = Schema { class: "TimeDistributed", version: 1, migrate: None };
         let config = &*SCHEMA.open(config)?;
-        SCHEMA.faults(config, &[LAYER]).into_result()?;
+        SCHEMA.faults(config, &["dtype", LAYER]).into_result()?;
         let written = config.get(LAYER);
         let layer = reading(|| <Box<dyn Layer>>::from_field(written)).map_err(|error| error.within(LAYER))?;
         let name = written.and_then(|layer| layer["config"]["name"].as_str());
@@ -224,7 +236,7 @@ impl FromConfig for TimeDistributed {
             Some(name) => TimeDistributed::new(layer.named(name)),
             None => TimeDistributed::new(layer),
         };
-        SCHEMA.close(layer, config, &[LAYER])
+        SCHEMA.close(layer.dtype(SCHEMA.policy(config)?), config, &["dtype", LAYER])
     }
 }
 

@@ -1,5 +1,5 @@
 use super::axes::{LayerAxes, wide};
-use modulor::{Layer, Module, Result, Tensor};
+use modulor::{DTypePolicy, Layer, Module, Result, Tensor};
 
 /// Every sample over its Euclidean norm along some axes; zeros stay zeros.
 ///
@@ -9,14 +9,17 @@ use modulor::{Layer, Module, Result, Tensor};
 /// use modulor::{Call, Tensor};
 /// use modulor_layers::library::UnitNormalization;
 /// # fn main() -> modulor::Result<()> {
-/// let y = UnitNormalization::new().call(&Tensor::from([[0.0_f64, -4.0], [0.0, 0.0]]))?;
-/// assert_eq!(y.to_vec::<f64>()?, [0.0, -1.0, 0.0, 0.0]);
+/// let y = UnitNormalization::new().call(&Tensor::from([[0.0_f32, -4.0], [0.0, 0.0]]))?;
+/// assert_eq!(y.to_vec::<f32>()?, [0.0, -1.0, 0.0, 0.0]);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct UnitNormalization {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// Along which axis, or axes; the last unless set.
     #[config(default = LayerAxes::One(-1), into)]
     axis: LayerAxes,

@@ -4,7 +4,7 @@ use super::reshape::under;
 use super::settings::defaults;
 use super::window::{at_least_one, images};
 use super::{DataFormat, PerAxis};
-use modulor::{DType, Error, Layer, Module, Result, Tensor};
+use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Every place so many times, along each spatial axis.
@@ -56,6 +56,9 @@ pub enum Interpolation {
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct UpSampling1D {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// How many times; 2 unless set.
     #[config(default = 2)]
     size: usize,
@@ -82,6 +85,9 @@ impl Layer for UpSampling1D {
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct UpSampling2D {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// How many times along each axis; 2 unless set.
     #[config(default = 2.into(), into)]
     size: PerAxis<2>,
@@ -107,6 +113,9 @@ impl Layer for UpSampling2D {
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct UpSampling3D {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
     /// How many times along each axis; 2 unless set.
     #[config(default = 2.into(), into)]
     size: PerAxis<3>,
