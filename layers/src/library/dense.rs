@@ -46,6 +46,19 @@ use serde_json::Value;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// With a [`DTypePolicy`], as every layer has one, it may compute in half precision and keep its variables in float32.
+///
+/// ```
+/// use modulor::{Call, DType, ModuleExt, Tensor};
+/// use modulor_layers::library::Dense;
+/// # fn main() -> modulor::Result<()> {
+/// let layer = Dense::new(2).dtype("mixed_bfloat16");
+/// assert_eq!(layer.call(&Tensor::from([[1.0_f32, 2.0]]))?.dtype(), DType::BF16);
+/// assert_eq!(layer.weights()[0].dtype(), DType::F32);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Module)]
 #[module(package = "keras.layers")]
 pub struct Dense {

@@ -360,6 +360,10 @@ impl<C: Held> RecurrentLayer<C> {
                 shapes.iter().map(|shape| zeros(x, shape)).collect::<Result<_>>()?
             }
         };
+        // A cell of another policy keeps them in what it computes in.
+        let dtype = self.cell().dtype_policy().map_or(Ok(x.dtype()), |policy| policy.compute_dtype())?;
+        let inner = |state: Tensor| if state.dtype().is_float() { state.cast(dtype) } else { Ok(state) };
+        let states: Vec<Tensor> = states.into_iter().map(inner).collect::<Result<_>>()?;
         let (output, after) = match self.cell.whole(x, &states, self.settings) {
             Some(done) => done?,
             None => steps(self.cell(), x, states, &self.settings)?,
@@ -368,7 +372,6 @@ impl<C: Held> RecurrentLayer<C> {
             let wide = |(state, after): (&Variable, &Tensor)| state.assign(&after.cast(state.dtype())?);
             self.states.iter().zip(&after).try_for_each(wide)?;
         }
-        // A cell of another policy gives another dtype.
         let dtype = self.dtype.compute_dtype()?;
         let output = output.cast(dtype)?;
         let after = after.iter().map(|after| after.cast(dtype)).collect::<Result<Vec<_>>>()?;
