@@ -311,7 +311,7 @@ fn backward(
         }
         let dy = call.outputs.iter().map(|output| match gradients.get(&output.id()) {
             Some(gradient) => Ok(gradient.clone()),
-            None if output.dtype().size() > 0 => output.zeros_like(),
+            None if output.dtype().size() > 0 => nothing(output),
             None => Ok(output.clone()),
         });
         let dy = dy.collect::<Result<Vec<_>>>()?;
@@ -334,6 +334,14 @@ fn backward(
     }
     gradients.retain(|id, _| wanted.contains(id));
     Ok(gradients)
+}
+
+/// The gradient of an output that nothing depends on: one zero, seen as all of them, which takes no memory.
+fn nothing(output: &Tensor) -> Result<Tensor> {
+    if output.is_symbolic() {
+        return output.zeros_like();
+    }
+    Tensor::zeros([], output.dtype())?.broadcast_to(output.dims()?)
 }
 
 /// The tensors through which a gradient may pass to one that is wanted.
