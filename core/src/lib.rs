@@ -33,6 +33,7 @@ pub use modulor_kernels::{num_threads, set_num_threads};
 pub use op::{DTypePolicy, Operand, dtype_policy, scope, set_dtype_policy, with_dtype_policy};
 pub use ops::slice::{Ellipsis, Index, Indices, NewAxis, ToIndex, step};
 pub use ops::sliding::Sliding;
+pub use ops::spectrum::NormOrder;
 pub use shape::{MAX_RANK, Shape};
 pub use structure::{Feed, Refs, Structure, Tree};
 pub use tape::{GradientTape, UnconnectedGradients, custom_gradient, hessian, jvp, value_and_grad};

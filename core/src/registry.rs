@@ -4,9 +4,7 @@ pub mod class;
 
 use crate::op::{Attrs, Op, OpDef};
 use crate::ops::{
-    array, bitwise, concat, convolution, cumulative, decomposition, diagonal, einsum, fill, gather, histogram, linalg,
-    logic, math, nn, order, pad, pooling, random, reduce, search, segment, shift, slice, space, special, state, stream,
-    triangle, unique,
+    array, bitwise, cholesky, concat, convolution, cumulative, decomposition, diagonal, einsum, fill, gather, histogram, image, inverse, linalg, logic, math, nn, order, pad, pooling, random, reduce, search, segment, shift, slice, space, special, spectrum, state, stream, triangle, unique,
 };
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -40,6 +38,9 @@ const FAMILIES: &[&[&[OpDef]]] = &[
     diagonal::OPS,
     decomposition::OPS,
     triangle::OPS,
+    cholesky::OPS,
+    inverse::OPS,
+    spectrum::OPS,
     random::OPS,
     stream::OPS,
     state::OPS,

@@ -29,7 +29,13 @@ pub fn check(case: &Case, found: &[Tensor], report: &mut Report) {
         return report.add(case, "number of outputs", found.len(), case.outputs.len());
     }
     let (mut found, mut outputs, mut references) = (found.to_vec(), case.outputs.clone(), case.reference.clone());
-    if case.def.name == "Qr" {
+    let determined: Option<fn(&mut [Tensor])> = match case.def.name {
+        "Qr" => Some(determined),
+        "SelfAdjointEigV2" => Some(determined_eigenvectors),
+        "Svd" => Some(determined_singular_vectors),
+        _ => None,
+    };
+    if let Some(determined) = determined {
         determined(&mut found);
         determined(&mut outputs);
         let wide: Option<Vec<Tensor>> = references.iter().cloned().collect();
@@ -76,6 +82,54 @@ fn determined(factors: &mut [Tensor]) {
     }
     *q = again(&q_dims, q.dtype(), qs);
     *r = again(&r_dims, r.dtype(), rs);
+}
+
+/// The sign of the greatest element of a column.
+fn sign(matrix: &[f64], columns: usize, i: usize) -> f64 {
+    let column = matrix.iter().skip(i).step_by(columns);
+    1_f64.copysign(column.fold(0.0, |most: f64, &x| if x.abs() > most.abs() { x } else { most }))
+}
+
+/// Multiplies a column.
+fn scale(matrix: &mut [f64], columns: usize, i: usize, by: f64) {
+    matrix.iter_mut().skip(i).step_by(columns).for_each(|x| *x *= by);
+}
+
+/// What a matrix determines of its eigenvectors: up to their signs, which are made those of their greatest elements.
+fn determined_eigenvectors(both: &mut [Tensor]) {
+    let [_, v] = both else { panic!("eigenvalues and eigenvectors") };
+    let dims = v.dims().expect("a value").to_vec();
+    let [.., rows, columns] = *dims else { return };
+    let mut vs = reals(v);
+    for v in vs.chunks_mut((rows * columns).max(1)) {
+        (0..columns).for_each(|i| scale(v, columns, i, sign(v, columns, i)));
+    }
+    *v = again(&dims, v.dtype(), vs);
+}
+
+/// What a matrix determines of its singular vectors: up to the signs of pairs, and without those of singular values of 0.
+fn determined_singular_vectors(all: &mut [Tensor]) {
+    let [s, u, v] = all else { panic!("singular values and vectors of two sides") };
+    let [u_dims, v_dims] = [&*u, &*v].map(|t| t.dims().expect("a value").to_vec());
+    let ([.., m, left], [.., n, right]) = (&*u_dims, &*v_dims) else { return };
+    let ((m, left), (n, right)) = ((*m, *left), (*n, *right));
+    let least = m.min(n);
+    let (ss, mut us, mut vs) = (reals(s), reals(u), reals(v));
+    let pairs = us.chunks_mut((m * left).max(1)).zip(vs.chunks_mut((n * right).max(1)));
+    for ((u, v), s) in pairs.zip(ss.chunks(least.max(1))) {
+        for i in 0..left.max(right) {
+            let counts = i < least && s[i] > 1e-6 * s[0];
+            let by = if counts { sign(u, left, i) } else { 0.0 };
+            if i < left {
+                scale(u, left, i, by);
+            }
+            if i < right {
+                scale(v, right, i, by);
+            }
+        }
+    }
+    *u = again(&u_dims, u.dtype(), us);
+    *v = again(&v_dims, v.dtype(), vs);
 }
 
 /// Numbers of a float dtype as a tensor of it.

@@ -133,6 +133,16 @@ const STEP: f64 = 4e-4;
 /// and ours, is that of another function: of cross entropy for labels that are probabilities.
 const NOT_SMOOTH: &[&str] =
     &["at its kinks", "at the bounds", "base zero", "labels that do not sum to one", "ties", "zero denominators"];
+/// and ours, is that of another function: of cross entropy for labels that are probabilities, of symmetric matrices.
+const NOT_SMOOTH: &[&str] = &[
+    "at its kinks",
+    "at the bounds",
+    "base zero",
+    "labels that do not sum to one",
+    "symmetric",
+    "ties",
+    "zero denominators",
+];
 
 /// The cases to take differences of. Those of half precision are left out: they are computed in float64 here like the
 /// others, and their few digits make ties likely.

@@ -14,6 +14,8 @@
 //! | moments, layer, RMS and batch normalisation | [`Normalization`] |
 //! | scaled dot product attention | [`Attention`] |
 //! | LSTM and GRU over a sequence | [`Recurrence`] |
+//! | QR, Cholesky and LU decompositions, eigenvalues and singular values | [`qr`], [`cholesky`], [`lu`], [`jacobi`] |
+//! | images of other sizes | [`Resize`], [`Resampling`] |
 //!
 //! # Instruction sets
 //!
@@ -69,6 +71,7 @@
 mod attention;
 mod by_rows;
 mod cast;
+pub mod cholesky;
 mod complex;
 mod convolution;
 mod depthwise;
@@ -78,7 +81,9 @@ mod float;
 mod fold;
 mod instruction_set;
 mod integer;
+pub mod jacobi;
 mod logic;
+pub mod lu;
 mod matmul;
 mod narrow;
 mod normalization;

@@ -117,7 +117,7 @@ fn at_product(q: &Tensor, r: &Tensor, dq: &Tensor, dr: &Tensor) -> Result<Tensor
 }
 
 /// The matrices in the last two axes, transposed.
-fn turned(x: &Tensor) -> Result<Tensor> {
+pub(super) fn turned(x: &Tensor) -> Result<Tensor> {
     let rank = x.rank().ok_or_else(|| Error::unimplemented("the gradient of matrices of an unknown rank"))?;
     let mut axes: Vec<i64> = (0..rank as i64).collect();
     axes.swap(rank - 1, rank - 2);

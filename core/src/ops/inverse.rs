@@ -1,0 +1,314 @@
+//! Inverses of matrices, solutions of equations with them, and their determinants.
+
+use super::linalg::split_last_two;
+use super::triangle::narrow;
+use crate::dtype::dispatch;
+use crate::op::{
+    Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allowed, apply, apply_one, arity,
+    at_least_rank, same_dtype, unsupported,
+};
+use crate::{DType, Error, Result, Shape, Spec, Tensor};
+use modulor_kernels::cast;
+use modulor_kernels::lu::{determinant, log_determinant, lu, solve};
+use std::sync::Arc;
+
+/// The dtypes that matrices are decomposed of.
+pub(super) fn floats(dtype: DType) -> Result<DType> {
+    let takes = |d| matches!(d, DType::F16 | DType::F32 | DType::F64);
+    allowed(dtype, takes, "matrices of float16, float32 or float64")
+}
+
+/// The shape of square matrices in the last two axes.
+pub(super) fn square(x: &Shape) -> Result<Shape> {
+    at_least_rank(x, 2, "a matrix")?;
+    let Some(mut dims) = x.dims() else { return Ok(Shape::unknown()) };
+    let rank = dims.len();
+    if matches!((dims[rank - 2], dims[rank - 1]), (Some(rows), Some(columns)) if rows != columns) {
+        return Err(Error::invalid_argument(format!("matrices must be square, found {x}")));
+    }
+    let side = dims[rank - 2].or(dims[rank - 1]);
+    dims[rank - 2..].fill(side);
+    Ok(dims.into())
+}
+
+/// The shape without its last two axes.
+fn batch(x: &Shape) -> Shape {
+    x.dims().map_or(Shape::unknown(), |dims| dims[..dims.len() - 2].to_vec().into())
+}
+
+/// Unit matrices of the shape and dtype of others.
+pub(super) fn identity_like(x: &Tensor) -> Result<Tensor> {
+    x.zeros_like()?.add(1.0)?.band_part(0, 0)
+}
+
+/// The error of a matrix that has no inverse.
+fn singular(i: usize) -> Error {
+    Error::invalid_argument(format!("matrix {i} is not invertible"))
+}
+
+/// The matrices of a view in float64, in `room`, which has a place more for each row: their pivots.
+fn factored<'a>(x: &View, room: &'a mut [f64]) -> Result<(&'a mut [f64], &'a mut [usize], usize)> {
+    let rows = x.dims()[x.dims().len() - 1];
+    let (a, pivots) = room.split_at_mut(x.len());
+    dispatch!(x.dtype(), float T => cast(x.elements::<T>()?, a), else => return Err(unsupported(x.dtype())));
+    let pivots: &mut [usize] = &mut bytemuck::cast_slice_mut(pivots)[..rows];
+    Ok((a, pivots, rows))
+}
+
+/// The elements of float64 for [`factored`].
+fn factored_room(x: &View) -> usize {
+    x.len() + x.dims()[x.dims().len() - 1]
+}
+
+/// The inverse, or the transposed one. Computed in float64 whatever the dtype.
+#[derive(Debug)]
+struct MatrixInverse {
+    adjoint: bool,
+}
+
+impl Op for MatrixInverse {
+    fn name(&self) -> &'static str {
+        "MatrixInverse"
+    }
+    fn attrs(&self) -> Attrs {
+        Attrs::new().with("adjoint", self.adjoint)
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let [x] = arity(inputs)?;
+        let dtype = floats(x.spec.dtype)?;
+        Ok(vec![Spec::new(dtype, square(&x.spec.shape)?)])
+    }
+    fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
+        (factored_room(&inputs[0]) + inputs[0].len()) * size_of::<f64>()
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
+        let (x, len) = (inputs[0], inputs[0].len());
+        let (solutions, room) = scratch.take::<f64>(factored_room(&x) + len)?.split_at_mut(len);
+        let (a, pivots, rows) = factored(&x, room)?;
+        let one = (rows * rows).max(1);
+        for (i, (a, solution)) in a.chunks_exact_mut(one).zip(solutions.chunks_exact_mut(one)).enumerate() {
+            lu(a, pivots);
+            if a.iter().step_by(rows + 1).any(|&pivot| pivot == 0.0) {
+                return Err(singular(i));
+            }
+            solution.fill(0.0);
+            solution.iter_mut().step_by(rows + 1).for_each(|x| *x = 1.0);
+            solve(a, pivots, solution, rows, self.adjoint);
+        }
+        dispatch!(x.dtype(), float T => narrow(solutions, outputs[0].elements::<T>()?),
+            else => Err(unsupported(x.dtype())))
+    }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        let (y, dy) = (b.output(0), b.dy(0));
+        let right = dy.matmul_with(y, self.adjoint, !self.adjoint)?;
+        Ok(vec![Some(y.matmul_with(right, !self.adjoint, false)?.neg()?)])
+    }
+}
+
+/// The solution of equations with a matrix, or with the transposed one. Computed in float64 whatever the dtype.
+#[derive(Debug)]
+struct MatrixSolve {
+    adjoint: bool,
+}
+
+impl Op for MatrixSolve {
+    fn name(&self) -> &'static str {
+        "MatrixSolve"
+    }
+    fn attrs(&self) -> Attrs {
+        Attrs::new().with("adjoint", self.adjoint)
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let [a, b] = arity(inputs)?;
+        let dtype = floats(same_dtype(inputs)?)?;
+        let matrix = square(&a.spec.shape)?;
+        at_least_rank(&b.spec.shape, 2, "the right side")?;
+        let (Some(a_dims), Some(b_dims)) = (matrix.dims(), b.spec.shape.dims()) else {
+            let rank = matrix.rank().or(b.spec.shape.rank());
+            return Ok(vec![Spec::new(dtype, rank.map_or(Shape::unknown(), Shape::of_rank))]);
+        };
+        // But for the last axis, the right side is like the matrices.
+        let ((a_batch, [rows, _]), (_, [_, columns])) = (split_last_two(&a_dims), split_last_two(&b_dims));
+        let expected: Shape = [a_batch, &[rows, columns]].concat().into();
+        let shape = expected.merge(&b.spec.shape).ok_or_else(|| {
+            let (a, b) = (&a.spec.shape, &b.spec.shape);
+            Error::invalid_argument(format!("the right side must have the batch and the rows of {a}, found {b}"))
+        })?;
+        Ok(vec![Spec::new(dtype, shape)])
+    }
+    fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
+        (factored_room(&inputs[0]) + inputs[1].len()) * size_of::<f64>()
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
+        let [matrix, right] = inputs else { return Err(Error::internal("two inputs were inferred")) };
+        let (len, columns) = (right.len(), right.dims()[right.dims().len() - 1]);
+        let (solutions, room) = scratch.take::<f64>(factored_room(matrix) + len)?.split_at_mut(len);
+        let (a, pivots, rows) = factored(matrix, room)?;
+        let dtype = right.dtype();
+        dispatch!(dtype, float T => cast(right.elements::<T>()?, solutions), else => return Err(unsupported(dtype)));
+        if rows == 0 {
+            return Ok(());
+        }
+        for (i, a) in a.chunks_exact_mut(rows * rows).enumerate() {
+            lu(a, pivots);
+            if a.iter().step_by(rows + 1).any(|&pivot| pivot == 0.0) {
+                return Err(singular(i));
+            }
+            solve(a, pivots, &mut solutions[i * rows * columns..][..rows * columns], columns, self.adjoint);
+        }
+        dispatch!(dtype, float T => narrow(solutions, outputs[0].elements::<T>()?), else => Err(unsupported(dtype)))
+    }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        let x = b.output(0);
+        let at_right = apply_one(MatrixSolve { adjoint: !self.adjoint }, &[b.input(0), b.dy(0)])?;
+        let at_matrix = b.when(0, || {
+            let (left, right) = if self.adjoint { (x, &at_right) } else { (&at_right, x) };
+            left.matmul_with(right, false, true)?.neg()
+        })?;
+        Ok(vec![at_matrix, Some(at_right)])
+    }
+}
+
+/// Determinants. Computed in float64 whatever the dtype.
+#[derive(Debug, Default)]
+struct MatrixDeterminant;
+
+impl Op for MatrixDeterminant {
+    fn name(&self) -> &'static str {
+        "MatrixDeterminant"
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let [x] = arity(inputs)?;
+        let dtype = floats(x.spec.dtype)?;
+        Ok(vec![Spec::new(dtype, batch(&square(&x.spec.shape)?))])
+    }
+    fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
+        (factored_room(&inputs[0]) + outputs[0].len()) * size_of::<f64>()
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
+        let x = inputs[0];
+        let count = outputs[0].len();
+        let (values, room) = scratch.take::<f64>(factored_room(&x) + count)?.split_at_mut(count);
+        let (a, pivots, rows) = factored(&x, room)?;
+        for (i, value) in values.iter_mut().enumerate() {
+            let a = &mut a[i * rows * rows..][..rows * rows];
+            let odd = lu(a, pivots);
+            *value = determinant(a, rows, odd);
+        }
+        dispatch!(x.dtype(), float T => narrow(values, outputs[0].elements::<T>()?), else => Err(unsupported(x.dtype())))
+    }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        let inverse = apply_one(MatrixInverse { adjoint: true }, &[b.input(0)])?;
+        Ok(vec![Some(inverse.mul((b.dy(0) * b.output(0)).expand_dims(-1)?.expand_dims(-1)?)?)])
+    }
+}
+
+/// The signs of determinants and the logarithms of their magnitudes. Computed in float64 whatever the dtype.
+#[derive(Debug, Default)]
+struct LogMatrixDeterminant;
+
+impl Op for LogMatrixDeterminant {
+    fn name(&self) -> &'static str {
+        "LogMatrixDeterminant"
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let [x] = arity(inputs)?;
+        let spec = Spec::new(floats(x.spec.dtype)?, batch(&square(&x.spec.shape)?));
+        Ok(vec![spec.clone(), spec])
+    }
+    fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
+        (factored_room(&inputs[0]) + 2 * outputs[0].len()) * size_of::<f64>()
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
+        let [sign_out, log_out] = outputs else { return Err(Error::internal("two outputs were inferred")) };
+        let (x, count) = (inputs[0], sign_out.len());
+        let (signs, room) = scratch.take::<f64>(factored_room(&x) + 2 * count)?.split_at_mut(count);
+        let (logs, room) = room.split_at_mut(count);
+        let (a, pivots, rows) = factored(&x, room)?;
+        for (i, (sign, log)) in signs.iter_mut().zip(logs.iter_mut()).enumerate() {
+            let a = &mut a[i * rows * rows..][..rows * rows];
+            let odd = lu(a, pivots);
+            (*sign, *log) = log_determinant(a, rows, odd);
+        }
+        dispatch!(x.dtype(), float T => {
+            narrow(signs, sign_out.elements::<T>()?)?;
+            narrow(logs, log_out.elements::<T>()?)
+        }, else => Err(unsupported(x.dtype())))
+    }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        let inverse = apply_one(MatrixInverse { adjoint: true }, &[b.input(0)])?;
+        Ok(vec![Some(inverse.mul(b.dy(1).expand_dims(-1)?.expand_dims(-1)?)?)])
+    }
+}
+
+impl Tensor {
+    /// The inverse of each square matrix in the last two axes.
+    ///
+    /// TensorFlow's `MatrixInverse`, for float16, float32 and float64. An error where a matrix is singular.
+    ///
+    /// ```
+    /// use modulor_core::Tensor;
+    /// # fn main() -> modulor_core::Result<()> {
+    /// assert_eq!(Tensor::from([[2.0_f64, 0.0], [0.0, 4.0]]).inverse()?.to_vec::<f64>()?, [0.5, 0.0, 0.0, 0.25]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn inverse(&self) -> Result<Tensor> {
+        apply_one(MatrixInverse { adjoint: false }, &[self])
+    }
+
+    /// The x of `self·x = right` or, `adjoint`, `selfᵀ·x = right`, for each square matrix in the last two axes and the
+    /// columns of `right`, which has the same outer axes.
+    ///
+    /// TensorFlow's `MatrixSolve`, for float16, float32 and float64. An error where a matrix is singular.
+    ///
+    /// ```
+    /// use modulor_core::Tensor;
+    /// # fn main() -> modulor_core::Result<()> {
+    /// let x = Tensor::from([[0.0_f64, 2.0], [1.0, 0.0]]).solve(&Tensor::from([[4.0_f64], [3.0]]), false)?;
+    /// assert_eq!(x.to_vec::<f64>()?, [3.0, 2.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn solve(&self, right: &Tensor, adjoint: bool) -> Result<Tensor> {
+        apply_one(MatrixSolve { adjoint }, &[self, right])
+    }
+
+    /// The determinant of each square matrix in the last two axes. TensorFlow's `MatrixDeterminant`, for float16, float32
+    /// and float64. There is no gradient of a singular matrix.
+    ///
+    /// ```
+    /// use modulor_core::Tensor;
+    /// # fn main() -> modulor_core::Result<()> {
+    /// assert_eq!(Tensor::from([[0.0_f32, 2.0], [1.0, 3.0]]).determinant()?.item::<f32>()?, -2.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn determinant(&self) -> Result<Tensor> {
+        apply_one(MatrixDeterminant, &[self])
+    }
+
+    /// The sign of the determinant of each square matrix in the last two axes, and the logarithm of its magnitude: 0 and
+    /// −∞ of a singular matrix. TensorFlow's `LogMatrixDeterminant`, NumPy's and Keras's `slogdet`.
+    pub fn log_determinant(&self) -> Result<(Tensor, Tensor)> {
+        let both = apply(LogMatrixDeterminant, &[self])?;
+        let [sign, log] = both.try_into().map_err(|_| Error::internal("a sign and a logarithm were inferred"))?;
+        Ok((sign, log))
+    }
+}
+
+/// The ops of this file.
+pub(crate) const OPS: &[&[OpDef]] = &[&[
+    OpDef {
+        name: "MatrixInverse",
+        parse: |attrs| Ok(Arc::new(MatrixInverse { adjoint: attrs.bool("adjoint", false)? })),
+        accuracy: Accuracy::Sum,
+    },
+    OpDef {
+        name: "MatrixSolve",
+        parse: |attrs| Ok(Arc::new(MatrixSolve { adjoint: attrs.bool("adjoint", false)? })),
+        accuracy: Accuracy::Sum,
+    },
+    OpDef::plain::<MatrixDeterminant>("MatrixDeterminant", Accuracy::Special),
+    OpDef::plain::<LogMatrixDeterminant>("LogMatrixDeterminant", Accuracy::Special),
+]];
