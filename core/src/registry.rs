@@ -18,6 +18,7 @@ const FAMILIES: &[&[&[OpDef]]] = &[
     nn::OPS,
     convolution::OPS,
     pooling::OPS,
+    image::OPS,
     array::OPS,
     concat::OPS,
     slice::OPS,

@@ -87,8 +87,8 @@ impl Op for MatrixTriangularSolve {
     }
 }
 
-/// Float64 numbers rounded to another dtype.
-pub(super) fn narrow<T: Number>(from: &[f64], to: &mut [T]) -> Result<()> {
+/// Numbers rounded to another dtype.
+pub(super) fn narrow<S: Number, T: Number>(from: &[S], to: &mut [T]) -> Result<()> {
     let (shape, strides) = ([from.len()], [1]);
     let from = Strided::new(from, &shape, &strides, 0).ok_or_else(|| Error::internal("a slice is a view of itself"))?;
     cast(from, to);
