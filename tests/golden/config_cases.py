@@ -116,6 +116,8 @@ LOSSES = [
     (L.CosineSimilarity, {"axis": 0}),
     (L.Tversky, {"alpha": 0.3, "beta": 0.7}),
     (L.Dice, {"axis": [0]}),
+    (L.Circle, {"gamma": 64.0, "margin": 0.25, "remove_diagonal": False}),
+    (L.CTC, {"reduction": "sum", "name": "mine", "dtype": "float64"}),
     *[
         (cls, {"reduction": "sum", "name": "mine", "dtype": "float64"})
         for cls in (

@@ -154,6 +154,9 @@ fn smooth() -> impl Iterator<Item = (&'static Case, Vec<Tensor>)> {
     })
 }
 
+/// Ops whose gradients are ops without a gradient, as TensorFlow's are.
+const ONCE: &[&str] = &["CTCLoss"];
+
 /// The inputs, with input `i` moved by so much along a direction.
 fn moved(inputs: &[Tensor], i: usize, along: &Tensor, step: f64) -> Result<Vec<Tensor>> {
     let steps = reals(along).into_iter();
@@ -207,7 +210,7 @@ fn second(op: &Arc<dyn Op>, inputs: &[Tensor], case: &Case, i: usize, along: &Te
 #[test]
 fn second_gradients_are_the_slopes_of_first_ones() {
     let mut report = Report::new("second gradients");
-    for (case, inputs) in smooth() {
+    for (case, inputs) in smooth().filter(|(case, _)| !ONCE.contains(&case.def.name)) {
         let found = caught(|| {
             let op = case.widened()?;
             for i in (0..inputs.len()).filter(|&i| case.grads[i].is_some()) {

@@ -15,6 +15,7 @@
 //! | scaled dot product attention | [`Attention`] |
 //! | LSTM and GRU over a sequence | [`Recurrence`] |
 //! | QR, Cholesky and LU decompositions, eigenvalues and singular values | [`qr`], [`cholesky`], [`lu`], [`jacobi`] |
+//! | the loss of connectionist temporal classification | [`ctc`] |
 //! | images of other sizes | [`Resize`], [`Resampling`] |
 //!
 //! # Instruction sets
@@ -74,6 +75,7 @@ mod cast;
 pub mod cholesky;
 mod complex;
 mod convolution;
+pub mod ctc;
 mod depthwise;
 mod dispatch;
 mod expression;

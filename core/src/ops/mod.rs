@@ -14,6 +14,7 @@ pub(crate) mod cholesky;
 pub mod composite;
 pub(crate) mod concat;
 pub(crate) mod convolution;
+pub(crate) mod ctc;
 pub(crate) mod cumulative;
 pub(crate) mod decomposition;
 pub(crate) mod diagonal;

@@ -14,6 +14,7 @@
 //! # }
 //! ```
 
+mod alignment;
 mod binary;
 mod categorical;
 mod class;
@@ -23,6 +24,7 @@ mod overlap;
 mod reduction;
 mod sparse;
 
+pub use alignment::{CTC, Circle, circle, ctc};
 pub use binary::{BinaryCrossentropy, BinaryFocalCrossentropy, binary_crossentropy, binary_focal_crossentropy};
 pub use categorical::{
     CategoricalCrossentropy, CategoricalFocalCrossentropy, CategoricalGeneralizedCrossEntropy,
@@ -89,6 +91,8 @@ family! {
     CategoricalFocalCrossentropy "categorical_focal_crossentropy";
     CategoricalGeneralizedCrossEntropy "categorical_generalized_cross_entropy";
     CategoricalHinge "categorical_hinge";
+    Circle "circle";
+    CTC "ctc";
     CosineSimilarity "cosine_similarity";
     Dice "dice";
     Hinge "hinge";
