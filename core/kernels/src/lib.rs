@@ -15,6 +15,7 @@
 //! | scaled dot product attention | [`Attention`] |
 //! | LSTM and GRU over a sequence | [`Recurrence`] |
 //! | QR, Cholesky and LU decompositions, eigenvalues and singular values | [`qr`], [`cholesky`], [`lu`], [`jacobi`] |
+//! | random numbers and distributions | [`random`], [`distribution`] |
 //! | the loss of connectionist temporal classification | [`ctc`] |
 //! | images of other sizes | [`Resize`], [`Resampling`] |
 //!
@@ -78,6 +79,7 @@ mod convolution;
 pub mod ctc;
 mod depthwise;
 mod dispatch;
+pub mod distribution;
 mod expression;
 mod float;
 mod fold;

@@ -237,7 +237,7 @@ fn unit_f32(word: u32) -> f32 {
 }
 
 /// A multiple of 2⁻⁵² on [0, 1): the mantissa is the low 20 bits of `high` above all of `low`.
-fn unit_f64(high: u32, low: u32) -> f64 {
+pub(crate) fn unit_f64(high: u32, low: u32) -> f64 {
     f64::from_bits(0x3FF0_0000_0000_0000 | join(low, high & 0x000F_FFFF)) - 1.0
 }
 
@@ -255,7 +255,7 @@ fn box_muller_f32(u: u32, v: u32) -> [f32; 2] {
 }
 
 /// Two normal values from a block.
-fn box_muller_f64(block: [u32; 4]) -> [f64; 2] {
+pub(crate) fn box_muller_f64(block: [u32; 4]) -> [f64; 2] {
     let u = unit_f64(block[0], block[1]).max(EPSILON);
     let angle = TAU * unit_f64(block[2], block[3]);
     let radius = (-2.0 * libm::log(u)).sqrt();

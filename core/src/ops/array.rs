@@ -317,7 +317,7 @@ impl Op for Transpose {
 
 /// The same elements, repeated along new axes and axes of one element.
 #[derive(Debug, Default)]
-struct BroadcastTo;
+pub(super) struct BroadcastTo;
 
 impl Op for BroadcastTo {
     fn name(&self) -> &'static str {

@@ -18,6 +18,7 @@ pub(crate) mod ctc;
 pub(crate) mod cumulative;
 pub(crate) mod decomposition;
 pub(crate) mod diagonal;
+pub(crate) mod distribution;
 pub(crate) mod einsum;
 pub(crate) mod fill;
 pub mod fused;

@@ -32,21 +32,11 @@ impl Op for StatelessRandomGetKeyCounter {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [seed] = arity(inputs)?;
-        allowed(seed.spec.dtype, |d| matches!(d, DType::I32 | DType::I64), "a seed of int32 or int64")?;
-        vector(seed, seed.spec.dtype, "the seed", 2, 2)?;
+        two_integers(seed)?;
         Ok(vec![Spec::new(DType::U64, [1]), Spec::new(DType::U64, [2])])
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
-        let mut seed = [0i64; 2];
-        match inputs[0].dtype() {
-            DType::I32 => {
-                let mut narrow = [0i32; 2];
-                copy(inputs[0].elements()?, &mut narrow);
-                seed = narrow.map(i64::from);
-            }
-            _ => copy(inputs[0].elements()?, &mut seed),
-        }
-        let stream = Philox::from_seed(seed);
+        let stream = seeded(&inputs[0])?;
         outputs[0].elements()?.copy_from_slice(&[stream.key()]);
         outputs[1].elements()?.copy_from_slice(&stream.counter());
         Ok(())
@@ -200,8 +190,19 @@ pub(super) fn constant(b: &Backward) -> Result<Vec<Option<Tensor>>> {
     Ok(vec![None; b.inputs().len()])
 }
 
+/// Refuses a seed that is not two integers.
+pub(super) fn two_integers(seed: &Input) -> Result<()> {
+    allowed(seed.spec.dtype, |d| matches!(d, DType::I32 | DType::I64), "a seed of int32 or int64")?;
+    vector(seed, seed.spec.dtype, "the seed", 2, 2)
+}
+
+/// The stream that a seed stands for.
+pub(super) fn seeded(seed: &View) -> Result<Philox> {
+    Ok(Philox::from_seed([seed.int(0)?, seed.int(1)?]))
+}
+
 /// The three inputs of every draw that follow from a seed.
-fn key_counter_alg(seed: &Tensor) -> Result<[Tensor; 3]> {
+pub(super) fn key_counter_alg(seed: &Tensor) -> Result<[Tensor; 3]> {
     let stream = apply(StatelessRandomGetKeyCounter, &[seed])?;
     let [key, counter] = stream.try_into().map_err(|_| Error::internal("a stream is a key and a counter"))?;
     Ok([key, counter, Tensor::scalar(PHILOX)])
@@ -214,7 +215,7 @@ pub(super) fn drawn_shape(shape: &Input) -> Result<Shape> {
 }
 
 /// The shape of a draw, as far as its inputs `shape, key, counter, alg` tell.
-fn drawn([shape, key, counter, alg]: &[Input; 4]) -> Result<Shape> {
+pub(super) fn drawn([shape, key, counter, alg]: &[Input; 4]) -> Result<Shape> {
     vector(key, DType::U64, "the key", 1, 1)?;
     vector(counter, DType::U64, "the counter", 2, usize::MAX)?;
     allowed(alg.spec.dtype, |d| d == DType::I32, "an algorithm of int32")?;
@@ -247,7 +248,7 @@ fn known_algorithm(alg: View) -> Result<()> {
 }
 
 /// The stream that a draw's inputs `shape, key, counter, alg` name.
-fn stream(inputs: &[View]) -> Result<Philox> {
+pub(super) fn stream(inputs: &[View]) -> Result<Philox> {
     known_algorithm(inputs[3])?;
     let (mut counter, view) = ([0; 2], inputs[2]);
     // A counter may be longer, for generators with larger ones; Philox reads two words.
