@@ -305,9 +305,9 @@ impl Tensor {
     /// ```
     /// use modulor_core::Tensor;
     /// # fn main() -> modulor_core::Result<()> {
-    /// let sorted = Tensor::from([1.0_f32, 3.0, 5.0]);
-    /// assert_eq!(sorted.search_sorted([0.5, 3.0].as_slice(), false)?.to_vec::<i32>()?, [0, 1]);
-    /// assert_eq!(sorted.search_sorted([0.5, 3.0].as_slice(), true)?.to_vec::<i32>()?, [0, 2]);
+    /// let (sorted, values) = (Tensor::from([1.0_f32, 3.0, 5.0]), Tensor::from([0.5_f32, 3.0]));
+    /// assert_eq!(sorted.search_sorted(&values, false)?.to_vec::<i32>()?, [0, 1]);
+    /// assert_eq!(sorted.search_sorted(&values, true)?.to_vec::<i32>()?, [0, 2]);
     /// # Ok(())
     /// # }
     /// ```
@@ -403,3 +403,39 @@ const OTHERS: &[OpDef] = &[
 
 /// The ops of this file.
 pub(crate) const OPS: &[&[OpDef]] = &[BOUNDS, OTHERS];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::trace;
+
+    #[test]
+    fn values_of_any_rank_are_looked_for_in_rows() {
+        let sorted = Tensor::from([1_i64, 3, 3, 7]);
+        assert_eq!(sorted.search_sorted(3.0, true).unwrap().item::<i32>().unwrap(), 3);
+        let matrix = sorted.search_sorted(Tensor::from([[0_i64, 3], [8, 7]]), false).unwrap();
+        assert_eq!((matrix.dims().unwrap(), matrix.to_vec::<i32>().unwrap()), (&[2, 2][..], vec![0, 1, 4, 3]));
+        let rows = Tensor::from([[[1.0_f32, 2.0]], [[10.0, 20.0]]]);
+        let values = Tensor::from([[[0.0_f32, 1.5, 3.0]], [[15.0, 10.0, 5.0]]]);
+        let found = rows.search_sorted(&values, false).unwrap();
+        assert_eq!((found.dims().unwrap(), found.to_vec::<i32>().unwrap()), (&[2, 1, 3][..], vec![0, 1, 2, 1, 0, 0]));
+        let specs = [Spec::new(DType::F32, vec![None, Some(1), None]), Spec::new(DType::F32, vec![None; 3])];
+        let graph = trace(|x| Ok(vec![x[0].search_sorted(&x[1], false)?]), &specs).unwrap();
+        assert_eq!(graph.run(&[&rows, &values]).unwrap()[0].to_vec::<i32>().unwrap(), [0, 1, 2, 1, 0, 0]);
+    }
+
+    #[test]
+    fn nan_is_last_in_rising_order_and_first_in_falling_order() {
+        let x = Tensor::from([[2.0_f32, f32::NAN, 1.0]]);
+        assert!(x.nth_element(2, false).unwrap().to_vec::<f32>().unwrap()[0].is_nan());
+        assert!(x.nth_element(0, true).unwrap().to_vec::<f32>().unwrap()[0].is_nan());
+        assert_eq!(x.nth_element(1, true).unwrap().to_vec::<f32>().unwrap(), [2.0]);
+    }
+
+    #[test]
+    fn boundaries_that_fall_are_refused() {
+        let error = Tensor::from([1.0_f32]).bucketize([2.0, 1.0]).unwrap_err();
+        assert_eq!(error.op(), Some("Bucketize"));
+        assert!(Tensor::from([1.0_f32]).bucketize([f32::NAN]).is_ok());
+    }
+}
