@@ -423,6 +423,9 @@ of_two! {
     |a, b, y, dy| (Some(real(dy)? / b), Some(real(dy)? * (-a / b / b)))
 }
 
+// Another name of TruncateMod, without a gradient as TensorFlow's.
+of_two! { [Wide] Mod = Binary::TruncateMod, broadcast_shape, true, |a, b, y, dy| (None, None) }
+
 gradients! {
     [Float] Exact ReluGrad, |dy, x, out, g| (Some(apply_one(ReluGrad, &[g, x])?), None);
     [Float] Exact Relu6Grad, |dy, x, out, g| (Some(apply_one(Relu6Grad, &[g, x])?), None);
@@ -704,6 +707,7 @@ const OTHERS: &[OpDef] = &[
         accuracy: Accuracy::Ulp4,
     },
     OpDef::plain::<Div>("Div", Accuracy::Exact),
+    OpDef::plain::<Mod>("Mod", Accuracy::Exact),
     OpDef::plain::<AddN>("AddN", Accuracy::Sum),
     OpDef::plain::<ClipByValue>("ClipByValue", Accuracy::Exact),
 ];

@@ -540,6 +540,70 @@ impl Tensor {
     }
 }
 
+/// The root of the sum of squares over axes.
+#[derive(Debug, Default)]
+struct EuclideanNorm {
+    keep_dims: bool,
+}
+
+impl Op for EuclideanNorm {
+    fn name(&self) -> &'static str {
+        "EuclideanNorm"
+    }
+    fn attrs(&self) -> Attrs {
+        Attrs::new().with("keep_dims", self.keep_dims)
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let shape = reduced(inputs, self.keep_dims)?;
+        let dtype = allowed(inputs[0].spec.dtype, |d| d.is_float() || d.is_integer(), "numbers")?;
+        Ok(vec![Spec::new(dtype, shape)])
+    }
+    fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
+        (inputs[0].len() + outputs[0].len()) * size_of::<f64>()
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
+        let (x, out) = (inputs[0], &mut outputs[0]);
+        let (squares, norms) = scratch.take::<f64>(x.len() + out.len())?.split_at_mut(x.len());
+        dispatch!(x.dtype(), number T => cast(x.elements::<T>()?, squares), else => return Err(unsupported(x.dtype())));
+        squares.iter_mut().for_each(|x| *x *= *x);
+        with_mask(inputs, |mask| {
+            row_major(squares, x.dims(), |squares| {
+                f64::fold(Fold::Sum, squares, mask, norms).map_err(|_| unsupported(DType::F64))
+            })
+        })?;
+        norms.iter_mut().for_each(|x| *x = x.sqrt());
+        dispatch!(x.dtype(), number T => row_major(norms, &[norms.len()], |norms| {
+            cast(norms, out.elements::<T>()?);
+            Ok(())
+        }), else => Err(unsupported(x.dtype())))
+    }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        let x = b.input(0);
+        let kept = |t: &Tensor| match self.keep_dims {
+            true => Ok(t.clone()),
+            false => restore_axes(t, b, || apply_one(EuclideanNorm { keep_dims: true }, &[x, b.input(1)])),
+        };
+        Ok(vec![Some(kept(b.dy(0))? * (x / kept(b.output(0))?)), None])
+    }
+}
+
+impl Tensor {
+    /// The Euclidean norm over axes, as [`norm`](Tensor::norm), by an op of its own that computes in float64 and rounds
+    /// once; that of integers loses its fraction. Its gradient is NaN where it is 0. TensorFlow's `EuclideanNorm`.
+    ///
+    /// ```
+    /// use modulor_core::Tensor;
+    /// # fn main() -> modulor_core::Result<()> {
+    /// assert_eq!(Tensor::from([[3e30_f32, 4e30], [0.0, 2.0]]).euclidean_norm(1)?.to_vec::<f32>()?, [5e30, 2.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn euclidean_norm(&self, axes: impl Axes) -> Result<Tensor> {
+        self.check()?;
+        apply_one(EuclideanNorm { keep_dims: false }, &[self, &index_tensor(&axes.axes(self.rank())?)?])
+    }
+}
+
 /// The axes over which gradients of two broadcast operands are summed, from the operands' shapes.
 #[derive(Debug, Default)]
 struct BroadcastGradientArgs;
@@ -607,6 +671,11 @@ pub(crate) const OPS: &[&[OpDef]] = &[
     RUNNING,
     &[
         OpDef::plain::<L2Loss>("L2Loss", Accuracy::Sum),
+        OpDef {
+            name: "EuclideanNorm",
+            parse: |attrs| Ok(Arc::new(EuclideanNorm { keep_dims: attrs.bool("keep_dims", false)? })),
+            accuracy: Accuracy::Sum,
+        },
         OpDef::plain::<BroadcastGradientArgs>("BroadcastGradientArgs", Accuracy::Exact),
     ],
 ];
