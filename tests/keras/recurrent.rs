@@ -281,8 +281,11 @@ fn what_a_recurrent_layer_cannot_do_it_says() {
         layer.with_states().call(&(x.clone(), Some(states))).map(|(y, _)| y)
     };
     let no_steps = Tensor::zeros([3, 0, 2], DType::F32).expect("zeros");
-    let rows: [(Result<Tensor>, &str); 8] = [
+    let rows: [(Result<Tensor>, &str); 11] = [
         (LSTM::new(0).call(&x), "`units` must be at least 1, found 0"),
+        (LSTM::new(usize::MAX).call(&x), "lstm"),
+        (GRU::new(usize::MAX / 2).call(&x), "gru"),
+        (SimpleRNN::new(usize::MAX).call(&x), "simple_rnn"),
         (LSTM::new(2).return_state(true).call(&x), "call `with_states()`"),
         (LSTM::new(2).call(Tensor::from([[1.0_f32]])), "`[batch, time, ..]`, found shape (1, 1)"),
         (given(LSTM::new(2), 1), "the cell has 2 states, and 1 were given"),

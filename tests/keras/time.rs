@@ -173,7 +173,8 @@ fn what_a_layer_of_steps_cannot_do_it_says() {
     let flat = x.with_mask(Some(Tensor::from([true, false])));
     let wrapped = || TimeDistributed::new(LSTM::new(2));
     let none = Tensor::zeros([2, 0, 4, 3], DType::F32).expect("zeros");
-    let rows: [(Box<dyn Layer>, &Tensor, &str); 14] = [
+    let rows: [(Box<dyn Layer>, &Tensor, &str); 15] = [
+        (Box::new(ConvLSTM2D::new(usize::MAX, 2)), &images, "conv_lstm2d"),
         (Box::new(TimeDistributed::new(Dense::new(2))), &numbers(&[2, 3]), "at least 3 dims, `[batch, time, ..]`"),
         (Box::new(TimeDistributed::new(Dense::new(2))), &masked, "the mask must have the batch and the steps"),
         (Box::new(TimeDistributed::new(Dense::new(2))), &flat, "the mask must have the batch and the steps"),

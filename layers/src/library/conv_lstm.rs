@@ -50,11 +50,12 @@ impl<const N: usize> ManualBuild for ConvLSTMCell<N> {
         shape_of_images(inputs.shape(0)?, N)?;
         self.declare_seeds();
         let channels = inputs.dim(0, self.data_format.channels())?;
-        let of = |channels: usize| [&self.kernel_size.0[..], &[channels, GATES * self.filters]].concat();
+        let width = self.filters.saturating_mul(GATES);
+        let of = |channels: usize| [&self.kernel_size.0[..], &[channels, width]].concat();
         inputs.size(&self.kernel, "kernel", &of(channels))?;
         inputs.size(&self.recurrent_kernel, "recurrent_kernel", &of(self.filters))?;
         if self.use_bias {
-            inputs.size(&self.bias, "bias", &[GATES * self.filters])?;
+            inputs.size(&self.bias, "bias", &[width])?;
         }
         Ok(())
     }

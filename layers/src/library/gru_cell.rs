@@ -46,7 +46,7 @@ impl ManualBuild for GRUCell {
             return Err(Error::invalid_argument("`units` must be at least 1, found 0"));
         }
         self.declare_seeds();
-        let width = 3 * self.units;
+        let width = self.units.saturating_mul(3);
         inputs.size(&self.kernel, "kernel", &[inputs.dim(0, -1)?, width])?;
         inputs.size(&self.recurrent_kernel, "recurrent_kernel", &[self.units, width])?;
         if self.use_bias {

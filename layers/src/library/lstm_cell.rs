@@ -46,7 +46,7 @@ impl ManualBuild for LSTMCell {
             return Err(Error::invalid_argument("`units` must be at least 1, found 0"));
         }
         self.declare_seeds();
-        let width = 4 * self.units;
+        let width = self.units.saturating_mul(4);
         inputs.size(&self.kernel, "kernel", &[inputs.dim(0, -1)?, width])?;
         inputs.size(&self.recurrent_kernel, "recurrent_kernel", &[self.units, width])?;
         if self.use_bias {
@@ -98,7 +98,7 @@ impl Initializer for ForgetBias {
             return self.initializer.init(dims, dtype, seed);
         }
         let first = self.initializer.init(&[self.units], dtype, seed)?;
-        let rest = self.initializer.init(&[2 * self.units], dtype, seed.wrapping_add(1))?;
+        let rest = self.initializer.init(&[self.units.saturating_mul(2)], dtype, seed.wrapping_add(1))?;
         Tensor::concat(&[first, Tensor::ones([self.units], dtype)?, rest], 0)
     }
 }

@@ -98,7 +98,8 @@ impl TimeDistributed {
         if batch.is_none() && time.is_none() {
             return Ok(None);
         }
-        let rows = batch.zip(time).map_or(-1, |(batch, time)| (batch * time) as i64);
+        let rows = batch.zip(time).map(|(batch, time)| batch.saturating_mul(time));
+        let rows = rows.map_or(-1, |rows| i64::try_from(rows).unwrap_or(i64::MAX));
         let y: Tensor = self.layer.call(&x.reshape([&[rows], &sample[..]].concat())?)?;
         let apart = y.shape().dims().filter(|dims| !dims.is_empty()).and_then(|dims| known(&dims[1..]));
         let Some(sample) = apart else { return Ok(None) };
