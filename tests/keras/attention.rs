@@ -71,12 +71,20 @@ attentive! {
 }
 
 /// The inputs of a row as layers of several heads take them.
-fn named(x: &[Tensor], mask: Option<&Tensor>) -> AttentionInputs {
+pub fn named(x: &[Tensor], mask: Option<&Tensor>) -> AttentionInputs {
     let mut inputs = AttentionInputs::new(&x[0], &x[1]);
     if let Some(key) = x.get(2) {
         inputs = inputs.key(key);
     }
     mask.map_or(inputs.clone(), |mask| inputs.attention_mask(mask))
+}
+
+/// The inputs of a row, with their masks, and the mask of the call.
+pub fn inputs(row: &Row) -> (Vec<Tensor>, Option<Tensor>) {
+    let masks: Vec<Option<Entry>> = row.get("masks");
+    let masked = |(x, mask): (Tensor, Option<Entry>)| x.with_mask(mask.map(|mask| tensor(&mask)));
+    let x = all(row.get("inputs")).into_iter().zip(masks).map(masked);
+    (x.collect(), row.tensor("attention_mask"))
 }
 
 fn layer<L: Track>(row: &Row) -> L {
@@ -97,9 +105,7 @@ fn call(row: &Row, x: &[Tensor]) -> Result<Called> {
 fn attention_is_kerass() {
     let (mut count, mut exact) = (0, 0);
     for row in rows("attention") {
-        let masks: Vec<Option<Entry>> = row.get("masks");
-        let masked = |(x, mask): (Tensor, Option<Entry>)| x.with_mask(mask.map(|mask| tensor(&mask)));
-        let x: Vec<Tensor> = all(row.get("inputs")).into_iter().zip(masks).map(masked).collect();
+        let (x, _) = inputs(row);
         let tape = GradientTape::new();
         x.iter().for_each(|x| tape.watch(x));
         let computed = tape.record(|| call(row, &x));
@@ -291,11 +297,17 @@ fn what_attention_cannot_do_it_says() {
     let heads = |layer: MultiHeadAttention| -> Result<Tensor> { layer.call((&query, &value)) };
     let over =
         |axes: Vec<i64>| -> Result<Tensor> { MultiHeadAttention::new(2, 3).attention_axes(axes).call((&grid, &grid)) };
+    let again = || -> Result<Tensor> {
+        let layer = MultiHeadAttention::new(2, 3);
+        let _: Tensor = layer.call((&query, &value))?;
+        layer.call((&wave(&[2, 3, 5]), &value))
+    };
     let masked = AttentionInputs::new(&grid, &grid).attention_mask(&Tensor::from([[true], [false]]));
     let rows: Vec<(Result<Tensor>, &str)> = vec![
         (Attention::new().call([&query]), "the inputs must be a query, a value and perhaps a key, found 1 tensors"),
         (Attention::new().dropout(2.0).call([&query, &value]), "`dropout` must be from 0 to 1, found 2"),
         (Attention::new().score_mode(ScoreMode::Concat).call([&query, &wave(&[2, 5, 3])]), "Incompatible shapes"),
+        (again(), "`query/kernel` was built as [4, 2, 3] for inputs of shapes (2, 5, 4), (2, 3, 4), (2, 5, 4) at"),
         (heads(MultiHeadAttention::new(0, 3)), "`num_heads` must be at least 1, found 0"),
         (heads(MultiHeadAttention::new(2, 3).sliding_window(0)), "`sliding_window` must be at least 1, found 0"),
         (over(vec![]), "attention goes over an axis between the first and the last, found (2, 3, 2, 4)"),

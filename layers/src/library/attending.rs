@@ -329,7 +329,7 @@ impl Projection {
     /// Says how the variables begin, and gives them their shapes: of the kernel `from` and `to`, of the bias `to`.
     pub(super) fn build(
         &self,
-        inputs: &InputShapes,
+        (name, inputs): (&str, &InputShapes),
         common: &Common,
         way: Way,
         [from, to]: [&[usize]; 2],
@@ -342,7 +342,7 @@ impl Projection {
             constraint: common.kernel_constraint.clone().0.into_constraint(),
             ..Declaration::new(Arc::new(initializer))
         });
-        inputs.size(&self.kernel, "kernel", &[from, to].concat())?;
+        inputs.size(&self.kernel, &format!("{name}/kernel"), &[from, to].concat())?;
         if !common.use_bias {
             return Ok(());
         }
@@ -353,7 +353,7 @@ impl Projection {
             constraint: common.bias_constraint.clone().0.into_constraint(),
             ..Declaration::new(Arc::new(common.bias_initializer.clone()))
         });
-        inputs.size(&self.bias, "bias", to)
+        inputs.size(&self.bias, &format!("{name}/bias"), to)
     }
 
     /// The projection of a tensor, by a function.

@@ -254,17 +254,17 @@ impl ManualBuild for MultiHeadAttention {
         let [query, value, key] = query_value_key(inputs)?;
         let (common, last) = (common!(self), |input: usize| inputs.dim(input, -1));
         let (own, heads, values) = (last(query)?, [self.num_heads, self.key_dim], [self.num_heads, self.width()]);
-        self.query.build(inputs, &common, Way::ToHeads, [&[own], &heads])?;
-        self.key.build(inputs, &common, Way::ToHeads, [&[last(key)?], &heads])?;
+        self.query.build(("query", inputs), &common, Way::ToHeads, [&[own], &heads])?;
+        self.key.build(("key", inputs), &common, Way::ToHeads, [&[last(key)?], &heads])?;
         if self.use_gate {
-            self.gate.build(inputs, &common, Way::ToHeads, [&[own], &values])?;
+            self.gate.build(("gate", inputs), &common, Way::ToHeads, [&[own], &values])?;
         }
-        self.value.build(inputs, &common, Way::ToHeads, [&[last(value)?], &values])?;
+        self.value.build(("value", inputs), &common, Way::ToHeads, [&[last(value)?], &values])?;
         if self.dropout > 0.0 {
             self.seed_generator.declare(self.seed);
         }
         let to = self.output_shape.clone().unwrap_or_else(|| vec![own]);
-        self.attention_output.build(inputs, &common, Way::FromHeads, [&values, &to])
+        self.attention_output.build(("attention_output", inputs), &common, Way::FromHeads, [&values, &to])
     }
 }
 
@@ -431,16 +431,16 @@ impl ManualBuild for GroupQueryAttention {
         let [query, value, key] = query_value_key(inputs)?;
         let (common, last) = (common!(self), |input: usize| inputs.dim(input, -1));
         let (own, heads, fewer) = (last(query)?, [num_query_heads, head_dim], [num_key_value_heads, head_dim]);
-        self.query.build(inputs, &common, Way::ToHeads, [&[own], &heads])?;
-        self.key.build(inputs, &common, Way::ToHeads, [&[last(key)?], &fewer])?;
+        self.query.build(("query", inputs), &common, Way::ToHeads, [&[own], &heads])?;
+        self.key.build(("key", inputs), &common, Way::ToHeads, [&[last(key)?], &fewer])?;
         if self.use_gate {
-            self.gate.build(inputs, &common, Way::ToHeads, [&[own], &heads])?;
+            self.gate.build(("gate", inputs), &common, Way::ToHeads, [&[own], &heads])?;
         }
-        self.value.build(inputs, &common, Way::ToHeads, [&[last(value)?], &fewer])?;
+        self.value.build(("value", inputs), &common, Way::ToHeads, [&[last(value)?], &fewer])?;
         if self.dropout > 0.0 {
             self.seed_generator.declare(self.seed);
         }
-        self.attention_output.build(inputs, &common, Way::FromHeads, [&heads, &[own]])
+        self.attention_output.build(("attention_output", inputs), &common, Way::FromHeads, [&heads, &[own]])
     }
 }
 

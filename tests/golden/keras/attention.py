@@ -107,7 +107,9 @@ def add(fixture):
         case(f"{name} with a query's mask", make, [q, v], [query_mask, None])
         case(f"{name} with masks", make, [q, v], [query_mask, value_mask])
         case(f"{name} causal with masks", make, [q, v, k], [query_mask, seen_first], causal=True)
-        case(f"{name} causal with masks and scores", make, [q, v, k], [query_mask, seen_first], causal=True, scores=True)
+        case(
+            f"{name} causal with masks and scores", make, [q, v, k], [query_mask, seen_first], causal=True, scores=True
+        )
         case(f"{name} that sees nothing", make, [q, v, k], [query_mask, nothing], wide_too=False)
         case(f"{name} that sees nothing, causal", make, [q, v, k], [None, value_mask], causal=True, wide_too=False)
         case(f"{name} with dropout that rests", lambda d: make(d, dropout=0.5, seed=3), [q, v])
@@ -139,16 +141,41 @@ def add(fixture):
         case(f"{name} that sees nothing", make, three, mask=unseeing)
         case(f"{name} that sees nothing, with scores", make, three, mask=unseeing, scores=True)
         case(f"{name} with masks", make, three, [query_mask, value_mask])
-        case(f"{name} with masks of all", make, three, [query_mask, value_mask, ~nothing], mask=attention_mask, causal=True)
+        case(
+            f"{name} with masks of all",
+            make,
+            three,
+            [query_mask, value_mask, ~nothing],
+            mask=attention_mask,
+            causal=True,
+        )
         case(f"{name} with a window", lambda d: make(d, sliding_window=2), three)
         case(f"{name} causal with a window", lambda d: make(d, sliding_window=2), three, causal=True)
-        case(f"{name} with a window, masks and scores", lambda d: make(d, sliding_window=2), three, [query_mask, value_mask], causal=True, scores=True)
+        case(
+            f"{name} with a window, masks and scores",
+            lambda d: make(d, sliding_window=2),
+            three,
+            [query_mask, value_mask],
+            causal=True,
+            scores=True,
+        )
         case(f"{name} without bias", lambda d: make(d, use_bias=False), three)
         case(f"{name} with a gate", lambda d: make(d, use_gate=True), three)
-        case(f"{name} with a gate, causal, without bias", lambda d: make(d, use_gate=True, use_bias=False), three, causal=True)
+        case(
+            f"{name} with a gate, causal, without bias",
+            lambda d: make(d, use_gate=True, use_bias=False),
+            three,
+            causal=True,
+        )
         case(f"{name} with dropout that rests", lambda d: make(d, dropout=0.5, seed=3), three)
         case(f"{name} with dropout that rests, that sees nothing", lambda d: make(d, dropout=0.5), three, mask=unseeing)
-        case(f"{name} with dropout that rests, causal with masks", lambda d: make(d, dropout=0.5), three, [query_mask, nothing], causal=True)
+        case(
+            f"{name} with dropout that rests, causal with masks",
+            lambda d: make(d, dropout=0.5),
+            three,
+            [query_mask, nothing],
+            causal=True,
+        )
         case(f"{name} not trainable", lambda d: make(d, trainable=False), three)
         case(
             f"{name} with other settings",
@@ -197,7 +224,11 @@ def add(fixture):
         # Of other dims than the last, for Keras would add along that.
         ("abc,cd->adb", (5, None), "d", q),
     ]:
-        case(f"EinsumDense {equation} {shape} {axes} {x.shape}", lambda d: L.EinsumDense(equation, shape, bias_axes=axes, dtype=d), x)
+        case(
+            f"EinsumDense {equation} {shape} {axes} {x.shape}",
+            lambda d: L.EinsumDense(equation, shape, bias_axes=axes, dtype=d),
+            x,
+        )
     case(
         "EinsumDense with other settings",
         lambda d: L.EinsumDense(
@@ -294,7 +325,9 @@ def add(fixture):
             layer = L.EinsumDense(equation, shape, kernel_initializer=make(seed=3))
             x = draw(rng, (2, 3, 4) if "d," not in equation else (2, 2, 3, 4), f32, -1, 1)
             layer.build(x.shape)
-            record.row(f"{initializer} {equation}", config=config(layer), x=record.put(x), kernel=record.put(layer.kernel))
+            record.row(
+                f"{initializer} {equation}", config=config(layer), x=record.put(x), kernel=record.put(layer.kernel)
+            )
 
     record = Recorder(fixture, "attention dropout")
     for name, make in (classes | heads).items():

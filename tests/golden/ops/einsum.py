@@ -113,7 +113,12 @@ def add(run):
             if dtype == np.complex64:
                 x = [v + 1j * rng.randint(-9, 9, v.shape).astype(dtype) for v in x]
             run.add(OP, f"{name(dtype)} {equation} {shapes}", x, equation=equation)
-    run.add(OP, "of sixteen letters", [draw(rng, (1,) * 15 + (2,), f32, -2, 2)] * 2, equation="abcdefghijklmnop,abcdefghijklmnoq->pq")
+    run.add(
+        OP,
+        "of sixteen letters",
+        [draw(rng, (1,) * 15 + (2,), f32, -2, 2)] * 2,
+        equation="abcdefghijklmnop,abcdefghijklmnoq->pq",
+    )
     long = [draw(rng, (3, 200), f32, -1, 1), draw(rng, (200, 2), f32, -1, 1)]
     run.add(OP, "a long sum", long, equation="ab,bc->ac")
     run.add(OP, "a long sum of one", [draw(rng, (3, 300), f32, -1, 1)], equation="ab->a")
