@@ -6,7 +6,8 @@ use super::*;
 use modulor::checkpoint::Checkpoint;
 use modulor::graph::trace;
 use modulor::keras::library::{
-    Bidirectional, Cell, ConvLSTM2D, GRU, GRUCell, LSTM, LSTMCell, MergeMode, RNN, SimpleRNN, StackedRNNCells,
+    Bidirectional, Cell, ConvLSTM1D, ConvLSTM2D, GRU, GRUCell, LSTM, LSTMCell, MergeMode, RNN, SimpleRNN,
+    StackedRNNCells,
 };
 use modulor::module::{Track, object};
 use modulor::{Call, Error, Layer, ModuleExt, Spec, scope};
@@ -94,7 +95,52 @@ fn states_come_and_go_as_in_keras() {
         }
         count += 1;
     }
-    assert!(count >= 18, "{count}");
+    assert!(count >= 118, "{count}");
+}
+
+/// Calls the layer of a row batch after batch, and with states of zeros before the last, for the outputs and the states
+/// before that.
+fn batch_after_batch(row: &Row, xs: &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
+    macro_rules! call {
+        ($layer:ty) => {{
+            let layer = <$layer>::from_field(Some(&config(row)))?;
+            let _: Tensor = layer.call(&xs[0])?;
+            give(layer.as_module(), row);
+            layer.reset_state()?;
+            let [batches @ .., last] = xs else { return Err(Error::internal("there are batches")) };
+            let mut ys = batches.iter().map(|x| layer.call(x)).collect::<Result<Vec<Tensor>>>()?;
+            let states = state(layer.as_module()).into_iter().filter(|state| !state.trainable());
+            let states = states.map(|state| state.value()).collect::<Result<_>>()?;
+            layer.reset_state()?;
+            ys.push(layer.call(last)?);
+            Ok((ys, states))
+        }};
+    }
+    match row.class().as_str() {
+        "SimpleRNN" => call!(SimpleRNN),
+        "LSTM" => call!(LSTM),
+        "GRU" => call!(GRU),
+        "ConvLSTM1D" => call!(ConvLSTM1D),
+        "RNN" => call!(RNN),
+        _ => call!(Bidirectional),
+    }
+}
+
+#[test]
+fn states_stay_from_batch_to_batch_as_in_keras() {
+    let mut count = 0;
+    for row in rows("stateful") {
+        let masks = row.get::<Vec<Option<Entry>>>("masks").into_iter().map(|mask| mask.map(|mask| tensor(&mask)));
+        let xs: Vec<Tensor> =
+            all(row.get("batches")).into_iter().zip(masks).map(|(x, mask)| x.with_mask(mask)).collect();
+        let (ys, states) = batch_after_batch(row, &xs).unwrap_or_else(|e| panic!("{}: {e}", row.case));
+        for (found, expected) in [(ys, all(row.get("ys"))), (states, all(row.get("states")))] {
+            assert_eq!(found.len(), expected.len(), "{}", row.case);
+            found.iter().zip(&expected).for_each(|(found, expected)| assert_near(found, expected, 4e-6, &row.case));
+        }
+        count += 1;
+    }
+    assert_eq!(count, 17);
 }
 
 #[test]

@@ -115,6 +115,13 @@ impl Bidirectional {
         Under::of(self.share(), BothWays)
     }
 
+    /// Zeros in the values that the states of both layers have, where these are stateful and have any; see
+    /// [`reset_state`](super::RecurrentLayer::reset_state).
+    pub fn reset_state(&self) -> Result<()> {
+        self.forward.reset()?;
+        self.backward.reset()
+    }
+
     /// This layer with two results, the outputs of the two directions.
     ///
     /// ```

@@ -285,7 +285,8 @@ impl<C: Held> RecurrentLayer<C> {
         go_backwards
         /// Whether a batch begins with the states that the one before ended with. The size of the batch is fixed then.
         stateful
-        /// Keras's setting for graphs, in which the steps always follow each other here: of no effect.
+        /// Keras's setting for graphs, in which the steps always follow each other here: of no effect. With this,
+        /// `go_backwards` and `zero_output_for_mask`, Keras makes zeros of other outputs than without it.
         unroll
         /// Whether the output of a step that is masked is zeros, and not that of the step before.
         zero_output_for_mask
@@ -502,6 +503,10 @@ pub trait Recurrent: Layer {
     #[doc(hidden)]
     fn share_recurrent(&self) -> Box<dyn Recurrent>;
 
+    /// As [`RecurrentLayer::reset_state`].
+    #[doc(hidden)]
+    fn reset(&self) -> Result<()>;
+
     /// Calls it with the states before a sequence, zeros where there are none, for the output and the states after it.
     #[doc(hidden)]
     fn through(&self, x: &Tensor, states: Option<&[Tensor]>) -> Result<(Tensor, Vec<Tensor>)>;
@@ -526,6 +531,10 @@ impl<C: Held> Recurrent for RecurrentLayer<C> {
 
     fn share_recurrent(&self) -> Box<dyn Recurrent> {
         Box::new(self.share())
+    }
+
+    fn reset(&self) -> Result<()> {
+        self.reset_state()
     }
 
     fn through(&self, x: &Tensor, states: Option<&[Tensor]>) -> Result<(Tensor, Vec<Tensor>)> {
