@@ -57,5 +57,5 @@ def add(fixture):
     case("Softmax along [1, 2], masked", lambda d: L.Softmax(axis=[1, 2], dtype=d), x, mask=every)
     case("Softmax of a mask of numbers", lambda d: L.Softmax(dtype=d), x, mask=every.astype(f32) * f32(0.75))
     case("Softmax of nothing but masked", lambda d: L.Softmax(axis=[1, 2], dtype=d), x, mask=np.zeros_like(every))
-    half = draw(rng, (2, 3), f16, -2, 2)
-    case("Softmax of float16", lambda d: L.Softmax(dtype="float16" if d == "float32" else d), half, mask=every[0, :2, :3])
+    half, some = draw(rng, (2, 3), f16, -2, 2), every[0, :2, :3]
+    case("Softmax of float16", lambda d: L.Softmax(dtype="float16" if d == "float32" else d), half, mask=some)

@@ -45,7 +45,8 @@ def add(fixture):
             merge(record, f"{name} of three", lambda d: make(dtype=d), [a, b, c])
             merge(record, f"{name} of three, masked", lambda d: make(dtype=d), [a, b, c], steps)
             merge(record, f"{name} of three, two masked", lambda d: make(dtype=d), [a, b, c], [*steps[:2], None])
-            merge(record, f"{name} of three, the last masked", lambda d: make(dtype=d), [a, b, c], [None, None, steps[2]])
+            last = [None, None, steps[2]]
+            merge(record, f"{name} of three, the last masked", lambda d: make(dtype=d), [a, b, c], last)
             ranks = [wave[0], wave[3], wave[4]]
             merge(record, f"{name} of three ranks", lambda d: make(dtype=d), ranks)
 
@@ -56,8 +57,8 @@ def add(fixture):
         for label, masks in (("all", steps[:2]), ("the first", [steps[0], None]), ("the second", [None, steps[1]])):
             words = f"Concatenate along {axis}, {label} masked"
             merge(record, words, lambda d: L.Concatenate(axis=axis, dtype=d), [a, b], masks)
-    full = np.array(rng.uniform(size=(2, 3, 4)) < 0.5)
-    merge(record, "Concatenate of masks for each number", lambda d: L.Concatenate(axis=1, dtype=d), [a, b], [full, steps[0]])
+    masks = [np.array(rng.uniform(size=(2, 3, 4)) < 0.5), steps[0]]
+    merge(record, "Concatenate of masks for each number", lambda d: L.Concatenate(axis=1, dtype=d), [a, b], masks)
 
     matrix, other = draw(rng, (2, 5), f32, -2, 2), draw(rng, (2, 5), f32, -2, 2)
     left, right = draw(rng, (2, 5, 3), f32, -2, 2), draw(rng, (2, 3, 5), f32, -2, 2)

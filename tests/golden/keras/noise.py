@@ -28,7 +28,8 @@ def add(fixture):
     for axes in (2, 3):
         layer = getattr(L, f"SpatialDropout{axes}D")
         case(f"SpatialDropout{axes}D not training", lambda d: layer(0.5, dtype=d), images[axes], training=False)
-        case(f"SpatialDropout{axes}D unsaid", lambda d: layer(0.25, data_format="channels_first", dtype=d), images[axes])
+        settings = {"data_format": "channels_first"}
+        case(f"SpatialDropout{axes}D unsaid", lambda d: layer(0.25, dtype=d, **settings), images[axes])
 
     record = Recorder(fixture, "dropout")
     for seed in (0, 42):
