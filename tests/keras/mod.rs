@@ -14,6 +14,7 @@ mod metric;
 mod noise;
 mod normalization;
 mod optimizer;
+mod policy;
 mod recurrent;
 mod regularizer;
 mod reshaping;

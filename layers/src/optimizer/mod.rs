@@ -26,6 +26,7 @@ mod class;
 mod ftrl;
 mod lamb;
 mod lion;
+mod loss_scale;
 mod multi_optimizer;
 mod muon;
 mod nadam;
@@ -46,6 +47,7 @@ pub use class::Parts;
 pub use ftrl::Ftrl;
 pub use lamb::Lamb;
 pub use lion::Lion;
+pub use loss_scale::LossScaleOptimizer;
 pub use multi_optimizer::MultiOptimizer;
 pub use muon::Muon;
 pub use nadam::Nadam;
@@ -193,6 +195,8 @@ macro_rules! list {
 
 list! { Adadelta Adafactor Adagrad Adam AdamW Adamax Ftrl Lamb Lion Muon Nadam RMSprop SGD ScheduleFreeAdamW }
 
+crate::family::built_in!(LossScaleOptimizer);
+
 /// An optimizer by its class name, in upper or lower case, with its defaults.
 pub fn by_name(name: &str) -> Result<Box<dyn Optimizer>> {
     let class = CLASSES.iter().find(|class| class.name.eq_ignore_ascii_case(name));
@@ -206,6 +210,8 @@ pub fn from_object(object: &Value) -> Result<Box<dyn Optimizer>> {
     };
     if name == "MultiOptimizer" {
         return Ok(Box::new(MultiOptimizer::from_config(config)?));
+    if name == "LossScaleOptimizer" {
+        return Ok(Box::new(LossScaleOptimizer::from_config(config)?));
     }
     let class = CLASSES.iter().find(|class| class.name == name);
     (class.ok_or_else(|| crate::family::unknown("optimizer", name, OPTIMIZERS))?.make)(Some(config))
