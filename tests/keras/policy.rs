@@ -111,6 +111,10 @@ fn a_policy_is_ambient_where_a_layer_is_made_and_no_later() {
     let changed = Dense::new(2).dtype("float64");
     assert_eq!(changed.call(&x).expect("it fits").dtype(), DType::F64);
     assert_eq!(dtypes(&changed.weights()), ["float64", "float64"]);
+}
+
+#[test]
+fn every_layer_of_the_library_has_a_policy() {
     for layer in LAYERS.iter().filter(|class| **class != "InputLayer") {
         let known = super::rows("layer").chain(super::rows("cell")).find(|row| row.class() == **layer);
         let Some(row) = known else { continue };
