@@ -4,7 +4,9 @@ pub mod class;
 
 use crate::op::{Attrs, Op, OpDef};
 use crate::ops::{
-    array, bitwise, cholesky, concat, convolution, ctc, cumulative, decomposition, diagonal, distribution, einsum, fill, gather, histogram, image, inverse, linalg, logic, math, nn, order, pad, pooling, random, reduce, search, segment, shift, slice, space, special, spectrum, state, stream, triangle, unique,
+    array, bitwise, cholesky, concat, convolution, ctc, cumulative, decomposition, diagonal, distribution, einsum,
+    fill, gather, histogram, image, inverse, linalg, logic, math, nn, order, pad, pooling, random, reduce, search,
+    segment, shift, slice, space, special, spectrum, state, stream, triangle, unique,
 };
 use crate::{Error, Result};
 use std::sync::Arc;

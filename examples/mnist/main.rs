@@ -25,9 +25,9 @@ const BATCH: usize = 64;
 fn network() -> Sequential {
     Sequential::new()
         .add(Conv2D::new(32, 3).activation("relu"))
-        .add(MaxPooling2D::new(2))
+        .add(MaxPooling2D::new())
         .add(Conv2D::new(64, 3).activation("relu"))
-        .add(MaxPooling2D::new(2))
+        .add(MaxPooling2D::new())
         .add(Flatten::new())
         .add(Dropout::new(0.5))
         .add(Dense::new(10))

@@ -55,10 +55,14 @@ const fn infinite_at_infinity(op: &'static str) -> Excuse {
 const fn derived_once(op: &'static str) -> Excuse {
     let said = Said("Unimplemented: no second derivative", "a gradient");
     excuse(["second gradients", op, "", "second gradient"], said, "as TensorFlow, there is no such derivative")
+}
+
 /// TensorFlow adds logarithms in float32, also those of float64.
 const fn adds_in_float32(test: &'static str, what: &'static str) -> Excuse {
     let near = In(|_, _, found, expected| (found - expected).abs() <= 1e-6 * expected.abs().max(1.0));
     excuse([test, "CTCLoss", "", what], near, "TensorFlow adds logarithms in float32")
+}
+
 /// A singular vector, or an eigenvector, is off by the rounding over the distance to the next value, there and here.
 const fn as_near_as_the_next_value(op: &'static str) -> Excuse {
     let near = In(|_, _, found, expected| (found - expected).abs() <= 256.0 * f64::EPSILON);

@@ -210,6 +210,7 @@ pub fn from_object(object: &Value) -> Result<Box<dyn Optimizer>> {
     };
     if name == "MultiOptimizer" {
         return Ok(Box::new(MultiOptimizer::from_config(config)?));
+    }
     if name == "LossScaleOptimizer" {
         return Ok(Box::new(LossScaleOptimizer::from_config(config)?));
     }
