@@ -6,7 +6,7 @@ use super::{Row, assert_near, epsilon, rows, tensor, to_f64};
 use crate::golden::Entry;
 use modulor::checkpoint::Checkpoint;
 use modulor::graph::trace;
-use modulor::keras::library::LAYERS;
+use modulor::keras::library::{AttentionInputs, LAYERS};
 use modulor::module::{InputShapes, Track, object};
 use modulor::tape::{Source, UnconnectedGradients};
 use modulor::{Call, DType, Error, GradientTape, Layer, ModuleExt, Result, Spec, Structure, Tensor, Variable, scope};
@@ -302,6 +302,14 @@ fn every_layer_keeps_what_layers_promise() {
     }
     for row in rows("merging") {
         checked.check::<Vec<Tensor>, Tensor>(row, &super::merging::inputs(row));
+    }
+    for row in rows("attention") {
+        let (x, mask) = super::attention::inputs(row);
+        if matches!(row.class().as_str(), "MultiHeadAttention" | "GroupQueryAttention") {
+            checked.check::<AttentionInputs, Tensor>(row, &super::attention::named(&x, mask.as_ref()));
+        } else {
+            checked.check::<Vec<Tensor>, Tensor>(row, &x);
+        }
     }
     let settings = json!({
         "batch_shape": [null, 3], "dtype": "float32", "name": "input_layer", "optional": false, "ragged": false,
