@@ -37,8 +37,8 @@ trait Convert<B> {
 }
 
 macro_rules! primitive {
-    ($($a:ident),*) => {
-        $(primitive!($a => i8, i16, i32, i64, u8, u16, u32, u64, f32, f64);
+    ($($a:ident => [$($b:ident),*]),*) => {
+        $($(primitive!($a => $b);)*
         impl Convert<f16> for $a {
             #[inline(always)]
             fn convert(self) -> f16 {
@@ -52,16 +52,45 @@ macro_rules! primitive {
             }
         })*
     };
-    ($a:ident => $($b:ident),*) => {
-        $(impl Convert<$b> for $a {
+    ($a:ident => $b:ident) => {
+        impl Convert<$b> for $a {
             #[inline(always)]
             fn convert(self) -> $b {
                 self as $b
             }
+        }
+    };
+}
+macro_rules! primitives {
+    ($($a:ident),*) => {
+        primitive!($($a => [i8, i16, i32, i64, u8, u16, u32, u64, f32, f64]),*);
+    };
+}
+primitives!(i8, i16, i32, i64, u8, u16, u32, u64);
+primitive!(f32 => [f32, f64], f64 => [f32, f64]);
+
+/// Floats to integers, by way of one that vectors are made of. `as` would do the same, element by element.
+macro_rules! truncate {
+    ($a:ident => $($b:ident by $way:ident),*) => {
+        $(impl Convert<$b> for $a {
+            #[inline(always)]
+            fn convert(self) -> $b {
+                const LEAST: $a = $b::MIN as $a;
+                /// The first that is too great.
+                const END: $a = ($b::MAX / 2 + 1) as $a * 2.0;
+                let above = if self > LEAST { self } else { LEAST };
+                let inside = if above < END { above } else { LEAST };
+                // SAFETY: it is neither NaN nor out of range.
+                #[allow(unsafe_code)]
+                let truncated = unsafe { inside.to_int_unchecked::<$way>() } as $b;
+                let bounded = if self >= END { $b::MAX } else { truncated };
+                if self.is_nan() { 0 } else { bounded }
+            }
         })*
     };
 }
-primitive!(i8, i16, i32, i64, u8, u16, u32, u64, f32, f64);
+truncate!(f32 => i8 by i32, i16 by i32, i32 by i32, i64 by i64, u8 by i32, u16 by i32, u32 by u32, u64 by u64);
+truncate!(f64 => i8 by i32, i16 by i32, i32 by i32, i64 by i64, u8 by i32, u16 by i32, u32 by u32, u64 by u64);
 
 macro_rules! narrow {
     ($($a:ident),*) => {
@@ -170,3 +199,36 @@ macro_rules! casts {
 casts!(from_i8: i8, from_i16: i16, from_i32: i32, from_i64: i64, from_u8: u8, from_u16: u16, from_u32: u32,
     from_u64: u64, from_f16: f16, from_bf16: bf16, from_f32: f32, from_f64: f64, from_c64: Complex<f32>,
     from_c128: Complex<f64>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instruction_set::{InstructionSet, with_instruction_set};
+
+    macro_rules! check {
+        ($x:expr => $($b:ident),*) => {
+            $(for set in InstructionSet::ALL.into_iter().filter(|set| set.is_here()) {
+                let (x, mut found) = ($x, vec![7; $x.len()]);
+                let (shape, strides) = ([x.len()], [1]);
+                let view = Strided::new(x, &shape, &strides, 0).expect("contiguous");
+                with_instruction_set(set, || cast::<_, $b>(view, &mut found));
+                for (&x, &found) in x.iter().zip(&found) {
+                    assert_eq!(found, x as $b, "{x:e} as {} by {set:?}", stringify!($b));
+                }
+            })*
+        };
+    }
+
+    #[test]
+    fn floats_become_the_integers_that_as_makes_of_them() {
+        let powers = (-4..68).map(|e| 2_f64.powi(e));
+        let near = |x: f64| [x, x.next_up(), x.next_down(), x - 0.5, x + 0.5, x - 1.0, x * 1.5];
+        let both = powers.flat_map(near).flat_map(|x| [x, -x]);
+        let special = [0.0, -0.0, f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN, 5e-324];
+        let wide: Vec<f64> = both.chain(special).collect();
+        let narrow: Vec<f32> =
+            wide.iter().flat_map(|&x| [x as f32, (x as f32).next_up(), (x as f32).next_down()]).collect();
+        check!(&wide => i8, i16, i32, i64, u8, u16, u32, u64);
+        check!(&narrow => i8, i16, i32, i64, u8, u16, u32, u64);
+    }
+}
