@@ -6,7 +6,7 @@ use bytemuck::Zeroable;
 
 use crate::dispatch::{LANES, blocks};
 use crate::operation::{Binary, Fault, Test, Unary, Unsupported};
-use crate::transcendental::Transcendental;
+use crate::transcendental::{Transcendental, fma};
 
 /// λ and α of the self-normalising unit (Klambauer et al. 2017).
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
@@ -134,10 +134,33 @@ pub(crate) fn minimum<R: Real>(a: R, b: R) -> R {
     if a < b || a.is_nan() { a } else { b }
 }
 
-/// Φ(x), exact where it is small.
+/// A magnitude, bounded by where the tail of the normal distribution ends.
 #[inline(always)]
-fn normal_below<R: Transcendental, const FUSED: bool>(x: R) -> R {
-    R::HALF * (x * R::narrow(-std::f64::consts::FRAC_1_SQRT_2)).erfc::<FUSED>()
+fn distance<R: Transcendental>(x: R) -> R {
+    let a = x.abs();
+    if a > R::TAIL_END { R::TAIL_END } else { a }
+}
+
+/// xΦ(x): what is above 0 of x, less |x|Φ(−|x|), which is exact where it is small.
+#[inline(always)]
+fn gelu<R: Transcendental, const FUSED: bool>(x: R) -> R {
+    let a = distance(x);
+    let half = R::HALF * a;
+    let (m, power) = a.lifted_exp_of_product::<FUSED>(-half);
+    let tail = a.lowered_tail::<FUSED>([a, R::TAIL_SLOPE * R::LIFT]);
+    (if x < R::ZERO { R::ZERO } else { x }) - (half * power) * fma!(tail, m, tail)
+}
+
+/// Φ(x) + xφ(x)
+#[inline(always)]
+fn gelu_slope<R: Transcendental, const FUSED: bool>(x: R) -> R {
+    let density = R::narrow(std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2 / 2.0) / R::LIFT;
+    let a = distance(x);
+    let (m, power) = a.lifted_exp_of_product::<FUSED>(-R::HALF * a);
+    let tail = a.lowered_tail::<FUSED>([a, R::TAIL_SLOPE * R::LIFT]);
+    let factor = fma!(a, -density, R::HALF * tail);
+    let below = fma!(factor, m, factor) * power;
+    if x < R::ZERO { below } else { R::ONE - below }
 }
 
 /// 2√(2/π)
@@ -268,7 +291,7 @@ pub(crate) fn unary<R: Transcendental, const FUSED: bool>(
         Unary::Selu => {
             map!(x => out, |x| if x < R::ZERO { R::SELU_SCALE_ALPHA * x.expm1::<FUSED>() } else { R::SELU_SCALE * x })
         }
-        Unary::Gelu => map!(x => out, |x| x * normal_below::<R, FUSED>(x)),
+        Unary::Gelu => map!(x => out, |x| gelu::<R, FUSED>(x)),
         Unary::GeluTanh => map!(x => out, |x| x * nearly_logit(x).sigmoid::<FUSED>()),
     }
     Ok(())
@@ -323,12 +346,7 @@ pub(crate) fn binary<R: Transcendental, const FUSED: bool>(
         Binary::SqrtGrad => each!(a, b => out, |y, dy| dy * R::HALF / y),
         Binary::RsqrtGrad => each!(a, b => out, |y, dy| dy * -R::HALF * (y * y * y)),
         Binary::ReciprocalGrad => each!(a, b => out, |y, dy| -dy * (y * y)),
-        Binary::GeluGrad => {
-            let scale = R::narrow(std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2 / 2.0);
-            map!(a, b => out, |dy, x| {
-                dy * (normal_below::<R, FUSED>(x) + x * (scale * (x * x * -R::HALF).exp::<FUSED>()))
-            })
-        }
+        Binary::GeluGrad => map!(a, b => out, |dy, x| dy * gelu_slope::<R, FUSED>(x)),
         Binary::GeluTanhGrad => {
             let [scale, cubic] = [R::narrow(NEARLY_LOGIT), R::narrow(3.0 * CUBIC)];
             map!(a, b => out, |dy, x| {

@@ -6,6 +6,8 @@
 
 use crate::float::Real;
 
+mod doubles;
+
 /// The functions of a real number that are no single instruction.
 pub(crate) trait Transcendental: Real {
     /// Where [`sin`](Self::sin), [`cos`](Self::cos) and [`tan`](Self::tan) end to hold; beyond it libm's are.
@@ -17,13 +19,25 @@ pub(crate) trait Transcendental: Real {
     fn exp_near<const FUSED: bool>(self) -> Self;
     /// Where eˣ has come to be 0.
     const LEAST_EXP: Self;
-    /// e^(self + rest), of a rest that is less than an ulp of `self`, which is not above 0.
+    /// e^(self + rest), of a rest that is less than an ulp of `self`, which is where [`exp`](Self::exp) needs no upper bound.
     fn exp_below<const FUSED: bool>(self, rest: Self) -> Self;
     /// What stands for a factor that leaves eˣ a normal number of everything from [`LEAST_EXP`](Self::LEAST_EXP) below this
     /// number up to it, which is of a magnitude up to 1024.
     fn factor_below<const FUSED: bool>(self) -> Self;
     /// eˣ times what `factor` stands for.
     fn exp_times<const FUSED: bool>(self, factor: Self) -> Self;
+    /// A power of 2 that keeps what is far below 1 normal.
+    const LIFT: Self;
+    /// m and p, where e^(self · other) times [`LIFT`](Self::LIFT) is (1 + m)p and p is a power of 2: as exact as if the
+    /// product were not rounded. It is from a little below [`LEAST_EXP`](Self::LEAST_EXP) up to 0.
+    fn lifted_exp_of_product<const FUSED: bool>(self, other: Self) -> (Self, Self);
+    /// The distance from which on the tail of the normal distribution, times the distance, is 0.
+    const TAIL_END: Self;
+    /// √(π/2)
+    const TAIL_SLOPE: Self;
+    /// e^(a²/2) erfc(a/√2) over [`LIFT`](Self::LIFT), of an a from 0 to [`TAIL_END`](Self::TAIL_END). Its last digits are from
+    /// the product of `sloped`, which is a · [`TAIL_SLOPE`](Self::TAIL_SLOPE) · [`LIFT`](Self::LIFT).
+    fn lowered_tail<const FUSED: bool>(self, sloped: [Self; 2]) -> Self;
     fn expm1<const FUSED: bool>(self) -> Self;
     fn log<const FUSED: bool>(self) -> Self;
     fn log1p<const FUSED: bool>(self) -> Self;
@@ -43,13 +57,8 @@ pub(crate) trait Transcendental: Real {
     fn erfc<const FUSED: bool>(self) -> Self;
     fn pow<const FUSED: bool>(self, exponent: Self) -> Self;
     fn atan2<const FUSED: bool>(self, x: Self) -> Self;
-
-    /// 1 / (1 + e⁻ˣ), by the exponential that cannot overflow.
-    #[inline(always)]
-    fn sigmoid<const FUSED: bool>(self) -> Self {
-        let e = (-self.abs()).exp::<FUSED>();
-        (if self < Self::ZERO { e } else { Self::ONE }) / (Self::ONE + e)
-    }
+    /// 1 / (1 + e⁻ˣ)
+    fn sigmoid<const FUSED: bool>(self) -> Self;
 }
 
 /// `a·b + c`.
@@ -58,6 +67,8 @@ macro_rules! fma {
         if FUSED { $a.mul_add($b, $c) } else { $a * $b + $c }
     };
 }
+
+pub(crate) use fma;
 
 /// A polynomial by its coefficients, that of the lowest power first.
 #[inline(always)]
@@ -69,20 +80,36 @@ fn horner<const FUSED: bool, R: Real, const N: usize>(x: R, coefficients: [R; N]
     value
 }
 
+/// 1 / (from · slope + N/D), of polynomials in x by their coefficients, where the fraction is the less the greater x is: errors
+/// of its divisor mostly cancel. With `EXACT`, and where products can be, the product is as exact as if it were not rounded.
+#[inline(always)]
+fn tail<const FUSED: bool, const EXACT: bool, R: Real, const N: usize, const D: usize>(
+    x: R,
+    [from, slope]: [R; 2],
+    above: [R; N],
+    below: [R; D],
+) -> R {
+    let (above, below) = (horner::<FUSED, _, _>(x, above), horner::<FUSED, _, _>(x, below));
+    let product = from * slope;
+    let above = if EXACT && FUSED { from.mul_add(slope, -product).mul_add(below, above) } else { above };
+    below / fma!(product, below, above)
+}
+
 /// What exp and log are made of, the same steps for both types.
 ///
 /// Adding `ROUNDER` leaves a number's nearest integer in the lowest bits of the sum.
 macro_rules! steps {
     ($module:ident: $t:ident, $bits:ident, $signed:ident, digits $digits:literal, bias $bias:literal,
-        rounder $rounder:literal, ln2 $ln2_high:literal + $ln2_low:literal, exp up to $highest:literal with room for 2 to $room:literal,
+        rounder $rounder:literal, lift 2 to $lift:literal, ln2 $ln2_high:literal + $ln2_low:literal, exp up to $highest:literal with room for 2 to $room:literal,
         expm1 is -1 at $expm1_lowest:literal and, as log1p, x below $least:literal, tanh is 1 at $tanh_highest:literal,
+        sigmoid 1 at $sigmoid_highest:literal,
         $exp:expr; log1p |$f:ident, $k:ident, $rest:ident| $log1p:expr) => {
         mod $module {
             use super::*;
 
             const ROUNDER: $t = $rounder;
-            const LN2_HIGH: $t = $ln2_high;
-            const LN2_LOW: $t = $ln2_low;
+            pub(super) const LN2_HIGH: $t = $ln2_high;
+            pub(super) const LN2_LOW: $t = $ln2_low;
             /// The bits of √½, and those of a fraction.
             const ROOT_HALF: $bits = std::$t::consts::FRAC_1_SQRT_2.to_bits();
             const FRACTION: $bits = (1 << $digits) - 1;
@@ -134,6 +161,44 @@ macro_rules! steps {
                 put_together::<FUSED>(bits, r + rest)
             }
 
+            /// See [`Transcendental::LIFT`].
+            pub(super) const LIFT: $t = $t::from_bits(($bias as $bits + $lift) << $digits);
+
+            /// See [`Transcendental::lifted_exp_of_product`].
+            #[inline(always)]
+            pub(super) fn lifted_exp_of_product<const FUSED: bool>(a: $t, b: $t) -> ($t, $t) {
+                let product = a * b;
+                let rest = if FUSED {
+                    a.mul_add(b, -product)
+                } else {
+                    // Of halves, whose products are exact.
+                    let halves = |x: $t| {
+                        let high = $t::from_bits(x.to_bits() >> (($digits + 2) / 2) << (($digits + 2) / 2));
+                        (high, x - high)
+                    };
+                    let ((a_high, a_low), (b_high, b_low)) = (halves(a), halves(b));
+                    ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+                };
+                let (bits, r) = take_apart::<FUSED>(product, ROUNDER + ($bias + $lift as $t));
+                (expm1_of_rest::<FUSED>(r + rest), power(bits))
+            }
+
+            #[inline(always)]
+            pub(super) fn sigmoid<const FUSED: bool>(x: $t) -> $t {
+                /// Keeps what is added up in range.
+                const ROOM: $t = $t::from_bits(($bias as $bits - $lift / 2) << $digits);
+                let x = if x < $t::LEAST_EXP { $t::LEAST_EXP } else { x };
+                let x = if x > $sigmoid_highest { $sigmoid_highest } else { x };
+                // e^r / (2⁻ⁿ + e^r), where x is n ln 2 + r.
+                let rounder = ROUNDER + ($bias - ($lift / 2) as $t);
+                let shifted = fma!(x, -std::$t::consts::LOG2_E, rounder);
+                let n = shifted - rounder;
+                let r = fma!(n, LN2_HIGH, x);
+                let r = fma!(n, LN2_LOW, r);
+                let e = (expm1_of_rest::<FUSED>(r) + 1.0) * ROOM;
+                e / (power(shifted.to_bits()) + e)
+            }
+
             /// eˣ 2ⁿ, of n + `rounder` with the bias, where that is a normal number.
             #[inline(always)]
             pub(super) fn exp_times<const FUSED: bool>(x: $t, rounder: $t) -> $t {
@@ -182,6 +247,14 @@ macro_rules! steps {
                 (k, $t::from_bits((above & FRACTION).wrapping_add(ROOT_HALF)))
             }
 
+            /// The same of a number that may be subnormal.
+            #[inline(always)]
+            pub(super) fn take_any_apart(x: $t) -> ($t, $t) {
+                let is_subnormal = x < $t::MIN_POSITIVE;
+                let (k, m) = exponent_and_rest(if is_subnormal { x * NORMAL } else { x });
+                (if is_subnormal { k - $digits as $t } else { k }, m)
+            }
+
             /// ln (1 + f) + rest + k ln 2.
             #[inline(always)]
             fn near_one<const FUSED: bool>($f: $t, $k: $t, $rest: $t) -> $t {
@@ -190,7 +263,7 @@ macro_rules! steps {
 
             /// The logarithm of x, if it is finite and above 0.
             #[inline(always)]
-            fn or_special(x: $t, log: $t) -> $t {
+            pub(super) fn or_special(x: $t, log: $t) -> $t {
                 let log = if x < $t::INFINITY { log } else { x };
                 let zero = if x == 0.0 { $t::NEG_INFINITY } else { $t::NAN };
                 if x > 0.0 { log } else { zero }
@@ -198,9 +271,7 @@ macro_rules! steps {
 
             #[inline(always)]
             pub(super) fn log<const FUSED: bool>(x: $t) -> $t {
-                let is_subnormal = x < $t::MIN_POSITIVE;
-                let (k, m) = exponent_and_rest(if is_subnormal { x * NORMAL } else { x });
-                let k = if is_subnormal { k - $digits as $t } else { k };
+                let (k, m) = take_any_apart(x);
                 or_special(x, near_one::<FUSED>(m - 1.0, k, 0.0))
             }
 
@@ -220,8 +291,9 @@ macro_rules! steps {
     };
 }
 
-steps!(single: f32, u32, i32, digits 23, bias 127.0, rounder 12_582_912.0, ln2 0.693_359_4 + -2.121_944_4e-4,
+steps!(single: f32, u32, i32, digits 23, bias 127.0, rounder 12_582_912.0, lift 2 to 64, ln2 0.693_359_4 + -2.121_944_4e-4,
 exp up to 89.0 with room for 2 to 40.0, expm1 is -1 at -18.0 and, as log1p, x below 1e-8, tanh is 1 at 10.0,
+sigmoid 1 at 20.0,
 [0.499_999_94, 0.166_665_23, 0.041_668_35, 0.008_368_536, 0.001_381_561_9];
 log1p |f, k, rest| {
     let square = f * f;
@@ -232,9 +304,10 @@ log1p |f, k, rest| {
     fma!(k, LN2_HIGH, f + y)
 });
 
-steps!(double: f64, u64, i64, digits 52, bias 1023.0, rounder 6_755_399_441_055_744.0,
+steps!(double: f64, u64, i64, digits 52, bias 1023.0, rounder 6_755_399_441_055_744.0, lift 2 to 512,
 ln2 0.693_147_180_369_123_8 + 1.908_214_929_270_587_7e-10,
 exp up to 710.0 with room for 2 to 100.0, expm1 is -1 at -38.0 and, as log1p, x below 1e-17, tanh is 1 at 20.0,
+sigmoid 1 at 40.0,
 [0.500_000_000_000_000_9, 0.166_666_666_666_664_27, 0.041_666_666_666_545_234, 0.008_333_333_333_490_813,
     0.001_388_888_894_016_514_7, 0.000_198_412_695_063_196_48, 2.480_149_631_298_445e-5, 2.755_759_178_594_455e-6,
     2.762_920_581_644_626e-7, 2.499_713_646_775_282e-8];
@@ -333,6 +406,37 @@ impl Transcendental for f32 {
     const TURNS: Self = 1e6;
     const NORMAL: Self = 87.0;
     const LEAST_EXP: Self = -104.0;
+    const LIFT: Self = single::LIFT;
+    const TAIL_END: Self = 14.5;
+    /// A little less, which makes up for a fraction that is short.
+    const TAIL_SLOPE: Self = 1.253_305;
+
+    #[inline(always)]
+    fn lifted_exp_of_product<const FUSED: bool>(self, other: Self) -> (Self, Self) {
+        single::lifted_exp_of_product::<FUSED>(self, other)
+    }
+
+    #[inline(always)]
+    fn sigmoid<const FUSED: bool>(self) -> Self {
+        single::sigmoid::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn lowered_tail<const FUSED: bool>(self, sloped: [Self; 2]) -> Self {
+        // Both times ⅞, just above which floats are closer together than above 1.
+        tail::<FUSED, false, _, _, _>(
+            self,
+            sloped,
+            [
+                0.875 * Self::LIFT,
+                0.378_251_7 * Self::LIFT,
+                0.093_717_344 * Self::LIFT,
+                0.009_389_671 * Self::LIFT,
+                4.823_868e-6 * Self::LIFT,
+            ],
+            [0.875, 0.776_744_07, 0.327_925_38, 0.073_572_04, 0.007_573_124],
+        )
+    }
 
     #[inline(always)]
     fn exp_near<const FUSED: bool>(self) -> Self {
@@ -494,28 +598,13 @@ impl Transcendental for f32 {
 
     #[inline(always)]
     fn erfc<const FUSED: bool>(self) -> Self {
-        let x = f64::from(self.abs());
+        let x = self.abs();
         let x = if x > 10.2 { 10.2 } else { x };
-        let scaled = horner::<FUSED, _, _>(
-            (x - 3.0) / (x + 3.0),
-            [
-                1.253_008_058_266_399_8,
-                -0.135_621_106_903_729_42,
-                -0.047_562_293_903_267_085,
-                0.129_645_201_336_148_2,
-                -0.119_273_652_999_951_4,
-                0.068_307_364_724_450_12,
-                -0.023_771_055_937_678_715,
-                0.002_533_551_218_751_369_2,
-                0.001_894_290_773_270_565_3,
-                -0.000_790_011_015_138_419,
-                -0.000_126_746_622_533_024_6,
-                0.000_126_702_742_832_486_74,
-                3.310_249_266_067_645e-5,
-            ],
-        );
-        let erfc = double::exp_near::<FUSED>(-(x * x)) * scaled / (1.0 + 2.0 * x);
-        (if self < 0.0 { 2.0 - erfc } else { erfc }) as f32
+        let slope = Self::TAIL_SLOPE * std::f32::consts::SQRT_2 * Self::LIFT;
+        let tail = (x * std::f32::consts::SQRT_2).lowered_tail::<FUSED>([x, slope]);
+        let (m, power) = x.lifted_exp_of_product::<FUSED>(-x);
+        let erfc = fma!(tail, m, tail) * power;
+        if self < 0.0 { 2.0 - erfc } else { erfc }
     }
 
     #[inline(always)]
@@ -524,12 +613,7 @@ impl Transcendental for f32 {
         let magnitude = x.abs();
         let log = double::log::<FUSED>(magnitude);
         let power = double::exp::<FUSED>(if magnitude == 1.0 { 0.0 } else { y * log });
-        let power = if y.is_nan() { y } else { power };
-        let is_odd = (y * 0.5).floor() != y * 0.5 && y.floor() == y;
-        let signed = if is_odd { power.copysign(x) } else { power };
-        let is_root = x < 0.0 && x > f64::NEG_INFINITY && y.floor() != y;
-        let signed = if is_root { f64::NAN } else { signed };
-        (if x == 1.0 || y == 0.0 { 1.0 } else { signed }) as f32
+        doubles::signed_power(x, y, power) as f32
     }
 
     #[inline(always)]
@@ -554,9 +638,55 @@ macro_rules! libm {
 }
 
 impl Transcendental for f64 {
-    const TURNS: Self = Self::INFINITY;
+    const TURNS: Self = 1e6;
     const NORMAL: Self = 708.0;
     const LEAST_EXP: Self = -746.0;
+    const LIFT: Self = double::LIFT;
+    const TAIL_END: Self = 39.0;
+    const TAIL_SLOPE: Self = 1.253_314_137_315_500_1;
+
+    #[inline(always)]
+    fn lifted_exp_of_product<const FUSED: bool>(self, other: Self) -> (Self, Self) {
+        double::lifted_exp_of_product::<FUSED>(self, other)
+    }
+
+    #[inline(always)]
+    fn sigmoid<const FUSED: bool>(self) -> Self {
+        double::sigmoid::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn lowered_tail<const FUSED: bool>(self, sloped: [Self; 2]) -> Self {
+        tail::<FUSED, true, _, _, _>(
+            self,
+            sloped,
+            [
+                1.0 * Self::LIFT,
+                1.241_246_305_634_397_4 * Self::LIFT,
+                0.787_467_370_070_361_2 * Self::LIFT,
+                0.324_274_228_660_364_37 * Self::LIFT,
+                0.094_144_115_423_772_39 * Self::LIFT,
+                0.019_836_307_858_628_32 * Self::LIFT,
+                0.003_025_239_208_029_523 * Self::LIFT,
+                0.000_322_429_492_588_642_6 * Self::LIFT,
+                2.191_169_479_598_532e-5 * Self::LIFT,
+                7.320_627_512_381_655e-7 * Self::LIFT,
+            ],
+            [
+                1.0,
+                1.696_675_882_147_031_8,
+                1.423_563_976_188_226,
+                0.764_781_847_734_913_1,
+                0.288_869_172_449_551_3,
+                0.079_838_789_312_930_91,
+                0.016_338_103_430_131_232,
+                0.002_448_757_628_670_144_3,
+                0.000_258_429_717_862_620_44,
+                1.748_300_297_136_917_2e-5,
+                5.841_015_667_901_028e-7,
+            ],
+        )
+    }
 
     #[inline(always)]
     fn exp_near<const FUSED: bool>(self) -> Self {
@@ -603,21 +733,30 @@ impl Transcendental for f64 {
         double::tanh::<FUSED>(self)
     }
 
-    libm!(
-        sin(),
-        cos(),
-        tan(),
-        sinh(),
-        cosh(),
-        asin(),
-        acos(),
-        atan(),
-        asinh(),
-        acosh(),
-        atanh(),
-        erf(),
-        erfc(),
-        pow(exponent),
-        atan2(x)
-    );
+    #[inline(always)]
+    fn sin<const FUSED: bool>(self) -> Self {
+        doubles::sin::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn cos<const FUSED: bool>(self) -> Self {
+        doubles::cos::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn erf<const FUSED: bool>(self) -> Self {
+        doubles::erf::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn erfc<const FUSED: bool>(self) -> Self {
+        doubles::erfc::<FUSED>(self)
+    }
+
+    #[inline(always)]
+    fn pow<const FUSED: bool>(self, exponent: Self) -> Self {
+        doubles::pow::<FUSED>(self, exponent)
+    }
+
+    libm!(tan(), sinh(), cosh(), asin(), acos(), atan(), asinh(), acosh(), atanh(), atan2(x));
 }

@@ -6,7 +6,7 @@ use modulor_kernels::{Binary, Float, Fold, InstructionSet, Number, Strided, Unar
 type Oracle = (Unary, fn(f64) -> f64);
 
 /// What is meant, and by what.
-const FUNCTIONS: [Oracle; 23] = [
+const FUNCTIONS: [Oracle; 24] = [
     (Unary::Exp, libm::exp),
     (Unary::Expm1, libm::expm1),
     (Unary::Log, libm::log),
@@ -25,6 +25,9 @@ const FUNCTIONS: [Oracle; 23] = [
     (Unary::Atanh, libm::atanh),
     (Unary::Erf, libm::erf),
     (Unary::Erfc, libm::erfc),
+    (Unary::Gelu, |x| {
+        if x == f64::NEG_INFINITY { 0.0 } else { 0.5 * x * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2) }
+    }),
     (Unary::Sigmoid, |x| if x < 0.0 { libm::exp(x) / (1.0 + libm::exp(x)) } else { 1.0 / (1.0 + libm::exp(-x)) }),
     (Unary::Softplus, |x| x.max(0.0) + if x.is_nan() { x } else { libm::log1p(libm::exp(-x.abs())) }),
     (Unary::Rsqrt, |x| 1.0 / x.sqrt()),
@@ -108,10 +111,26 @@ fn check(step: usize) {
 #[test]
 fn functions_of_doubles_are_within_4_ulp() {
     let place = |x: f64| if x.is_sign_negative() { -((x.to_bits() & !(1 << 63)) as i64) } else { x.to_bits() as i64 };
-    let ours = [Unary::Exp, Unary::Expm1, Unary::Log, Unary::Log1p, Unary::Tanh, Unary::Sigmoid, Unary::Softplus];
+    let ours = [
+        Unary::Exp,
+        Unary::Expm1,
+        Unary::Log,
+        Unary::Log1p,
+        Unary::Sin,
+        Unary::Cos,
+        Unary::Tanh,
+        Unary::Erf,
+        Unary::Erfc,
+        Unary::Sigmoid,
+        Unary::Softplus,
+    ];
     let everywhere = (0..=u64::MAX).step_by(92_233_720_368_547).map(f64::from_bits);
     let close = (-40_000..40_000).map(|i| f64::from(i) / 512.0);
-    let x: Vec<f64> = everywhere.chain(close).collect();
+    // Where sine and cosine are 0, up to where they are libm's.
+    let turns = (1..640_000)
+        .step_by(53)
+        .flat_map(|i| [1.0, -1.0].map(|sign| sign * f64::from(i) * std::f64::consts::FRAC_PI_2));
+    let x: Vec<f64> = everywhere.chain(close).chain(turns).collect();
     for (op, oracle) in FUNCTIONS.into_iter().filter(|(op, _)| ours.contains(op)) {
         let mut fused: Option<Vec<u64>> = None;
         for set in sets() {
@@ -128,6 +147,41 @@ fn functions_of_doubles_are_within_4_ulp() {
                 let bits: Vec<u64> = found.iter().filter(|x| !x.is_nan()).map(|x| x.to_bits()).collect();
                 assert!(*fused.get_or_insert_with(|| bits.clone()) == bits, "{op:?} {set:?}");
             }
+        }
+    }
+}
+
+/// All pairs of what is special, and powers of all sizes, also of bases close to 1.
+#[test]
+fn powers_of_doubles_are_within_4_ulp() {
+    let place = |x: f64| if x.is_sign_negative() { -((x.to_bits() & !(1 << 63)) as i64) } else { x.to_bits() as i64 };
+    let (inf, nan) = (f64::INFINITY, f64::NAN);
+    let special = [0.0, -0.0, inf, -inf, nan, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0, -3.0, 5e-324, -5e-324, f64::MAX];
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
+    };
+    let pairs = (0..60_000).map(|i| {
+        let base =
+            (1.0 + next() * [0.9, 0.1, 1e-3, 1e-6][i % 4]) * ([0.0, 0.0, 1.0, 60.0, 2000.0][i % 5] * next()).exp2();
+        let exponent = next() * [(1500.0 / base.ln().abs()).min(1e9), 20.0, 3.0][i % 3];
+        (if i % 17 == 0 { -base } else { base }, if i % 7 == 0 { exponent.round() } else { exponent })
+    });
+    let all = special.iter().flat_map(|&a| special.map(|b| (a, b)));
+    let (a, b): (Vec<f64>, Vec<f64>) = all.chain(pairs).unzip();
+    let mut fused: Option<Vec<u64>> = None;
+    for set in sets() {
+        let found = with_instruction_set(set, || binary(Binary::Pow, &a, &b));
+        for ((&a, &b), &found) in a.iter().zip(&b).zip(&found) {
+            let expected = a.powf(b);
+            let near = place(found).abs_diff(place(expected)) <= 4;
+            let right = near || found.is_nan() && expected.is_nan();
+            assert!(right, "{a:e} to {b:e} = {found:e}, not {expected:e}, {set:?}");
+        }
+        if set != InstructionSet::Portable {
+            let bits: Vec<u64> = found.iter().filter(|x| !x.is_nan()).map(|x| x.to_bits()).collect();
+            assert!(*fused.get_or_insert_with(|| bits.clone()) == bits, "{set:?}");
         }
     }
 }

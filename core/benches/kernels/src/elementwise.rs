@@ -136,6 +136,7 @@ fn cases() -> Vec<(&'static str, Option<loops::Loop>, Option<Run>, Run)> {
         ("select", None, None, choice()),
         ("f32 to f16", None, None, converted::<half::f16>()),
         ("f32 to bf16", None, None, converted::<half::bf16>()),
+        ("f32 to i32", None, None, converted::<i32>()),
         ("f32 to i64", None, None, converted::<i64>()),
         ("f32 to u8", None, None, converted::<u8>()),
         ("add of i32", None, None, of::<i32>(|x, out| i32::binary(Binary::Add, x, x, out).expect("they add"))),
@@ -154,6 +155,10 @@ fn cases() -> Vec<(&'static str, Option<loops::Loop>, Option<Run>, Run)> {
             of::<half::bf16>(|x, out| half::bf16::unary(Unary::Tanh, x, out).expect("a float")),
         ),
         ("sin of f64", None, None, of::<f64>(|x, out| f64::unary(Unary::Sin, x, out).expect("a float"))),
+        ("cos of f64", None, None, of::<f64>(|x, out| f64::unary(Unary::Cos, x, out).expect("a float"))),
+        ("erf of f64", None, None, of::<f64>(|x, out| f64::unary(Unary::Erf, x, out).expect("a float"))),
+        ("erfc of f64", None, None, of::<f64>(|x, out| f64::unary(Unary::Erfc, x, out).expect("a float"))),
+        ("pow of f64", None, None, of::<f64>(|x, out| f64::binary(Binary::Pow, x, x, out).expect("a float"))),
     ]
 }
 
