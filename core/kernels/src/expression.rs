@@ -1,4 +1,5 @@
-//! Elementwise programs, run over tiles that stay in the caches: each step by the kernel that also does it alone.
+//! Elementwise programs, run over tiles that stay in the caches: each step by the kernel that also does it alone, but for
+//! sums and products that follow each other, two of which are one pass.
 
 use std::any::type_name;
 use std::array::from_fn;
@@ -30,6 +31,8 @@ const TILE_BYTES: usize = 4096;
 const IS_INPUT: u8 = 0x80;
 /// Where parts and tiles begin, in elements: whole cache lines.
 const UNIT: usize = 64;
+/// The bytes of an output from which on the caches do not hold what is next, so that it is asked for while a tile is worked on.
+const FAR: usize = 1 << 20;
 
 /// The number of a register: first come those of the inputs of values, then those of the inputs of masks, then one for each
 /// step. A mask is made of u8 that are 0 or 1.
@@ -73,6 +76,17 @@ impl Step {
         })
     }
 
+    /// Whether this step and the one after it, which alone reads what this one makes, may be one pass.
+    fn joins(self, next: Self, made: Register) -> bool {
+        let is_sum = |op| matches!(op, Binary::Add | Binary::Sub | Binary::Mul);
+        match (self, next) {
+            (Self::Binary(op, ..), Self::Binary(then, a, b)) => {
+                is_sum(op) && is_sum(then) && (a == made) != (b == made)
+            }
+            _ => false,
+        }
+    }
+
     /// Picoseconds for an element of so many bytes, roughly.
     fn cost(self, bytes: usize) -> usize {
         let is_light = match self {
@@ -111,6 +125,8 @@ pub struct Expression<T> {
     /// The steps, by inputs and cells, and the cell of what each makes.
     steps: [(Step, u8); STEPS],
     len: usize,
+    /// The bits of the steps that may be one pass with those after them.
+    joined: u64,
     /// The cells of what is held, beside those of outputs, which follow them.
     held: [usize; 2],
     /// Whether each output is a mask.
@@ -224,6 +240,10 @@ pub(crate) trait Elementwise: Pod + Send + Sync {
     fn binary(_: Binary, _: &[Self], _: &[Self], _: &mut [Self]) -> Result<(), Fault> {
         Err(Fault::Unsupported)
     }
+    /// The first operation of `a` and `b`, and the second of that and `c`, in the other order unless it `leads`.
+    fn pair(_: [Binary; 2], _leads: bool, _: [&[Self]; 3], _: &mut [Self]) -> Result<(), Unsupported> {
+        Err(Unsupported)
+    }
     fn compare(_: Compare, _: &[Self], _: &[Self], _: &mut [u8]) -> Result<(), Unsupported> {
         Err(Unsupported)
     }
@@ -294,25 +314,32 @@ impl<T: Number> Expression<T> {
                 return Err(InvalidExpression::Unsupported { step: at, what: step, of: type_name::<T>() });
             }
         }
-        // Each step's cell; outputs have the cells from `HELD` on until all others are known.
-        let (mut cells, mut held) = ([0; STEPS], [0; 2]);
-        let mut free_from = [[0; HELD]; 2];
-        for (at, &step) in steps.iter().enumerate() {
-            let kind = usize::from(step.makes_mask());
-            let output = outputs.iter().position(|&register| usize::from(register) == inputs + at);
-            cells[at] = match output {
-                Some(k) => HELD + is_output[..k].iter().filter(|&&mask| mask == step.makes_mask()).count(),
-                None => {
-                    let free = free_from[kind].iter().position(|&from| from <= at);
-                    let what = "values or masks that wait for a later step";
-                    let cell = free.ok_or(InvalidExpression::TooMany { what, most: HELD })?;
-                    // The step that reads it last makes its own result elsewhere.
-                    free_from[kind][cell] = last[at].max(at) + 1;
-                    held[kind] = held[kind].max(cell + 1);
-                    cell
-                }
-            };
+        // What two steps in one pass read is held until the second.
+        let (mut joined, mut last_joined) = (0_u64, last);
+        for (at, pair) in steps.windows(2).enumerate() {
+            let made = (inputs + at) as Register;
+            let is_before = at > 0 && joined >> (at - 1) & 1 == 1;
+            if !is_before && last[at] == at + 1 && !outputs.contains(&made) && pair[0].joins(pair[1], made) {
+                joined |= 1 << at;
+                pair[0].try_map(|register, _| {
+                    if let Some(made) = usize::from(register).checked_sub(inputs) {
+                        last_joined[made] = last_joined[made].max(at + 1);
+                    }
+                    Ok(register)
+                })?;
+            }
         }
+        let output = |at: usize| outputs.iter().position(|&register| usize::from(register) == inputs + at);
+        let place_of_output = |k: usize| is_output[..k].iter().filter(|&&mask| mask == is_output[k]).count();
+        let place = |at| output(at).map(place_of_output);
+        let (cells, held) = match allot(steps, &last_joined, place) {
+            Ok(cells) => cells,
+            // That holds more at a time.
+            Err(_) => {
+                joined = 0;
+                allot(steps, &last, place)?
+            }
+        };
         let cell = |register: usize, mask: bool| match register.checked_sub(inputs) {
             None => IS_INPUT | (register - if mask { values } else { 0 }) as u8,
             Some(step) => {
@@ -328,12 +355,39 @@ impl<T: Number> Expression<T> {
             inputs: [values, masks],
             steps: planned,
             len: steps.len(),
+            joined,
             held,
             outputs: is_output,
             output_count: outputs.len(),
             of: PhantomData,
         })
     }
+}
+
+/// The cell that each step makes its result in, of those of its kind, and how many there are of values and of masks. Outputs,
+/// whose places `output` says, have the cells from [`HELD`] on.
+fn allot(
+    steps: &[Step],
+    last: &[usize; STEPS],
+    output: impl Fn(usize) -> Option<usize>,
+) -> Result<([usize; STEPS], [usize; 2]), InvalidExpression> {
+    let (mut cells, mut held, mut free_from) = ([0; STEPS], [0; 2], [[0; HELD]; 2]);
+    for (at, &step) in steps.iter().enumerate() {
+        let kind = usize::from(step.makes_mask());
+        cells[at] = match output(at) {
+            Some(place) => HELD + place,
+            None => {
+                let free = free_from[kind].iter().position(|&from| from <= at);
+                let what = "values or masks that wait for a later step";
+                let cell = free.ok_or(InvalidExpression::TooMany { what, most: HELD })?;
+                // The step that reads it last makes its own result elsewhere.
+                free_from[kind][cell] = last[at].max(at) + 1;
+                held[kind] = held[kind].max(cell + 1);
+                cell
+            }
+        };
+    }
+    Ok((cells, held))
 }
 
 impl<T> Expression<T> {
@@ -366,7 +420,7 @@ pub(crate) fn evaluate<T: Elementwise>(
         return Ok(());
     }
     let (steps, held) = (&expression.steps[..expression.len], expression.held);
-    run::<T, INPUTS, CELLS>(steps, held, values, masks, outputs, scratch, tile::<T>())
+    run::<T, INPUTS, CELLS>((steps, expression.joined), held, values, masks, outputs, scratch, tile::<T>())
 }
 
 /// Does one step, of the inputs in their order.
@@ -381,11 +435,11 @@ pub(crate) fn alone<T: Elementwise>(
     };
     let (steps, outputs) = ([(step, 0)], &mut [output]);
     if are_dense(values) && are_dense(masks) {
-        return run::<T, 2, 1>(&steps, [0; 2], values, masks, outputs, &mut [], 0);
+        return run::<T, 2, 1>((&steps, 0), [0; 2], values, masks, outputs, &mut [], 0);
     }
     // Tiles of two inputs of values and one of masks, or of two of masks, from a whole line on.
     let mut room = [[T::zeroed(); TILE]; 3];
-    run::<T, 2, 1>(&steps, [0; 2], values, masks, outputs, room.as_flattened_mut(), TILE - UNIT)
+    run::<T, 2, 1>((&steps, 0), [0; 2], values, masks, outputs, room.as_flattened_mut(), TILE - UNIT)
 }
 
 fn are_dense<T>(sources: &[Source<T>]) -> bool {
@@ -419,7 +473,13 @@ impl<'a, T: Pod> Input<'a, T> {
     {
         match self {
             Self::Dense(slice) => &slice[start..start + count],
-            Self::Apart(reader) if !first && reader.is_constant() => &buffer[..count],
+            Self::Apart(reader) if reader.is_constant() => {
+                if first {
+                    reader.gather(start, &mut buffer[..1]);
+                    buffer.fill(buffer[0]);
+                }
+                &buffer[..count]
+            }
             Self::Apart(reader) => reader.chunk(start, &mut buffer[..count]),
             Self::Own(cell) => {
                 buffer[..count].copy_from_slice(&cells[*cell][..count]);
@@ -453,6 +513,13 @@ impl<T> Bank<'_, '_, T> {
     }
 }
 
+/// Two steps over one tile, if the type has them as one.
+fn both<T: Elementwise>((first, made): (Step, u8), (second, to): (Step, u8), values: &mut Bank<T>) -> bool {
+    let (Step::Binary(op, a, b), Step::Binary(then, x, y)) = (first, second) else { return false };
+    let (leads, c) = if x == made { (true, y) } else { (false, x) };
+    values.with(to, |values, out| T::pair([op, then], leads, [a, b, c].map(|place| values.get(place)), out)).is_ok()
+}
+
 /// One step over one tile.
 fn step<T: Elementwise>(step: Step, to: u8, values: &mut Bank<T>, masks: &mut Bank<u8>) -> Result<(), Fault> {
     match step {
@@ -475,10 +542,12 @@ fn step<T: Elementwise>(step: Step, to: u8, values: &mut Bank<T>, masks: &mut Ba
     }
 }
 
-/// The inputs and outputs of one kind, and how many cells lie before those of the outputs.
+/// The inputs and outputs of one kind, the first few places of each, and how many cells lie before those of the outputs.
 struct Side<'a, T, const INPUTS: usize, const CELLS: usize> {
     inputs: [Option<Input<'a, T>>; INPUTS],
+    input_count: usize,
     outputs: [Option<Parts<'a, T>>; CELLS],
+    output_count: usize,
     held: usize,
 }
 
@@ -486,14 +555,36 @@ struct Side<'a, T, const INPUTS: usize, const CELLS: usize> {
 type Tiles<'m, T, const INPUTS: usize, const CELLS: usize> = ([&'m mut [T]; CELLS], [&'m mut [T]; INPUTS]);
 
 impl<'a, T: Pod, const INPUTS: usize, const CELLS: usize> Side<'a, T, INPUTS, CELLS> {
-    fn new(sources: &[Source<'a, T>], len: usize, held: usize, cell: impl Fn(usize) -> Option<usize>) -> Self {
-        let input = |i| sources.get(i).map(|&source| Input::new(source, len, |output| Some(held + cell(output)?)));
-        Self { inputs: from_fn(input), outputs: [const { None }; CELLS], held }
+    const fn empty(held: usize) -> Self {
+        let (inputs, outputs) = ([const { None }; INPUTS], [const { None }; CELLS]);
+        Self { inputs, input_count: 0, outputs, output_count: 0, held }
+    }
+
+    /// Takes the inputs; `cell` says which of its kind an output is.
+    fn read(&mut self, sources: &[Source<'a, T>], len: usize, cell: impl Fn(usize) -> Option<usize>) {
+        for (slot, &source) in self.inputs.iter_mut().zip(sources) {
+            *slot = Some(Input::new(source, len, |output| Some(self.held + cell(output)?)));
+        }
+        self.input_count = sources.len();
+    }
+
+    /// Takes an output, the next of its kind.
+    fn push(&mut self, output: &'a mut [T]) {
+        self.outputs[self.output_count] = Some(Parts::new(output));
+        self.output_count += 1;
+    }
+
+    fn inputs(&self) -> impl Iterator<Item = &Input<'a, T>> {
+        self.inputs[..self.input_count].iter().flatten()
+    }
+
+    fn outputs(&self) -> impl Iterator<Item = &Parts<'a, T>> {
+        self.outputs[..self.output_count].iter().flatten()
     }
 
     /// How many tiles want room: cells that are no output's, and copies.
     fn room(&self) -> usize {
-        self.held + self.inputs.iter().flatten().filter(|input| !matches!(input, Input::Dense(_))).count()
+        self.held + self.inputs().filter(|input| !matches!(input, Input::Dense(_))).count()
     }
 
     /// Cuts cells and copies from room for as many tiles.
@@ -519,15 +610,57 @@ impl<'a, T: Pod, const INPUTS: usize, const CELLS: usize> Side<'a, T, INPUTS, CE
     where
         'a: 'b,
     {
-        for (cell, output) in cells[self.held..].iter_mut().zip(self.outputs.iter().flatten()) {
+        for (cell, output) in cells[self.held..].iter_mut().zip(self.outputs()) {
             // SAFETY: nobody else has them.
             *cell = unsafe { output.part(start..start + count) };
         }
         let mut inputs = [&[][..]; INPUTS];
-        for ((slot, input), copy) in inputs.iter_mut().zip(self.inputs.iter().flatten()).zip(copies) {
+        for ((slot, input), copy) in inputs.iter_mut().zip(self.inputs()).zip(copies) {
             *slot = input.load(start, count, is_first, copy, cells);
         }
         inputs
+    }
+}
+
+impl<T: Pod, const INPUTS: usize, const CELLS: usize> Side<'_, T, INPUTS, CELLS> {
+    /// How many elements the first of an output's elements from `start` on lies past the beginning of a line, less than a line
+    /// of them: tiles that begin with lines are written faster.
+    fn past_line(&self, start: usize) -> usize {
+        self.outputs().next().map_or(0, |output| {
+            // SAFETY: nobody else has none.
+            #[allow(unsafe_code)]
+            let first = unsafe { output.part(start..start) }.as_ptr();
+            first.addr() % UNIT / size_of::<T>()
+        })
+    }
+
+    /// Asks for these elements of inputs and outputs, which nobody else has, to be brought into the cache.
+    fn fetch(&self, range: Range<usize>) {
+        for input in self.inputs() {
+            if let Input::Dense(slice) = input {
+                fetch(&slice[range.clone()]);
+            }
+        }
+        for output in self.outputs() {
+            // SAFETY: they lie in the range of the thread that asks, which has no part with them now.
+            #[allow(unsafe_code)]
+            fetch(unsafe { output.part(range.clone()) });
+        }
+    }
+}
+
+/// Asks for a slice to be brought into the cache.
+fn fetch<T>(x: &[T]) {
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = x;
+    #[cfg(target_arch = "x86_64")]
+    for line in x.chunks(UNIT / size_of::<T>()) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: it reads nothing.
+        #[allow(unsafe_code)]
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+        }
     }
 }
 
@@ -549,7 +682,7 @@ impl FirstFault {
 
 /// Runs planned steps over all elements, `tile` at a time, or all of a part where nothing wants room.
 fn run<T: Elementwise, const INPUTS: usize, const CELLS: usize>(
-    steps: &[(Step, u8)],
+    (steps, joined): (&[(Step, u8)], u64),
     held: [usize; 2],
     values: &[Source<T>],
     masks: &[Source<u8>],
@@ -563,19 +696,22 @@ fn run<T: Elementwise, const INPUTS: usize, const CELLS: usize>(
         outputs.get(output).filter(|output| output.is_mask() == mask)?;
         Some(outputs[..output].iter().filter(|output| output.is_mask() == mask).count())
     };
-    let mut values = Side::<T, INPUTS, CELLS>::new(values, len, held[0], |output| place(output, false));
-    let mut masks = Side::<u8, INPUTS, CELLS>::new(masks, len, held[1], |output| place(output, true));
-    let (mut value_places, mut mask_places) = (values.outputs.iter_mut(), masks.outputs.iter_mut());
+    let (value_sources, mask_sources) = (values, masks);
+    let mut values = Side::<T, INPUTS, CELLS>::empty(held[0]);
+    let mut masks = Side::<u8, INPUTS, CELLS>::empty(held[1]);
+    values.read(value_sources, len, |output| place(output, false));
+    masks.read(mask_sources, len, |output| place(output, true));
     for output in outputs {
-        let place = "there are cells for all outputs";
         match output {
-            Output::Values(out) => *value_places.next().expect(place) = Some(Parts::new(out)),
-            Output::Mask(out) => *mask_places.next().expect(place) = Some(Parts::new(out)),
+            Output::Values(out) => values.push(out),
+            Output::Mask(out) => masks.push(out),
         }
     }
     let room = [values.room(), masks.room()];
     let own = Parts::new(bytemuck::cast_slice_mut::<T, u8>(scratch));
     let first_fault = FirstFault(Mutex::new(None));
+    let cost = steps.iter().map(|(step, _)| step.cost(size_of::<T>())).sum();
+    let (sources, is_far) = (&values, steps.len() > 1 && len * size_of::<T>() >= FAR);
     let body = |range: Range<usize>, lent: &mut [u8]| {
         let bytes = match lent {
             // SAFETY: with nothing lent this is the caller's thread, whose room it is.
@@ -583,7 +719,7 @@ fn run<T: Elementwise, const INPUTS: usize, const CELLS: usize>(
             [] => unsafe { own.part(0..own.len()) },
             lent => lent,
         };
-        let tile = if room == [0; 2] { range.len() } else { tile };
+        let tile = if room == [0; 2] { range.len() } else { tile.min(range.len()) };
         let line = bytes.as_ptr().align_offset(UNIT).min(bytes.len());
         let (value_room, mask_room) = bytes[line..].split_at_mut(room[0] * tile * size_of::<T>());
         let value_room = if room[0] == 0 { &mut [] } else { bytemuck::cast_slice_mut(value_room) };
@@ -591,7 +727,9 @@ fn run<T: Elementwise, const INPUTS: usize, const CELLS: usize>(
         let (mut mask_cells, mut mask_copies) = masks.cut(mask_room, tile);
         let mut start = range.start;
         loop {
-            let (count, is_first) = (tile.min(range.end - start), start == range.start);
+            let is_first = start == range.start;
+            let count = if is_first && range.len() > tile { tile - sources.past_line(start) } else { tile };
+            let count = count.min(range.end - start);
             // SAFETY: neither ranges nor tiles overlap.
             #[allow(unsafe_code)]
             let (inputs, mask_inputs) = unsafe {
@@ -602,11 +740,27 @@ fn run<T: Elementwise, const INPUTS: usize, const CELLS: usize>(
             };
             let values = &mut Bank { inputs: &inputs, cells: &mut value_cells, count };
             let masks = &mut Bank { inputs: &mask_inputs, cells: &mut mask_cells, count };
-            for (number, &(now, to)) in steps.iter().enumerate() {
+            let next = start + count..(start + 2 * count).min(range.end);
+            let (mut number, mut spent, mut asked) = (0, 0, next.start);
+            while let Some(&(now, to)) = steps.get(number) {
+                let is_joined = joined >> number & 1 == 1;
+                if is_far {
+                    // As much of the next tile as this step is of all.
+                    spent += now.cost(size_of::<T>());
+                    let end = next.start + next.len() * spent / cost;
+                    sources.fetch(asked..end);
+                    asked = end;
+                }
+                if is_joined && both((now, to), steps[number + 1], values) {
+                    spent += steps[number + 1].0.cost(size_of::<T>());
+                    number += 2;
+                    continue;
+                }
                 if let Err(fault) = step(now, to, values, masks) {
                     first_fault.note(number, start, fault);
                     break;
                 }
+                number += 1;
             }
             start += count;
             if start == range.end {
@@ -614,7 +768,6 @@ fn run<T: Elementwise, const INPUTS: usize, const CELLS: usize>(
             }
         }
     };
-    let cost = steps.iter().map(|(step, _)| step.cost(size_of::<T>())).sum();
     divide(len, cost, UNIT, &body);
     first_fault.done()
 }

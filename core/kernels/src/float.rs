@@ -189,6 +189,52 @@ macro_rules! each {
     };
 }
 
+/// See [`Elementwise::pair`](crate::expression::Elementwise::pair): additions, subtractions and products.
+#[inline(always)]
+pub(crate) fn pair<R: Real, const FUSED: bool>(
+    [op, then]: [Binary; 2],
+    leads: bool,
+    [a, b, c]: [&[R]; 3],
+    out: &mut [R],
+) -> Result<(), Unsupported> {
+    macro_rules! each {
+        (|$a:pat_param, $b:pat_param, $c:pat_param| $f:expr) => {
+            for (((out, &$a), &$b), &$c) in out.iter_mut().zip(a).zip(b).zip(c) {
+                *out = $f;
+            }
+        };
+    }
+    macro_rules! each_then {
+        (|$a:ident, $b:ident| $f:expr) => {
+            match (then, leads) {
+                (Binary::Add, _) => each!(|$a, $b, c| $f + c),
+                (Binary::Mul, _) => each!(|$a, $b, c| $f * c),
+                (Binary::Sub, true) => each!(|$a, $b, c| $f - c),
+                (Binary::Sub, false) => each!(|$a, $b, c| c - $f),
+                _ => return Err(Unsupported),
+            }
+        };
+    }
+    match op {
+        Binary::Add => each_then!(|a, b| (a + b)),
+        Binary::Sub => each_then!(|a, b| (a - b)),
+        Binary::Mul => each_then!(|a, b| (a * b)),
+        _ => return Err(Unsupported),
+    }
+    Ok(())
+}
+
+/// Of numbers that have no pairs.
+#[inline(always)]
+pub(crate) fn unpaired<T, const FUSED: bool>(
+    _: [Binary; 2],
+    _: bool,
+    _: [&[T]; 3],
+    _: &mut [T],
+) -> Result<(), Unsupported> {
+    Err(Unsupported)
+}
+
 pub(crate) use each;
 
 /// Writes a function of every element, of many instructions: of [`LANES`] at a time, the last few as if zeros followed

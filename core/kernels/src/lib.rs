@@ -48,7 +48,8 @@
 //! # Expressions
 //!
 //! An [`Expression`] runs elementwise steps one after the other over a tile that stays in the first cache, each by the same
-//! function that runs it alone. So what is fused has the bits of what is not, and only memory is read less often.
+//! function that runs it alone, or two sums or products in one pass. So what is fused has the bits of what is not, and only
+//! memory is read less often; where that is far away, the next tile is asked for while this one is worked on.
 //!
 //! # Threads
 //!

@@ -9,7 +9,7 @@ use crate::cast::Cast;
 use crate::complex::{binary as of_complexes, unary as of_complex};
 use crate::dispatch::by_instruction_set;
 use crate::expression::{self, Elementwise, Expression, Output, Source, Step, alone};
-use crate::float::{binary as of_floats, each, test as test_float, unary as of_float};
+use crate::float::{binary as of_floats, each, pair, test as test_float, unary as of_float, unpaired};
 use crate::fold::{ordered, unordered};
 use crate::instruction_set::instruction_set;
 use crate::integer::{binary as of_integers, unary as of_integer};
@@ -297,12 +297,14 @@ fn untestable<T, const FUSED: bool>(_: Test, _: &[T], _: &mut [u8]) -> Result<()
 
 /// The kernels of some types, from functions on slices of what they are made of. Everything is concrete, so it is compiled in this package.
 macro_rules! numbers {
-    ($($t:ty as $of:ty),*: $unary:ident, $binary:ident, $compare:ident, $test:ident, |$x:ident| $nonzero:expr, $fold:ident, $arg:expr) => {
+    ($($t:ty as $of:ty),*: $unary:ident, $binary:ident, $pair:ident, $compare:ident, $test:ident, |$x:ident| $nonzero:expr, $fold:ident, $arg:expr) => {
         $(impl Elementwise for $t {
             by_instruction_set!(fn unary(op: Unary, x: &[$t], out: &mut [$t]) -> Result<(), Unsupported>
                 = $unary::<$of>);
             by_instruction_set!(fn binary(op: Binary, a: &[$t], b: &[$t], out: &mut [$t]) -> Result<(), Fault>
                 = $binary::<$of>);
+            by_instruction_set!(fn pair(ops: [Binary; 2], leads: bool, x: [&[$t]; 3], out: &mut [$t]) -> Result<(), Unsupported>
+                = $pair::<$t>);
             by_instruction_set!(fn compare(op: Compare, a: &[$t], b: &[$t], out: &mut [u8]) -> Result<(), Unsupported>
                 = $compare::<$t>);
             by_instruction_set!(fn test(op: Test, x: &[$t], out: &mut [u8]) -> Result<(), Unsupported>
@@ -392,13 +394,13 @@ macro_rules! numbers {
     };
 }
 numbers!(f32 as f32, f64 as f64:
-    of_float, of_floats, compare_ordered, test_float, |x| x != 0.0, ordered, fold::arg_extreme);
+    of_float, of_floats, pair, compare_ordered, test_float, |x| x != 0.0, ordered, fold::arg_extreme);
 numbers!(f16 as f16, bf16 as bf16:
-    of_half, of_halves, compare_halves, test_half, |x| Half::widen(x) != 0.0, ordered, fold::arg_extreme);
+    of_half, of_halves, unpaired, compare_halves, test_half, |x| Half::widen(x) != 0.0, ordered, fold::arg_extreme);
 numbers!(i8 as i8, i16 as i16, i32 as i32, i64 as i64, u8 as u8, u16 as u16, u32 as u32, u64 as u64:
-    of_integer, of_integers, compare_ordered, untestable, |x| x != 0, ordered, fold::arg_extreme);
+    of_integer, of_integers, unpaired, compare_ordered, untestable, |x| x != 0, ordered, fold::arg_extreme);
 numbers!(Complex<f32> as f32, Complex<f64> as f64:
-    of_complex, of_complexes, compare_unordered, untestable, |x| x.re != 0.0, unordered, |_, _, _, _| Err(Unsupported));
+    of_complex, of_complexes, unpaired, compare_unordered, untestable, |x| x.re != 0.0, unordered, |_, _, _, _| Err(Unsupported));
 
 /// What follows a product, if anything does, with the functions on slices of a type.
 macro_rules! finish {

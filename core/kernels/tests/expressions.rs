@@ -312,6 +312,44 @@ fn threads_and_instruction_sets_change_no_bit() {
     all::<f16>();
 }
 
+/// Two sums or products in one pass, in every order, beside a step that reads what they read.
+#[test]
+fn sums_and_products_in_one_pass_are_those_one_after_the_other() {
+    fn all<T: Number>() {
+        let ops = [Binary::Add, Binary::Sub, Binary::Mul];
+        let mut random = Random(11);
+        for n in [1, 15, 16, 17, 63, 65, 1023, 1025, 4099] {
+            let inputs: Vec<Held<T>> = (0..3).map(|_| Held::Values(random.numbers(n))).collect();
+            let shape = [n];
+            let sources: Vec<Source<T>> = inputs.iter().map(|x| Source::View(dense(x.values(), &shape))).collect();
+            for (first, second) in ops.iter().flat_map(|&first| ops.map(|second| (first, second))) {
+                for leads in [true, false] {
+                    let (a, b) = if leads { (4, 2) } else { (2, 4) };
+                    let steps = [
+                        Step::Binary(Binary::Add, 0, 1),
+                        Step::Binary(first, 3, 1),
+                        Step::Binary(second, a, b),
+                        Step::Binary(Binary::Maximum, 5, 0),
+                    ];
+                    let mut held = inputs.clone();
+                    for &step in &steps {
+                        held.push(eager(step, &held, n).expect("none of these faults"));
+                    }
+                    let expression = Expression::<T>::new(3, 0, &steps, &[6]).expect("it is one");
+                    let (mut out, mut scratch) = (random.numbers::<T>(n), random.numbers(expression.scratch()));
+                    T::evaluate(&expression, &sources, &[], &mut [Output::Values(&mut out)], &mut scratch)
+                        .expect("none of these faults");
+                    assert!(held[6].bytes() == bytemuck::cast_slice::<T, u8>(&out), "{steps:?} of {n}");
+                }
+            }
+        }
+    }
+    all::<f32>();
+    all::<f64>();
+    all::<bf16>();
+    all::<i32>();
+}
+
 #[test]
 fn a_fault_is_that_of_the_steps_one_after_the_other() {
     let _alone = THREADS.lock().expect("no test panicked");
