@@ -397,7 +397,8 @@ impl Op for DiagPart {
         Ok(())
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![Some(apply_one(Diag, &[b.dy(0)])?)])
+        let dy = b.dy(0);
+        Ok(vec![Some(if dy.rank() == Some(0) { dy.clone() } else { apply_one(Diag, &[dy])? })])
     }
 }
 

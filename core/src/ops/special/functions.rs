@@ -174,7 +174,7 @@ fn without_log(m: f64) -> f64 {
     loop {
         let term = power / n;
         sum += term;
-        if !(term.abs() > sum * 1e-17) {
+        if term.abs() <= sum * 1e-17 || term.is_nan() {
             return sum;
         }
         power *= -m;

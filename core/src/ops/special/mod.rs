@@ -20,6 +20,14 @@ fn is_full(dtype: DType) -> bool {
     matches!(dtype, DType::F32 | DType::F64)
 }
 
+/// A function of float32 and float64 alone, of narrower floats by float32.
+fn in_full(a: &Tensor, b: &Tensor, f: impl Fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    match is_full(a.dtype()) {
+        true => f(a, b),
+        false => f(&a.cast(DType::F32)?, &b.cast(DType::F32)?)?.cast(a.dtype()),
+    }
+}
+
 /// One function of one float a row: documentation, class, TensorFlow's name, method and function, and its gradient as
 /// a formula over the input `x`, the output `y` and the incoming gradient `dy`.
 macro_rules! of_one {
@@ -73,8 +81,8 @@ of_one! {
     Erfinv erfinv, |x, y, dy| dy * y.square()?.exp()? * (1.0 / FRAC_2_SQRT_PI);
     /// The y below which a standard normal number is with probability `x`; NaN outside of 0 to 1.
     Ndtri ndtri, |x, y, dy| dy * (y.square()? * 0.5).exp()? * TAU.sqrt();
-    /// `ψ(x)`, the derivative of `ln Γ(x)`; NaN at its poles. Its gradient is there for float32 and float64.
-    Digamma digamma, |x, y, dy| dy * x.ones_like()?.polygamma(x)?;
+    /// `ψ(x)`, the derivative of `ln Γ(x)`; NaN at its poles.
+    Digamma digamma, |x, y, dy| dy * in_full(&x.ones_like()?, x, |n, x| n.polygamma(x))?;
     /// The modified Bessel function `I₀(x)`.
     BesselI0 bessel_i0, |x, y, dy| dy * x.bessel_i1()?;
     /// The modified Bessel function `I₁(x)`. Its slope in 0 is ½, where TensorFlow has 1.
@@ -165,14 +173,14 @@ of_two! {
         b.when(1, || (dy * -s).mul((s + 1.0).zeta(q)?))?
     );
     /// The regularized lower incomplete gamma function `P(a, x)`, of this, a, and `other`, x: how much of the integral
-    /// of `tᵃ⁻¹e⁻ᵗ` lies below x. NaN where x is negative or a not above 0. Gradients are for float32 and float64.
+    /// of `tᵃ⁻¹e⁻ᵗ` lies below x. NaN where x is negative or a not above 0.
     [DType::is_float, "floats"] Igamma igamma = functions::igamma, |a, x, dy, b| (
-        b.when(0, || dy.mul(a.igamma_slope(x)?))?,
+        b.when(0, || dy.mul(in_full(a, x, |a, x| a.igamma_slope(x))?))?,
         b.when(1, || dy.mul(gamma_density(a, x)?))?
     );
     /// The regularized upper incomplete gamma function `Q(a, x) = 1 − P(a, x)`; see [`igamma`](Tensor::igamma).
     [DType::is_float, "floats"] Igammac igammac = functions::igammac, |a, x, dy, b| (
-        b.when(0, || (-dy).mul(a.igamma_slope(x)?))?,
+        b.when(0, || (-dy).mul(in_full(a, x, |a, x| a.igamma_slope(x))?))?,
         b.when(1, || (-dy).mul(gamma_density(a, x)?))?
     );
     /// The derivative of [`igamma`](Tensor::igamma) in its first argument. It has no gradient in that.
