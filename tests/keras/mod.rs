@@ -11,6 +11,7 @@ mod layer;
 mod loss;
 mod merging;
 mod metric;
+mod models;
 mod noise;
 mod normalization;
 mod optimizer;
