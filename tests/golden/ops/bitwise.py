@@ -30,6 +30,10 @@ def add(run):
         for dtype in INTEGERS:
             run.add(op, f"{name(dtype)} extremes", extremes(dtype))
         for shape in ((), (2, 3), (0, 2), (2, 2, 3)):
-            run.add(op, label(np.int32, shape), (np.arange(np.prod(shape, dtype=int)) * 91 - 50).reshape(shape).astype(np.int32))
+            run.add(
+                op,
+                label(np.int32, shape),
+                (np.arange(np.prod(shape, dtype=int)) * 91 - 50).reshape(shape).astype(np.int32),
+            )
         run.fails(op, "float32 refused", np.ones(2, f32))
         run.fails(op, "bool refused", np.ones(2, bool))

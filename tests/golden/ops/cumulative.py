@@ -20,7 +20,9 @@ def add(run):
     for dtype in (f64, f16, bf16):
         for reverse in (False, True):
             x = draw(rng, (2, 6), dtype, -3, 3)
-            run.add(op, f"{label(dtype, (2, 6))}{' reverse' if reverse else ''}", x, np.array(1, np.int64), reverse=reverse)
+            run.add(
+                op, f"{label(dtype, (2, 6))}{' reverse' if reverse else ''}", x, np.array(1, np.int64), reverse=reverse
+            )
     big = np.array([[1000, -1000, 1001, 3e38], [-np.inf, -np.inf, 2, 3], [1, np.inf, 2, 3], [1, np.nan, 2, 3]], f32)
     run.add(op, "float32 large and special values", big, i32(1)[0], grad=False)
     run.add(op, "float32 [300]", draw(rng, (300,), f32, -1, 1), i32(0)[0], grad=False)

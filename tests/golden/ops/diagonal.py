@@ -55,7 +55,16 @@ def add(run):
     free = i32(-1)[0]
     for k, rows, columns in [(0, -1, -1), (1, -1, -1), (-2, -1, -1), (1, 2, -1), (-1, -1, 2), (0, 2, 5), (0, 4, -1)]:
         x = draw(rng, (2, 2), f32, -4, 4)
-        run.add(make, f"float32 [2,2] {k} {rows} {columns}", x, i32(k), i32(rows)[0], i32(columns)[0], zero(f32), reference=False)
+        run.add(
+            make,
+            f"float32 [2,2] {k} {rows} {columns}",
+            x,
+            i32(k),
+            i32(rows)[0],
+            i32(columns)[0],
+            zero(f32),
+            reference=False,
+        )
     for dtype in MOVED:
         x = np.arange(6).reshape(2, 3).astype(dtype)
         run.add(part, label(dtype, (2, 3)), x, i32(-1, 1), zero(dtype), reference=False)
@@ -65,7 +74,12 @@ def add(run):
     run.add(put, "string", WORDS, np.array(["x", "y"]), i32(1)[0])
     run.add(make, "string", WORDS, i32(1)[0], free, free, np.array("-"))
     x = np.ones((2, 3), f32)
-    for k, what in [(i32(3)[0], "beyond"), (i32(-2)[0], "below"), (i32(1, 0), "that falls"), (i32(0, 1, 2), "of three")]:
+    for k, what in [
+        (i32(3)[0], "beyond"),
+        (i32(-2)[0], "below"),
+        (i32(1, 0), "that falls"),
+        (i32(0, 1, 2), "of three"),
+    ]:
         run.fails(part, f"a band {what}", x, k, zero(f32))
         run.fails(put, f"a band {what}", x, np.ones(2, f32), k)
     run.fails(part, "a vector", np.ones(3, f32), i32(0)[0], zero(f32))
@@ -90,7 +104,15 @@ def add(run):
 
     op = "Cross"
     rng = stream(op)
-    for dtype, shape in [(f32, (3,)), (f32, (2, 3)), (f32, (2, 2, 3)), (f32, (0, 3)), (f64, (2, 3)), (f16, (3,)), (bf16, (3,))]:
+    for dtype, shape in [
+        (f32, (3,)),
+        (f32, (2, 3)),
+        (f32, (2, 2, 3)),
+        (f32, (0, 3)),
+        (f64, (2, 3)),
+        (f16, (3,)),
+        (bf16, (3,)),
+    ]:
         run.add(op, label(dtype, shape), draw(rng, shape, dtype, -2, 2), draw(rng, shape, dtype, -2, 2))
     for dtype in INTEGERS:
         run.add(op, label(dtype, (3,)), np.array([1, 2, 3], dtype), np.array([6, 5, 4], dtype))

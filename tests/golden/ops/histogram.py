@@ -25,8 +25,24 @@ def add(run):
                 case = f"{name(of)} {name(dtype)}{' binary' if binary else ''}"
                 for rows in (x, x[0]):
                     own = weights if rows.ndim == 2 else weights[0]
-                    run.add("DenseBincount", f"{case} rank {rows.ndim} counts", rows.astype(of), size, none(dtype), grad=False, binary_output=binary)
-                    run.add("DenseBincount", f"{case} rank {rows.ndim} weights", rows.astype(of), size, own, grad=False, binary_output=binary)
+                    run.add(
+                        "DenseBincount",
+                        f"{case} rank {rows.ndim} counts",
+                        rows.astype(of),
+                        size,
+                        none(dtype),
+                        grad=False,
+                        binary_output=binary,
+                    )
+                    run.add(
+                        "DenseBincount",
+                        f"{case} rank {rows.ndim} weights",
+                        rows.astype(of),
+                        size,
+                        own,
+                        grad=False,
+                        binary_output=binary,
+                    )
     long = draw(stream("Bincount"), (500,), f32, 0, 1)
     run.add("Bincount", "float32 [500]", (np.arange(500) % 3).astype(np.int32), i32(3)[0], long, grad=False)
     for op in ("Bincount", "DenseBincount"):
@@ -44,7 +60,9 @@ def add(run):
     for dtype in WIDE:
         values = np.array([[-1, 0, 1], [2, 5, 15]]).astype(dtype)
         run.add(op, label(dtype, (2, 3)), values, np.array([0, 5], dtype), i32(5)[0], grad=False)
-        run.add(op, f"{label(dtype, (2, 3))} int64", values, np.array([-3, 4], dtype), i32(3)[0], grad=False, dtype=tf.int64)
+        run.add(
+            op, f"{label(dtype, (2, 3))} int64", values, np.array([-3, 4], dtype), i32(3)[0], grad=False, dtype=tf.int64
+        )
     x = draw(stream(op), (200,), f32, -2, 2)
     run.add(op, "float32 [200]", x, np.array([-1.5, 1.5], f32), i32(7)[0], grad=False)
     run.add(op, "float32 infinities", np.array([np.inf, -np.inf, 1], f32), np.array([0, 2], f32), i32(4)[0], grad=False)

@@ -9,7 +9,15 @@ from samples import INTEGERS, bf16, draw, f16, f32, f64, i32, label
 def add(run):
     op = "EuclideanNorm"
     rng = stream(op)
-    for shape, axes in [((4,), [0]), ((2, 3), [1]), ((2, 3, 4), [0, -1]), ((2, 3), []), ((0, 3), [0]), ((2, 0), [1]), ((), [])]:
+    for shape, axes in [
+        ((4,), [0]),
+        ((2, 3), [1]),
+        ((2, 3, 4), [0, -1]),
+        ((2, 3), []),
+        ((0, 3), [0]),
+        ((2, 0), [1]),
+        ((), []),
+    ]:
         for keep in (False, True):
             x = draw(rng, shape, f32, -3, 3, (0,))
             # Where there is nothing the norm is 0, and has no slope.

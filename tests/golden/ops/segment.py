@@ -3,7 +3,7 @@
 import numpy as np
 
 from fixture import stream
-from samples import INTEGERS, bf16, distinct, draw, f16, f32, f64, i32, label, name
+from samples import INTEGERS, bf16, distinct, draw, f16, f32, f64, i32, label
 
 
 def i64(*values):
@@ -57,7 +57,9 @@ def unsorted(run):
         if op == "UnsortedSegmentProd":
             x = np.array([2, 0, 3, 0, 0, 5], f64)
             run.add(op, "float64 zeros", x, i32(0, 0, 0, 1, 1, 1), i32(2)[0])
-            run.add(op, "float32 inf and nan", np.array([np.inf, 2, np.nan, 3], f32), i32(0, 0, 1, 1), i32(2)[0], grad=False)
+            run.add(
+                op, "float32 inf and nan", np.array([np.inf, 2, np.nan, 3], f32), i32(0, 0, 1, 1), i32(2)[0], grad=False
+            )
             run.add(op, "complex64", np.array([1 + 2j, 2, 1j], np.complex64), i32(1, 1, 0), i32(2)[0])
         else:
             run.add(op, "float64 ties", np.array([1, 2, 2, 1, 1], f64), i32(0, 0, 0, 1, 1), i32(2)[0])
@@ -130,7 +132,14 @@ def scattered(run):
             x = np.array([1 + 2j, 2, 1j], np.complex64)
             run.add(op, "complex64", x, np.array([[0], [2]], np.int32), np.array([1j, 2j], np.complex64))
             x = np.array([np.inf, 1, np.nan], f32)
-            run.add(op, "float32 inf and nan", x, np.array([[0], [1]], np.int32), np.array([np.inf, -np.inf], f32), grad=False)
+            run.add(
+                op,
+                "float32 inf and nan",
+                x,
+                np.array([[0], [1]], np.int32),
+                np.array([np.inf, -np.inf], f32),
+                grad=False,
+            )
         run.fails(op, "coordinates beyond", np.ones(3, f32), np.array([[3]], np.int32), np.ones(1, f32))
         run.fails(op, "updates of another shape", np.ones(3, f32), np.array([[2]], np.int32), np.ones(2, f32))
         run.fails(op, "too many coordinates", np.ones(3, f32), np.array([[0, 0]], np.int32), np.ones(1, f32))
