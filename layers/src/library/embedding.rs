@@ -95,13 +95,18 @@ pub struct Embedding {
 impl Layer for Embedding {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         check([self.input_dim, self.output_dim])?;
-        let y = rows(&self.embeddings, x)?;
+        let y = rows(&self.embeddings, x)?.cast(self.dtype.compute_dtype()?)?;
         charge(self.activity_regularizer.0.as_ref(), &y)?;
         Ok(y)
     }
 
     fn mask(&self, x: &Tensor) -> Result<Option<Tensor>> {
         not_zero(self.mask_zero, x)
+    }
+
+    /// The rows are cast, and not the whole table.
+    fn autocast(&self) -> bool {
+        false
     }
 }
 

@@ -4,7 +4,7 @@ use super::reshape::under;
 use super::settings::defaults;
 use super::window::{at_least_one, images};
 use super::{DataFormat, PerAxis};
-use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor};
+use modulor::{DType, DTypePolicy, Error, Interpolation as Resize, Layer, Module, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Every place so many times, along each spatial axis.
@@ -94,7 +94,7 @@ pub struct UpSampling2D {
     /// Where the channels are; last unless set.
     #[config(default)]
     data_format: DataFormat,
-    /// How what is new is made; as at the nearest place unless set. The others are not there yet.
+    /// How what is new is made; as at the nearest place unless set. Lanczos's kernels are not there yet.
     #[config(default)]
     interpolation: Interpolation,
 }
@@ -103,8 +103,26 @@ impl Layer for UpSampling2D {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self.interpolation {
             Interpolation::Nearest => repeated(x, &self.size.0, self.data_format),
-            other => Err(Error::unimplemented(format!("`interpolation` {other:?}: images are repeated, `Nearest`"))),
+            Interpolation::Bilinear => self.resized(x, Resize::Bilinear),
+            Interpolation::Bicubic => self.resized(x, Resize::Bicubic),
+            other => Err(Error::unimplemented(format!("`interpolation` {other:?}: no kernel of Lanczos's is there"))),
         }
+    }
+}
+
+impl UpSampling2D {
+    fn resized(&self, x: &Tensor, interpolation: Resize) -> Result<Tensor> {
+        at_least_one(&[("size", &self.size.0)])?;
+        images(x, 2)?;
+        let is_first = self.data_format == DataFormat::ChannelsFirst;
+        let last = if is_first { x.permute([0, 2, 3, 1])? } else { x.clone() };
+        let size = [0, 1].map(|axis| last.shape().dim(axis + 1)?.checked_mul(self.size.0[axis]));
+        let [Some(rows), Some(columns)] = size else {
+            let message = format!("the rows and columns of the input must be known, found shape {}", x.shape());
+            return Err(Error::invalid_argument(message));
+        };
+        let y = last.resize([rows, columns], interpolation)?.cast(x.dtype())?;
+        if is_first { y.permute([0, 3, 1, 2]) } else { Ok(y) }
     }
 }
 

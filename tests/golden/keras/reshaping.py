@@ -71,6 +71,13 @@ def add(fixture):
             if axes > 1:
                 settings = {"data_format": "channels_first", **settings}
                 case(f"UpSampling{axes}D {label}, channels_first", lambda d: up(dtype=d, **settings), firsts[axes])
+    for interpolation in ("bilinear", "bicubic"):
+        for label, settings in {"": {}, "by axes": {"size": (1, 3)}}.items():
+            settings = {"interpolation": interpolation, **settings}
+            case(f"UpSampling2D {interpolation} {label}", lambda d: L.UpSampling2D(dtype=d, **settings), images[2])
+            settings = {"data_format": "channels_first", **settings}
+            label = f"{interpolation} {label}, channels_first"
+            case(f"UpSampling2D {label}", lambda d: L.UpSampling2D(dtype=d, **settings), firsts[2])
     case("ZeroPadding1D, masked", lambda d: L.ZeroPadding1D(dtype=d), images[1], beside=steps)
     case("Cropping1D, masked", lambda d: L.Cropping1D(dtype=d), images[1], beside=steps)
     case("UpSampling1D, masked", lambda d: L.UpSampling1D(dtype=d), images[1], beside=steps)
