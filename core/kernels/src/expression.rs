@@ -474,7 +474,7 @@ impl<'a, T: Pod> Input<'a, T> {
         match self {
             Self::Dense(slice) => &slice[start..start + count],
             Self::Apart(reader) if reader.is_constant() => {
-                if first {
+                if first && count > 0 {
                     reader.gather(start, &mut buffer[..1]);
                     buffer.fill(buffer[0]);
                 }
@@ -719,7 +719,7 @@ fn run<T: Elementwise, const INPUTS: usize, const CELLS: usize>(
             [] => unsafe { own.part(0..own.len()) },
             lent => lent,
         };
-        let tile = if room == [0; 2] { range.len() } else { tile.min(range.len()) };
+        let tile = if room == [0; 2] { range.len() } else { tile.min(range.len()).max(1) };
         let line = bytes.as_ptr().align_offset(UNIT).min(bytes.len());
         let (value_room, mask_room) = bytes[line..].split_at_mut(room[0] * tile * size_of::<T>());
         let value_room = if room[0] == 0 { &mut [] } else { bytemuck::cast_slice_mut(value_room) };
