@@ -601,11 +601,11 @@ mod tests {
     #[test]
     fn channels_that_come_first_are_moved_like_those_that_come_last() -> Result<()> {
         let x = Tensor::new([2, 4, 6, 5], (0..240).collect::<Vec<i32>>())?;
-        let first = x.permute(&[0, 3, 1, 2])?;
+        let first = x.permute([0, 3, 1, 2])?;
         let depth = x.space_to_depth(2, false)?;
         let of_first = first.space_to_depth(2, true)?;
         assert_eq!(of_first.dims()?, [2, 20, 2, 3]);
-        assert_eq!(of_first.permute(&[0, 2, 3, 1])?.to_vec::<i32>()?, depth.to_vec::<i32>()?);
+        assert_eq!(of_first.permute([0, 2, 3, 1])?.to_vec::<i32>()?, depth.to_vec::<i32>()?);
         assert_eq!(of_first.depth_to_space(2, true)?.to_vec::<i32>()?, first.to_vec::<i32>()?);
         Ok(())
     }
