@@ -7,7 +7,6 @@ mod shuffle;
 
 use data::Digits;
 use flate2::{Compression, write::GzEncoder};
-use modulor::prelude::*;
 use std::fs;
 use std::io::Write;
 use std::path::Path;

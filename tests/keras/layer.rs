@@ -1,7 +1,7 @@
 use super::config::same;
 use super::*;
 use modulor::graph::trace;
-use modulor::keras::library::{Dense, Dropout, Flatten, LAYERS, Reshape, Sequential};
+use modulor::keras::library::{Dense, Dropout, Flatten, Reshape, Sequential};
 use modulor::keras::regularizer::L2;
 use modulor::module::{Track, object};
 use modulor::{Call, Error, Layer, ModuleExt, NameLayer, Spec, Variable, collecting_losses, scope};

@@ -98,7 +98,7 @@ fn layers_of_a_model_have_policies_of_their_own() {
 #[test]
 fn a_policy_is_ambient_where_a_layer_is_made_and_no_later() {
     let x = Tensor::from([[1.0_f32, 2.0]]);
-    let (inside, pooling) = with_dtype_policy("mixed_bfloat16", || (Dense::new(2), MaxPooling2D::new(2)));
+    let (inside, pooling) = with_dtype_policy("mixed_bfloat16", || (Dense::new(2), MaxPooling2D::new()));
     assert_eq!((dtype_policy(), inside.dtype_policy()), (DType::F32.into(), Some("mixed_bfloat16".into())));
     assert_eq!(pooling.dtype_policy(), Some("mixed_bfloat16".into()));
     assert_eq!(inside.call(&x).expect("it fits").dtype(), DType::BF16);

@@ -44,7 +44,7 @@ fn steps_at_once_are_what_they_are_in_turn() -> Result<()> {
         (Box::new(LayerNormalization::new()), images.clone()),
         (Box::new(Flatten::new().data_format(DataFormat::ChannelsFirst)), images.clone()),
         (Box::new(Activation::new("softmax")), images.clone()),
-        (Box::new(Sequential::new().add(MaxPooling2D::new(2)).add(Conv2D::new(2, 2)).add(Flatten::new())), images),
+        (Box::new(Sequential::new().add(MaxPooling2D::new()).add(Conv2D::new(2, 2)).add(Flatten::new())), images),
     ];
     for (layer, x) in rows {
         let at_once = TimeDistributed::new(layer.share());
