@@ -10,7 +10,8 @@ use half::{bf16, f16};
 
 use crate::matmul::{Factor, Lanes, Rows, products, products_scratch};
 use crate::number::Number;
-use crate::window::{Axis, Format, Images, Window};
+use crate::parts::divide_slice;
+use crate::window::{Axis, Images, Window};
 use patches::{Patch, Patches, Slide};
 use spread::{Grid, Spread};
 
@@ -60,13 +61,9 @@ impl Filters {
         [self.images.channels / self.groups, self.filters / self.groups]
     }
 
-    fn is_last(&self) -> bool {
-        self.images.format == Format::ChannelsLast
-    }
-
-    /// The sizes of each product whose lanes are so many positions of an image, and how many products there are.
-    fn sizes(&self, positions: usize, k: usize, lanes: usize) -> ([usize; 3], usize) {
-        if self.is_last() {
+    /// The sizes of each product whose results go to so many positions of each image, and how many products there are.
+    fn sizes(&self, spread: &Spread, [positions, k, lanes]: [usize; 3]) -> ([usize; 3], usize) {
+        if spread.is_last() {
             ([self.images.batch * positions, k, lanes], self.groups)
         } else {
             ([lanes, k, positions], self.images.batch * self.groups)
@@ -150,11 +147,12 @@ fn multiply<T: Factor>(
     of: &Filters,
     patches: &Patches<T>,
     weights: Weights<T>,
-    [positions, k, lanes]: [usize; 3],
+    sizes: [usize; 3],
     spread: Spread,
     (out, scratch): (&mut [T], &mut [T]),
 ) {
-    let (sizes, count) = of.sizes(positions, k, lanes);
+    let lanes = sizes[2];
+    let (sizes, count) = of.sizes(&spread, sizes);
     let groups: usize = of.groups;
     let weights =
         |group: usize| Lanes { offset: weights.lanes.offset + (group * weights.group) as isize, ..weights.lanes };
@@ -164,7 +162,7 @@ fn multiply<T: Factor>(
     // filters have.
     #[allow(unsafe_code)]
     unsafe {
-        if of.is_last() {
+        if spread.is_last() {
             let parts = |group: usize| {
                 let left = Patch::<T, false>::new(patches, grouped(group), of.images.batch);
                 (left, weights(group), spread.part(0, group * lanes))
@@ -186,8 +184,9 @@ fn convolution_scratch<T: Factor>(of: &Filters) -> usize {
         return 0;
     }
     let [channels, lanes] = of.group();
-    let (sizes, _) = of.sizes(of.window.outputs(), of.window.taps() * channels, lanes);
-    products_scratch::<T>(sizes, Spread::whole(of.output()), false)
+    let spread = Spread::whole(of.output());
+    let (sizes, _) = of.sizes(&spread, [of.window.outputs(), of.window.taps() * channels, lanes]);
+    products_scratch::<T>(sizes, spread, false)
 }
 
 fn convolution<T: Factor>(of: &Filters, input: &[T], filters: &[T], output: &mut [T], scratch: &mut [T]) {
@@ -197,7 +196,7 @@ fn convolution<T: Factor>(of: &Filters, input: &[T], filters: &[T], output: &mut
     }
     let [channels, lanes] = of.group();
     let grid = of.input();
-    let patches = Patches { data: input, image: grid.image, axes: of.slides(), channels, channel: grid.channel };
+    let patches = Patches::new(input, &grid, of.slides(), channels);
     let columns = Lanes { data: filters, offset: 0, lane: 1, depth: of.filters as isize };
     let weights = Weights { lanes: columns, group: lanes };
     let sizes = [of.window.outputs(), of.window.taps() * channels, lanes];
@@ -267,7 +266,7 @@ fn input_gradient_scratch<T: Factor>(of: &Filters) -> usize {
     let [channels, lanes] = of.group();
     let scratch = |residues| {
         let (spread, [positions, taps]) = results(of, &residues);
-        let (sizes, _) = of.sizes(positions, taps * lanes, channels);
+        let (sizes, _) = of.sizes(&spread, [positions, taps * lanes, channels]);
         products_scratch::<T>(sizes, spread, false)
     };
     rearranged(of) + Residue::all(of).map(scratch).max().unwrap_or(0)
@@ -304,11 +303,15 @@ fn input_gradient<T: Factor>(of: &Filters, gradient: &[T], filters: &[T], input:
             step: 1,
             tap: -(residues[i].step as isize),
         });
-        let patches =
-            Patches { data: gradient, image: grid.image, axes: slides, channels: lanes, channel: grid.channel };
+        let patches = Patches::new(gradient, &grid, slides, lanes);
         multiply(of, &patches, weights, [positions, taps * lanes, channels], spread, (&mut *input, &mut *scratch));
     }
 }
+
+/// Filters that are rearranged together.
+const TOGETHER: usize = 16;
+/// Picoseconds that an element of the filters takes which is rearranged.
+const REARRANGED: usize = 500;
 
 /// Writes the filters' taps of a residue as [groups, taps, filters of the group, channels of the group].
 fn rearrange<T: Factor>(of: &Filters, residues: &[Residue; 3], filters: &[T], turned: &mut [T]) {
@@ -316,7 +319,7 @@ fn rearrange<T: Factor>(of: &Filters, residues: &[Residue; 3], filters: &[T], tu
     let sizes = of.window.three().map(|axis| axis.size);
     let taps = residues.map(|residue| residue.taps);
     let all: usize = taps.iter().product();
-    for (index, to) in turned.chunks_exact_mut(channels * lanes).enumerate() {
+    let rearrange = |(index, to): (usize, &mut [T])| {
         let (group, tap) = (index / all, index % all);
         let of_tap = [tap / (taps[1] * taps[2]), tap / taps[2] % taps[1], tap % taps[2]];
         let mut from = 0;
@@ -324,12 +327,20 @@ fn rearrange<T: Factor>(of: &Filters, residues: &[Residue; 3], filters: &[T], tu
             from = from * sizes[i] + residue.tap + of_tap[i] * residue.every;
         }
         let from = &filters[from * channels * of.filters + group * lanes..];
-        for (lane, to) in to.chunks_exact_mut(channels).enumerate() {
-            for (channel, slot) in to.iter_mut().enumerate() {
-                *slot = from[channel * of.filters + lane];
+        // Some filters at a time, so that lines are read whole and those that are written stay in the first cache.
+        for (some, to) in to.chunks_mut(TOGETHER * channels).enumerate() {
+            for channel in 0..channels {
+                let from = &from[channel * of.filters + some * TOGETHER..];
+                for (slot, &x) in to[channel..].iter_mut().step_by(channels).zip(from) {
+                    *slot = x;
+                }
             }
         }
-    }
+    };
+    let size = (channels * lanes).max(1);
+    divide_slice(turned, REARRANGED, size, |start, turned| {
+        (start / size..).zip(turned.chunks_exact_mut(size)).for_each(rearrange);
+    });
 }
 
 fn filters_gradient_scratch<T: Factor>(of: &Filters) -> usize {
@@ -348,10 +359,10 @@ fn filters_gradient<T: Factor>(of: &Filters, input: &[T], gradient: &[T], filter
     }
     let [channels, lanes] = of.group();
     let grid = of.input();
-    let patches = Patches { data: input, image: grid.image, axes: of.slides(), channels, channel: grid.channel };
+    let patches = Patches::new(input, &grid, of.slides(), channels);
     let grid = of.output();
     let axes = Slide::each(of.window.outputs(), grid.pitches[2]);
-    let gradients = Patches { data: gradient, image: grid.image, axes, channels: lanes, channel: grid.channel };
+    let gradients = Patches::new(gradient, &grid, axes, lanes);
     let batch = of.images.batch;
     let parts = |group: usize| {
         let left = Patch::<T, true>::new(&patches, group * channels * patches.channel, batch);

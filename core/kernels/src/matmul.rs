@@ -27,8 +27,8 @@ pub(crate) use pack::{Factor, InPlace, Lanes, Panels};
 pub use packed::Packed;
 pub(crate) use packed::packed;
 use packed::panels;
-pub(crate) use tile::Turn;
 use tile::{Family, MAX_ROWS, Piece, Term, Tiles};
+pub(crate) use tile::{SIDE, Turns};
 
 /// The most places along k whose terms are packed at a time.
 const PANEL: usize = 8 * tile::BLOCK;
@@ -188,24 +188,18 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
                 }
             }
         }
-        let few = a.places().min(now);
         for row in (0..rows).step_by(tallest) {
             let (lanes, height) = (a.from(row, 0), tallest.min(rows - row));
             let group = row % (GROUP * tallest);
             if a_in_place.is_none() && group == 0 {
                 let rows = (GROUP * tallest).min(rows - row);
-                for place in (0..now).step_by(few) {
-                    for first in (0..rows).step_by(tallest) {
-                        let height = tallest.min(rows - first);
-                        let panel = &mut room.left[first * now + place * height..][..few.min(now - place) * height];
-                        lanes.from(first, place).pack(height, height, panel, tiles.turn);
-                    }
-                }
+                lanes.pack_tiles(rows, tallest, now, room.left, tiles.turn);
             }
             let mut packed = 0;
             for (first, used, family) in cuts(tiles, if B::PACKED { usize::MAX } else { rows }, columns) {
                 let (a, a_row, a_step, of) = match a_in_place.and(lanes.in_place()) {
                     Some(a) => (a.first, a.lane, a.depth, family.of),
+                    None if a.packs_rows() => (room.left[group * now..].as_ptr(), now as isize, 1, family.of),
                     None => (room.left[group * now..].as_ptr(), 1, height as isize, family.packed),
                 };
                 // Rows without gaps are followed by those of the next tile, lanes side by side by the next places.

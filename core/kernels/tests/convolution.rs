@@ -214,6 +214,14 @@ fn edges() -> Vec<Case<'static>> {
         Case { size: &[1, 1], channels: 20, filters: 8, groups: 4, ..PLANE },
         Case { size: &[1, 1], strides: &[2, 2], channels: 10, ..PLANE },
         Case { size: &[1, 1], padding: Padding::Explicit(&[[1, 0], [0, 2]]), ..PLANE },
+        // Few features and one result, in rows longer than a panel and shorter.
+        Case { input: &[9, 60], channels: 1, filters: 1, padding: Padding::Same, ..PLANE },
+        Case { input: &[11, 37], channels: 3, filters: 13, padding: Padding::Same, ..PLANE },
+        Case { input: &[30, 3], channels: 2, filters: 40, padding: Padding::Explicit(&[[2, 0], [1, 1]]), ..PLANE },
+        // Every other position.
+        Case { input: &[5, 70], channels: 9, filters: 13, strides: &[2, 2], padding: Padding::Same, ..PLANE },
+        // Filters that are rearranged some at a time.
+        Case { channels: 18, filters: 35, ..PLANE },
         // Long sums.
         Case { input: &[11], channels: 1100, filters: 3, batch: 1, ..LINE },
         Case { input: &[2100], size: &[2], batch: 1, ..LINE },

@@ -1,13 +1,20 @@
 //! The factor of a product whose rows are the patches of images, packed from the images themselves.
 
+use std::ops::Range;
+
 use bytemuck::Zeroable;
 
-use crate::matmul::{Factor, InPlace, Lanes, Panels, Turn};
+use super::spread::Grid;
+use crate::matmul::{Factor, InPlace, Lanes, Panels, SIDE, Turns};
 
 /// The most lanes that are packed at a time.
 const MOST: usize = 32;
-/// The largest squares that are turned at a time.
-const SIDE: usize = 8;
+/// Features that are few: where each lies is kept.
+const FEW: usize = 64;
+/// How many places along k are packed at a time.
+const PLACES: usize = 128;
+/// Padding, for as many places of the widest terms.
+static ZEROS: [u64; PLACES] = [0; PLACES];
 
 /// An axis of images that patches are taken from: position `o` has its tap `t` at place `start + o·step + t·tap`, or in the
 /// padding.
@@ -31,6 +38,16 @@ impl Slide {
         [axis(1, all), axis(1, all), axis(places, pitch)]
     }
 
+    fn has(&self, place: isize) -> bool {
+        (place as usize) < self.places
+    }
+
+    /// How far the first and the last of the taps, in order of places, are from tap 0.
+    fn reach(&self) -> [isize; 2] {
+        let last = self.taps.saturating_sub(1) as isize * self.tap;
+        [last.min(0), last.max(0)]
+    }
+
     /// Whether positions are places, and have one tap.
     fn is_pointwise(&self) -> bool {
         self.taps == 1 && self.start == 0 && self.step == 1 && self.positions == self.places
@@ -39,15 +56,38 @@ impl Slide {
 
 /// The patches of images: for each position, in row-major order with the images first, features: a term for each channel
 /// of each tap.
-#[derive(Clone, Copy)]
 pub(super) struct Patches<'a, T> {
-    pub(super) data: &'a [T],
+    data: &'a [T],
     /// From one image to the next.
     pub(super) image: usize,
-    pub(super) axes: [Slide; 3],
+    axes: [Slide; 3],
     pub(super) channels: usize,
     /// From one channel to the next.
     pub(super) channel: usize,
+    /// Each of the features, where they are few, and how far it lies from the first.
+    few: [(isize, [isize; 3]); FEW],
+    is_few: bool,
+}
+
+impl<'a, T: Factor> Patches<'a, T> {
+    /// Of images that lie as a grid says, from the first on and from the first of some channels on.
+    pub(super) fn new(data: &'a [T], grid: &Grid, axes: [Slide; 3], channels: usize) -> Self {
+        let (image, channel) = (grid.image, grid.channel);
+        let mut own = Self { data, image, axes, channels, channel, few: [(0, [0; 3]); FEW], is_few: false };
+        // Many channels that lie side by side are better turned.
+        let all = axes.iter().fold(channels, |all, axis| all.saturating_mul(axis.taps));
+        own.is_few = (1..=FEW).contains(&all) && own.step() == 1 && (channel != 1 || channels < SIDE);
+        if own.is_few {
+            let mut few = own.few;
+            for features in own.features(0, all) {
+                for (i, feature) in few[features.at..][..features.count].iter_mut().enumerate() {
+                    *feature = (features.offset.wrapping_add((i * channel) as isize), features.place);
+                }
+            }
+            own.few = few;
+        }
+        own
+    }
 }
 
 /// Positions of one row of an image.
@@ -62,7 +102,7 @@ struct Positions {
 }
 
 /// Channels of one tap.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Features {
     at: usize,
     count: usize,
@@ -74,6 +114,7 @@ struct Features {
 
 impl<T: Factor> Patches<'_, T> {
     /// The rows of images that hold `count` positions from `first` on.
+    #[inline(always)]
     fn positions(&self, base: usize, first: usize, count: usize) -> impl Iterator<Item = Positions> {
         let [a, b, c] = self.axes.map(|axis| axis.positions);
         let (mut z, rest) = (first % c, first / c);
@@ -103,6 +144,7 @@ impl<T: Factor> Patches<'_, T> {
     }
 
     /// The taps that hold `count` features from `first` on.
+    #[inline(always)]
     fn features(&self, first: usize, count: usize) -> impl Iterator<Item = Features> {
         let [a, b, c] = self.axes;
         let (mut channel, rest) = (first % self.channels, first / self.channels);
@@ -136,9 +178,8 @@ impl<T: Factor> Patches<'_, T> {
     #[inline(always)]
     fn inside(&self, positions: &Positions, features: &Features) -> (usize, usize) {
         let [a, b, c] = &self.axes;
-        let is_in = |place: isize, axis: &Slide| (place as usize) < axis.places;
         let place = positions.place[2] + features.place[2];
-        if !is_in(positions.place[0] + features.place[0], a) || !is_in(positions.place[1] + features.place[1], b) {
+        if !a.has(positions.place[0] + features.place[0]) || !b.has(positions.place[1] + features.place[1]) {
             return (0, 0);
         }
         let from = |place: isize| {
@@ -151,6 +192,34 @@ impl<T: Factor> Patches<'_, T> {
         };
         let start = from(place.saturating_neg());
         (start, from((c.places as isize).saturating_sub(place)).max(start))
+    }
+
+    /// The positions of a row that have all taps in the image.
+    #[inline(always)]
+    fn wholly_inside(&self, positions: &Positions) -> (usize, usize) {
+        let [a, b, c] = &self.axes;
+        let has_all = |axis: &Slide, place: isize| axis.reach().into_iter().all(|tap| axis.has(place + tap));
+        if !has_all(a, positions.place[0]) || !has_all(b, positions.place[1]) {
+            return (0, 0);
+        }
+        let [first, last] = c.reach().map(|tap| positions.place[2] + tap);
+        let (most, step) = (positions.count, if c.step == 1 { None } else { Some(c.step) });
+        let from = |place: isize| {
+            let place = place.max(0) as usize;
+            most.min(step.map_or(place, |step| place.div_ceil(step)))
+        };
+        let start = from(first.saturating_neg());
+        (start, from((c.places as isize).saturating_sub(last)).max(start))
+    }
+
+    #[inline(always)]
+    fn is_wholly_inside(&self, positions: &Positions) -> bool {
+        self.wholly_inside(positions) == (0, positions.count)
+    }
+
+    /// Whether the positions of a row, which are not too few, lie side by side.
+    fn is_in_rows(&self) -> bool {
+        self.step() == 1 && self.axes[2].positions >= SIDE
     }
 
     /// From one position of a row to the next in memory.
@@ -198,17 +267,57 @@ impl<T: Factor, const TURNED: bool> Panels for Patch<'_, T, TURNED> {
         self.even?.in_place()
     }
 
-    fn places(self) -> usize {
-        self.even.map_or(128, Panels::places)
+    fn packs_rows(self) -> bool {
+        TURNED && self.even.is_none() && self.of.is_in_rows()
     }
 
-    fn pack(self, lanes: usize, width: usize, panel: &mut [T::Term], turn: Option<(Turn<T::Term>, usize)>) {
+    fn places(self) -> usize {
+        self.even.map_or(PLACES, Panels::places)
+    }
+
+    fn pack(self, lanes: usize, width: usize, panel: &mut [T::Term], turns: Option<Turns<T::Term>>) {
         if let Some(even) = self.even {
-            return even.pack(lanes, width, panel, turn);
+            return even.pack(lanes, width, panel, turns);
         }
-        for first in (0..lanes).step_by(MOST) {
-            let now = Self { lane: self.lane + first, ..self };
-            now.pack_some(MOST.min(lanes - first), width, &mut panel[first..], turn);
+        if turns.is_some() {
+            // SAFETY: rows are turned fast where the machine has AVX2.
+            #[allow(unsafe_code)]
+            return unsafe { self.pack_by_avx2(lanes, width, panel, turns) };
+        }
+        self.pack_all(lanes, width, panel, turns);
+    }
+
+    fn pack_tiles(
+        self,
+        lanes: usize,
+        height: usize,
+        depth: usize,
+        panels: &mut [T::Term],
+        turns: Option<Turns<T::Term>>,
+    ) {
+        if self.packs_rows() {
+            if turns.is_some() {
+                // SAFETY: as above.
+                #[allow(unsafe_code)]
+                return unsafe { self.pack_rows_by_avx2(lanes, depth, panels) };
+            }
+            return self.pack_rows(lanes, depth, panels);
+        }
+        if !TURNED && self.even.is_none() && self.of.is_few {
+            if turns.is_some() {
+                // SAFETY: as above.
+                #[allow(unsafe_code)]
+                return unsafe { self.pack_few_by_avx2(lanes, height, height, depth, panels) };
+            }
+            return self.pack_few(lanes, height, height, depth, panels);
+        }
+        let few = self.places().min(depth);
+        for place in (0..depth).step_by(few) {
+            for first in (0..lanes).step_by(height) {
+                let height = height.min(lanes - first);
+                let panel = &mut panels[first * depth + place * height..][..few.min(depth - place) * height];
+                self.from(first, place).pack(height, height, panel, turns);
+            }
         }
     }
 }
@@ -223,55 +332,206 @@ struct Column {
     end: usize,
 }
 
+/// The items, as many as there is room for.
+#[inline(always)]
+fn collect<T: Copy>(room: &mut [T], items: impl Iterator<Item = T>) -> &[T] {
+    let mut count = 0;
+    for (slot, item) in room.iter_mut().zip(items) {
+        *slot = item;
+        count += 1;
+    }
+    &room[..count]
+}
+
 impl<T: Factor, const TURNED: bool> Patch<'_, T, TURNED> {
-    /// As [`pack`](Panels::pack), into a panel that begins with the first lane and may end after the last.
-    fn pack_some(self, lanes: usize, width: usize, panel: &mut [T::Term], turn: Option<(Turn<T::Term>, usize)>) {
+    /// As [`pack_all`](Self::pack_all).
+    ///
+    /// # Safety
+    /// The machine has AVX2 where the processor may have it.
+    #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2"))]
+    #[allow(unsafe_code)]
+    unsafe fn pack_by_avx2(self, lanes: usize, width: usize, panel: &mut [T::Term], turns: Option<Turns<T::Term>>) {
+        self.pack_all(lanes, width, panel, turns);
+    }
+
+    /// As [`pack_few`](Self::pack_few).
+    ///
+    /// # Safety
+    /// As of [`pack_by_avx2`](Self::pack_by_avx2).
+    #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2"))]
+    #[allow(unsafe_code)]
+    unsafe fn pack_few_by_avx2(self, lanes: usize, height: usize, width: usize, depth: usize, panels: &mut [T::Term]) {
+        self.pack_few(lanes, height, width, depth, panels);
+    }
+
+    #[inline(always)]
+    fn pack_all(self, lanes: usize, width: usize, panel: &mut [T::Term], turns: Option<Turns<T::Term>>) {
+        for first in (0..lanes).step_by(MOST) {
+            let (now, lanes, panel) = (self.from(first, 0), MOST.min(lanes - first), &mut panel[first..]);
+            if TURNED {
+                now.pack_features(lanes, width, panel, turns);
+            } else if now.of.is_few {
+                now.pack_few(lanes, lanes, width, panel.len().div_ceil(width), panel);
+            } else if lanes <= MOST / 2 {
+                now.pack_positions::<{ MOST / 2 }>(lanes, width, panel, turns);
+            } else {
+                now.pack_positions::<MOST>(lanes, width, panel, turns);
+            }
+        }
+    }
+
+    /// As [`pack`](Panels::pack) of features, into a panel that begins with the first and may end after the last.
+    #[inline(always)]
+    fn pack_features(self, lanes: usize, width: usize, panel: &mut [T::Term], turns: Option<Turns<T::Term>>) {
         let (of, depth) = (self.of, panel.len().div_ceil(width));
+        let mut room = [Features::default(); MOST];
+        let all = collect(&mut room, of.features(self.lane, lanes));
+        let in_rows = of.is_in_rows();
         let mut columns = [Column::default(); MOST];
-        if TURNED {
-            if of.step() == 1 && of.axes[2].positions >= SIDE {
-                for positions in of.positions(self.base, self.depth, depth) {
-                    for features in of.features(self.lane, lanes) {
-                        let (start, end) = of.inside(&positions, &features);
+        for positions in of.positions(self.base, self.depth, depth) {
+            let panel = &mut panel[positions.at * width..];
+            let is_whole = of.is_wholly_inside(&positions);
+            for features in all {
+                let (start, end) = if is_whole { (0, positions.count) } else { of.inside(&positions, features) };
+                let mut at = positions.origin.wrapping_add(features.offset);
+                if in_rows {
+                    for column in &mut columns[features.at..][..features.count] {
+                        *column = Column { at, start, end };
+                        at = at.wrapping_add(of.channel as isize);
+                    }
+                    continue;
+                }
+                let (lanes, panel) = (features.count, &mut panel[features.at..]);
+                fill(lanes, start, width, panel);
+                at = at.wrapping_add((start * of.step()) as isize);
+                if start < end {
+                    let sizes = [lanes, end - start];
+                    self.block(at as usize, sizes, [of.channel, of.step()], width, &mut panel[start * width..]);
+                }
+                if end < positions.count {
+                    fill(lanes, positions.count - end, width, &mut panel[end * width..]);
+                }
+            }
+            if in_rows {
+                self.turn(&columns[..lanes], positions.count, width, panel, turns);
+            }
+        }
+    }
+
+    /// Packs features with the places of each side by side, as many as there are in a row of `panels`.
+    #[inline(always)]
+    fn pack_rows(self, lanes: usize, depth: usize, panels: &mut [T::Term]) {
+        let of = self.of;
+        for first in (0..lanes).step_by(MOST) {
+            let mut room = [Features::default(); MOST];
+            let all = collect(&mut room, of.features(self.lane + first, MOST.min(lanes - first)));
+            let panels = &mut panels[first * depth..];
+            for positions in of.positions(self.base, self.depth, depth) {
+                if of.is_wholly_inside(&positions) {
+                    for features in all {
                         let mut at = positions.origin.wrapping_add(features.offset);
-                        for column in &mut columns[features.at..][..features.count] {
-                            *column = Column { at, start, end };
+                        for lane in features.at..features.at + features.count {
+                            let row = &mut panels[lane * depth + positions.at..][..positions.count];
+                            copy_row(&of.data[at as usize..][..positions.count], row);
                             at = at.wrapping_add(of.channel as isize);
                         }
                     }
-                    self.turn(&columns, lanes, positions.count, width, &mut panel[positions.at * width..], turn);
+                    continue;
                 }
-                return;
-            }
-            for positions in of.positions(self.base, self.depth, depth) {
-                for features in of.features(self.lane, lanes) {
-                    let (start, end) = of.inside(&positions, &features);
-                    let panel = &mut panel[positions.at * width + features.at..];
-                    let lanes = features.count;
-                    fill(lanes, start, width, panel);
-                    let at = positions.origin.wrapping_add(features.offset).wrapping_add((start * of.step()) as isize);
-                    if start < end {
-                        let sizes = [lanes, end - start];
-                        self.block(at as usize, sizes, [of.channel, of.step()], width, &mut panel[start * width..]);
-                    }
-                    if end < positions.count {
-                        fill(lanes, positions.count - end, width, &mut panel[end * width..]);
+                for features in all {
+                    let (start, end) = of.inside(&positions, features);
+                    let mut at = positions.origin.wrapping_add(features.offset).wrapping_add(start as isize);
+                    for lane in features.at..features.at + features.count {
+                        let row = &mut panels[lane * depth + positions.at..][..positions.count];
+                        row[..start].fill(T::Term::zeroed());
+                        row[end..].fill(T::Term::zeroed());
+                        if start < end {
+                            copy_row(&of.data[at as usize..][..end - start], &mut row[start..end]);
+                        }
+                        at = at.wrapping_add(of.channel as isize);
                     }
                 }
             }
-            return;
         }
-        let mut rows = [Positions::default(); MOST];
-        let mut count = 0;
-        for (row, positions) in rows.iter_mut().zip(of.positions(self.base, self.lane, lanes)) {
-            *row = positions;
-            count += 1;
+    }
+
+    /// As [`pack_rows`](Self::pack_rows).
+    ///
+    /// # Safety
+    /// As of [`pack_by_avx2`](Self::pack_by_avx2).
+    #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2"))]
+    #[allow(unsafe_code)]
+    unsafe fn pack_rows_by_avx2(self, lanes: usize, depth: usize, panels: &mut [T::Term]) {
+        self.pack_rows(lanes, depth, panels);
+    }
+
+    /// Packs positions that have few features into panels of `height` lanes, `width` apart but for the last, and `depth`
+    /// places, one after the other.
+    #[inline(always)]
+    fn pack_few(self, lanes: usize, height: usize, width: usize, depth: usize, panels: &mut [T::Term]) {
+        let (of, mut first) = (self.of, 0);
+        let features = &of.few[self.depth..][..depth];
+        for positions in of.positions(self.base, self.lane, lanes) {
+            let (start, end) = of.wholly_inside(&positions);
+            let mut done = 0;
+            while done < positions.count {
+                if first + height <= positions.at + done {
+                    first += height;
+                }
+                // The positions that are in this panel.
+                let lane = positions.at + done - first;
+                let now = (height - lane).min(positions.count - done);
+                let width = width.min(width - height + lanes - first);
+                let panel = &mut panels[first * depth..][lane..];
+                let inside = start.clamp(done, done + now)..end.clamp(done, done + now);
+                if !inside.is_empty() {
+                    let (panel, count) = (&mut panel[inside.start - done..], inside.len());
+                    let origin = positions.origin.wrapping_add(inside.start as isize);
+                    match count {
+                        16.. => copy_each::<T, 16>(of.data, origin, features, count, width, panel),
+                        8.. => copy_each::<T, 8>(of.data, origin, features, count, width, panel),
+                        4.. => copy_each::<T, 4>(of.data, origin, features, count, width, panel),
+                        2.. => copy_each::<T, 2>(of.data, origin, features, count, width, panel),
+                        _ => copy_each::<T, 1>(of.data, origin, features, count, width, panel),
+                    }
+                }
+                for own in (done..done + now).filter(|own| !inside.contains(own)) {
+                    let [x, y, z] = positions.place;
+                    let (origin, z) = (positions.origin.wrapping_add(own as isize), z + own as isize);
+                    for (slot, (offset, place)) in panel[own - done..].iter_mut().step_by(width).zip(features) {
+                        let [a, b, c] = &of.axes;
+                        let is_inside = a.has(x + place[0]) && b.has(y + place[1]) && c.has(z + place[2]);
+                        let at = origin.wrapping_add(*offset) as usize;
+                        *slot = if is_inside { of.data[at].widen() } else { T::Term::zeroed() };
+                    }
+                }
+                done += now;
+            }
         }
+    }
+
+    /// As [`pack_features`](Self::pack_features), of at most `N` positions.
+    #[inline(always)]
+    fn pack_positions<const N: usize>(
+        self,
+        lanes: usize,
+        width: usize,
+        panel: &mut [T::Term],
+        turns: Option<Turns<T::Term>>,
+    ) {
+        let (of, depth) = (self.of, panel.len().div_ceil(width));
+        let mut columns = [Column::default(); N];
+        let mut room = [Positions::default(); N];
+        let all = collect(&mut room, of.positions(self.base, self.lane, lanes));
+        let is_whole = all.iter().all(|positions| of.is_wholly_inside(positions));
+        let inside = |positions: &Positions, features: &Features| {
+            if is_whole { (0, positions.count) } else { of.inside(positions, features) }
+        };
         for features in of.features(self.depth, depth) {
             let panel = &mut panel[features.at * width..];
             if of.channel == 1 && of.channels >= SIDE {
-                for positions in &rows[..count] {
-                    let (start, end) = of.inside(positions, &features);
+                for positions in all {
+                    let (start, end) = inside(positions, &features);
                     let mut at = positions.origin.wrapping_add(features.offset);
                     for (i, column) in columns[positions.at..][..positions.count].iter_mut().enumerate() {
                         let end = if (start..end).contains(&i) { features.count } else { 0 };
@@ -279,11 +539,11 @@ impl<T: Factor, const TURNED: bool> Patch<'_, T, TURNED> {
                         at = at.wrapping_add(of.step() as isize);
                     }
                 }
-                self.turn(&columns, lanes, features.count, width, panel, turn);
+                self.turn(&columns[..lanes], features.count, width, panel, turns);
                 continue;
             }
-            for positions in &rows[..count] {
-                let (start, end) = of.inside(positions, &features);
+            for positions in all {
+                let (start, end) = inside(positions, &features);
                 let panel = &mut panel[positions.at..];
                 fill(start, features.count, width, panel);
                 let at = positions.origin.wrapping_add(features.offset).wrapping_add((start * of.step()) as isize);
@@ -299,6 +559,7 @@ impl<T: Factor, const TURNED: bool> Patch<'_, T, TURNED> {
     }
 
     /// Copies lanes and places that lie at equal steps.
+    #[inline(always)]
     fn block(self, at: usize, [lanes, depth]: [usize; 2], steps: [usize; 2], width: usize, panel: &mut [T::Term]) {
         let data = &self.of.data[at..];
         match lanes {
@@ -306,6 +567,9 @@ impl<T: Factor, const TURNED: bool> Patch<'_, T, TURNED> {
             8.. if steps[0] == 1 => copy::<T, 8>(data, [lanes, depth], steps[1], width, panel),
             4.. if steps[0] == 1 => copy::<T, 4>(data, [lanes, depth], steps[1], width, panel),
             2.. if steps[0] == 1 => copy::<T, 2>(data, [lanes, depth], steps[1], width, panel),
+            16.. if steps[0] == 2 => copy_every_other::<T, 16>(data, [lanes, depth], steps[1], width, panel),
+            8.. if steps[0] == 2 => copy_every_other::<T, 8>(data, [lanes, depth], steps[1], width, panel),
+            4.. if steps[0] == 2 => copy_every_other::<T, 4>(data, [lanes, depth], steps[1], width, panel),
             _ => {
                 for (place, row) in panel.chunks_mut(width).take(depth).enumerate() {
                     let data = &data[place * steps[1]..];
@@ -317,75 +581,72 @@ impl<T: Factor, const TURNED: bool> Patch<'_, T, TURNED> {
         }
     }
 
-    /// Writes `depth` terms of each of the lanes, which are the first of `columns`; the others are empty.
+    /// Writes `depth` terms of each of the lanes.
+    #[inline(always)]
     fn turn(
         self,
-        columns: &[Column; MOST],
-        lanes: usize,
+        columns: &[Column],
         depth: usize,
         width: usize,
         panel: &mut [T::Term],
-        turn: Option<(Turn<T::Term>, usize)>,
+        turns: Option<Turns<T::Term>>,
     ) {
-        let scalar = |lanes: std::ops::Range<usize>, panel: &mut [T::Term]| {
-            for lane in lanes {
-                let column = &columns[lane];
-                for (place, slot) in panel[lane..].iter_mut().step_by(width).take(depth).enumerate() {
-                    self.read(column, place, std::slice::from_mut(slot));
-                }
+        let Some(turns) = turns.filter(|turns| columns.len() >= turns.side / 2 && depth >= turns.side) else {
+            return self.turn_some(columns, 0..depth, width, panel);
+        };
+        for (lane, count, turn) in turns.of(columns.len()) {
+            let (columns, panel) = (&columns[lane..][..count], &mut panel[lane..]);
+            let some = columns.iter().filter(|column| column.start < column.end);
+            let (start, end) =
+                some.fold((0, depth), |(start, end), column| (start.max(column.start), end.min(column.end)));
+            if end < start + turns.side {
+                self.turn_some(columns, 0..depth, width, panel);
+                continue;
             }
-        };
-        let Some((turn, side)) = turn.filter(|&(_, side)| side <= SIDE && depth >= side && lanes > 1) else {
-            return scalar(0..lanes, panel);
-        };
-        // One lane or two are not worth a square.
-        let rest = if lanes > side && lanes % side <= 2 { lanes % side } else { 0 };
-        scalar(lanes - rest..lanes, panel);
-        let lanes = lanes - rest;
-        let mut square = [[T::Term::zeroed(); SIDE]; SIDE];
-        let mut turned = [[T::Term::zeroed(); SIDE]; SIDE];
-        // The last squares of a row or column overlap those before.
-        let starts = |n: usize| (0..n.div_ceil(side)).map(move |i| (i * side).min(n.saturating_sub(side)));
-        for lane in starts(lanes) {
-            let columns = &columns[lane..][..side];
-            let step = columns[1].at.wrapping_sub(columns[0].at);
-            let is_even = step > 0 && columns.windows(2).all(|pair| pair[1].at.wrapping_sub(pair[0].at) == step);
-            let start = columns.iter().fold(0, |start, column| start.max(column.start));
-            let end = columns.iter().fold(depth, |end, column| end.min(column.end));
-            let terms = T::terms(self.of.data).filter(|_| is_even);
-            for place in starts(depth) {
-                let at = |column: &Column| column.at.wrapping_add(place as isize) as usize;
-                let (from, from_step) = match terms {
-                    Some(terms) if start <= place && place + side <= end => {
-                        // The first and the last row lie in the images, and so do those between them.
-                        assert!(at(&columns[side - 1]) + side <= terms.len(), "a square lies in the images");
-                        (terms[at(&columns[0])..].as_ptr(), step)
-                    }
-                    _ => {
-                        for (row, column) in square.iter_mut().zip(columns) {
-                            self.read(column, place, &mut row[..side]);
-                        }
-                        (square.as_ptr().cast(), SIDE as isize)
-                    }
-                };
-                let panel = &mut panel[place * width + lane..];
-                let (to, to_step) = if lanes < side {
-                    (turned.as_mut_ptr().cast(), SIDE)
-                } else {
-                    assert!(panel.len() >= (side - 1) * width + side, "a square lies in its panel");
-                    (panel.as_mut_ptr(), width)
-                };
-                // SAFETY: the squares have been found in the images and in the panel, or are those above; tiles are those
+            self.turn_some(columns, 0..start, width, panel);
+            self.turn_some(columns, end..depth, width, panel);
+            let (panel, depth) = (&mut panel[start * width..], end - start);
+            assert!(panel.len() >= (depth - 1) * width + count, "the lanes lie in their panel");
+            let zeros: &[T::Term] = &bytemuck::cast_slice(&ZEROS)[..depth];
+            let mut rows = [zeros.as_ptr(); SIDE];
+            if let Some(terms) = T::terms(self.of.data) {
+                for (row, column) in rows.iter_mut().zip(columns).filter(|(_, column)| column.start < column.end) {
+                    *row = terms[column.at.wrapping_add(start as isize) as usize..][..depth].as_ptr();
+                }
+                // SAFETY: the rows have been found in the images, or are zeros, and the lanes in the panel; tiles are those
                 // of a set that this machine has.
                 #[allow(unsafe_code)]
                 unsafe {
-                    turn(from, from_step, to, to_step);
+                    turn(&rows, depth, panel.as_mut_ptr(), width);
                 }
-                if lanes < side {
-                    for (to, from) in panel.chunks_mut(width).zip(&turned[..side]) {
-                        to[..lanes].copy_from_slice(&from[..lanes]);
-                    }
+                continue;
+            }
+            let mut square = [[T::Term::zeroed(); SIDE]; SIDE];
+            // The last square overlaps the one before.
+            for place in (0..depth.div_ceil(turns.side)).map(|i| (i * turns.side).min(depth - turns.side)) {
+                for ((row, own), column) in rows.iter_mut().zip(&mut square).zip(columns) {
+                    self.read(column, start + place, &mut own[..turns.side]);
+                    *row = own.as_ptr();
                 }
+                // SAFETY: the rows are those of the square; the rest is as above.
+                #[allow(unsafe_code)]
+                unsafe {
+                    turn(&rows, turns.side, panel[place * width..].as_mut_ptr(), width);
+                }
+            }
+        }
+    }
+
+    /// As [`turn`](Self::turn), some places one by one.
+    #[inline(always)]
+    fn turn_some(self, columns: &[Column], places: Range<usize>, width: usize, panel: &mut [T::Term]) {
+        if places.is_empty() {
+            return;
+        }
+        for (lane, column) in columns.iter().enumerate() {
+            let panel = panel[places.start * width + lane..].iter_mut().step_by(width);
+            for (place, slot) in places.clone().zip(panel) {
+                self.read(column, place, std::slice::from_mut(slot));
             }
         }
     }
@@ -411,6 +672,7 @@ impl<T: Factor, const TURNED: bool> Patch<'_, T, TURNED> {
 }
 
 /// Zeros for so many lanes and places.
+#[inline(always)]
 fn fill<T: bytemuck::Pod>(lanes: usize, depth: usize, width: usize, panel: &mut [T]) {
     if lanes > 0 {
         for row in panel.chunks_mut(width).take(depth) {
@@ -419,7 +681,77 @@ fn fill<T: bytemuck::Pod>(lanes: usize, depth: usize, width: usize, panel: &mut 
     }
 }
 
+/// Copies a row of terms.
+#[inline(always)]
+fn copy_row<T: Factor>(from: &[T], to: &mut [T::Term]) {
+    const N: usize = 16;
+    let count = from.len();
+    if count < N {
+        for (slot, x) in to.iter_mut().zip(from) {
+            *slot = x.widen();
+        }
+        return;
+    }
+    let mut start = 0;
+    while start < count {
+        // The last overlaps the one before.
+        start = start.min(count - N);
+        if let (Some(from), Some(to)) = (from[start..].first_chunk::<N>(), to[start..].first_chunk_mut::<N>()) {
+            *to = from.map(T::widen);
+        }
+        start += N;
+    }
+}
+
+/// As [`copy`], of features that lie at those steps from the first.
+#[inline(always)]
+fn copy_each<T: Factor, const N: usize>(
+    data: &[T],
+    first: isize,
+    features: &[(isize, [isize; 3])],
+    lanes: usize,
+    width: usize,
+    panel: &mut [T::Term],
+) {
+    for (place, (offset, _)) in features.iter().enumerate() {
+        let from = &data[first.wrapping_add(*offset) as usize..][..lanes];
+        let to = &mut panel[place * width..][..lanes];
+        for start in [0, lanes - N] {
+            if let (Some(from), Some(to)) = (from[start..].first_chunk::<N>(), to[start..].first_chunk_mut::<N>()) {
+                *to = from.map(T::widen);
+            }
+        }
+    }
+}
+
+/// As [`copy`], of lanes that lie at steps of 2.
+#[inline(always)]
+fn copy_every_other<T: Factor, const N: usize>(
+    data: &[T],
+    [lanes, depth]: [usize; 2],
+    step: usize,
+    width: usize,
+    panel: &mut [T::Term],
+) {
+    for (place, row) in panel.chunks_mut(width).take(depth).enumerate() {
+        let (from, to) = (&data[place * step..], &mut row[..lanes]);
+        for start in [0, lanes - N] {
+            let to = &mut to[start..][..N];
+            if let Some(from) = from[2 * start..].as_chunks::<2>().0.first_chunk::<N>() {
+                for (slot, [x, _]) in to.iter_mut().zip(from) {
+                    *slot = x.widen();
+                }
+            } else {
+                for (slot, x) in to.iter_mut().zip(from[2 * start..].iter().step_by(2)) {
+                    *slot = x.widen();
+                }
+            }
+        }
+    }
+}
+
 /// Copies lanes side by side, N to 2·N of them, for places at equal steps.
+#[inline(always)]
 fn copy<T: Factor, const N: usize>(
     data: &[T],
     [lanes, depth]: [usize; 2],

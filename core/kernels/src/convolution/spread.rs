@@ -21,6 +21,9 @@ pub(super) struct Grid {
 impl Grid {
     pub(super) fn new(images: Images, places: [usize; 3]) -> Self {
         let all: usize = places.iter().product();
+        // One channel lies the same both ways, and a product with one row is faster than one with one column.
+        let format = if images.channels == 1 { Format::ChannelsFirst } else { images.format };
+        let images = Images { format, ..images };
         let (channel, place) = images.steps(all);
         // Where there are no images, steps may be more than a number holds.
         let pitches = [places[1] * places[2], places[2], 1].map(|places| place.wrapping_mul(places));
@@ -53,6 +56,11 @@ impl Spread {
         // A stride may be more than memory has; then there is one place.
         let steps = std::array::from_fn(|i| strides[i].wrapping_mul(grid.pitches[i]));
         Self { grid, first, counts, steps, is_whole: counts == grid.places }
+    }
+
+    /// Whether rows are positions.
+    pub(super) fn is_last(&self) -> bool {
+        self.grid.images.format == Format::ChannelsLast
     }
 
     /// From an image and a channel on.

@@ -4,11 +4,11 @@ use bytemuck::Pod;
 use half::{bf16, f16};
 use num_complex::Complex;
 
-use super::tile::{Term, Turn, copy_rows};
+use super::tile::{SIDE, Term, Turns, copy_rows};
 use crate::narrow;
 
 /// An element of a matrix.
-pub(crate) trait Factor: Pod + Sync {
+pub(crate) trait Factor: Pod + Send + Sync {
     type Term: Term + Sync;
     fn widen(self) -> Self::Term;
     fn narrow(term: Self::Term) -> Self;
@@ -75,7 +75,32 @@ pub(crate) trait Panels: Copy + Sync {
 
     /// Writes the first `lanes` lanes side by side for each of the places along k that `panel` has; what fills them up to
     /// `width` may be anything.
-    fn pack(self, lanes: usize, width: usize, panel: &mut [Self::Term], turn: Option<(Turn<Self::Term>, usize)>);
+    fn pack(self, lanes: usize, width: usize, panel: &mut [Self::Term], turn: Option<Turns<Self::Term>>);
+
+    /// Whether [`pack_tiles`](Self::pack_tiles) writes the places of a lane side by side.
+    fn packs_rows(self) -> bool {
+        false
+    }
+
+    /// Writes panels of `height` lanes and `depth` places, one after the other, of which the last may have fewer lanes.
+    /// Lanes lie side by side as [`pack`](Self::pack) has them, but for what [`packs_rows`](Self::packs_rows).
+    fn pack_tiles(
+        self,
+        lanes: usize,
+        height: usize,
+        depth: usize,
+        panels: &mut [Self::Term],
+        turn: Option<Turns<Self::Term>>,
+    ) {
+        let few = self.places().min(depth);
+        for place in (0..depth).step_by(few) {
+            for first in (0..lanes).step_by(height) {
+                let height = height.min(lanes - first);
+                let panel = &mut panels[first * depth + place * height..][..few.min(depth - place) * height];
+                self.from(first, place).pack(height, height, panel, turn);
+            }
+        }
+    }
 }
 
 /// Terms as they lie in memory.
@@ -112,27 +137,26 @@ impl<T: Factor> Panels for Lanes<'_, T> {
         if self.in_place().is_some_and(|lies| lies.depth == 1) { usize::MAX } else { 16 }
     }
 
-    fn pack(self, lanes: usize, width: usize, panel: &mut [T::Term], turn: Option<(Turn<T::Term>, usize)>) {
+    fn pack(self, lanes: usize, width: usize, panel: &mut [T::Term], turn: Option<Turns<T::Term>>) {
         let depth = panel.len() / width;
         if self.depth == 1
-            && let Some((turn, side)) = turn
+            && let Some(turns) = turn
             && let Some(InPlace { first, .. }) = self.in_place()
-            && lanes >= side
-            && depth >= side
+            && lanes >= turns.side / 2
+            && depth >= turns.side
         {
-            // The last squares of a row or column overlap those before.
-            let starts = |n: usize| (0..n.div_ceil(side)).map(move |i| (i * side).min(n - side));
-            for lane in starts(lanes) {
-                for place in starts(depth) {
-                    let to = &mut panel[place * width + lane..];
-                    assert!(to.len() >= (side - 1) * width + side, "a square lies in its panel");
-                    // SAFETY: `lanes` lanes of `depth` places were checked to lie in `data` when its view was made, and
-                    // the square has been found in both; tiles are those of a set that this machine has.
-                    #[allow(unsafe_code)]
-                    unsafe {
-                        let from = first.offset(lane as isize * self.lane + place as isize);
-                        turn(from, self.lane, to.as_mut_ptr(), width);
-                    }
+            for (lane, count, turn) in turns.of(lanes) {
+                let mut rows = [first; SIDE];
+                for (i, row) in rows[..count].iter_mut().enumerate() {
+                    *row = first.wrapping_offset((lane + i) as isize * self.lane);
+                }
+                let to = &mut panel[lane..];
+                assert!(to.len() >= (depth - 1) * width + count, "the lanes lie in their panel");
+                // SAFETY: `lanes` lanes of `depth` places were checked to lie in `data` when its view was made, and they
+                // have been found in the panel; tiles are those of a set that this machine has.
+                #[allow(unsafe_code)]
+                unsafe {
+                    turn(&rows, depth, to.as_mut_ptr(), width);
                 }
             }
             return;

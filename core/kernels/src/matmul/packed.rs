@@ -4,7 +4,7 @@ use std::collections::TryReserveError;
 use std::marker::PhantomData;
 
 use super::pack::{Factor, InPlace, Lanes, Panels};
-use super::tile::{Term, Tiles, Turn};
+use super::tile::{Term, Tiles, Turns};
 use crate::instruction_set::instruction_set;
 use crate::strided::Strided;
 
@@ -92,7 +92,7 @@ impl<T: Term + Sync> Panels for Kept<'_, T> {
         usize::MAX
     }
 
-    fn pack(self, _: usize, _: usize, _: &mut [T], _: Option<(Turn<T>, usize)>) {
+    fn pack(self, _: usize, _: usize, _: &mut [T], _: Option<Turns<T>>) {
         unreachable!("it is packed");
     }
 }

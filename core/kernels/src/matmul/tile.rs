@@ -50,11 +50,44 @@ pub(crate) struct Family<T: 'static> {
     pub(crate) packed: &'static [Tile<T>],
 }
 
-/// Writes a square of `side` × `side` terms the other way round: `to[j·to_step + i] = from[i·from_step + j]`.
+/// The most rows that are turned at a time.
+pub(crate) const SIDE: usize = 8;
+
+/// Writes rows of `places` terms the other way round: `to[j·to_step + i] = from[i][j]`.
 ///
 /// # Safety
-/// The machine has the instruction set, and all those places can be read and written.
-pub(crate) type Turn<T> = unsafe fn(from: *const T, from_step: isize, to: *mut T, to_step: usize);
+/// The machine has the instruction set, all those places can be read and written, and `places` is at least the rows' number
+/// that a square has.
+pub(crate) type Turn<T> = unsafe fn(from: &[*const T; SIDE], places: usize, to: *mut T, to_step: usize);
+
+/// A fast way to turn rows.
+#[derive(Clone, Copy)]
+pub(crate) struct Turns<T> {
+    /// The side of a square, and how many rows `square` turns.
+    pub(crate) side: usize,
+    pub(crate) square: Turn<T>,
+    /// As `square`, of half as many rows.
+    pub(crate) half: Turn<T>,
+}
+
+impl<T> Turns<T> {
+    /// How so many rows are turned, half a square of them at least: the first of some, how many, and what turns them. The
+    /// last may overlap those before.
+    pub(crate) fn of(self, rows: usize) -> impl Iterator<Item = (usize, usize, Turn<T>)> {
+        let mut done = 0;
+        std::iter::from_fn(move || {
+            let left = rows - done;
+            let (count, turn) = match self.side / 2 {
+                _ if left == 0 => return None,
+                half if left <= half || rows < self.side => (half, self.half),
+                _ => (self.side, self.square),
+            };
+            let first = done.min(rows - count);
+            done = first + count;
+            Some((first, count, turn))
+        })
+    }
+}
 
 /// Copies rows of `WIDTH` terms, `step` apart, side by side.
 ///
@@ -77,8 +110,7 @@ pub(crate) struct Tiles<T: 'static> {
     pub(crate) low: Family<T>,
     pub(crate) wide: Family<T>,
     pub(crate) narrow: Family<T>,
-    /// A fast way to turn squares, and their side.
-    pub(crate) turn: Option<(Turn<T>, usize)>,
+    pub(crate) turn: Option<Turns<T>>,
 }
 
 /// A number that products are summed in.
@@ -252,63 +284,131 @@ macro_rules! plain_tile {
     };
 }
 
-/// Squares of 8 × 8 turned in registers.
-///
-/// # Safety
-/// As of [`Turn`].
+/// How many places ahead rows are fetched that are turned: those that a factor's next call begins with.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-#[allow(unsafe_code)]
-unsafe fn turn_f32(from: *const f32, from_step: isize, to: *mut f32, to_step: usize) {
-    let mut row = [__m256::zeroed(); 8];
-    for (i, row) in row.iter_mut().enumerate() {
-        // SAFETY: 8 rows of 8 terms can be read.
-        *row = unsafe { _mm256_loadu_ps(from.offset(i as isize * from_step)) };
+const NEXT: usize = 128;
+
+/// Calls `square` with the first places of squares, of which the last overlaps the one before.
+#[inline(always)]
+fn squares(places: usize, side: usize, mut square: impl FnMut(usize)) {
+    let mut place = 0;
+    while place + side < places {
+        square(place);
+        place += side;
     }
-    let [a, b, c, d, e, f, g, h] = row;
-    let pairs = [
-        (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d), _mm256_unpacklo_ps(e, f), _mm256_unpacklo_ps(g, h)),
-        (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d), _mm256_unpackhi_ps(e, f), _mm256_unpackhi_ps(g, h)),
-    ];
-    for (half, (ab, cd, ef, gh)) in pairs.into_iter().enumerate() {
-        let quads = [
-            (_mm256_shuffle_ps::<0x44>(ab, cd), _mm256_shuffle_ps::<0x44>(ef, gh)),
-            (_mm256_shuffle_ps::<0xEE>(ab, cd), _mm256_shuffle_ps::<0xEE>(ef, gh)),
-        ];
-        for (quarter, (abcd, efgh)) in quads.into_iter().enumerate() {
-            let place = 2 * half + quarter;
-            // SAFETY: 8 rows of 8 terms can be written.
-            unsafe {
-                _mm256_storeu_ps(to.add(place * to_step), _mm256_permute2f128_ps::<0x20>(abcd, efgh));
-                _mm256_storeu_ps(to.add((place + 4) * to_step), _mm256_permute2f128_ps::<0x31>(abcd, efgh));
-            }
-        }
-    }
+    square(places - side);
 }
 
-/// Squares of 4 × 4 turned in registers.
+/// Eight rows turned, 8 × 8 terms at a time in registers.
 ///
 /// # Safety
 /// As of [`Turn`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 #[allow(unsafe_code)]
-unsafe fn turn_f64(from: *const f64, from_step: isize, to: *mut f64, to_step: usize) {
-    let mut row = [__m256d::zeroed(); 4];
-    for (i, row) in row.iter_mut().enumerate() {
-        // SAFETY: 4 rows of 4 terms can be read.
-        *row = unsafe { _mm256_loadu_pd(from.offset(i as isize * from_step)) };
-    }
-    let [a, b, c, d] = row;
-    let pairs =
-        [(_mm256_unpacklo_pd(a, b), _mm256_unpacklo_pd(c, d)), (_mm256_unpackhi_pd(a, b), _mm256_unpackhi_pd(c, d))];
-    for (place, (ab, cd)) in pairs.into_iter().enumerate() {
-        // SAFETY: 4 rows of 4 terms can be written.
-        unsafe {
-            _mm256_storeu_pd(to.add(place * to_step), _mm256_permute2f128_pd::<0x20>(ab, cd));
-            _mm256_storeu_pd(to.add((place + 2) * to_step), _mm256_permute2f128_pd::<0x31>(ab, cd));
+unsafe fn turn_f32(from: &[*const f32; SIDE], places: usize, to: *mut f32, to_step: usize) {
+    squares(places, 8, |place| {
+        for row in from {
+            // SAFETY: a prefetch may be of any place. It has not always been safe.
+            #[allow(unused_unsafe)]
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(place + NEXT).cast())
+            };
         }
-    }
+        for half in [place, place + 4] {
+            // SAFETY: the rows have four terms from there on.
+            let [a, b, c, d] = std::array::from_fn(|i| unsafe {
+                let low = _mm256_castps128_ps256(_mm_loadu_ps(from[i].add(half)));
+                _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(from[i + 4].add(half)))
+            });
+            let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+            let (ab_high, cd_high) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+            let columns = [
+                _mm256_shuffle_ps::<0x44>(ab, cd),
+                _mm256_shuffle_ps::<0xEE>(ab, cd),
+                _mm256_shuffle_ps::<0x44>(ab_high, cd_high),
+                _mm256_shuffle_ps::<0xEE>(ab_high, cd_high),
+            ];
+            for (i, column) in columns.into_iter().enumerate() {
+                // SAFETY: 8 terms can be written for each place.
+                unsafe { _mm256_storeu_ps(to.add((half + i) * to_step), column) };
+            }
+        }
+    });
+}
+
+/// Four rows turned, 8 places at a time.
+///
+/// # Safety
+/// As of [`Turn`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[allow(unsafe_code)]
+unsafe fn turn_half_f32(from: &[*const f32; SIDE], places: usize, to: *mut f32, to_step: usize) {
+    squares(places, 8, |place| {
+        // SAFETY: the rows have 8 terms from there on.
+        let [a, b, c, d] = std::array::from_fn(|i| unsafe { _mm256_loadu_ps(from[i].add(place)) });
+        let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+        let (ab_high, cd_high) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+        let columns = [
+            _mm256_shuffle_ps::<0x44>(ab, cd),
+            _mm256_shuffle_ps::<0xEE>(ab, cd),
+            _mm256_shuffle_ps::<0x44>(ab_high, cd_high),
+            _mm256_shuffle_ps::<0xEE>(ab_high, cd_high),
+        ];
+        for (i, column) in columns.into_iter().enumerate() {
+            // SAFETY: 4 terms can be written for each place.
+            unsafe {
+                _mm_storeu_ps(to.add((place + i) * to_step), _mm256_castps256_ps128(column));
+                _mm_storeu_ps(to.add((place + 4 + i) * to_step), _mm256_extractf128_ps::<1>(column));
+            }
+        }
+    });
+}
+
+/// Four rows turned, 4 × 4 terms at a time in registers.
+///
+/// # Safety
+/// As of [`Turn`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[allow(unsafe_code)]
+unsafe fn turn_f64(from: &[*const f64; SIDE], places: usize, to: *mut f64, to_step: usize) {
+    squares(places, 4, |place| {
+        for half in [place, place + 2] {
+            // SAFETY: the rows have two terms from there on.
+            let [a, b] = std::array::from_fn(|i| unsafe {
+                let low = _mm256_castpd128_pd256(_mm_loadu_pd(from[i].add(half)));
+                _mm256_insertf128_pd::<1>(low, _mm_loadu_pd(from[i + 2].add(half)))
+            });
+            // SAFETY: 4 terms can be written for each place.
+            unsafe {
+                _mm256_storeu_pd(to.add(half * to_step), _mm256_unpacklo_pd(a, b));
+                _mm256_storeu_pd(to.add((half + 1) * to_step), _mm256_unpackhi_pd(a, b));
+            }
+        }
+    });
+}
+
+/// Two rows turned, 4 places at a time.
+///
+/// # Safety
+/// As of [`Turn`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[allow(unsafe_code)]
+unsafe fn turn_half_f64(from: &[*const f64; SIDE], places: usize, to: *mut f64, to_step: usize) {
+    squares(places, 4, |place| {
+        // SAFETY: the rows have 4 terms from there on.
+        let [a, b] = std::array::from_fn(|i| unsafe { _mm256_loadu_pd(from[i].add(place)) });
+        for (i, column) in [_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b)].into_iter().enumerate() {
+            // SAFETY: 2 terms can be written for each place.
+            unsafe {
+                _mm_storeu_pd(to.add((place + i) * to_step), _mm256_castpd256_pd128(column));
+                _mm_storeu_pd(to.add((place + 2 + i) * to_step), _mm256_extractf128_pd::<1>(column));
+            }
+        }
+    });
 }
 
 /// A family of tiles `$vectors` vectors of `$lanes` terms wide.
@@ -323,7 +423,7 @@ macro_rules! family {
 }
 
 macro_rules! vector_terms {
-    ($($t:ty, $half:literal $lanes:literal, $avx512:ident, $avx2:ident, $plain:ident, $turn:ident;)*) => {
+    ($($t:ty, $half:literal $lanes:literal, $avx512:ident, $avx2:ident, $plain:ident, $turn:ident $turn_half:ident;)*) => {
         $(plain_tile!($plain: $t, |a, b| a + b, |a, b| a * b);
         impl Term for $t {
             fn tiles(set: InstructionSet) -> &'static Tiles<Self> {
@@ -333,14 +433,14 @@ macro_rules! vector_terms {
                         low: family!($avx512, $lanes, 8: 1 2),
                         wide: family!($avx512, $lanes, 2: 1 2 3 4 5 6 7 8 9 10 11 12),
                         narrow: family!($avx512, $lanes, 1: 1 2 3 4 5 6 7 8 9 10 11 12),
-                        turn: Some(($turn, $half)),
+                        turn: Some(Turns { side: $half, square: $turn, half: $turn_half }),
                     },
                     #[cfg(target_arch = "x86_64")]
                     InstructionSet::Avx2 => &Tiles {
                         low: family!($avx2, $half, 8: 1),
                         wide: family!($avx2, $half, 2: 1 2 3 4 5 6),
                         narrow: family!($avx2, $half, 1: 1 2 3 4 5 6),
-                        turn: Some(($turn, $half)),
+                        turn: Some(Turns { side: $half, square: $turn, half: $turn_half }),
                     },
                     _ => &Tiles {
                         low: family!($plain, 1, 16: 1),
@@ -358,8 +458,8 @@ macro_rules! vector_terms {
     };
 }
 vector_terms! {
-    f32, 8 16, f32_avx512, f32_avx2, f32_plain, turn_f32;
-    f64, 4 8, f64_avx512, f64_avx2, f64_plain, turn_f64;
+    f32, 8 16, f32_avx512, f32_avx2, f32_plain, turn_f32 turn_half_f32;
+    f64, 4 8, f64_avx512, f64_avx2, f64_plain, turn_f64 turn_half_f64;
 }
 
 macro_rules! plain_terms {
