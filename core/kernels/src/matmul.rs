@@ -23,7 +23,7 @@ use epilogue::Block;
 pub use epilogue::Epilogue;
 pub(crate) use epilogue::Finish;
 pub(crate) use layout::{Layout, Rows};
-pub(crate) use pack::{Factor, InPlace, Lanes, Panels};
+pub(crate) use pack::{Factor, InPlace, Lanes, Panels, pack_panels};
 pub use packed::Packed;
 pub(crate) use packed::packed;
 use packed::panels;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytemuck::Zeroable;
 
 use super::spread::Grid;
-use crate::matmul::{Factor, InPlace, Lanes, Panels, SIDE, Turns};
+use crate::matmul::{Factor, InPlace, Lanes, Panels, SIDE, Turns, pack_panels};
 
 /// The most lanes that are packed at a time.
 const MOST: usize = 32;
@@ -311,14 +311,7 @@ impl<T: Factor, const TURNED: bool> Panels for Patch<'_, T, TURNED> {
             }
             return self.pack_few(lanes, height, height, depth, panels);
         }
-        let few = self.places().min(depth);
-        for place in (0..depth).step_by(few) {
-            for first in (0..lanes).step_by(height) {
-                let height = height.min(lanes - first);
-                let panel = &mut panels[first * depth + place * height..][..few.min(depth - place) * height];
-                self.from(first, place).pack(height, height, panel, turns);
-            }
-        }
+        pack_panels(self, lanes, height, depth, panels, turns);
     }
 }
 

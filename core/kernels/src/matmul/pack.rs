@@ -92,13 +92,25 @@ pub(crate) trait Panels: Copy + Sync {
         panels: &mut [Self::Term],
         turn: Option<Turns<Self::Term>>,
     ) {
-        let few = self.places().min(depth);
-        for place in (0..depth).step_by(few) {
-            for first in (0..lanes).step_by(height) {
-                let height = height.min(lanes - first);
-                let panel = &mut panels[first * depth + place * height..][..few.min(depth - place) * height];
-                self.from(first, place).pack(height, height, panel, turn);
-            }
+        pack_panels(self, lanes, height, depth, panels, turn);
+    }
+}
+
+/// As [`pack_tiles`](Panels::pack_tiles), by [`pack`](Panels::pack).
+pub(crate) fn pack_panels<P: Panels>(
+    factor: P,
+    lanes: usize,
+    height: usize,
+    depth: usize,
+    panels: &mut [P::Term],
+    turn: Option<Turns<P::Term>>,
+) {
+    let few = factor.places().min(depth);
+    for place in (0..depth).step_by(few) {
+        for first in (0..lanes).step_by(height) {
+            let height = height.min(lanes - first);
+            let panel = &mut panels[first * depth + place * height..][..few.min(depth - place) * height];
+            factor.from(first, place).pack(height, height, panel, turn);
         }
     }
 }

@@ -56,8 +56,8 @@ pub(crate) const SIDE: usize = 8;
 /// Writes rows of `places` terms the other way round: `to[j·to_step + i] = from[i][j]`.
 ///
 /// # Safety
-/// The machine has the instruction set, all those places can be read and written, and `places` is at least the rows' number
-/// that a square has.
+/// The machine has the instruction set, all those places can be read and written, and there are at least as many as the side
+/// of a square.
 pub(crate) type Turn<T> = unsafe fn(from: &[*const T; SIDE], places: usize, to: *mut T, to_step: usize);
 
 /// A fast way to turn rows.
