@@ -15,6 +15,7 @@ use half::{bf16, f16};
 use crate::cast::cast;
 use crate::instruction_set::{instruction_set, with_instruction_set};
 use crate::number::Float;
+use crate::parts::Parts;
 use crate::pool;
 use crate::strided::Strided;
 
@@ -246,34 +247,6 @@ fn next<'a, T>(rest: &mut &'a mut [T], len: usize) -> &'a mut [T] {
     part
 }
 
-/// A slice of which each thread has parts of its own.
-struct Parts<'a, T> {
-    first: *mut T,
-    len: usize,
-    of: std::marker::PhantomData<&'a mut [T]>,
-}
-
-// SAFETY: who asks for a part sees to it that nobody else has it.
-#[allow(unsafe_code)]
-unsafe impl<T: Send> Sync for Parts<'_, T> {}
-
-impl<'a, T> Parts<'a, T> {
-    fn new(slice: &'a mut [T]) -> Self {
-        Self { first: slice.as_mut_ptr(), len: slice.len(), of: std::marker::PhantomData }
-    }
-
-    /// `len` elements from `start` on.
-    ///
-    /// # Safety
-    /// Nobody else has any of them for as long.
-    #[allow(unsafe_code, clippy::mut_from_ref)]
-    unsafe fn part(&self, start: usize, len: usize) -> &mut [T] {
-        assert!(start <= self.len && len <= self.len - start, "a part lies in its slice");
-        // SAFETY: it lies in a slice that is borrowed for longer, and nobody else has it.
-        unsafe { std::slice::from_raw_parts_mut(self.first.add(start), len) }
-    }
-}
-
 /// The most rows that a thread takes through the steps together, and the fewest that are worth another thread.
 const MOST_ROWS: usize = 48;
 const LEAST_ROWS: usize = 4;
@@ -298,7 +271,7 @@ fn for_groups(sizes: Sizes, own: &mut [u8], body: &(dyn Fn(usize, usize, &mut [u
         match lent {
             // SAFETY: with nothing lent this is the caller's thread, whose room it is, and which runs one group at a time.
             #[allow(unsafe_code)]
-            [] => body(first, now, unsafe { own.part(0, own.len) }),
+            [] => body(first, now, unsafe { own.part(0..own.len()) }),
             lent => with_instruction_set(set, || body(first, now, lent)),
         }
     };

@@ -2,7 +2,8 @@
 
 use super::cells::{Step, Steps};
 use super::weights::{self, Weights};
-use super::{Cell, Parts, Sequence, Sizes, for_groups, next, view};
+use super::{Cell, Sequence, Sizes, for_groups, next, view};
+use crate::parts::Parts;
 
 /// The elements of scratch that [`run`] wants.
 pub(super) fn scratch<R: Steps>(sizes: Sizes, saves: bool) -> usize {
@@ -205,13 +206,13 @@ pub(super) fn run<R: Steps>(
             unsafe {
                 Rows {
                     mask: sequence.mask.map(|mask| &mask[first * time..][..count * time]),
-                    gates: gates.part(first * time * width, count * time * width),
-                    before: before.part(before_at, before_len),
-                    extra: extra.part(extra_at, extra_len),
-                    inner: inner.part(first * width, count * width),
-                    h: h.part(first * units, count * units),
-                    c: c.part(first * units, count * units),
-                    outputs: outputs.part(first * out_pitch, count * out_pitch),
+                    gates: gates.part(first * time * width..(first + count) * time * width),
+                    before: before.part(before_at..before_at + before_len),
+                    extra: extra.part(extra_at..extra_at + extra_len),
+                    inner: inner.part(first * width..(first + count) * width),
+                    h: h.part(first * units..(first + count) * units),
+                    c: c.part(first * units..(first + count) * units),
+                    outputs: outputs.part(first * out_pitch..(first + count) * out_pitch),
                 }
             }
         };

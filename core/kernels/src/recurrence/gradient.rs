@@ -2,9 +2,10 @@
 
 use super::cells::{Back, Steps};
 use super::weights::{self, Weights};
-use super::{Cell, Gradients, Parts, Sequence, Sizes, for_groups, next, view};
+use super::{Cell, Gradients, Sequence, Sizes, for_groups, next, view};
 use crate::instruction_set::{instruction_set, with_instruction_set};
 use crate::operation::Fold;
+use crate::parts::Parts;
 use crate::pool;
 use crate::strided::{Strided, copy};
 
@@ -159,7 +160,7 @@ fn sum_rows<R: Steps>(x: &[R], out: &mut [R]) {
         let columns = COLUMNS.min(width - first);
         // SAFETY: each block of columns is summed once.
         #[allow(unsafe_code)]
-        let out = unsafe { out.part(first, columns) };
+        let out = unsafe { out.part(first..first + columns) };
         let (shape, strides) = ([rows, columns], [width as isize, 1]);
         let terms = if rows == 0 { view(x, &shape, &strides, 0) } else { view(x, &shape, &strides, first) };
         with_instruction_set(set, || R::fold(Fold::Sum, terms, &[true, false], out)).expect("floats have sums");
@@ -231,13 +232,13 @@ pub(super) fn run<R: Steps>(
                     before: &before[of(time * units)],
                     extra: &extra[of(extra_pitch)],
                     outputs: outputs.map(|outputs| &outputs[of(output_pitch)]),
-                    h: h.part(first * units, count * units),
-                    c: c.part(first * units, count * units),
-                    back: back.part(first * units, count * units),
-                    due: due.part(first * units, count * units),
-                    outer: all_outer.part(first * time * width, count * time * width),
-                    inner: all_inner.part(first * inner_pitch, count * inner_pitch),
-                    sums: copies.part(first * (width + APART), count * (width + APART)),
+                    h: h.part(first * units..(first + count) * units),
+                    c: c.part(first * units..(first + count) * units),
+                    back: back.part(first * units..(first + count) * units),
+                    due: due.part(first * units..(first + count) * units),
+                    outer: all_outer.part(first * time * width..(first + count) * time * width),
+                    inner: all_inner.part(first * inner_pitch..(first + count) * inner_pitch),
+                    sums: copies.part(first * (width + APART)..(first + count) * (width + APART)),
                 }
             };
             shared.run(rows, room);
