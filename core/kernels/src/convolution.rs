@@ -308,7 +308,7 @@ fn input_gradient<T: Factor>(of: &Filters, gradient: &[T], filters: &[T], input:
     }
 }
 
-/// Filters that are rearranged together.
+/// Filters, and channels of each, that are rearranged together.
 const TOGETHER: usize = 16;
 /// Picoseconds that an element of the filters takes which is rearranged.
 const REARRANGED: usize = 500;
@@ -327,12 +327,15 @@ fn rearrange<T: Factor>(of: &Filters, residues: &[Residue; 3], filters: &[T], tu
             from = from * sizes[i] + residue.tap + of_tap[i] * residue.every;
         }
         let from = &filters[from * channels * of.filters + group * lanes..];
-        // Some filters at a time, so that lines are read whole and those that are written stay in the first cache.
+        // Squares, so that lines are read and written whole.
         for (some, to) in to.chunks_mut(TOGETHER * channels).enumerate() {
-            for channel in 0..channels {
-                let from = &from[channel * of.filters + some * TOGETHER..];
-                for (slot, &x) in to[channel..].iter_mut().step_by(channels).zip(from) {
-                    *slot = x;
+            for first in (0..channels).step_by(TOGETHER) {
+                for (lane, to) in to.chunks_exact_mut(channels).enumerate() {
+                    let from = &from[first * of.filters + some * TOGETHER + lane..];
+                    let to = &mut to[first..channels.min(first + TOGETHER)];
+                    for (slot, &x) in to.iter_mut().zip(from.iter().step_by(of.filters)) {
+                        *slot = x;
+                    }
                 }
             }
         }
