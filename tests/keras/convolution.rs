@@ -152,7 +152,7 @@ fn windows_lie_beside_each_other_unless_a_config_says_how_far_apart_they_are() {
         ("AveragePooling2D", json!({}), "missing field `pool_size`"),
         ("MaxPooling2D", json!({"pool_size": [1, 2, 3]}), "one number for each of 2 axes is expected"),
         ("MaxPooling2D", json!({"pool": 2}), "unknown key `pool`"),
-        ("MaxPooling2D", json!({"dtype": "float16"}), "computes in float32"),
+        ("MaxPooling2D", json!({"dtype": "float17"}), "unknown dtype policy `float17`"),
     ] {
         let error = read(class, config).expect_err(words).to_string();
         assert!(error.contains(&format!("config of `{class}`: ")) && error.contains(words), "{error}");

@@ -1,4 +1,4 @@
-use super::layer::{Named, layer};
+use super::layer::{Named, layer_in};
 use super::*;
 use modulor::keras::library::{AlphaDropout, GaussianDropout, GaussianNoise, SpatialDropout2D};
 use modulor::{Call, Layer, ModuleExt, scope};
@@ -11,7 +11,7 @@ fn noise_is_what_keras_adds() {
         // A normal number may be off by some units of its last place.
         let tolerance = 16.0 * epsilon(x.dtype());
         if let Some(expected) = row.tensor("grad") {
-            let layer = layer(row);
+            let layer = layer_in(row, x.dtype());
             let tape = GradientTape::new();
             tape.watch(&x);
             let y = tape.record(|| scope::with_training(true, || layer.call(&x)));
@@ -22,7 +22,7 @@ fn noise_is_what_keras_adds() {
         if row.kind == "dropout" {
             continue;
         }
-        let layer = layer(row);
+        let layer = layer_in(row, x.dtype());
         for expected in row.get::<Vec<Entry>>("outputs") {
             let y = scope::with_training(true, || layer.call(&x)).unwrap_or_else(|e| panic!("{}: {e}", row.case));
             assert_near(&y, &tensor(&expected), tolerance, &row.case);
