@@ -3,9 +3,11 @@
 use super::case::{CASES, caught};
 use super::report::Report;
 use modulor::op::{Input, Op, Scratch, View, ViewMut};
+use modulor::tensor::set_spare_memory;
 use modulor::{Result, Spec, Tensor};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::{Mutex, PoisonError};
 
 /// The system's allocator, which counts what each thread asks of it.
 struct Counting;
@@ -21,11 +23,38 @@ fn count(bytes: usize) {
     let _ = BYTES.try_with(|asked| asked.set(asked.get() + bytes));
 }
 
+/// As long as one lives, no memory is used again that tensors had: what they need is asked of the allocator.
+struct NothingSpare;
+
+static NOTHING_SPARE: Mutex<usize> = Mutex::new(0);
+
+impl NothingSpare {
+    fn new() -> NothingSpare {
+        let mut count = NOTHING_SPARE.lock().unwrap_or_else(PoisonError::into_inner);
+        *count += 1;
+        set_spare_memory(0);
+        NothingSpare
+    }
+}
+
+impl Drop for NothingSpare {
+    fn drop(&mut self) {
+        let mut count = NOTHING_SPARE.lock().unwrap_or_else(PoisonError::into_inner);
+        *count -= 1;
+        if *count == 0 {
+            set_spare_memory(1 << 30);
+        }
+    }
+}
+
 /// How many bytes this thread asks for while `f` runs.
 pub fn bytes_asked<R>(f: impl FnOnce() -> R) -> (R, usize) {
+    let nothing_spare = NothingSpare::new();
     let before = BYTES.get();
     let result = f();
-    (result, BYTES.get() - before)
+    let asked = BYTES.get() - before;
+    drop(nothing_spare);
+    (result, asked)
 }
 
 // SAFETY: each call goes to the system's allocator as it came; the counter is a plain cell that allocates nothing.

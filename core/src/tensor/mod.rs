@@ -14,7 +14,7 @@ pub use convert::Nested;
 pub use layout::Layout;
 pub use resource::{Change, Resource};
 pub(crate) use storage::{Plain, Storage, room};
-pub use storage::{Text, memory_in_use, set_memory_limit};
+pub use storage::{Text, memory_in_use, set_memory_limit, set_spare_memory};
 
 use crate::shape::count;
 use crate::{DType, Element, Error, Result, Shape};

@@ -67,7 +67,8 @@ impl Drop for Counted {
 /// Allocations that tensors gave back, the oldest first. The pages of a large one that comes from the system must be found
 /// and cleared one by one, which takes longer than most kernels need to fill it.
 ///
-/// Together with what is in use they are never more than has been in use at once, nor more than the limit.
+/// Together with what is in use they are never more than has been in use at once, nor more than the limit; alone they are
+/// never more than [`set_spare_memory`] said.
 struct Spare {
     kept: VecDeque<Vec<u128>>,
     bytes: usize,
@@ -77,7 +78,7 @@ struct Spare {
 
 /// A smaller allocation comes from what the allocator keeps itself.
 const LEAST_SPARE: usize = 64 << 10;
-const MOST_SPARE: usize = 1 << 30;
+static MOST_SPARE: AtomicUsize = AtomicUsize::new(1 << 30);
 
 static SPARE: Mutex<Spare> = Mutex::new(Spare { kept: VecDeque::new(), bytes: 0, peak: 0 });
 
@@ -119,7 +120,8 @@ impl Spare {
     fn shrink(&mut self) -> Vec<Vec<u128>> {
         let in_use = IN_USE.load(Ordering::Relaxed);
         self.peak = self.peak.max(in_use);
-        let most = self.peak.min(LIMIT.load(Ordering::Relaxed)).saturating_sub(in_use).min(MOST_SPARE);
+        let most =
+            self.peak.min(LIMIT.load(Ordering::Relaxed)).saturating_sub(in_use).min(MOST_SPARE.load(Ordering::Relaxed));
         let mut dropped = Vec::new();
         while self.bytes > most
             && let Some(oldest) = self.kept.pop_front()
@@ -147,6 +149,18 @@ static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
 /// [`ResourceExhausted`](crate::ErrorKind::ResourceExhausted). There is no bound to begin with but what the system gives.
 pub fn set_memory_limit(bytes: usize) {
     LIMIT.store(bytes, Ordering::Relaxed);
+}
+
+/// Bounds the memory, in bytes, that is kept of tensors which are gone, for the next ones of their size; 1 GiB to begin with.
+/// What is kept beyond that goes back to the system at once, with 0 all of it.
+///
+/// ```
+/// modulor_core::tensor::set_spare_memory(256 << 20);
+/// ```
+pub fn set_spare_memory(bytes: usize) {
+    MOST_SPARE.store(bytes, Ordering::Relaxed);
+    let dropped = Spare::lock().shrink();
+    drop(dropped);
 }
 
 /// Bytes of all living tensors that operations made.
