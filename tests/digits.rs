@@ -5,7 +5,7 @@ mod data;
 #[path = "../examples/digits/model.rs"]
 mod model;
 #[path = "../examples/digits/shuffle.rs"]
-mod shuffle;
+pub mod shuffle;
 
 use data::Digits;
 use model::{Training, classify, steps};

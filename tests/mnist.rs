@@ -2,9 +2,8 @@
 
 #[path = "../examples/mnist/data.rs"]
 mod data;
-#[path = "../examples/digits/shuffle.rs"]
-mod shuffle;
 
+use crate::digits::shuffle;
 use data::Digits;
 use flate2::{Compression, write::GzEncoder};
 use std::fs;

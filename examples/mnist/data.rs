@@ -71,7 +71,7 @@ impl Digits {
             let file = File::open(&path).map_err(|error| broken(&path, &error.to_string()))?;
             let class: Class =
                 serde_json::from_reader(BufReader::new(file)).map_err(|error| broken(&path, &error.to_string()))?;
-            if class.data.len() % PIXELS != 0 {
+            if !class.data.len().is_multiple_of(PIXELS) {
                 return Err(broken(&path, &format!("{} pixels are no whole number of images", class.data.len())));
             }
             labels.resize(labels.len() + class.data.len() / PIXELS, label);

@@ -448,7 +448,7 @@ fn assert_alike(found: &Tensor, expected: &Tensor, about: &str) {
     }
 }
 
-fn check<In: Structure>(row: &Row, model: &(impl Layer<In, Tensor> + Module)) {
+fn check<In: Structure>(row: &Row, model: &impl Layer<In, Tensor>) {
     let about = &row.case;
     let xs: Vec<Tensor> = row.get::<Vec<Entry>>("xs").iter().map(tensor).collect();
     let tree = match &xs[..] {
