@@ -71,9 +71,10 @@ class OpRunner:
         row["outputs"] = self.fixture.put_all(t.numpy() for t in outputs)
         row["after"] = self.fixture.put(variable.numpy())
         if variable.dtype == tf.float64 and outputs:
-            dy = cotangent(variable.shape)
+            dy = cotangent(outputs[0].shape)
             row["dy"] = [self.fixture.put(dy)]
-            row["grads"] = [self.fixture.put(tape.gradient(outputs, variable, output_gradients=[dy]).numpy())]
+            gradient = tape.gradient(outputs, variable, output_gradients=[tf.constant(dy)])
+            row["grads"] = [self.fixture.put(tf.convert_to_tensor(gradient).numpy()), *(None for _ in inputs)]
         self.fixture.cases.append(row)
 
     def variable_fails(self, op, case, before, *inputs, **attrs):

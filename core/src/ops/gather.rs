@@ -33,8 +33,8 @@ fn numbers(values: &[impl ToString]) -> String {
 
 /// The elements at some indices of an axis.
 #[derive(Debug, Default)]
-struct GatherV2 {
-    batch_dims: i64,
+pub(super) struct GatherV2 {
+    pub(super) batch_dims: i64,
 }
 
 impl GatherV2 {

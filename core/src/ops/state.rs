@@ -1,5 +1,6 @@
 //! Reading and writing variables through their handles.
 
+use super::gather::{GatherV2, scattered};
 use crate::op::{Accuracy, Attrs, Backward, Effect, Input, Op, OpDef, allowed, apply, apply_one, arity, replace};
 use crate::ops::math;
 use crate::tensor::{Change, Resource};
@@ -47,6 +48,58 @@ impl Op for ReadVariableOp {
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         Ok(vec![Some(b.dy(0).clone())])
+    }
+}
+
+/// What a variable has at some indices of the axis behind those that are gone through together. Its gradient arrives at the
+/// handle.
+#[derive(Debug)]
+struct ResourceGather {
+    dtype: DType,
+    batch_dims: i64,
+    /// Without effect, as in TensorFlow: indices are always compared with the dims.
+    validate_indices: bool,
+}
+
+impl Op for ResourceGather {
+    fn name(&self) -> &'static str {
+        "ResourceGather"
+    }
+    fn attrs(&self) -> Attrs {
+        let attrs = Attrs::new().with("dtype", self.dtype).with("batch_dims", self.batch_dims);
+        attrs.with("validate_indices", self.validate_indices)
+    }
+    fn effect(&self) -> Effect {
+        Effect::Reads
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let [handle, indices] = arity(inputs)?;
+        let spec = held(handle, self.dtype)?;
+        if spec.dtype != self.dtype {
+            let message = format!("the variable holds {}, and {} was asked for", spec.dtype, self.dtype);
+            return Err(Error::invalid_argument(message));
+        }
+        if self.batch_dims < 0 {
+            let message = format!("batch_dims must not be negative, found {}", self.batch_dims);
+            return Err(Error::invalid_argument(message));
+        }
+        let axis = Tensor::scalar(self.batch_dims);
+        let (value, axis) = (Input { spec: &spec, value: None }, Input { spec: axis.spec(), value: Some(&axis) });
+        GatherV2 { batch_dims: self.batch_dims }.infer(&[value, *indices, axis])
+    }
+    fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        let value = inputs[0].as_resource()?.read()?;
+        let gathered = value.gather_batched(inputs[1], self.batch_dims, self.batch_dims);
+        // What is wrong is wrong with this call, and not with one that the caller does not know of.
+        Ok(vec![gathered.map_err(|error| Error::new(error.kind(), error.message()).in_op(self.name()))?])
+    }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        let (value, indices) = (read(b.input(0), self.dtype)?, b.input(1));
+        if value.rank().is_none() || indices.rank().is_none() {
+            return Err(Error::unimplemented("the gradient of gathering needs the ranks"));
+        }
+        let axis = self.batch_dims as usize;
+        Ok(vec![Some(scattered(b.dy(0), &value, indices, axis, axis)?), None])
     }
 }
 
@@ -116,11 +169,24 @@ pub(crate) fn read(handle: &Tensor, dtype: DType) -> Result<Tensor> {
     apply_one(ReadVariableOp { dtype }, &[handle])
 }
 
-const READS: &[OpDef] = &[OpDef {
-    name: "ReadVariableOp",
-    parse: |attrs| Ok(Arc::new(ReadVariableOp { dtype: attrs.dtype("dtype", None)? })),
-    accuracy: Accuracy::Exact,
-}];
+const READS: &[OpDef] = &[
+    OpDef {
+        name: "ReadVariableOp",
+        parse: |attrs| Ok(Arc::new(ReadVariableOp { dtype: attrs.dtype("dtype", None)? })),
+        accuracy: Accuracy::Exact,
+    },
+    OpDef {
+        name: "ResourceGather",
+        parse: |attrs| {
+            Ok(Arc::new(ResourceGather {
+                dtype: attrs.dtype("dtype", None)?,
+                batch_dims: attrs.int("batch_dims", Some(0))?,
+                validate_indices: attrs.bool("validate_indices", Some(true))?,
+            }))
+        },
+        accuracy: Accuracy::Exact,
+    },
+];
 
 /// The ops of this file.
 pub(crate) const OPS: &[&[OpDef]] = &[READS, WRITES];

@@ -56,3 +56,17 @@ def add(run):
     )
     run.variable_fails("AssignVariableOp", "another dtype", np.zeros([2], np.float32), np.zeros([2], np.int32))
     run.variable_fails("ReadVariableOp", "another dtype", np.zeros([2], np.float32), dtype=tf.float64)
+
+    for dtype in (tf.float64, tf.float32, tf.bfloat16, tf.int64):
+        for shape, indices in (([4], [3, 0, 3]), ([4, 2], [[1, 1], [0, 3]]), ([3, 2, 2], 2), ([4, 0], [1]), ([2, 3], [])):
+            at = np.asarray(indices, np.int32)
+            before = values(dtype, "gathered", shape=shape)
+            run.variable("ResourceGather", f"{dtype.name} {shape} at {list(at.shape)}", before, at, dtype=dtype)
+    before = values(tf.float64, "gathered in batches", shape=[2, 3, 2])
+    run.variable("ResourceGather", "int64 indices", before, np.array([1, 0]), dtype=tf.float64)
+    before = values(tf.float32, "gathered in batches", shape=[2, 3, 2])
+    at = np.array([[2, 0], [1, 1]])
+    run.variable("ResourceGather", "batch_dims 1", before, at, dtype=tf.float32, batch_dims=1)
+    run.variable_fails("ResourceGather", "negative batch_dims", before, at, dtype=tf.float32, batch_dims=-1)
+    run.variable_fails("ResourceGather", "beyond", before, np.array([2]), dtype=tf.float32)
+    run.variable_fails("ResourceGather", "negative", before, np.array([-1]), dtype=tf.float32)
