@@ -64,10 +64,10 @@
 //!
 //! | | |
 //! |---|---|
-//! | products of float32, 22 shapes, one thread | 0.98 of the best of gemm, faer and matrixmultiply for each shape in geometric mean, 0.87 at least |
+//! | products of float32, 22 shapes, one thread | 0.97 of the best of gemm, faer and matrixmultiply for each shape in geometric mean, 0.86 at least |
 //! | the same, two threads | 1.37 of the best for each shape in geometric mean, 0.83 at least |
-//! | convolution, 3×3 and 1×1, both formats, forward and backward, one thread | 71 to 107 % of the rate of the product of its sizes, more for the input's gradient of one channel; the filters' gradient over one channel that comes first 42 % |
-//! | the same, two threads | 68 to 109 %; but for that 46 %, and 61 % for the input's gradient of 7×7×512, channels first |
+//! | convolution, 3×3 and 1×1, both formats, forward and backward, one thread | 71 to 111 % of the rate of the product of its sizes, more for the input's gradient of one channel; the filters' gradient over one channel that comes first 43 % |
+//! | the same, two threads | 70 to 111 %; but for that 43 %, and 63 % for the input's gradient of 7×7×512, channels first |
 //! | exp, tanh, erf | 0.20, 0.26, 0.46 ns per element, 21 to 37 times as fast as libm's functions |
 //! | a region of the pool | 15 ns where one thread has it all, 0.2 to 1 µs where two meet |
 //! | products beside two busy processes | 90 to 93 % of a fair share of the cores |
