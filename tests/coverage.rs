@@ -42,7 +42,7 @@ fn what_there_is_is_told() {
             // Two metrics of values, and not of predictions; and the optimizer that has no defaults.
             let here = ours.contains(&name.as_str())
                 || kind == "metrics" && ["Mean", "Sum"].contains(&name.as_str())
-                || kind == "optimizers" && name == "LossScaleOptimizer";
+                || kind == "optimizers" && ["LossScaleOptimizer", "MultiOptimizer"].contains(&name.as_str());
             // What an input layer computes is its input.
             assert!(!here || met.contains(name) || name == "InputLayer", "{name} is here, and no row is about it");
             known += usize::from(here);

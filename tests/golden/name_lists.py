@@ -5,6 +5,7 @@ import json
 import pathlib
 
 import keras
+from keras.src.api_export import get_name_from_symbol
 
 KINDS = {
     "layers": (keras.layers, keras.layers.Layer),
@@ -19,9 +20,9 @@ KINDS = {
 
 
 def classes(module, base):
-    """The classes of a kind but for its base, each by the name it has itself and not by another that it is given."""
+    """The classes of a kind but for its base, each by the first name that Keras exports it under."""
     found = {value for value in vars(module).values() if inspect.isclass(value) and issubclass(value, base)}
-    return sorted({value.__name__ for value in found - {base}})
+    return sorted({get_name_from_symbol(value).rsplit(".", 1)[-1] for value in found - {base}})
 
 
 def activations():
