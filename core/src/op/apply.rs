@@ -123,7 +123,7 @@ fn call(op: &Arc<dyn Op>, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, bool)> {
     Ok((node.outputs(), listened))
 }
 
-fn see(tensor: &Tensor) -> Input<'_> {
+pub(crate) fn see(tensor: &Tensor) -> Input<'_> {
     let value = matches!(tensor.payload(), Payload::Value(_)).then_some(tensor);
     Input { spec: tensor.spec(), value }
 }

@@ -10,7 +10,7 @@ mod policy;
 pub mod scope;
 
 pub use apply::{apply, apply_one, dispatch};
-pub(crate) use apply::{dispatch_given, given, on_strings, replace};
+pub(crate) use apply::{dispatch_given, given, on_strings, replace, see};
 pub use attrs::{Attr, Attrs};
 pub(crate) use buffer::allocate;
 pub use buffer::{Scratch, View, ViewMut};
@@ -94,6 +94,23 @@ pub trait Op: fmt::Debug + Send + Sync + 'static {
     /// Whether inputs broadcast against each other, so that the tape must sum a gradient back to its input's shape.
     fn broadcasts(&self) -> bool {
         false
+    }
+
+    /// This as a composite, if it is one: no registry has it, and files have its body in its place.
+    fn as_fused(&self) -> Option<&dyn Fused> {
+        None
+    }
+}
+
+/// A composite with a kernel: an op by its own name, which no registry has.
+pub trait Fused: Op {
+    /// What the kernel computes, in public tensor operations.
+    fn body(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>>;
+
+    /// Whether it has a gradient of its own, in public tensor operations, or composites, as an op's is. One that has none
+    /// is its body where a tape listens.
+    fn differentiates(&self) -> bool {
+        true
     }
 }
 

@@ -155,6 +155,9 @@ impl Op for Attend {
     fn name(&self) -> &'static str {
         "dot_product_attention"
     }
+    fn as_fused(&self) -> Option<&dyn Fused> {
+        Some(self)
+    }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let dtype = self.dtype(inputs, self.count(), &[])?;
         let Dims { batch, queries, heads, width } = self.check(&self.parts(inputs)?)?;
@@ -299,6 +302,9 @@ impl AttendGrad {
 impl Op for AttendGrad {
     fn name(&self) -> &'static str {
         "dot_product_attention_grad"
+    }
+    fn as_fused(&self) -> Option<&dyn Fused> {
+        Some(self)
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let count = self.of.count();

@@ -1,7 +1,7 @@
 //! Composites with a kernel of their own, most of them with a gradient of their own.
 //!
-//! Out of graphs one is computed by its kernel, in one pass, and is one call to a tape; in a graph it is its body, so that
-//! no file ever names what TensorFlow does not know. The tests hold both against each other for all that [`FUSED`] lists.
+//! One is computed by its kernel, in one pass, and is one call to a tape and one node of a graph; in a file it is its body, so
+//! that none ever names what TensorFlow does not know. The tests hold both against each other for all that [`FUSED`] lists.
 
 use super::attention::{attention_grads, attentions};
 use super::composite::composite;
@@ -15,26 +15,24 @@ use modulor_kernels::{Binary, Unary};
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 use std::sync::Arc;
 
-/// A composite with a kernel: an op by its own name, which no registry has.
-pub trait Fused: Op {
-    /// What the kernel computes, in public tensor operations.
-    fn body(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>>;
+pub use crate::op::Fused;
 
-    /// Whether it has a gradient of its own, in public tensor operations, or composites, as an op's is. One that has none
-    /// is its body where a tape listens.
-    fn differentiates(&self) -> bool {
-        true
-    }
-}
-
-/// Calls a composite: on values its kernel; with a symbol among the inputs its body, marked as by [`composite`].
+/// Calls a composite: its kernel, or in a trace a node that is it. Where a tape listens and it has no gradient, and in a
+/// trace where not so much of the dims is known as it needs, its body, marked as by [`composite`].
 pub fn fused_all(op: impl Fused, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
     inputs.iter().try_for_each(|input| input.check())?;
-    let listened = || scope::with(|scopes| !scopes.tapes.is_empty());
-    match inputs.iter().any(|input| input.is_symbolic()) || !op.differentiates() && listened() {
+    let listened = scope::with(|scopes| !scopes.tapes.is_empty());
+    let is_open = || inputs.iter().any(|input| input.is_symbolic() && !input.shape().is_known());
+    let by_body = listened && (!op.differentiates() || is_open()) || is_open() && op.infer(&seen(inputs)).is_err();
+    match by_body {
         true => composite(op.name(), || op.body(inputs)),
         false => apply(op, inputs),
     }
+}
+
+/// What inference sees of tensors.
+fn seen<'a>(inputs: &[&'a Tensor]) -> Vec<Input<'a>> {
+    inputs.iter().map(|&input| crate::op::see(input)).collect()
 }
 
 /// As [`fused_all`], of a composite with one output.
@@ -249,6 +247,9 @@ impl Op for Gelu {
     fn name(&self) -> &'static str {
         "gelu"
     }
+    fn as_fused(&self) -> Option<&dyn Fused> {
+        Some(self)
+    }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x] = arity(inputs)?;
         Ok(vec![Spec::new(float(inputs)?, &x.spec.shape)])
@@ -288,6 +289,9 @@ struct GeluGrad {
 impl Op for GeluGrad {
     fn name(&self) -> &'static str {
         "gelu_grad"
+    }
+    fn as_fused(&self) -> Option<&dyn Fused> {
+        Some(self)
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         arity::<2>(inputs)?;
@@ -347,6 +351,9 @@ pub(crate) struct SigmoidCrossEntropy;
 impl Op for SigmoidCrossEntropy {
     fn name(&self) -> &'static str {
         "sigmoid_cross_entropy_with_logits"
+    }
+    fn as_fused(&self) -> Option<&dyn Fused> {
+        Some(self)
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         Ok(vec![Spec::new(float(inputs)?, broadcast_shape(inputs)?)])

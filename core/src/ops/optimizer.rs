@@ -135,6 +135,9 @@ impl Op for UpdateStep {
     fn name(&self) -> &'static str {
         "update_step"
     }
+    fn as_fused(&self) -> Option<&dyn Fused> {
+        Some(self)
+    }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let (slots, given) = (self.slots(), inputs.len());
         let [value, gradient, rate, number, remembered @ ..] = inputs else {

@@ -254,6 +254,9 @@ impl Op for Recur {
     fn name(&self) -> &'static str {
         "recurrence"
     }
+    fn as_fused(&self) -> Option<&dyn Fused> {
+        Some(self)
+    }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let parts = self.parts(inputs, 0)?;
         let dtype = allowed(same_dtype(inputs)?, DType::is_float, "floats")?;
@@ -444,6 +447,9 @@ fn next<T: bytemuck::Pod>(room: &mut [u128], count: usize) -> (&mut [T], &mut [u
 impl Op for RecurGrad {
     fn name(&self) -> &'static str {
         "recurrence_grad"
+    }
+    fn as_fused(&self) -> Option<&dyn Fused> {
+        Some(self)
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let results = 1 + self.of.settings.cell.states();

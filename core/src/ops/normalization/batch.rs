@@ -81,6 +81,9 @@ impl Op for BatchNormTraining {
     fn name(&self) -> &'static str {
         "batch_norm_training"
     }
+    fn as_fused(&self) -> Option<&dyn Fused> {
+        Some(self)
+    }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let dtype = floats(inputs, 1 + usize::from(self.scale) + usize::from(self.center), &[])?;
         let x = &inputs[0].spec.shape;
@@ -153,6 +156,9 @@ pub(super) struct BatchNorm {
 impl Op for BatchNorm {
     fn name(&self) -> &'static str {
         "batch_norm"
+    }
+    fn as_fused(&self) -> Option<&dyn Fused> {
+        Some(self)
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let dtype = floats(inputs, 3 + usize::from(self.scale) + usize::from(self.center), &[1, 2])?;
@@ -232,6 +238,9 @@ struct BatchNormGrad {
 impl Op for BatchNormGrad {
     fn name(&self) -> &'static str {
         "batch_norm_grad"
+    }
+    fn as_fused(&self) -> Option<&dyn Fused> {
+        Some(self)
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let dtype = floats(inputs, 4 + usize::from(self.scale), &[2, 3])?;

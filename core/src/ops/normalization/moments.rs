@@ -21,6 +21,9 @@ impl Op for Moments {
     fn name(&self) -> &'static str {
         "moments"
     }
+    fn as_fused(&self) -> Option<&dyn Fused> {
+        Some(self)
+    }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let dtype = floats(inputs, 1, &[])?;
         let shape = match inputs[0].spec.shape.dims() {

@@ -46,6 +46,9 @@ impl Op for LayerNorm {
     fn name(&self) -> &'static str {
         "layer_norm"
     }
+    fn as_fused(&self) -> Option<&dyn Fused> {
+        Some(self)
+    }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let dtype = floats(inputs, 1 + usize::from(self.scale) + usize::from(self.center), &[])?;
         let x = &inputs[0].spec.shape;
@@ -136,6 +139,9 @@ impl Op for LayerNormGrad {
     fn name(&self) -> &'static str {
         "layer_norm_grad"
     }
+    fn as_fused(&self) -> Option<&dyn Fused> {
+        Some(self)
+    }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, parameter] = rows_gradient(inputs, [self.rank, self.axes], &[2, 3], self.scale)?;
         let parameters = std::iter::repeat_n(parameter, usize::from(self.scale) + usize::from(self.center));
@@ -199,6 +205,9 @@ impl Op for RmsNorm {
     fn name(&self) -> &'static str {
         "rms_norm"
     }
+    fn as_fused(&self) -> Option<&dyn Fused> {
+        Some(self)
+    }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let dtype = floats(inputs, 1 + usize::from(self.scale), &[])?;
         let x = &inputs[0].spec.shape;
@@ -256,6 +265,9 @@ struct RmsNormGrad {
 impl Op for RmsNormGrad {
     fn name(&self) -> &'static str {
         "rms_norm_grad"
+    }
+    fn as_fused(&self) -> Option<&dyn Fused> {
+        Some(self)
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, parameter] = rows_gradient(inputs, [self.rank, self.axes], &[2], self.scale)?;
