@@ -2,8 +2,8 @@
 
 #[doc(no_inline)]
 pub use crate::{
-    Call, DType, Error, ErrorKind, GradientTape, Layer, Module, ModuleExt, NameLayer, Result, Shape, Spec, Structure,
-    Tensor, Variable, set_seed,
+    Call, DType, Error, ErrorKind, Function, GradientTape, Layer, Module, ModuleExt, NameLayer, Result, Shape, Spec,
+    Structure, Tensor, Variable, set_seed,
 };
 
 #[doc(no_inline)]

@@ -18,6 +18,7 @@ const CORE: &[&str] = &[
     "registry",
     "structure",
     "variable",
+    "function",
     "module",
     "layer",
     "vfs",

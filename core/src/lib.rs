@@ -8,6 +8,7 @@ extern crate self as modulor;
 pub mod checkpoint;
 mod dtype;
 pub mod error;
+pub mod function;
 pub mod graph;
 pub mod layer;
 pub mod module;
@@ -27,6 +28,7 @@ pub mod __private;
 
 pub use dtype::{DType, Element};
 pub use error::{Error, ErrorKind, Result};
+pub use function::Function;
 pub use layer::{Call, Layer, NameLayer, add_loss, collecting_losses};
 pub use module::{FromConfig, Module, ModuleExt};
 pub use modulor_kernels::{Grid, Interpolation, num_threads, set_num_threads};

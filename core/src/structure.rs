@@ -25,7 +25,12 @@ impl Tree {
     /// The tensors, lists in order and maps by sorted key, as `tf.nest.flatten` gives them.
     pub fn leaves(&self) -> Vec<Tensor> {
         let mut leaves = Vec::new();
-        self.visit(&mut |leaf| leaves.push(leaf.clone()));
+        let mut keep = |part: Part| {
+            if let Part::Tensor(leaf) = part {
+                leaves.push(leaf.clone());
+            }
+        };
+        self.visit(&mut keep);
         leaves
     }
 
@@ -72,15 +77,6 @@ impl Tree {
         }
     }
 
-    fn visit(&self, visit: &mut dyn FnMut(&Tensor)) {
-        match self {
-            Tree::Leaf(tensor) => visit(tensor),
-            Tree::List(parts) => parts.iter().for_each(|part| part.visit(visit)),
-            Tree::Map(parts) => parts.values().for_each(|part| part.visit(visit)),
-            Tree::None => {}
-        }
-    }
-
     /// What the tree is, in two or three words, for messages.
     fn describe(&self) -> String {
         match self {
@@ -123,6 +119,33 @@ pub trait Structure: Clone + Send + Sync + 'static {
 
     /// The structure out of its erased form; an error says which part is missing or of another kind.
     fn from_tree(tree: Tree) -> Result<Self>;
+
+    /// Shows the parts, in the order of [`Tree::leaves`]. What has tensors at known places shows them without making a tree.
+    fn visit(&self, visit: &mut dyn FnMut(Part)) {
+        self.to_tree().visit(visit);
+    }
+
+    /// The same structure around other tensors, in the order of [`visit`](Structure::visit).
+    ///
+    /// Returns the first error of `replace`.
+    fn replace(&self, replace: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        Self::from_tree(self.to_tree().map(replace)?)
+    }
+}
+
+/// What a structure is made of, as [`Structure::visit`] shows it: parts before what is in them.
+#[derive(Clone, Copy, Debug)]
+pub enum Part<'a> {
+    /// A tensor.
+    Tensor(&'a Tensor),
+    /// So many parts in a fixed order.
+    List(usize),
+    /// So many parts, each behind its name.
+    Map(usize),
+    /// The name of the part that comes next.
+    Name(&'a str),
+    /// A part that may be there and is not.
+    Nothing,
 }
 
 impl Structure for Tree {
@@ -132,6 +155,28 @@ impl Structure for Tree {
 
     fn from_tree(tree: Tree) -> Result<Self> {
         Ok(tree)
+    }
+
+    fn visit(&self, visit: &mut dyn FnMut(Part)) {
+        match self {
+            Tree::Leaf(tensor) => visit(Part::Tensor(tensor)),
+            Tree::List(parts) => {
+                visit(Part::List(parts.len()));
+                parts.iter().for_each(|part| part.visit(visit));
+            }
+            Tree::Map(parts) => {
+                visit(Part::Map(parts.len()));
+                for (name, part) in parts {
+                    visit(Part::Name(name));
+                    part.visit(visit);
+                }
+            }
+            Tree::None => visit(Part::Nothing),
+        }
+    }
+
+    fn replace(&self, replace: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        self.map(replace)
     }
 }
 
@@ -146,6 +191,14 @@ impl Structure for Tensor {
             other => Err(mismatch("one tensor", &other)),
         }
     }
+
+    fn visit(&self, visit: &mut dyn FnMut(Part)) {
+        visit(Part::Tensor(self));
+    }
+
+    fn replace(&self, replace: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        replace(self)
+    }
 }
 
 impl<S: Structure> Structure for Vec<S> {
@@ -159,6 +212,15 @@ impl<S: Structure> Structure for Vec<S> {
             other => Err(mismatch("a list", &other)),
         }
     }
+
+    fn visit(&self, visit: &mut dyn FnMut(Part)) {
+        visit(Part::List(self.len()));
+        self.iter().for_each(|part| part.visit(visit));
+    }
+
+    fn replace(&self, replace: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        self.iter().map(|part| part.replace(replace)).collect()
+    }
 }
 
 impl<S: Structure, const N: usize> Structure for [S; N] {
@@ -169,6 +231,17 @@ impl<S: Structure, const N: usize> Structure for [S; N] {
     fn from_tree(tree: Tree) -> Result<Self> {
         let parts = tree.into_list(N)?.into_iter().map(S::from_tree).collect::<Result<Vec<S>>>()?;
         parts.try_into().map_err(|_| Error::internal("a list of N parts is not an array of N"))
+    }
+
+    fn visit(&self, visit: &mut dyn FnMut(Part)) {
+        visit(Part::List(N));
+        self.iter().for_each(|part| part.visit(visit));
+    }
+
+    fn replace(&self, replace: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        let mut replaced = self.clone();
+        replaced.iter_mut().try_for_each(|part| part.replace(replace).map(|new| *part = new))?;
+        Ok(replaced)
     }
 }
 
@@ -182,6 +255,17 @@ impl<S: Structure> Structure for Option<S> {
             Tree::None => Ok(None),
             some => S::from_tree(some).map(Some),
         }
+    }
+
+    fn visit(&self, visit: &mut dyn FnMut(Part)) {
+        match self {
+            Some(part) => part.visit(visit),
+            None => visit(Part::Nothing),
+        }
+    }
+
+    fn replace(&self, replace: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        self.as_ref().map(|part| part.replace(replace)).transpose()
     }
 }
 
@@ -278,6 +362,15 @@ macro_rules! tuples {
                 let mut parts = tree.into_list($count)?.into_iter();
                 let mut next = || parts.next().ok_or_else(|| Error::internal("a list is shorter than it was counted"));
                 Ok(($($part::from_tree(next()?)?,)+))
+            }
+
+            fn visit(&self, visit: &mut dyn FnMut(Part)) {
+                visit(Part::List($count));
+                $(self.$index.visit(visit);)+
+            }
+
+            fn replace(&self, replace: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<Self> {
+                Ok(($(self.$index.replace(replace)?,)+))
             }
         }
 

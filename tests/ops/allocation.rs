@@ -57,6 +57,13 @@ pub fn bytes_asked<R>(f: impl FnOnce() -> R) -> (R, usize) {
     (result, asked)
 }
 
+/// How often this thread asks for memory while `f` runs.
+pub fn allocations<R>(f: impl FnOnce() -> R) -> (R, usize) {
+    let before = ASKED.get();
+    let result = f();
+    (result, ASKED.get() - before)
+}
+
 // SAFETY: each call goes to the system's allocator as it came; the counter is a plain cell that allocates nothing.
 #[allow(unsafe_code, reason = "an allocator that counts can be written in no other way")]
 unsafe impl GlobalAlloc for Counting {

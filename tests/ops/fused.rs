@@ -174,21 +174,29 @@ fn a_graph_holds_the_body_and_infers_what_the_kernel_does() {
 }
 
 #[test]
-fn what_is_called_on_symbols_is_marked_with_its_number() {
-    let names: BTreeSet<&str> = registry::ops().map(|def| def.name).collect();
+fn what_is_called_on_symbols_is_a_node_or_a_body_that_is_marked_with_its_number() {
     let two = |x: &[Tensor]| {
         let y = modulor::op::scope::within("layer", || x[0].gelu(true))?;
         Ok(vec![x[0].gelu(true)?, x[0].gelu(false)?, y, x[0].sigmoid_cross_entropy_with_logits(0.5)?])
     };
-    let spec = Spec::new(DType::F32, [3]);
-    let graph = trace(two, std::slice::from_ref(&spec)).unwrap();
+    for known in [Some(3), None] {
+        let graph = trace(two, &[Spec::new(DType::F32, [known])]).unwrap();
+        let names = graph.op_names().filter(|&name| name != "Placeholder" && name != "Const");
+        assert_eq!(names.collect::<Vec<_>>(), ["gelu", "gelu", "gelu", "sigmoid_cross_entropy_with_logits"]);
+        assert!(graph.to_string().contains("# layer\n"), "{graph}");
+    }
+    // The gradient of some needs all dims, so that it is that of the body.
+    let names: BTreeSet<&str> = registry::ops().map(|def| def.name).collect();
+    let listened = |x: &[Tensor]| GradientTape::new().record(|| two(x));
+    let graph = trace(listened, &[Spec::new(DType::F32, [None])]).unwrap();
     let constant = |name: &str| ["Placeholder", "Const"].contains(&name);
     assert!(graph.op_names().all(|name| names.contains(name) || constant(name)), "{graph}");
     let text = graph.to_string();
     let marks: BTreeSet<&str> = text.lines().filter_map(|line| line.split_once("  # ")).map(|(_, mark)| mark).collect();
     let expected = ["gelu:0", "gelu:1", "layer/gelu:0", "sigmoid_cross_entropy_with_logits:0"];
     assert_eq!(marks, BTreeSet::from(expected));
-    assert_eq!(trace(two, &[spec]).unwrap().to_string(), text, "another trace counts anew");
+    let again = trace(listened, &[Spec::new(DType::F32, [None])]).unwrap();
+    assert_eq!(again.to_string(), text, "another trace counts anew");
 }
 
 #[test]
@@ -204,7 +212,8 @@ fn every_composite_with_a_kernel_is_listed_and_refuses_other_dtypes() {
         "recurrent",
     ];
     let text = files.map(|file| source(file).unwrap()).concat();
-    assert_eq!(text.matches("\nimpl Fused for ").count(), FUSED.len());
+    // An update step has a second form, of variables.
+    assert_eq!(text.matches("\nimpl Fused for ").count(), FUSED.len() + 1);
     each(|about, _, form, sample| {
         let wrong = sample.iter().map(|input| input.cast(DType::I32)).collect::<Result<Vec<_>>>()?;
         let error = kernel(form, &wrong).unwrap_err();
@@ -311,6 +320,11 @@ fn a_recurrence_refuses_what_does_not_fit() {
         assert!(error.message().starts_with(words), "{error}");
     }
     let open = Spec::new(DType::F32, [Some(2), None, Some(4)]);
-    let unknown = trace(|x| Ok(vec![call(&x[0], &kernel, None, &[&state; 2], None)?.0]), &[open]);
+    let output = |x: &[Tensor]| Ok(vec![call(&x[0], &kernel, None, &[&state; 2], None)?.0]);
+    assert_eq!(
+        trace(output, std::slice::from_ref(&open)).unwrap().outputs().next().unwrap().to_string(),
+        "float32(2, None, 5)"
+    );
+    let unknown = trace(|x| GradientTape::new().record(|| output(x)), &[open]);
     assert!(unknown.unwrap_err().message().contains("the number of steps must be known"));
 }

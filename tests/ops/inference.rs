@@ -3,8 +3,8 @@
 use super::case::{CASES, Case, caught, run};
 use super::report::Report;
 use modulor::graph::trace;
-use modulor::op::{Input, Op};
-use modulor::{Result, Shape, Spec, Tensor};
+use modulor::op::{Effect, Input, Op};
+use modulor::{Function, Result, Shape, Spec, Tensor};
 use std::sync::Arc;
 
 /// What is known of an input while a graph is traced.
@@ -98,6 +98,44 @@ fn a_traced_call_gives_the_bits_of_an_eager_one() {
                 }
             }
             report.same(case, &what, &found.map(|(_, outputs)| outputs), &eager);
+        }
+    }
+    report.finish();
+}
+
+/// As [`traced`], as a compiled function, twice.
+fn compiled(case: &Case, known: &[Known]) -> Result<[Vec<Tensor>; 2]> {
+    let fed: Vec<usize> = (0..known.len()).filter(|&i| known[i] != Known::Value).collect();
+    let specs = fed.iter().map(|&i| Tensor::placeholder(spec(&case.inputs[i], known[i]))).collect::<Vec<_>>();
+    let values: Vec<Tensor> = fed.iter().map(|&i| case.inputs[i].clone()).collect();
+    let (op, inputs) = (case.op()?, case.inputs.clone());
+    let function = Function::new(move |symbols: &Vec<Tensor>| {
+        let mut all = inputs.clone();
+        fed.iter().zip(symbols).for_each(|(&i, symbol)| all[i] = symbol.clone());
+        run(&op, &all)
+    });
+    let function = function.taking(&specs);
+    Ok([function.call(&values)?, function.call(&values)?])
+}
+
+#[test]
+fn a_compiled_call_gives_the_bits_of_an_eager_one() {
+    let mut report = Report::new("compiled");
+    for case in CASES.iter() {
+        let Ok(eager) = case.run() else { continue };
+        // One that draws goes on with its stream.
+        let draws = case.op().is_ok_and(|op| op.effect() != Effect::Pure);
+        for (what, known) in knowledge(case.inputs.len()) {
+            if draws || known.contains(&Known::DType) {
+                continue;
+            }
+            match caught(|| compiled(case, &known)) {
+                Ok([first, second]) => {
+                    report.same(case, &what, &Ok(first), &eager);
+                    report.same(case, &what, &Ok(second), &eager);
+                }
+                Err(error) => report.same(case, &what, &Err(error), &eager),
+            }
         }
     }
     report.finish();

@@ -14,6 +14,7 @@ mod report;
 mod variable;
 mod view;
 
+pub use allocation::allocations;
 use case::VARIABLES;
 pub use case::{CASES, Case, caught, run, tensor};
 use modulor::registry;

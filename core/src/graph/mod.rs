@@ -5,6 +5,7 @@ mod text;
 mod trace;
 
 pub use trace::trace;
+pub(crate) use trace::trace_within;
 
 use crate::op::Op;
 use crate::{Spec, Tensor};

@@ -1,7 +1,7 @@
 //! What a kernel sees: strided views to read, dense buffers to fill, and memory to scribble on.
 
 use crate::dtype::dispatch;
-use crate::tensor::{Plain, Storage, Tensor, bytes_of};
+use crate::tensor::{Layout, Plain, Storage, Tensor, bytes_of};
 use crate::{DType, Error, Result};
 use bytemuck::Pod;
 use modulor_kernels::Strided;
@@ -31,6 +31,11 @@ impl<'a> View<'a> {
             offset: layout.offset,
             bytes: plain.bytes(),
         })
+    }
+
+    /// A layout over bytes, moved by so many elements.
+    pub(crate) fn within(dtype: DType, layout: &'a Layout, shift: usize, bytes: &'a [u8]) -> View<'a> {
+        View { dtype, dims: &layout.dims, strides: &layout.strides, offset: layout.offset + shift, bytes }
     }
 
     /// The type of the elements.

@@ -22,6 +22,7 @@ pub use scope::{Recorder, Scopes};
 
 use crate::tensor::Layout;
 use crate::{Error, Result, Spec, Tensor};
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ use std::sync::Arc;
 /// op's row in its family's `OPS`. An op has exactly one of three kernels: [`run`](Op::run) writes buffers of the
 /// inferred shapes, [`view`](Op::view) re-reads its input's elements, [`make`](Op::make) returns tensors whose shapes
 /// depend on values, or that are not plain bytes.
-pub trait Op: fmt::Debug + Send + Sync + 'static {
+pub trait Op: Any + fmt::Debug + Send + Sync {
     /// TensorFlow's name of the op, as in a NodeDef: "MatMul".
     fn name(&self) -> &'static str;
 
@@ -96,10 +97,24 @@ pub trait Op: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// What an op on variables does, in operations on their values, which `values` has and takes; `None` for all others.
+    fn on_values(&self, _inputs: &[&Tensor], _values: &mut dyn Values) -> Option<Result<Vec<Tensor>>> {
+        None
+    }
+
     /// This as a composite, if it is one: no registry has it, and files have its body in its place.
     fn as_fused(&self) -> Option<&dyn Fused> {
         None
     }
+}
+
+/// The values of variables, by their handles, while a graph on variables is made one on values.
+pub trait Values {
+    /// The value that the variable has at this place.
+    fn value(&mut self, handle: &Tensor) -> Result<Tensor>;
+
+    /// Gives the variable another value from here on.
+    fn assign(&mut self, handle: &Tensor, value: Tensor) -> Result<()>;
 }
 
 /// A composite with a kernel: an op by its own name, which no registry has.

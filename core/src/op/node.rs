@@ -66,6 +66,11 @@ impl Drop for Node {
 }
 
 impl Tensor {
+    /// A symbol that stands for any tensor of this dtype and, as far as it is known, shape, in the signature of a function.
+    pub fn placeholder(spec: Spec) -> Tensor {
+        Tensor::symbol(Node::new(Origin::Placeholder, Vec::new(), vec![spec.clone()]), 0, spec)
+    }
+
     /// The inputs of the node behind this symbol, if this was the last handle to both.
     fn into_last_inputs(self) -> Vec<Tensor> {
         let Some((node, _)) = Node::of(&self) else { return Vec::new() };

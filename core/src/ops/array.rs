@@ -61,7 +61,7 @@ macro_rules! identities {
     ($($(#[$doc:meta])* $op:ident $method:ident, |$dy:ident| $grad:expr;)*) => {
         $(
             #[derive(Debug, Default)]
-            struct $op;
+            pub(crate) struct $op;
 
             impl Op for $op {
                 fn name(&self) -> &'static str {

@@ -2,8 +2,11 @@
 
 use super::fused::{Fused, fused_all};
 use super::math::one_shape;
+use super::state;
 use crate::dtype::dispatch;
-use crate::op::{Input, Op, Scratch, View, ViewMut, allocate, allowed, same_dtype, unsupported, with_rank};
+use crate::op::{
+    Effect, Input, Op, Scratch, Values, View, ViewMut, allocate, allowed, same_dtype, unsupported, with_rank,
+};
 use crate::{DType, Error, Result, Spec, Tensor};
 use modulor_kernels::Float;
 
@@ -68,6 +71,11 @@ impl UpdateStep {
         };
         let mut outputs = parts.iter_mut().map(place).collect::<Result<Vec<_>>>()?;
         self.kernel(&before, [gradient, rate, number], &mut outputs)
+    }
+
+    /// Changes a value and its slots, which the outputs hold, by gradient, learning rate and number of the step.
+    pub(crate) fn run_in_place(&self, others: [&View; 3], outputs: &mut [ViewMut]) -> Result<()> {
+        self.kernel(&[const { None }; 1 + SLOTS][..outputs.len()], others, outputs)
     }
 
     /// Other elements for those of a value and its slots that somebody else holds, after a check that all is as the step
@@ -203,6 +211,80 @@ impl Fused for UpdateStep {
                 Ok([value, velocity].into_iter().chain(momentum).chain(mean).collect())
             }
         }
+    }
+    fn differentiates(&self) -> bool {
+        false
+    }
+}
+
+/// An [`UpdateStep`] of variables: the handles of the one that it changes, of its gradient's, the learning rate's and the
+/// number's values, and the handles of the slots.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UpdateVariable(pub UpdateStep);
+
+impl UpdateVariable {
+    /// Which inputs are handles, in the order of the results.
+    fn handles<'a>(inputs: &[&'a Tensor]) -> impl Iterator<Item = &'a Tensor> {
+        let changed: Vec<&Tensor> = inputs.iter().take(1).chain(inputs.iter().skip(4)).copied().collect();
+        changed.into_iter()
+    }
+
+    /// What the step makes of what `read` gives for the handles.
+    fn after(&self, inputs: &[&Tensor], read: impl FnMut(&Tensor) -> Result<Tensor>) -> Result<Vec<Tensor>> {
+        let held = UpdateVariable::handles(inputs).map(read).collect::<Result<Vec<_>>>()?;
+        let slots: Vec<&Tensor> = held[1..].iter().collect();
+        self.0.call(&held[0], inputs[1], &slots, inputs[2], inputs[3])
+    }
+}
+
+impl Op for UpdateVariable {
+    fn name(&self) -> &'static str {
+        "update_step"
+    }
+    fn effect(&self) -> Effect {
+        Effect::Writes
+    }
+    fn as_fused(&self) -> Option<&dyn Fused> {
+        Some(self)
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let handle = |at: usize| at == 0 || at >= 4;
+        let held = |(at, input): (usize, &Input)| match input.value.filter(|_| handle(at)) {
+            Some(value) => value.as_resource()?.spec(),
+            None if handle(at) => Err(Error::unimplemented("an optimizer changes variables that are known")),
+            None => Ok(input.spec.clone()),
+        };
+        let specs = inputs.iter().enumerate().map(held).collect::<Result<Vec<_>>>()?;
+        self.0.infer(&specs.iter().map(|spec| Input { spec, value: None }).collect::<Vec<_>>())?;
+        Ok(Vec::new())
+    }
+    fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        let after = self.after(inputs, |handle| handle.as_resource()?.read())?;
+        for (handle, after) in UpdateVariable::handles(inputs).zip(after) {
+            handle.as_resource()?.write(after)?;
+        }
+        Ok(Vec::new())
+    }
+    fn on_values(&self, inputs: &[&Tensor], values: &mut dyn Values) -> Option<Result<Vec<Tensor>>> {
+        let mut write = || {
+            let after = self.after(inputs, |handle| values.value(handle))?;
+            UpdateVariable::handles(inputs).zip(after).try_for_each(|(handle, after)| values.assign(handle, after))?;
+            Ok(Vec::new())
+        };
+        Some(write())
+    }
+}
+
+impl Fused for UpdateVariable {
+    fn body(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        let held: Vec<&Tensor> = UpdateVariable::handles(inputs).collect();
+        let dtype = inputs[1].dtype();
+        let values = held.iter().map(|handle| state::read(handle, dtype)).collect::<Result<Vec<_>>>()?;
+        let rest = [inputs[1], inputs[2], inputs[3]];
+        let all: Vec<&Tensor> = values.iter().take(1).chain(rest).chain(values.iter().skip(1)).collect();
+        let after = self.0.body(&all)?;
+        held.iter().zip(&after).try_for_each(|(handle, after)| state::assign(handle, after))?;
+        Ok(Vec::new())
     }
     fn differentiates(&self) -> bool {
         false

@@ -1,7 +1,9 @@
 //! Reading and writing variables through their handles.
 
 use super::gather::{GatherV2, scattered};
-use crate::op::{Accuracy, Attrs, Backward, Effect, Input, Op, OpDef, allowed, apply, apply_one, arity, replace};
+use crate::op::{
+    Accuracy, Attrs, Backward, Effect, Input, Op, OpDef, Values, allowed, apply, apply_one, arity, replace,
+};
 use crate::ops::math;
 use crate::tensor::{Change, Resource};
 use crate::{DType, Error, Result, Spec, Tensor};
@@ -45,6 +47,9 @@ impl Op for ReadVariableOp {
         // Another handle to the same elements, so that two reads are two tensors to a tape.
         let value = inputs[0].as_resource()?.read()?;
         Ok(vec![value.alias()?])
+    }
+    fn on_values(&self, inputs: &[&Tensor], values: &mut dyn Values) -> Option<Result<Vec<Tensor>>> {
+        Some(values.value(inputs[0]).map(|value| vec![value]))
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         Ok(vec![Some(b.dy(0).clone())])
@@ -93,6 +98,10 @@ impl Op for ResourceGather {
         // What is wrong is wrong with this call, and not with one that the caller does not know of.
         Ok(vec![gathered.map_err(|error| Error::new(error.kind(), error.message()).in_op(self.name()))?])
     }
+    fn on_values(&self, inputs: &[&Tensor], values: &mut dyn Values) -> Option<Result<Vec<Tensor>>> {
+        let gather = |value: Tensor| value.gather_batched(inputs[1], self.batch_dims, self.batch_dims);
+        Some(values.value(inputs[0]).and_then(gather).map(|rows| vec![rows]))
+    }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let (value, indices) = (read(b.input(0), self.dtype)?, b.input(1));
         if value.rank().is_none() || indices.rank().is_none() {
@@ -110,7 +119,8 @@ fn change(resource: &Arc<dyn Resource>, op: &dyn Op, other: &Tensor) -> Result<(
 
 /// One way to write a row.
 macro_rules! writes {
-    ($($(#[$doc:meta])* $op:ident $function:ident = |$resource:ident, $new:ident| $write:expr;)*) => {
+    ($($(#[$doc:meta])* $op:ident $function:ident = |$resource:ident, $new:ident| $write:expr,
+        |$held:ident| $after:expr;)*) => {
         $(
             #[derive(Debug, Default)]
             struct $op;
@@ -141,6 +151,11 @@ macro_rules! writes {
                     $write?;
                     Ok(Vec::new())
                 }
+                fn on_values(&self, inputs: &[&Tensor], values: &mut dyn Values) -> Option<Result<Vec<Tensor>>> {
+                    let $new = inputs[1];
+                    let after = values.value(inputs[0]).and_then(|$held| $after);
+                    Some(after.and_then(|after| values.assign(inputs[0], after)).map(|()| Vec::new()))
+                }
                 fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
                     Ok(vec![None, None])
                 }
@@ -157,11 +172,11 @@ macro_rules! writes {
 
 writes! {
     /// Replaces the value.
-    AssignVariableOp assign = |resource, new| resource.write(new.clone());
+    AssignVariableOp assign = |resource, new| resource.write(new.clone()), |_held| Ok(new.clone());
     /// Adds to the value.
-    AssignAddVariableOp assign_add = |resource, new| change(resource, &math::AddV2, new);
+    AssignAddVariableOp assign_add = |resource, new| change(resource, &math::AddV2, new), |held| held.add(new);
     /// Subtracts from the value.
-    AssignSubVariableOp assign_sub = |resource, new| change(resource, &math::Sub, new);
+    AssignSubVariableOp assign_sub = |resource, new| change(resource, &math::Sub, new), |held| held.sub(new);
 }
 
 /// Reads through a handle.

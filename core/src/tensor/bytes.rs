@@ -1,6 +1,6 @@
 //! The bytes of a value in row-major order, as files hold them, without a copy of the whole.
 
-use super::{Layout, Plain, Storage, Value};
+use super::{Layout, Plain, Storage, Tensor, Value, bytes_of};
 use crate::dtype::by_width;
 use crate::{DType, Error, Result};
 use bytemuck::Pod;
@@ -32,6 +32,36 @@ impl Value {
             return Ok(());
         }
         by_width!(dtype, T => chunks::<T>(plain, &self.layout, &mut vec![T::default(); (most / size_of::<T>()).max(1)], take))
+    }
+}
+
+impl Tensor {
+    /// The elements in row-major order: these, or a copy.
+    pub(crate) fn dense(&self) -> Result<Tensor> {
+        if self.is_contiguous() { Ok(self.clone()) } else { self.copied() }
+    }
+
+    /// The same elements in a place of their own, in row-major order.
+    pub(crate) fn copied(&self) -> Result<Tensor> {
+        let value = self.evaluated()?;
+        let Storage::Plain(plain) = &*value.storage else { return Ok(self.clone()) };
+        let (layout, dtype) = (&value.layout, self.dtype());
+        let mut copy = Plain::unfilled(bytes_of(dtype, layout.len())?)?;
+        by_width!(dtype, T => {
+            let elements: &[T] = bytemuck::cast_slice(plain.bytes());
+            let view = Strided::new(elements, &layout.dims, &layout.strides, layout.offset);
+            let view = view.ok_or_else(|| Error::internal("a layout leaves its storage"))?;
+            modulor_kernels::copy(view, bytemuck::cast_slice_mut(copy.bytes_mut()));
+        });
+        Ok(Tensor::plain(dtype, layout.dims.clone(), copy))
+    }
+
+    /// All bytes of the storage.
+    pub(crate) fn plain_bytes(&self) -> Result<&[u8]> {
+        match &*self.evaluated()?.storage {
+            Storage::Plain(plain) => Ok(plain.bytes()),
+            _ => Err(Error::unimplemented(format!("tensors of {} are not plain bytes", self.dtype()))),
+        }
     }
 }
 
@@ -67,7 +97,6 @@ fn chunks<T: Pod>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Tensor;
 
     #[test]
     fn chunks_are_the_bytes_whatever_the_strides_and_the_size() {

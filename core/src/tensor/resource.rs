@@ -1,6 +1,8 @@
 //! What a tensor of dtype `resource` points at.
 
 use crate::{Result, Spec, Tensor};
+use std::any::Any;
+use std::sync::Arc;
 
 /// State that ops read and write through a handle, as `ReadVariableOp` and its family do.
 pub trait Resource: Send + Sync {
@@ -16,6 +18,8 @@ pub trait Resource: Send + Sync {
     fn update(&self, change: Change) -> Result<()>;
     /// Whether a tape watches reads of it unasked.
     fn trainable(&self) -> bool;
+    /// Itself, for whoever knows what it is.
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 /// What an op does to the value of a resource: its kernel, which reads and writes no resource, so that a lock may be held

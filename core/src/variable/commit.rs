@@ -1,9 +1,11 @@
 //! Several variables at one moment: written together, read together.
 
 use super::{State, Variable};
+use crate::op::apply;
 use crate::op::scope::{self, Snapshot};
-use crate::ops::optimizer::UpdateStep;
+use crate::ops::optimizer::{UpdateStep, UpdateVariable};
 use crate::{Error, Result, Tensor};
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -43,6 +45,14 @@ impl VariableUpdate {
         [&self.variable].into_iter().chain(&self.slots)
     }
 
+    /// Becomes a node of the trace under way.
+    fn trace(&self) -> Result<()> {
+        let given = [&self.gradient, &self.learning_rate, &self.number];
+        let slots = self.slots.iter().map(|slot| &slot.handle);
+        let inputs: Vec<&Tensor> = [&self.variable.handle].into_iter().chain(given).chain(slots).collect();
+        apply(UpdateVariable(self.step), &inputs).map(|_| ())
+    }
+
     /// What it makes of the values as they are now.
     fn writes(&self) -> Result<Vec<(Variable, Tensor)>> {
         let slots = self.slots.iter().map(Variable::read).collect::<Result<Vec<_>>>()?;
@@ -63,7 +73,11 @@ pub fn commit_updates(writes: &[(Variable, Tensor)], updates: &[VariableUpdate])
             return Err(Error::invalid_argument(format!("variable `{}` is given twice", variable.name())));
         }
     }
-    // A trace wants nodes, a tape a call, a snapshot the values of its moment.
+    if scope::with(|scopes| scopes.trace.is_some() && scopes.tapes.is_empty()) {
+        commit(writes.iter().cloned())?;
+        return updates.iter().try_for_each(VariableUpdate::trace);
+    }
+    // A tape wants calls, a snapshot the values of its moment.
     if scope::with(|scopes| scopes.trace.is_some() || !scopes.tapes.is_empty() || scopes.snapshot.is_some()) {
         let made = updates.iter().map(VariableUpdate::writes).collect::<Result<Vec<_>>>()?;
         return commit(writes.iter().cloned().chain(made.into_iter().flatten()));
@@ -158,6 +172,84 @@ pub fn snapshot(variables: &[Variable]) -> Result<Vec<Tensor>> {
     // Within another snapshot, that one's moment.
     let at = |id: u64| in_snapshot(id).unwrap_or_else(|| values[&id].clone());
     Ok(variables.iter().map(|variable| at(variable.id())).collect())
+}
+
+/// How many locks one frame of the stack holds.
+const FRAME: usize = 32;
+
+/// As [`snapshot`], into `values`, of variables in the order of their numbers; allocates nothing. None where a value was not
+/// drawn yet.
+pub(crate) fn values_at_once(variables: &[Variable], values: &mut [Option<Tensor>]) {
+    fn under_locks(variables: &[Variable], values: &mut [Option<Tensor>]) {
+        let (here, further) = variables.split_at(variables.len().min(FRAME));
+        let (values, others) = values.split_at_mut(here.len());
+        let mut locks = SmallVec::<[_; FRAME]>::new();
+        for (variable, value) in here.iter().zip(values) {
+            let state = variable.cell.read_state();
+            value.clone_from(&state.value);
+            locks.push(state);
+        }
+        if !further.is_empty() {
+            under_locks(further, others);
+        }
+    }
+    under_locks(variables, values);
+    if scope::with(|scopes| scopes.snapshot.is_some()) {
+        for (variable, value) in variables.iter().zip(values) {
+            if let Some(held) = in_snapshot(variable.id()) {
+                *value = Some(held);
+            }
+        }
+    }
+}
+
+/// Takes the values of variables, which are in the order of their numbers, under all locks, lets `change` change them, and puts
+/// them back; allocates nothing. After an error of `change` they are as it left them, which is as they were.
+pub(crate) fn change_at_once(
+    variables: &[Variable],
+    values: &mut [Option<Tensor>],
+    change: &mut dyn FnMut(&mut [Option<Tensor>]) -> Result<()>,
+) -> Result<()> {
+    fn under_locks(
+        variables: &[Variable],
+        at: usize,
+        values: &mut [Option<Tensor>],
+        change: &mut dyn FnMut(&mut [Option<Tensor>]) -> Result<()>,
+    ) -> Result<()> {
+        let here = at..variables.len().min(at + FRAME);
+        let mut locks = SmallVec::<[_; FRAME]>::new();
+        for at in here.clone() {
+            let mut state = variables[at].cell.write_state();
+            values[at] = state.value.take();
+            locks.push(state);
+        }
+        let changed = match here.end == variables.len() {
+            true => change(values),
+            false => under_locks(variables, here.end, values, change),
+        };
+        for (state, value) in locks.iter_mut().zip(&mut values[here]) {
+            let Some(value) = value.take() else { continue };
+            if changed.is_ok() {
+                let dims = value.shape().known();
+                if state.shape.as_deref() != dims {
+                    state.shape = dims.map(<[usize]>::to_vec);
+                }
+                state.queued = None;
+                state.version += 1;
+            }
+            state.value = Some(value);
+        }
+        changed
+    }
+    variables.iter().try_for_each(|variable| variable.cell.check_writable())?;
+    under_locks(variables, 0, values, change)?;
+    if scope::with(|scopes| scopes.snapshot.is_some()) {
+        for variable in variables {
+            let value = variable.cell.read_state().value.clone();
+            value.iter().for_each(|value| note_in_snapshot(variable.id(), value));
+        }
+    }
+    Ok(())
 }
 
 /// Runs `f` with all reads of these variables, on this thread, seeing the values of one moment, and its own writes.

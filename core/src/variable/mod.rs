@@ -5,8 +5,8 @@ mod commit;
 mod declaration;
 mod seed;
 
-pub(crate) use commit::restore;
 pub use commit::{VariableUpdate, commit, commit_updates, snapshot, with_snapshot};
+pub(crate) use commit::{change_at_once, restore, values_at_once};
 pub use declaration::{
     Builtins, Constraint, Declaration, Initializer, IntoConstraint, IntoInit, IntoRegularizer, Regularizer, ValueInit,
 };
@@ -300,6 +300,10 @@ impl Resource for Cell {
         Ok(())
     }
 
+    fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
+        self
+    }
+
     fn trainable(&self) -> bool {
         !self.frozen.load(Ordering::Relaxed) && self.read_state().declared.as_ref().is_none_or(|d| d.trainable)
     }
@@ -311,6 +315,13 @@ impl Variable {
         let variable = Variable::default();
         variable.declare(Declaration::new(init.into_init()));
         variable
+    }
+
+    /// The variable behind a handle.
+    pub(crate) fn of_handle(handle: &Tensor) -> Result<Variable> {
+        let cell = Arc::downcast(Arc::clone(handle.as_resource()?).as_any());
+        let cell = cell.map_err(|_| Error::unimplemented("this resource is no variable"))?;
+        Ok(Variable { cell, handle: handle.clone() })
     }
 
     /// Says how the variable begins. Repeatable until a value is drawn; of no effect after that.

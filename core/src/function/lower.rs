@@ -1,0 +1,118 @@
+//! A graph on variables made one on values, of known shapes: what variables hold comes in, and what they become goes out.
+
+use crate::graph::{Graph, Kind, trace_within};
+use crate::op::{Node, Origin, Values, dispatch, scope};
+use crate::{Error, Result, Spec, Tensor, Variable};
+use std::collections::HashMap;
+
+/// A graph without state.
+pub(crate) struct Lowered {
+    /// Takes the inputs and then the values of the variables; gives the outputs and then what was written.
+    pub graph: Graph,
+    /// The variables that are read, in the order of their inputs.
+    pub read: Vec<Variable>,
+    /// The variables that are written, in the order of their outputs.
+    pub written: Vec<Variable>,
+    /// How many inputs there are beside the values of variables.
+    pub inputs: usize,
+    /// How many outputs there are beside what is written.
+    pub outputs: usize,
+}
+
+/// What the variables hold at a place of the graph.
+#[derive(Default)]
+struct State {
+    /// By the number of the variable: itself, the symbol of the value it begins with, and its value now.
+    cells: HashMap<u64, (Variable, Option<Tensor>, Tensor)>,
+    /// The numbers of those that were written, in the order of their first writes.
+    written: Vec<u64>,
+}
+
+impl Values for State {
+    fn value(&mut self, handle: &Tensor) -> Result<Tensor> {
+        let variable = Variable::of_handle(handle)?;
+        if let Some((_, _, value)) = self.cells.get(&variable.id()) {
+            return Ok(value.clone());
+        }
+        let spec = variable.value()?.spec().clone();
+        let symbols = Node::new(Origin::Placeholder, Vec::new(), vec![spec]).outputs();
+        let symbol = symbols.into_iter().next().ok_or_else(|| Error::internal("a placeholder has an output"))?;
+        self.cells.insert(variable.id(), (variable, Some(symbol.clone()), symbol.clone()));
+        Ok(symbol)
+    }
+
+    fn assign(&mut self, handle: &Tensor, value: Tensor) -> Result<()> {
+        let variable = Variable::of_handle(handle)?;
+        let id = variable.id();
+        if !self.written.contains(&id) {
+            self.written.push(id);
+        }
+        self.cells.entry(id).and_modify(|cell| cell.2 = value.clone()).or_insert((variable, None, value));
+        Ok(())
+    }
+}
+
+/// The graph for inputs of these specs, which are wholly known. Operations on constants are made here, once, and dims that
+/// are known now are constants too; what no output and no effect needs is left out.
+pub(crate) fn lower(graph: &Graph, specs: &[Spec]) -> Result<Lowered> {
+    let mut state = State::default();
+    let body = |symbols: &[Tensor]| {
+        let mut outputs = inline(graph, symbols, &mut state)?;
+        let finals = state.written.iter().map(|id| state.cells[id].2.clone());
+        outputs.extend(finals);
+        Ok(outputs)
+    };
+    let (mut lowered, captures) = trace_within(body, specs)?;
+    let mut by_symbol: HashMap<u64, Variable> = HashMap::new();
+    for (variable, symbol, _) in state.cells.values() {
+        if let Some(symbol) = symbol {
+            by_symbol.insert(symbol.id(), variable.clone());
+        }
+    }
+    let read = captures.iter().map(|symbol| {
+        by_symbol.get(&symbol.id()).cloned().ok_or_else(|| {
+            let message = format!("an output depends on a symbol {} of another trace", symbol.spec());
+            Error::invalid_argument(message)
+        })
+    });
+    let read = read.collect::<Result<Vec<_>>>()?;
+    // In the order of their numbers, in which they are locked.
+    let mut order: Vec<usize> = (0..read.len()).collect();
+    order.sort_by_key(|&at| read[at].id());
+    let nodes = lowered.inputs.split_off(specs.len());
+    lowered.inputs.extend(order.iter().map(|&at| nodes[at]));
+    Ok(Lowered {
+        read: order.into_iter().map(|at| read[at].clone()).collect(),
+        written: state.written.iter().map(|id| state.cells[id].0.clone()).collect(),
+        inputs: specs.len(),
+        outputs: graph.outputs.len(),
+        graph: lowered,
+    })
+}
+
+/// Calls every op of the graph anew in the trace under way, with these symbols for its inputs.
+fn inline(graph: &Graph, inputs: &[Tensor], state: &mut State) -> Result<Vec<Tensor>> {
+    let mut values: Vec<Vec<Tensor>> = vec![Vec::new(); graph.nodes.len()];
+    for (&node, input) in graph.inputs.iter().zip(inputs) {
+        values[node] = vec![input.clone()];
+    }
+    for (at, node) in graph.nodes.iter().enumerate() {
+        match &node.kind {
+            Kind::Placeholder => {}
+            Kind::Captured(value) => values[at] = vec![value.clone()],
+            Kind::Op(op) => {
+                let given: Vec<&Tensor> = node.inputs.iter().map(|edge| &values[edge.node][edge.output]).collect();
+                let call = || match op.on_values(&given, state) {
+                    Some(outputs) => outputs,
+                    None => dispatch(op.clone(), &given),
+                };
+                let made = scope::changed(|scopes| scopes.path = node.path.clone(), call);
+                values[at] = made.map_err(|error| match &node.path {
+                    Some(path) => error.within(&**path),
+                    None => error,
+                })?;
+            }
+        }
+    }
+    Ok(graph.outputs.iter().map(|edge| values[edge.node][edge.output].clone()).collect())
+}

@@ -1,0 +1,290 @@
+//! Running a plan.
+
+use super::{Giver, Kind, Memory, Place, Plan, Room, Source, Step, Workspace};
+use crate::function::concrete::several;
+use crate::op::{View, ViewMut, dispatch};
+use crate::tensor::{Payload, Plain, Storage};
+use crate::variable::values_at_once;
+use crate::{Error, Result, Tensor, Variable};
+use smallvec::SmallVec;
+use std::sync::PoisonError;
+
+/// What a step sees of its inputs, and what it fills; more of them than this are rare, and allocate.
+type Views<'a> = SmallVec<[View<'a>; 16]>;
+type Targets<'a> = SmallVec<[ViewMut<'a>; 4]>;
+
+/// Values that a run gives back.
+pub(crate) type Values = SmallVec<[Tensor; 4]>;
+
+impl Plan {
+    /// Computes the outputs and changes the variables, or fails and changes none. The inputs are plain, and of the specs that
+    /// the plan is for. None where a variable holds something else than what it is for.
+    pub(crate) fn run(&self, inputs: &[Tensor]) -> Result<Option<Values>> {
+        let mut dense = SmallVec::new();
+        let inputs = dense_all(inputs, &mut dense)?;
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut workspace = idle.unwrap_or_default();
+        let outcome = self.run_in(&mut workspace, inputs);
+        workspace.read.iter_mut().chain(&mut workspace.made).for_each(|held| *held = None);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+        outcome
+    }
+
+    /// As [`run`](Plan::run), of a plan with one result, into `out`, in its own elements if it is like the result and nobody
+    /// else holds them. Whether the variables hold what the plan is for.
+    pub(crate) fn run_into(&self, inputs: &[Tensor], out: &mut Tensor) -> Result<bool> {
+        let [giver] = *self.results else { return Err(several(self.results.len())) };
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut workspace = idle.unwrap_or_default();
+        // Until the end, `out` is the plan's tensor, and what was the plan's is kept in its place.
+        let leaves = match giver {
+            Giver::Source(Source::Memory(at)) => {
+                self.ready(&mut workspace)?;
+                Some(at)
+            }
+            _ => None,
+        };
+        let mut exchange = |workspace: &mut Workspace| {
+            if let Some(at) = leaves
+                && let Memory::Tensor(tensor) = &mut workspace.memory[at]
+            {
+                std::mem::swap(tensor, out);
+            }
+        };
+        exchange(&mut workspace);
+        let mut dense = SmallVec::new();
+        let outcome = dense_all(inputs, &mut dense).and_then(|inputs| self.run_in(&mut workspace, inputs));
+        workspace.read.iter_mut().chain(&mut workspace.made).for_each(|held| *held = None);
+        exchange(&mut workspace);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+        let Some(mut results) = outcome? else { return Ok(false) };
+        if let (None, Some(result)) = (leaves, results.pop()) {
+            *out = result;
+        }
+        Ok(true)
+    }
+
+    /// The variables that are read.
+    pub(crate) fn variables(&self) -> &[Variable] {
+        &self.read
+    }
+
+    /// Whether the variables hold now what the plan is for.
+    pub(crate) fn is_for_present_values(&self) -> Result<bool> {
+        for (variable, spec) in self.read.iter().zip(&self.read_specs) {
+            if variable.value()?.spec() != spec {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn run_in(&self, workspace: &mut Workspace, inputs: &[Tensor]) -> Result<Option<Values>> {
+        workspace.read.resize_with(self.read.len(), || None);
+        workspace.made.resize_with(self.made, || None);
+        values_at_once(&self.read, &mut workspace.read);
+        for (value, spec) in workspace.read.iter_mut().zip(&self.read_specs) {
+            match value {
+                Some(value) if value.spec() != spec => return Ok(None),
+                Some(value) if !value.is_contiguous() => *value = value.dense()?,
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+        self.ready(workspace)?;
+        for step in &self.steps {
+            self.step(step, workspace, inputs).map_err(|error| {
+                let error = if error.op().is_some() { error } else { error.in_op(step.op.name()) };
+                match &step.path {
+                    Some(path) => error.within(&**path),
+                    None => error,
+                }
+            })?;
+        }
+        self.commit(workspace, inputs)?;
+        let results = self.results.iter().map(|&giver| self.given(giver, workspace, inputs));
+        results.collect::<Result<Values>>().map(Some)
+    }
+
+    /// Sees to it that all buffers are there, and that nobody else holds those that leave.
+    fn ready(&self, workspace: &mut Workspace) -> Result<()> {
+        let have = workspace.memory.len();
+        workspace.memory.extend(self.memory[have..].iter().map(|_| Memory::Away));
+        for (memory, Room { bytes, leaves }) in workspace.memory.iter_mut().zip(&self.memory) {
+            let is_ready = match (&mut *memory, leaves) {
+                (Memory::Plain(_), None) => true,
+                (Memory::Tensor(tensor), Some(spec)) => tensor.spec() == spec && tensor.elements_mut().is_some(),
+                _ => false,
+            };
+            match leaves {
+                _ if is_ready => {}
+                None => *memory = Memory::Plain(Plain::unfilled(*bytes)?),
+                Some(spec) => {
+                    let dims = spec.shape.known().unwrap_or_default().to_vec();
+                    *memory = Memory::Tensor(Tensor::plain(spec.dtype, dims, Plain::unfilled(*bytes)?));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&self, step: &Step, workspace: &mut Workspace, inputs: &[Tensor]) -> Result<()> {
+        if let Kind::Make(first) = step.kind {
+            let given = step.inputs.iter().map(|place| self.tensor(place, workspace, inputs));
+            let given = given.collect::<Result<Vec<Tensor>>>()?;
+            let made = dispatch(step.op.clone(), &given.iter().collect::<Vec<_>>())?;
+            for (place, made) in workspace.made[first..].iter_mut().zip(made) {
+                *place = Some(made);
+            }
+            return Ok(());
+        }
+        let mut taken: SmallVec<[Memory; 4]> = SmallVec::new();
+        for target in &step.outputs {
+            taken.push(std::mem::replace(&mut workspace.memory[target.memory], Memory::Away));
+        }
+        let outcome = self.compute(step, workspace, inputs, &mut taken);
+        for (target, taken) in step.outputs.iter().zip(taken) {
+            workspace.memory[target.memory] = taken;
+        }
+        outcome
+    }
+
+    fn compute(&self, step: &Step, workspace: &mut Workspace, inputs: &[Tensor], taken: &mut [Memory]) -> Result<()> {
+        let mut scratch = std::mem::take(&mut workspace.scratch);
+        let mut views = Views::new();
+        for (at, place) in step.inputs.iter().enumerate() {
+            if step.kind != Kind::Over(at) {
+                views.push(self.view(place, workspace, inputs)?);
+            }
+        }
+        let mut targets = Targets::new();
+        for (target, taken) in step.outputs.iter().zip(taken) {
+            let wanted = target.dims.iter().product::<usize>() * target.dtype.size();
+            targets.push(ViewMut::new(target.dtype, &target.dims, &mut taken.bytes_mut()?[..wanted])?);
+        }
+        let outcome = match step.kind {
+            Kind::Over(at) => step.op.run_over(at, &views, &mut targets[0]),
+            Kind::Copy => crate::ops::array::copy_view(views[0], &mut targets[0]),
+            Kind::Run | Kind::Make(_) => scratch
+                .reserve(step.op.scratch(&views, &targets))
+                .and_then(|()| step.op.run(&views, &mut targets, &mut scratch)),
+        };
+        drop((views, targets));
+        workspace.scratch = scratch;
+        outcome
+    }
+
+    /// The tensor behind a source that is one.
+    fn held<'a>(&'a self, source: Source, workspace: &'a Workspace, inputs: &'a [Tensor]) -> Result<&'a Tensor> {
+        let gone = || Error::internal("a value of a plan is gone");
+        match source {
+            Source::Given(at) => Ok(&inputs[at]),
+            Source::Read(at) => workspace.read[at].as_ref().ok_or_else(gone),
+            Source::Constant(at) => Ok(&self.constants[at]),
+            Source::Memory(at) => match &workspace.memory[at] {
+                Memory::Tensor(tensor) => Ok(tensor),
+                _ => Err(gone()),
+            },
+        }
+    }
+
+    pub(super) fn view<'a>(
+        &'a self,
+        place: &'a Place,
+        workspace: &'a Workspace,
+        inputs: &'a [Tensor],
+    ) -> Result<View<'a>> {
+        let (source, dtype, layout) = match place {
+            Place::Made(at) => {
+                let made = workspace.made[*at].as_ref();
+                return View::of(made.ok_or_else(|| Error::internal("a value of a plan was not made"))?);
+            }
+            Place::Static { source, dtype, layout } => (*source, *dtype, layout),
+        };
+        let (bytes, offset) = match source {
+            Source::Memory(at) => (workspace.memory[at].bytes()?, 0),
+            _ => match self.held(source, workspace, inputs)?.payload() {
+                Payload::Value(value) => match &*value.storage {
+                    // The layout of a constant is its own; of all others it begins where their elements do.
+                    Storage::Plain(plain) if matches!(source, Source::Constant(_)) => (plain.bytes(), 0),
+                    Storage::Plain(plain) => (plain.bytes(), value.layout.offset),
+                    _ => return Err(Error::unimplemented(format!("tensors of {dtype} are not plain bytes"))),
+                },
+                _ => return Err(Error::internal("a plan runs on values")),
+            },
+        };
+        Ok(View::within(dtype, layout, offset, bytes))
+    }
+
+    /// A value as a tensor, by a copy where it lies in a buffer.
+    fn tensor(&self, place: &Place, workspace: &Workspace, inputs: &[Tensor]) -> Result<Tensor> {
+        match place {
+            Place::Made(at) => {
+                workspace.made[*at].clone().ok_or_else(|| Error::internal("a value of a plan was not made"))
+            }
+            Place::Static {
+                source: source @ (Source::Given(_) | Source::Read(_) | Source::Constant(_)),
+                layout,
+                dtype,
+            } => {
+                let held = self.held(*source, workspace, inputs)?;
+                let Payload::Value(value) = held.payload() else {
+                    return Err(Error::internal("a plan runs on values"));
+                };
+                let mut layout = layout.clone();
+                if !matches!(source, Source::Constant(_)) {
+                    layout.offset += value.layout.offset;
+                }
+                Ok(Tensor::value(*dtype, layout, value.storage.clone()))
+            }
+            Place::Static { dtype, layout, .. } => {
+                let view = self.view(place, workspace, inputs)?;
+                let mut plain = Plain::unfilled(layout.len() * dtype.size())?;
+                crate::ops::array::copy_view(view, &mut ViewMut::new(*dtype, &layout.dims, plain.bytes_mut())?)?;
+                Ok(Tensor::plain(*dtype, layout.dims.clone(), plain))
+            }
+        }
+    }
+
+    /// A handle of what a result or an assigned value is.
+    pub(super) fn given(&self, giver: Giver, workspace: &Workspace, inputs: &[Tensor]) -> Result<Tensor> {
+        match giver {
+            Giver::Made(at) => {
+                workspace.made[at].clone().ok_or_else(|| Error::internal("a value of a plan was not made"))
+            }
+            Giver::Source(source) => self.held(source, workspace, inputs).cloned(),
+        }
+    }
+}
+
+/// The inputs with elements in row-major order.
+fn dense_all<'a>(inputs: &'a [Tensor], dense: &'a mut SmallVec<[Tensor; 4]>) -> Result<&'a [Tensor]> {
+    if inputs.iter().all(Tensor::is_contiguous) {
+        return Ok(inputs);
+    }
+    for input in inputs {
+        dense.push(input.dense()?);
+    }
+    Ok(dense)
+}
+
+impl Memory {
+    fn bytes(&self) -> Result<&[u8]> {
+        match self {
+            Memory::Plain(plain) => Ok(plain.bytes()),
+            Memory::Tensor(tensor) => tensor.plain_bytes(),
+            Memory::Away => Err(Error::internal("a step reads the buffer that it fills")),
+        }
+    }
+
+    fn bytes_mut(&mut self) -> Result<&mut [u8]> {
+        match self {
+            Memory::Plain(plain) => Ok(plain.bytes_mut()),
+            Memory::Tensor(tensor) => {
+                let elements = tensor.elements_mut();
+                elements.map(|(_, bytes)| bytes).ok_or_else(|| Error::internal("somebody holds what a step fills"))
+            }
+            Memory::Away => Err(Error::internal("two outputs of a step are one buffer")),
+        }
+    }
+}

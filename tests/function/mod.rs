@@ -1,0 +1,4 @@
+//! Functions: traced once for each kind of arguments, compiled, and equal to the operations called one by one.
+
+mod steps;
+mod tracing;
