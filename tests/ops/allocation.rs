@@ -170,7 +170,7 @@ fn over_input(op: &dyn Op, inputs: &[Tensor], over: usize, output: &Tensor) -> R
     let others = others.map(|(_, input)| View::of(input)).collect::<Result<Vec<_>>>()?;
     let mut target = ViewMut::new(output.dtype(), output.dims()?, place)?;
     let before = ASKED.get();
-    op.run_over(over, &others, &mut target)?;
+    op.run_over(over, &others, &mut target, &mut Scratch::new())?;
     let allocated = ASKED.get() - before;
     Ok(Some((Tensor::from_bytes(output.dtype(), output.dims()?, place)?, allocated)))
 }

@@ -4,6 +4,7 @@ use super::is_watched;
 use super::lower::lower;
 use super::plan::Plan;
 use super::signature::{Signature, leaves, with_leaves};
+use crate::graph::pass::{append, fuse, share};
 use crate::graph::{Graph, Kind, trace};
 use crate::tensor::next_id;
 use crate::{Error, Result, Spec, Structure, Tensor, Variable};
@@ -138,7 +139,9 @@ impl<Out: Structure> Concrete<Out> {
             return Ok(plan);
         }
         let specs: Vec<Spec> = inputs.iter().map(|input| input.spec().clone()).collect();
-        let plan = Plan::new(lower(&self.graph, &specs)?)?;
+        let mut lowered = lower(&self.graph, &specs)?;
+        lowered.graph = fuse(append(share(lowered.graph)));
+        let plan = Plan::new(lowered)?;
         let plan = Arc::new(ForShapes { specs, plan });
         let mut plans = self.plans.write().unwrap_or_else(PoisonError::into_inner);
         if plans.len() == PLANS {

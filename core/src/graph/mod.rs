@@ -1,5 +1,6 @@
 //! Graphs: what a function does with symbols, as a list of ops that can be run, read and changed.
 
+pub(crate) mod pass;
 mod run;
 mod text;
 mod trace;
@@ -74,6 +75,36 @@ impl Graph {
     /// The specs of the outputs, in order.
     pub fn outputs(&self) -> impl Iterator<Item = &Spec> {
         self.outputs.iter().map(|edge| &self.nodes[edge.node].specs[edge.output])
+    }
+
+    /// Without the nodes that no output and no effect needs; inputs stay.
+    pub(crate) fn without_unused(mut self) -> Graph {
+        let mut used = vec![false; self.nodes.len()];
+        self.inputs.iter().for_each(|&node| used[node] = true);
+        self.outputs.iter().for_each(|edge| used[edge.node] = true);
+        for at in (0..self.nodes.len()).rev() {
+            used[at] |= matches!(&self.nodes[at].kind, Kind::Op(op) if op.effect().is_ordered());
+            if used[at] {
+                self.nodes[at].inputs.iter().for_each(|edge| used[edge.node] = true);
+            }
+        }
+        let mut moved = vec![usize::MAX; self.nodes.len()];
+        let mut count = 0;
+        for (at, used) in used.iter().enumerate() {
+            if *used {
+                moved[at] = count;
+                count += 1;
+            }
+        }
+        let mut at = 0;
+        self.nodes.retain(|_| {
+            at += 1;
+            used[at - 1]
+        });
+        let edges = self.nodes.iter_mut().flat_map(|node| &mut node.inputs).chain(&mut self.outputs);
+        edges.for_each(|edge| edge.node = moved[edge.node]);
+        self.inputs.iter_mut().for_each(|node| *node = moved[*node]);
+        self
     }
 
     /// The TensorFlow names of the ops of all nodes, in running order.

@@ -91,7 +91,10 @@ fn write_over(op: &dyn Op, at: usize, target: &mut Tensor, others: &[&Tensor]) -
     let views = others.iter().map(|other| View::of(other)).collect::<Result<Vec<_>>>()?;
     let dtype = target.dtype();
     let Some((dims, bytes)) = target.elements_mut() else { return Ok(false) };
-    op.run_over(at, &views, &mut ViewMut::new(dtype, dims, bytes)?)?;
+    let mut scratch = SCRATCH.take();
+    scratch.reserve(op.scratch_over())?;
+    op.run_over(at, &views, &mut ViewMut::new(dtype, dims, bytes)?, &mut scratch)?;
+    SCRATCH.set(scratch);
     Ok(true)
 }
 

@@ -22,6 +22,7 @@ pub use scope::{Recorder, Scopes};
 
 use crate::tensor::Layout;
 use crate::{Error, Result, Spec, Tensor};
+use modulor_kernels::{Binary, Compare, Logical, Test, Unary};
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
@@ -77,8 +78,19 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
 
     /// As [`run`](Op::run), to the same bits, with input `over`, one of [`overwrites`](Op::overwrites), in the buffer of
     /// the output; `others` are the other inputs, in order. The buffer holds garbage after an error.
-    fn run_over(&self, _over: usize, _others: &[View], _output: &mut ViewMut) -> Result<()> {
+    fn run_over(&self, _over: usize, _others: &[View], _output: &mut ViewMut, _scratch: &mut Scratch) -> Result<()> {
         Err(Error::internal("this op has no kernel that writes over an input"))
+    }
+
+    /// Bytes of scratch that [`run_over`](Op::run_over) will take.
+    fn scratch_over(&self) -> usize {
+        0
+    }
+
+    /// Whether its text, by `Debug`, says all of it, so that two of one text are the same op: one that holds a closure, a graph
+    /// or a stream has more to it.
+    fn is_its_text(&self) -> bool {
+        true
     }
 
     /// Computes outputs whose shapes inference cannot know, or that are strings or state.
@@ -97,6 +109,11 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         false
     }
 
+    /// What it computes of each element, if it is elementwise: what graphs do with several such ops in one pass.
+    fn scalar(&self) -> Option<Scalar> {
+        None
+    }
+
     /// What an op on variables does, in operations on their values, which `values` has and takes; `None` for all others.
     fn on_values(&self, _inputs: &[&Tensor], _values: &mut dyn Values) -> Option<Result<Vec<Tensor>>> {
         None
@@ -106,6 +123,25 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
     fn as_fused(&self) -> Option<&dyn Fused> {
         None
     }
+}
+
+/// What an elementwise op computes, as the kernels know it. Inputs broadcast; all values are of one dtype, masks are bools.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scalar {
+    /// A value by a value.
+    Unary(Unary),
+    /// A value by two values.
+    Binary(Binary),
+    /// A mask by two values.
+    Compare(Compare),
+    /// A mask by a value.
+    Test(Test),
+    /// A mask by two masks.
+    Logical(Logical),
+    /// The opposite of a mask.
+    Not,
+    /// Of a mask and two values the first where the mask is true, else the second.
+    Select,
 }
 
 /// The values of variables, by their handles, while a graph on variables is made one on values.

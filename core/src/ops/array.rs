@@ -125,6 +125,9 @@ impl Op for IdentityN {
     fn name(&self) -> &'static str {
         "IdentityN"
     }
+    fn is_its_text(&self) -> bool {
+        false
+    }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         Ok(inputs.iter().map(|input| input.spec.clone()).collect())
     }

@@ -9,7 +9,9 @@ use super::math::{WriteOver, broadcast_shape, map, one_shape, zip};
 use super::normalization;
 use super::optimizer::{Update, UpdateStep};
 use super::recurrent::{Cell, Recur, RecurGrad, Recurrence};
-use crate::op::{Accuracy, Backward, Input, Op, Scratch, View, ViewMut, allowed, apply, arity, same_dtype, scope};
+use crate::op::{
+    Accuracy, Backward, Input, Op, Scalar, Scratch, View, ViewMut, allowed, apply, arity, same_dtype, scope,
+};
 use crate::{DType, Error, Result, Spec, Tensor};
 use modulor_kernels::{Binary, Unary};
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
@@ -218,14 +220,17 @@ fn float(inputs: &[Input]) -> Result<DType> {
 
 /// Runs an elementwise kernel, elsewhere or over an input.
 macro_rules! elementwise {
-    ($run:ident, $kernel:expr, $over:expr) => {
+    ($run:ident, $scalar:ident, $kernel:expr, $over:expr) => {
+        fn scalar(&self) -> Option<Scalar> {
+            Some(Scalar::$scalar($kernel(self)))
+        }
         fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
             $run($kernel(self), inputs, outputs)
         }
         fn overwrites(&self) -> &'static [usize] {
             &$over
         }
-        fn run_over(&self, over: usize, others: &[View], output: &mut ViewMut) -> Result<()> {
+        fn run_over(&self, over: usize, others: &[View], output: &mut ViewMut, _: &mut Scratch) -> Result<()> {
             $kernel(self).write_over(over, others, output)
         }
     };
@@ -254,7 +259,7 @@ impl Op for Gelu {
         let [x] = arity(inputs)?;
         Ok(vec![Spec::new(float(inputs)?, &x.spec.shape)])
     }
-    elementwise! { map, |gelu: &Gelu| if gelu.approximate { Unary::GeluTanh } else { Unary::Gelu }, [0] }
+    elementwise! { map, Unary, |gelu: &Gelu| if gelu.approximate { Unary::GeluTanh } else { Unary::Gelu }, [0] }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let Gelu { approximate } = *self;
         Ok(vec![Some(fused(GeluGrad { approximate }, &[b.dy(0), b.input(0)])?)])
@@ -298,7 +303,7 @@ impl Op for GeluGrad {
         Ok(vec![Spec::new(float(inputs)?, one_shape(inputs)?)])
     }
     elementwise! {
-        zip, |grad: &GeluGrad| if grad.approximate { Binary::GeluTanhGrad } else { Binary::GeluGrad }, [0, 1]
+        zip, Binary, |grad: &GeluGrad| if grad.approximate { Binary::GeluTanhGrad } else { Binary::GeluGrad }, [0, 1]
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let (dy, x, g) = (b.input(0), b.input(1), b.dy(0));
@@ -358,7 +363,7 @@ impl Op for SigmoidCrossEntropy {
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         Ok(vec![Spec::new(float(inputs)?, broadcast_shape(inputs)?)])
     }
-    elementwise! { zip, |_: &SigmoidCrossEntropy| Binary::SigmoidCrossEntropy, [0, 1] }
+    elementwise! { zip, Binary, |_: &SigmoidCrossEntropy| Binary::SigmoidCrossEntropy, [0, 1] }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let (x, z, dy) = (b.input(0), b.input(1), b.dy(0));
         Ok(vec![b.when(0, || dy.mul(x.sigmoid()? - z))?, b.when(1, || dy.mul(-x))?])

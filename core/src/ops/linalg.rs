@@ -2,13 +2,13 @@
 
 use crate::dtype::dispatch;
 use crate::op::{
-    Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scratch, View, ViewMut, allowed, apply_one, arity,
+    Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scalar, Scratch, View, ViewMut, allowed, apply_one, arity,
     at_least_rank, same_dtype, unsupported, with_rank,
 };
 use crate::shape::{Brackets, MAX_RANK, broadcast};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
 use bytemuck::Pod;
-use modulor_kernels::{Binary, Fold, Number, Strided};
+use modulor_kernels::{Binary, Epilogue, Float, Fold, Number, Strided, Unary};
 use std::sync::Arc;
 
 pub(super) fn multiplies(dtype: DType) -> Result<DType> {
@@ -29,9 +29,9 @@ fn inner(a: &Shape, b: &Shape, k: Option<usize>, l: Option<usize>) -> Result<()>
 
 /// The product of two matrices, each transposed on the way if asked.
 #[derive(Debug, Default)]
-struct MatMul {
-    transpose_a: bool,
-    transpose_b: bool,
+pub(crate) struct MatMul {
+    pub(crate) transpose_a: bool,
+    pub(crate) transpose_b: bool,
 }
 
 impl Op for MatMul {
@@ -63,9 +63,9 @@ impl Op for MatMul {
 
 /// Products of matrices over leading axes that broadcast.
 #[derive(Debug, Default)]
-struct BatchMatMulV2 {
-    adj_x: bool,
-    adj_y: bool,
+pub(crate) struct BatchMatMulV2 {
+    pub(crate) adj_x: bool,
+    pub(crate) adj_y: bool,
 }
 
 impl Op for BatchMatMulV2 {
@@ -151,6 +151,79 @@ fn products_of<T: Pod + Number>(
     let (mut a_room, mut b_room) = (Room::new(), Room::new());
     T::matmul(a.whole(batch, &mut a_room)?, b.whole(batch, &mut b_room)?, out.elements()?, scratch);
     Ok(())
+}
+
+/// Products, and what follows each element of them in the same pass, to the same bits: inputs are both factors, then the bias,
+/// of the last axis, and a tensor like the result, where there are such. Of floats.
+#[derive(Debug)]
+pub(crate) struct ProductWith {
+    pub(crate) transpose_a: bool,
+    pub(crate) transpose_b: bool,
+    pub(crate) bias: bool,
+    pub(crate) activation: Option<Unary>,
+    pub(crate) add: bool,
+    pub(crate) spec: Spec,
+}
+
+impl ProductWith {
+    #[inline(never)]
+    fn run_of<T: Float>(&self, inputs: &[View], out: &mut ViewMut, scratch: &mut Scratch) -> Result<()> {
+        let [m, k, n] = sizes(&inputs[0], out, self.transpose_a);
+        let mut rest = inputs[2..].iter();
+        let bias = if self.bias { rest.next() } else { None };
+        let room = bias.map_or(0, View::dense_room);
+        let words = scratch.take::<u128>(room + words::<T>(T::matmul_with_scratch(m, k, n)))?;
+        let (bias, words) = match bias {
+            Some(bias) => {
+                let (bias, words) = bias.dense::<T>(words)?;
+                (Some(bias), words)
+            }
+            None => (None, words),
+        };
+        let add = match rest.next().filter(|_| self.add) {
+            Some(add) => Some(add.elements()?),
+            None => None,
+        };
+        let epilogue = Epilogue { bias, activation: self.activation, add, accumulate: false };
+        let scratch: &mut [T] = bytemuck::cast_slice_mut(words);
+        let (batch, _) = split_last_two(out.dims());
+        let (a, b) = (
+            Stack::<T>::of(&inputs[0], batch, self.transpose_a)?,
+            Stack::<T>::of(&inputs[1], batch, self.transpose_b)?,
+        );
+        if batch.is_empty() {
+            T::matmul_with(a.at(&[])?, b.at(&[])?, epilogue, out.elements()?, scratch);
+            return Ok(());
+        }
+        let (mut a_room, mut b_room) = (Room::new(), Room::new());
+        let (a, b) = (a.whole(batch, &mut a_room)?, b.whole(batch, &mut b_room)?);
+        T::matmul_with(a, b, epilogue, out.elements()?, scratch);
+        Ok(())
+    }
+}
+
+/// So many elements as words of scratch.
+fn words<T>(elements: usize) -> usize {
+    (elements * size_of::<T>()).div_ceil(size_of::<u128>())
+}
+
+impl Op for ProductWith {
+    fn name(&self) -> &'static str {
+        "MatMul"
+    }
+    fn infer(&self, _: &[Input]) -> Result<Vec<Spec>> {
+        Ok(vec![self.spec.clone()])
+    }
+    fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
+        let [m, k, n] = sizes(&inputs[0], &outputs[0], self.transpose_a);
+        let bias = if self.bias { inputs[2].dense_room() } else { 0 };
+        let words = dispatch!(self.spec.dtype, float T => words::<T>(T::matmul_with_scratch(m, k, n)), else => 0);
+        (bias + words) * size_of::<u128>()
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
+        let dtype = self.spec.dtype;
+        dispatch!(dtype, float T => self.run_of::<T>(inputs, &mut outputs[0], scratch), else => Err(unsupported(dtype)))
+    }
 }
 
 /// The shape and strides of a batch.
@@ -267,6 +340,9 @@ impl Op for BiasAdd {
             let bias = bias.restrided(dims, &strides[..dims.len()])?;
             T::binary(Binary::Add, x.elements()?, bias, outputs[0].elements()?).map_err(|_| unsupported(x.dtype()))
         }, else => Err(unsupported(x.dtype())))
+    }
+    fn scalar(&self) -> Option<Scalar> {
+        (!self.channels_first).then_some(Scalar::Binary(Binary::Add))
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let dy = b.dy(0);

@@ -3,7 +3,7 @@
 use super::math::{broadcast_shape, repeated};
 use crate::dtype::dispatch;
 use crate::op::{
-    Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scratch, View, ViewMut, allowed, apply_one, arity,
+    Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scalar, Scratch, View, ViewMut, allowed, apply_one, arity,
     same_dtype, unsupported,
 };
 use crate::shape::{MAX_RANK, broadcast};
@@ -28,6 +28,9 @@ macro_rules! compare {
                 }
                 fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
                     compare(Compare::$op, inputs, outputs)
+                }
+                fn scalar(&self) -> Option<Scalar> {
+                    Some(Scalar::Compare(Compare::$op))
                 }
                 fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
                     Ok(vec![None, None])
@@ -84,6 +87,9 @@ macro_rules! equality {
                     }
                     outputs[0].bytes().fill((Compare::$op == Compare::NotEqual).into());
                     Ok(())
+                }
+                fn scalar(&self) -> Option<Scalar> {
+                    self.incompatible_shape_error.then_some(Scalar::Compare(Compare::$op))
                 }
                 fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
                     let equal = Compare::$op == Compare::Equal;
@@ -193,6 +199,9 @@ macro_rules! question {
                         T::test(Test::$op, x.elements()?, outputs[0].elements()?).map_err(|_| unsupported(x.dtype()))
                     }, else => Err(unsupported(x.dtype())))
                 }
+                fn scalar(&self) -> Option<Scalar> {
+                    Some(Scalar::Test(Test::$op))
+                }
                 fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
                     Ok(vec![None])
                 }
@@ -239,6 +248,9 @@ macro_rules! logical {
                     let out = outputs[0].elements()?;
                     repeated(inputs, dims, |a, b| modulor_kernels::logical(Logical::$kernel, a, b, out))
                 }
+                fn scalar(&self) -> Option<Scalar> {
+                    Some(Scalar::Logical(Logical::$kernel))
+                }
                 fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
                     Ok(vec![None, None])
                 }
@@ -282,6 +294,9 @@ impl Op for LogicalNot {
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
         modulor_kernels::not(inputs[0].elements()?, outputs[0].elements()?);
         Ok(())
+    }
+    fn scalar(&self) -> Option<Scalar> {
+        Some(Scalar::Not)
     }
     fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
         Ok(vec![None])
@@ -330,6 +345,9 @@ impl Op for SelectV2 {
             8 => repeated(&inputs[1..], dims, |a, b| pick::<u64>(cond, a, b, out))?,
             _ => repeated(&inputs[1..], dims, |a, b| pick::<u128>(cond, a, b, out))?,
         }
+    }
+    fn scalar(&self) -> Option<Scalar> {
+        Some(Scalar::Select)
     }
     fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         let shape = broadcast(inputs[0].shape(), &broadcast(inputs[1].shape(), inputs[2].shape())?)?;

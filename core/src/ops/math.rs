@@ -3,8 +3,8 @@
 use super::row_major;
 use crate::dtype::dispatch;
 use crate::op::{
-    Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scratch, View, ViewMut, allowed, apply_one, arity, given,
-    same_dtype, unsupported,
+    Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scalar, Scratch, View, ViewMut, allowed, apply_one, arity,
+    given, same_dtype, unsupported,
 };
 use crate::shape::{MAX_RANK, broadcast};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
@@ -100,7 +100,7 @@ macro_rules! writes_over {
         fn overwrites(&self) -> &'static [usize] {
             &$inputs
         }
-        fn run_over(&self, over: usize, others: &[View], output: &mut ViewMut) -> Result<()> {
+        fn run_over(&self, over: usize, others: &[View], output: &mut ViewMut, _: &mut Scratch) -> Result<()> {
             $crate::ops::math::WriteOver::write_over($kernel, over, others, output)
         }
     };
@@ -128,6 +128,9 @@ macro_rules! unary {
                     map($kernel, inputs, outputs)
                 }
                 writes_over!([0], $kernel);
+                fn scalar(&self) -> Option<Scalar> {
+                    Some(Scalar::Unary($kernel))
+                }
                 fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
                     #[allow(unused_variables)]
                     let ($x, $y, $dy) = (b.input(0), b.output(0), b.dy(0));
@@ -254,6 +257,9 @@ macro_rules! of_two {
                 zip($kernel, inputs, outputs)
             }
             writes_over!([0, 1], $kernel);
+            fn scalar(&self) -> Option<Scalar> {
+                Some(Scalar::Binary($kernel))
+            }
             fn grad(&self, back: &Backward) -> Result<Vec<Option<Tensor>>> {
                 #[allow(unused_variables)]
                 let ($a, $b, $y, $dy) = (back.input(0), back.input(1), back.output(0), back.dy(0));
@@ -326,6 +332,9 @@ pub(super) fn repeated<T: bytemuck::Pod, R>(
     dims: &[usize],
     f: impl FnOnce(Strided<T>, Strided<T>) -> R,
 ) -> Result<R> {
+    if inputs[0].dims() == dims && inputs[1].dims() == dims {
+        return Ok(f(inputs[0].elements()?, inputs[1].elements()?));
+    }
     let (mut left, mut right) = ([0; MAX_RANK], [0; MAX_RANK]);
     let (left, right) = (&mut left[..dims.len()], &mut right[..dims.len()]);
     inputs[0].broadcast_strides(dims, left);
@@ -343,7 +352,7 @@ pub(super) fn zip(kernel: Binary, inputs: &[View], outputs: &mut [ViewMut]) -> R
 }
 
 /// The error of a fault.
-fn refused(fault: Fault, dtype: DType) -> Error {
+pub(crate) fn refused(fault: Fault, dtype: DType) -> Error {
     match fault {
         Fault::ZeroDivisor { .. } => Error::invalid_argument("Integer division by zero"),
         Fault::NegativeExponent { .. } => {
@@ -520,7 +529,7 @@ impl Tensor {
 
 /// One op with a slope below 0 a row: of `x`, and of the gradient that arrives beside it.
 macro_rules! leaky {
-    ($($op:ident [$($over:literal),*] $run:ident($kernel:path), |$this:ident, $b:ident| $grads:expr;)*) => { $(
+    ($($op:ident [$($over:literal),*] $run:ident($kind:ident, $kernel:path), |$this:ident, $b:ident| $grads:expr;)*) => { $(
         #[derive(Debug)]
         struct $op {
             alpha: f32,
@@ -540,10 +549,13 @@ macro_rules! leaky {
             fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
                 $run($kernel(self.alpha.into()), inputs, outputs)
             }
+            fn scalar(&self) -> Option<Scalar> {
+                Some(Scalar::$kind($kernel(self.alpha.into())))
+            }
             fn overwrites(&self) -> &'static [usize] {
                 &[$($over),*]
             }
-            fn run_over(&self, over: usize, others: &[View], output: &mut ViewMut) -> Result<()> {
+            fn run_over(&self, over: usize, others: &[View], output: &mut ViewMut, _: &mut Scratch) -> Result<()> {
                 $kernel(self.alpha.into()).write_over(over, others, output)
             }
             fn grad(&self, $b: &Backward) -> Result<Vec<Option<Tensor>>> {
@@ -555,8 +567,8 @@ macro_rules! leaky {
 }
 
 leaky! {
-    LeakyRelu [0] map(Unary::LeakyRelu), |slope, b| vec![Some(apply_one(slope, &[b.dy(0), b.input(0)])?)];
-    LeakyReluGrad [0, 1] zip(Binary::LeakyReluGrad), |slope, b| vec![Some(apply_one(slope, &[b.dy(0), b.input(1)])?), None];
+    LeakyRelu [0] map(Unary, Unary::LeakyRelu), |slope, b| vec![Some(apply_one(slope, &[b.dy(0), b.input(0)])?)];
+    LeakyReluGrad [0, 1] zip(Binary, Binary::LeakyReluGrad), |slope, b| vec![Some(apply_one(slope, &[b.dy(0), b.input(1)])?), None];
 }
 
 impl Tensor {

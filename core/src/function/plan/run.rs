@@ -11,7 +11,7 @@ use std::sync::PoisonError;
 
 /// What a step sees of its inputs, and what it fills; more of them than this are rare, and allocate.
 type Views<'a> = SmallVec<[View<'a>; 16]>;
-type Targets<'a> = SmallVec<[ViewMut<'a>; 4]>;
+type Targets<'a> = SmallVec<[ViewMut<'a>; 8]>;
 
 /// Values that a run gives back.
 pub(crate) type Values = SmallVec<[Tensor; 4]>;
@@ -138,7 +138,7 @@ impl Plan {
             }
             return Ok(());
         }
-        let mut taken: SmallVec<[Memory; 4]> = SmallVec::new();
+        let mut taken: SmallVec<[Memory; 8]> = SmallVec::new();
         for target in &step.outputs {
             taken.push(std::mem::replace(&mut workspace.memory[target.memory], Memory::Away));
         }
@@ -163,7 +163,9 @@ impl Plan {
             targets.push(ViewMut::new(target.dtype, &target.dims, &mut taken.bytes_mut()?[..wanted])?);
         }
         let outcome = match step.kind {
-            Kind::Over(at) => step.op.run_over(at, &views, &mut targets[0]),
+            Kind::Over(at) => scratch
+                .reserve(step.op.scratch_over())
+                .and_then(|()| step.op.run_over(at, &views, &mut targets[0], &mut scratch)),
             Kind::Copy => crate::ops::array::copy_view(views[0], &mut targets[0]),
             Kind::Run | Kind::Make(_) => scratch
                 .reserve(step.op.scratch(&views, &targets))
