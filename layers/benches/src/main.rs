@@ -1,0 +1,43 @@
+//! Modulor's side of `peers/compare.py`: one workload, timed; what it took and what it found go to standard output as JSON,
+//! a line for each figure.
+//!
+//! `modulor-bench --workload W1 [--threads 2] [--seconds 2] [--repeats 5] [--mode eager] [--check]`, with the data that
+//! `compare.py --prepare` writes in the folder `$PEERS_DATA`. With `--check` nothing is timed, and the losses of the first
+//! twenty steps are printed.
+
+mod cnn;
+mod data;
+mod elementwise;
+mod inference;
+mod lstm;
+mod measure;
+mod mlp;
+mod training;
+mod transformer;
+
+use measure::Report;
+use modulor::prelude::*;
+use std::process::ExitCode;
+
+fn run(report: &Report) -> Result<()> {
+    match report.workload.as_str() {
+        "W1" => mlp::train(report),
+        "W2" => cnn::train(report),
+        "W3" => transformer::train(report),
+        "W4" => lstm::train(report),
+        "W5" => inference::measure(report),
+        "W9" => elementwise::small_ops(report),
+        "W10" => elementwise::chain(report),
+        other => Err(Error::invalid_argument(format!("there are W1 to W5, W9 and W10, found {other:?}"))),
+    }
+}
+
+fn main() -> ExitCode {
+    match Report::from_arguments(std::env::args().skip(1)).and_then(|report| run(&report)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
