@@ -65,6 +65,7 @@ def programs():
     """All programs: a name, a command, and the workloads that it knows."""
     return [
         ("modulor-eager", [OURS, "--mode", "eager"], ALL),
+        ("modulor-compiled", [OURS, "--mode", "compiled"], ALL),
         ("tf-eager", python("tensorflow", "tensorflow_peer.py", "eager"), ALL),
         ("tf-function", python("tensorflow", "tensorflow_peer.py", "function"), ALL),
         ("tf-xla", python("tensorflow", "tensorflow_peer.py", "xla"), ALL),
@@ -93,7 +94,9 @@ def run(command, workload, threads, seconds, limit):
     flags = ["--workload", workload, "--threads", str(threads), "--seconds", str(seconds)]
     pin = ["taskset", "-c", "1"] if threads == 1 else []
     begin, taken = time.time(), busy()
-    process = subprocess.Popen(pin + command + flags, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pools = {"RAYON_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(pin + command + flags, env={**os.environ, **pools}, **pipes)
     try:
         out, err = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:

@@ -1,7 +1,7 @@
 //! Modulor's side of `peers/compare.py`: one workload, timed; what it took and what it found go to standard output as JSON,
 //! a line for each figure.
 //!
-//! `modulor-bench --workload W1 [--threads 2] [--seconds 2] [--repeats 5] [--mode eager] [--check]`, with the data that
+//! `modulor-bench --workload W1 [--threads 2] [--seconds 2] [--repeats 5] [--mode eager|compiled] [--check]`, with the data that
 //! `compare.py --prepare` writes in the folder `$PEERS_DATA`. With `--check` nothing is timed, and the losses of the first
 //! twenty steps are printed.
 

@@ -10,19 +10,23 @@ use std::time::Instant;
 pub enum Mode {
     /// As it is, op by op.
     Eager,
+    /// As a [`Function`]: traced by its first call, and run by a plan.
+    Compiled,
 }
 
 impl Mode {
     fn parse(name: &str) -> Result<Mode> {
         match name {
             "eager" => Ok(Mode::Eager),
-            other => Err(Error::invalid_argument(format!("`--mode` is eager, found {other:?}"))),
+            "compiled" => Ok(Mode::Compiled),
+            other => Err(Error::invalid_argument(format!("`--mode` is eager or compiled, found {other:?}"))),
         }
     }
 
     fn name(self) -> &'static str {
         match self {
             Mode::Eager => "eager",
+            Mode::Compiled => "compiled",
         }
     }
 }
@@ -70,6 +74,10 @@ impl Report {
     ) -> Box<dyn Fn(&In) -> Result<Out>> {
         match self.mode {
             Mode::Eager => Box::new(function),
+            Mode::Compiled => {
+                let function = Function::new(function);
+                Box::new(move |x| function.call(x))
+            }
         }
     }
 

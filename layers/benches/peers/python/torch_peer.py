@@ -8,7 +8,6 @@ from protocol import Report, digits, read, sequences, words
 
 report = Report()
 report.peer = f"torch-{report.mode}"
-os.environ["OMP_NUM_THREADS"] = str(report.threads)
 
 import numpy as np
 import torch
