@@ -2,7 +2,7 @@
 
 use super::buffer::{Scratch, View, ViewMut, allocate};
 use super::node::{Node, Origin};
-use super::{Call, Effect, Input, Op, scope};
+use super::{Call, Effect, Input, Op, scope, timed};
 use crate::shape::count;
 use crate::tensor::{Payload, Text};
 use crate::{DType, Error, Result, Spec, Tensor};
@@ -51,7 +51,8 @@ pub(crate) fn dispatch_given(op: Arc<dyn Op>, mut inputs: Vec<Cow<Tensor>>) -> R
         }
         let mut target = inputs.remove(at).into_owned();
         let others: Vec<&Tensor> = inputs.iter().map(|input| &**input).collect();
-        if write_over(&*op, at, &mut target, &others).map_err(|error| error.in_op(op.name()))? {
+        let path = || scope::with(|scopes| scopes.path.clone());
+        if timed(&*op, path, || write_over(&*op, at, &mut target, &others)).map_err(|error| error.in_op(op.name()))? {
             return Ok(vec![target]);
         }
         inputs.insert(at, Cow::Owned(target));
@@ -113,7 +114,8 @@ fn call(op: &Arc<dyn Op>, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, bool)> {
         return Err(Error::failed_precondition(message));
     }
     if !symbolic {
-        return Ok((run(&**op, inputs, specs)?, listened));
+        let path = || scope::with(|scopes| scopes.path.clone());
+        return Ok((timed(&**op, path, || run(&**op, inputs, specs))?, listened));
     }
     if let Some(known) = op.known(&seen) {
         return Ok((known, false));

@@ -7,6 +7,7 @@ mod infer;
 mod node;
 mod operand;
 mod policy;
+mod profile;
 pub mod scope;
 
 pub use apply::{apply, apply_one, dispatch};
@@ -18,6 +19,8 @@ pub(crate) use infer::{allowed, arity, at_least_rank, int_values, ints, one_int,
 pub(crate) use node::{Node, Origin};
 pub use operand::Operand;
 pub use policy::{DTypePolicy, dtype_policy, set_dtype_policy, with_dtype_policy};
+pub(crate) use profile::timed;
+pub use profile::{Event, Profile, Row, profiled};
 pub use scope::{Recorder, Scopes};
 
 use crate::tensor::Layout;
@@ -117,6 +120,11 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
     /// What an op on variables does, in operations on their values, which `values` has and takes; `None` for all others.
     fn on_values(&self, _inputs: &[&Tensor], _values: &mut dyn Values) -> Option<Result<Vec<Tensor>>> {
         None
+    }
+
+    /// What a profile calls it.
+    fn describe(&self) -> String {
+        self.name().to_owned()
     }
 
     /// This as a composite, if it is one: no registry has it, and files have its body in its place.

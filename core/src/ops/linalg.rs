@@ -113,15 +113,35 @@ pub(super) fn split_last_two<T: Copy>(dims: &[T]) -> (&[T], [T; 2]) {
     (batch, [last[0], last[1]])
 }
 
-/// m, k, n of the product of the last two axes.
-fn sizes(a: &View, out: &ViewMut, transpose_a: bool) -> [usize; 3] {
+/// m, k, n of the product of the last two axes; of all rows where that is one product.
+fn sizes(inputs: &[View], out: &ViewMut, transpose_a: bool) -> [usize; 3] {
     let (_, [m, n]) = split_last_two(out.dims());
-    let (_, [rows, columns]) = split_last_two(a.dims());
+    let (_, [rows, columns]) = split_last_two(inputs[0].dims());
+    let m = all_rows(inputs, out.dims(), transpose_a).map_or(m, |([rows, _], _)| rows);
     [m, if transpose_a { rows } else { columns }, n]
 }
 
+/// The dims and strides of all left factors as one, where they are multiplied by one right factor and their rows lie at equal
+/// distances: a row has the same bits alone and in any product.
+fn all_rows(inputs: &[View], out: &[usize], transpose_a: bool) -> Option<([usize; 2], [isize; 2])> {
+    let (a, b) = (&inputs[0], &inputs[1]);
+    let (dims, strides, last) = (a.dims(), a.strides(), out.len() - 1);
+    if transpose_a || last < 2 || b.dims().len() != 2 || dims.len() != out.len() || dims[..last] != out[..last] {
+        return None;
+    }
+    let (mut rows, mut step) = (1, None);
+    for axis in (0..last).rev().filter(|&axis| dims[axis] != 1) {
+        let own = *step.get_or_insert(strides[axis]);
+        if strides[axis] != own * rows as isize {
+            return None;
+        }
+        rows *= dims[axis];
+    }
+    Some(([rows, dims[last]], [step.unwrap_or(0), strides[last]]))
+}
+
 fn scratch(inputs: &[View], outputs: &[ViewMut], transpose_a: bool) -> usize {
-    let [m, k, n] = sizes(&inputs[0], &outputs[0], transpose_a);
+    let [m, k, n] = sizes(inputs, &outputs[0], transpose_a);
     dispatch!(outputs[0].dtype(), arithmetic T => T::matmul_scratch(m, k, n) * size_of::<T>(), else => 0)
 }
 
@@ -140,10 +160,15 @@ fn products_of<T: Pod + Number>(
     ta: bool,
     tb: bool,
 ) -> Result<()> {
-    let [m, k, n] = sizes(&inputs[0], out, ta);
+    let [m, k, n] = sizes(inputs, out, ta);
     let (batch, _) = split_last_two(out.dims());
     let (a, b) = (Stack::<T>::of(&inputs[0], batch, ta)?, Stack::<T>::of(&inputs[1], batch, tb)?);
     let scratch = scratch.take::<T>(T::matmul_scratch(m, k, n))?;
+    if let Some((dims, strides)) = all_rows(inputs, out.dims(), ta) {
+        let a = inputs[0].restrided(&dims, &strides)?;
+        T::matmul(a, b.at(&[])?, out.elements()?, scratch);
+        return Ok(());
+    }
     if batch.is_empty() {
         T::matmul(a.at(&[])?, b.at(&[])?, out.elements()?, scratch);
         return Ok(());
@@ -166,13 +191,21 @@ pub(crate) struct ProductWith {
 }
 
 impl ProductWith {
+    /// The scratch of the product of all rows, and of those of each matrix.
+    fn room<T: Float>(&self, inputs: &[View], out: &ViewMut) -> usize {
+        let [rows, k, n] = sizes(inputs, out, self.transpose_a);
+        let (_, [m, _]) = split_last_two(out.dims());
+        T::matmul_with_scratch(rows, k, n).max(T::matmul_with_scratch(m, k, n))
+    }
+
     #[inline(never)]
     fn run_of<T: Float>(&self, inputs: &[View], out: &mut ViewMut, scratch: &mut Scratch) -> Result<()> {
-        let [m, k, n] = sizes(&inputs[0], out, self.transpose_a);
+        let n = out.dims()[out.dims().len() - 1];
+        let wanted = self.room::<T>(inputs, out);
         let mut rest = inputs[2..].iter();
         let bias = if self.bias { rest.next() } else { None };
         let room = bias.map_or(0, View::dense_room);
-        let words = scratch.take::<u128>(room + words::<T>(T::matmul_with_scratch(m, k, n)))?;
+        let words = scratch.take::<u128>(room + words::<T>(wanted))?;
         let (bias, words) = match bias {
             Some(bias) => {
                 let (bias, words) = bias.dense::<T>(words)?;
@@ -191,6 +224,18 @@ impl ProductWith {
             Stack::<T>::of(&inputs[0], batch, self.transpose_a)?,
             Stack::<T>::of(&inputs[1], batch, self.transpose_b)?,
         );
+        if let Some((dims, strides)) = all_rows(inputs, out.dims(), self.transpose_a) {
+            let a = inputs[0].restrided(&dims, &strides)?;
+            let (rows, n) = (dims[0], n);
+            let (flat, steps) = ([rows, n], [n as isize, 1]);
+            // What is added lies like the result, or is copied first.
+            let add = epilogue.add.map(|add| add.as_slice());
+            if !matches!(add, Some(None)) {
+                let add = add.flatten().and_then(|add| Strided::new(add, &flat, &steps, 0));
+                T::matmul_with(a, b.at(&[])?, Epilogue { add, ..epilogue }, out.elements()?, scratch);
+                return Ok(());
+            }
+        }
         if batch.is_empty() {
             T::matmul_with(a.at(&[])?, b.at(&[])?, epilogue, out.elements()?, scratch);
             return Ok(());
@@ -211,13 +256,18 @@ impl Op for ProductWith {
     fn name(&self) -> &'static str {
         "MatMul"
     }
+    fn describe(&self) -> String {
+        let bias = if self.bias { ", BiasAdd" } else { "" };
+        let activation = self.activation.map_or_else(String::new, |function| format!(", {function:?}"));
+        let add = if self.add { ", AddV2" } else { "" };
+        format!("MatMul{bias}{activation}{add}")
+    }
     fn infer(&self, _: &[Input]) -> Result<Vec<Spec>> {
         Ok(vec![self.spec.clone()])
     }
     fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
-        let [m, k, n] = sizes(&inputs[0], &outputs[0], self.transpose_a);
         let bias = if self.bias { inputs[2].dense_room() } else { 0 };
-        let words = dispatch!(self.spec.dtype, float T => words::<T>(T::matmul_with_scratch(m, k, n)), else => 0);
+        let words = dispatch!(self.spec.dtype, float T => words::<T>(self.room::<T>(inputs, &outputs[0])), else => 0);
         (bias + words) * size_of::<u128>()
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
@@ -299,8 +349,24 @@ fn gradient(back: &Backward, ta: bool, tb: bool) -> Result<Vec<Option<Tensor>>> 
         return Err(Error::unimplemented("the gradient of a product of complex matrices is not there"));
     }
     let da = back.when(0, || if ta { b.matmul_with(dy, tb, true) } else { dy.matmul_with(b, false, !tb) })?;
+    if let Some([k, n]) = shared(a, b, ta, tb) {
+        // One product of all rows, and not one of each matrix and their sum.
+        let rows = |x: &Tensor, columns: usize| x.reshape([-1, columns as i64]);
+        let db = back.when(1, || {
+            let (a, dy) = (rows(a, k)?, rows(dy, n)?);
+            if tb { dy.matmul_with(&a, true, false) } else { a.matmul_with(&dy, true, false) }
+        })?;
+        return Ok(vec![da, db]);
+    }
     let db = back.when(1, || if tb { dy.matmul_with(a, true, ta) } else { a.matmul_with(dy, !ta, false) })?;
     Ok(vec![da, db])
+}
+
+/// k and n of matrices that are all multiplied by one, if these are known and there are elements.
+fn shared(a: &Tensor, b: &Tensor, ta: bool, tb: bool) -> Option<[usize; 2]> {
+    let [first, second] = *b.shape().known()? else { return None };
+    let [k, n] = if tb { [second, first] } else { [first, second] };
+    (a.rank()? > 2 && !ta && k > 0 && n > 0).then_some([k, n])
 }
 
 /// Adds a vector along the axis of channels.

@@ -2,7 +2,7 @@
 
 use super::{Giver, Kind, Memory, Place, Plan, Room, Source, Step, Workspace};
 use crate::function::concrete::several;
-use crate::op::{View, ViewMut, dispatch};
+use crate::op::{View, ViewMut, dispatch, timed};
 use crate::tensor::{Payload, Plain, Storage};
 use crate::variable::values_at_once;
 use crate::{Error, Result, Tensor, Variable};
@@ -93,7 +93,8 @@ impl Plan {
         }
         self.ready(workspace)?;
         for step in &self.steps {
-            self.step(step, workspace, inputs).map_err(|error| {
+            let outcome = timed(&*step.op, || step.path.clone(), || self.step(step, workspace, inputs));
+            outcome.map_err(|error| {
                 let error = if error.op().is_some() { error } else { error.in_op(step.op.name()) };
                 match &step.path {
                     Some(path) => error.within(&**path),

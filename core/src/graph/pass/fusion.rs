@@ -252,6 +252,9 @@ impl Op for Elementwise {
     fn scratch_over(&self) -> usize {
         self.scratch(&[], &[])
     }
+    fn describe(&self) -> String {
+        format!("{self:?}")
+    }
     fn is_its_text(&self) -> bool {
         false
     }
