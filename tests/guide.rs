@@ -371,3 +371,21 @@ fn s8_a_manager_keeps_the_newest_checkpoints_and_begins_where_the_last_ended() -
     assert!(latest_checkpoint(folder.path())?.is_some_and(|path| path.ends_with("ckpt-4")));
     Ok(())
 }
+
+#[test]
+fn s9_a_function_has_a_graph_for_each_kind_of_argument() -> Result<()> {
+    let my_model = std::sync::Arc::new(sequential_module());
+    let called = my_model.clone();
+    let function = Function::new(move |x: &Tensor| SequentialModule::call(&called, x));
+    let three = Tensor::from([[[2.0_f32; 3]; 2]]);
+    for _ in 0..2 {
+        let y = function.call(&twos())?;
+        assert_eq!(*y.shape(), [1, 2]);
+        assert_eq!(y.to_vec::<f32>()?, SequentialModule::call(&my_model, &twos())?.to_vec::<f32>()?);
+        let z = function.call(&three)?;
+        assert_eq!(*z.shape(), [1, 2, 2]);
+        assert_eq!(z.to_vec::<f32>()?, [y.to_vec::<f32>()?, y.to_vec()?].concat());
+    }
+    assert_eq!(function.traces(), ["it had not been traced", "argument 0 is float32(1, 2, 3), and was float32(1, 3)"]);
+    Ok(())
+}

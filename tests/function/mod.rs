@@ -1,4 +1,5 @@
 //! Functions: traced once for each kind of arguments, compiled, and equal to the operations called one by one.
 
+mod many;
 mod steps;
 mod tracing;

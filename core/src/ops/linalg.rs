@@ -121,9 +121,25 @@ fn sizes(inputs: &[View], out: &ViewMut, transpose_a: bool) -> [usize; 3] {
     [m, if transpose_a { rows } else { columns }, n]
 }
 
+/// The dims and strides of a matrix.
+type Matrix = ([usize; 2], [isize; 2]);
+
+/// Both factors where all is one product.
+fn one_product(inputs: &[View], out: &[usize], ta: bool, tb: bool) -> Option<(Matrix, Matrix)> {
+    let matrix = |view: &View, turned: bool| {
+        let (&[rows, columns], &[down, across]) = (view.dims(), view.strides()) else { return None };
+        Some(if turned { ([columns, rows], [across, down]) } else { ([rows, columns], [down, across]) })
+    };
+    let b = matrix(&inputs[1], tb)?;
+    match out.len() {
+        2 => Some((matrix(&inputs[0], ta)?, b)),
+        _ => Some((all_rows(inputs, out, ta)?, b)),
+    }
+}
+
 /// The dims and strides of all left factors as one, where they are multiplied by one right factor and their rows lie at equal
 /// distances: a row has the same bits alone and in any product.
-fn all_rows(inputs: &[View], out: &[usize], transpose_a: bool) -> Option<([usize; 2], [isize; 2])> {
+fn all_rows(inputs: &[View], out: &[usize], transpose_a: bool) -> Option<Matrix> {
     let (a, b) = (&inputs[0], &inputs[1]);
     let (dims, strides, last) = (a.dims(), a.strides(), out.len() - 1);
     if transpose_a || last < 2 || b.dims().len() != 2 || dims.len() != out.len() || dims[..last] != out[..last] {
@@ -161,18 +177,14 @@ fn products_of<T: Pod + Number>(
     tb: bool,
 ) -> Result<()> {
     let [m, k, n] = sizes(inputs, out, ta);
+    let scratch = scratch.take::<T>(T::matmul_scratch(m, k, n))?;
+    if let Some((a, b)) = one_product(inputs, out.dims(), ta, tb) {
+        let (a, b) = (inputs[0].restrided(&a.0, &a.1)?, inputs[1].restrided(&b.0, &b.1)?);
+        T::matmul(a, b, out.elements()?, scratch);
+        return Ok(());
+    }
     let (batch, _) = split_last_two(out.dims());
     let (a, b) = (Stack::<T>::of(&inputs[0], batch, ta)?, Stack::<T>::of(&inputs[1], batch, tb)?);
-    let scratch = scratch.take::<T>(T::matmul_scratch(m, k, n))?;
-    if let Some((dims, strides)) = all_rows(inputs, out.dims(), ta) {
-        let a = inputs[0].restrided(&dims, &strides)?;
-        T::matmul(a, b.at(&[])?, out.elements()?, scratch);
-        return Ok(());
-    }
-    if batch.is_empty() {
-        T::matmul(a.at(&[])?, b.at(&[])?, out.elements()?, scratch);
-        return Ok(());
-    }
     let (mut a_room, mut b_room) = (Room::new(), Room::new());
     T::matmul(a.whole(batch, &mut a_room)?, b.whole(batch, &mut b_room)?, out.elements()?, scratch);
     Ok(())
@@ -219,27 +231,24 @@ impl ProductWith {
         };
         let epilogue = Epilogue { bias, activation: self.activation, add, accumulate: false };
         let scratch: &mut [T] = bytemuck::cast_slice_mut(words);
+        let one = one_product(inputs, out.dims(), self.transpose_a, self.transpose_b);
+        if let Some((a, b)) = one {
+            let (flat, steps) = ([a.0[0], n], [n as isize, 1]);
+            // What is added lies like the result; else each matrix is multiplied by itself.
+            let add = epilogue.add.map(|add| add.as_slice());
+            if !matches!(add, Some(None)) || out.dims().len() == 2 {
+                let (a, b) = (inputs[0].restrided(&a.0, &a.1)?, inputs[1].restrided(&b.0, &b.1)?);
+                let flat = add.flatten().and_then(|add| Strided::new(add, &flat, &steps, 0));
+                let epilogue = Epilogue { add: flat.or(epilogue.add), ..epilogue };
+                T::matmul_with(a, b, epilogue, out.elements()?, scratch);
+                return Ok(());
+            }
+        }
         let (batch, _) = split_last_two(out.dims());
         let (a, b) = (
             Stack::<T>::of(&inputs[0], batch, self.transpose_a)?,
             Stack::<T>::of(&inputs[1], batch, self.transpose_b)?,
         );
-        if let Some((dims, strides)) = all_rows(inputs, out.dims(), self.transpose_a) {
-            let a = inputs[0].restrided(&dims, &strides)?;
-            let (rows, n) = (dims[0], n);
-            let (flat, steps) = ([rows, n], [n as isize, 1]);
-            // What is added lies like the result, or is copied first.
-            let add = epilogue.add.map(|add| add.as_slice());
-            if !matches!(add, Some(None)) {
-                let add = add.flatten().and_then(|add| Strided::new(add, &flat, &steps, 0));
-                T::matmul_with(a, b.at(&[])?, Epilogue { add, ..epilogue }, out.elements()?, scratch);
-                return Ok(());
-            }
-        }
-        if batch.is_empty() {
-            T::matmul_with(a.at(&[])?, b.at(&[])?, epilogue, out.elements()?, scratch);
-            return Ok(());
-        }
         let (mut a_room, mut b_room) = (Room::new(), Room::new());
         let (a, b) = (a.whole(batch, &mut a_room)?, b.whole(batch, &mut b_room)?);
         T::matmul_with(a, b, epilogue, out.elements()?, scratch);

@@ -2,7 +2,7 @@
 
 use super::{Giver, Kind, Memory, Place, Plan, Room, Source, Step, Workspace};
 use crate::function::concrete::several;
-use crate::op::{View, ViewMut, dispatch, timed};
+use crate::op::{Scratch, View, ViewMut, dispatch, timed};
 use crate::tensor::{Payload, Plain, Storage};
 use crate::variable::values_at_once;
 use crate::{Error, Result, Tensor, Variable};
@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use std::sync::PoisonError;
 
 /// What a step sees of its inputs, and what it fills; more of them than this are rare, and allocate.
-type Views<'a> = SmallVec<[View<'a>; 16]>;
+type Views<'a> = SmallVec<[View<'a>; 12]>;
 type Targets<'a> = SmallVec<[ViewMut<'a>; 8]>;
 
 /// Values that a run gives back.
@@ -152,6 +152,19 @@ impl Plan {
 
     fn compute(&self, step: &Step, workspace: &mut Workspace, inputs: &[Tensor], taken: &mut [Memory]) -> Result<()> {
         let mut scratch = std::mem::take(&mut workspace.scratch);
+        let outcome = self.compute_in(step, workspace, inputs, taken, &mut scratch);
+        workspace.scratch = scratch;
+        outcome
+    }
+
+    fn compute_in(
+        &self,
+        step: &Step,
+        workspace: &Workspace,
+        inputs: &[Tensor],
+        taken: &mut [Memory],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
         let mut views = Views::new();
         for (at, place) in step.inputs.iter().enumerate() {
             if step.kind != Kind::Over(at) {
@@ -163,18 +176,15 @@ impl Plan {
             let wanted = target.dims.iter().product::<usize>() * target.dtype.size();
             targets.push(ViewMut::new(target.dtype, &target.dims, &mut taken.bytes_mut()?[..wanted])?);
         }
-        let outcome = match step.kind {
+        match step.kind {
             Kind::Over(at) => scratch
                 .reserve(step.op.scratch_over())
-                .and_then(|()| step.op.run_over(at, &views, &mut targets[0], &mut scratch)),
+                .and_then(|()| step.op.run_over(at, &views, &mut targets[0], scratch)),
             Kind::Copy => crate::ops::array::copy_view(views[0], &mut targets[0]),
             Kind::Run | Kind::Make(_) => scratch
                 .reserve(step.op.scratch(&views, &targets))
-                .and_then(|()| step.op.run(&views, &mut targets, &mut scratch)),
-        };
-        drop((views, targets));
-        workspace.scratch = scratch;
-        outcome
+                .and_then(|()| step.op.run(&views, &mut targets, scratch)),
+        }
     }
 
     /// The tensor behind a source that is one.

@@ -1,0 +1,115 @@
+//! Many calls at once, and many nodes.
+
+use modulor::graph::trace;
+use modulor::prelude::*;
+use std::sync::Arc;
+
+#[test]
+fn calls_from_many_threads_have_the_bits_of_one() {
+    let w = Variable::new(Tensor::new([16, 16], (0..256).map(|i| (i as f32 * 0.7).sin()).collect::<Vec<_>>()).unwrap());
+    let f = {
+        let w = w.clone();
+        Function::new(move |x: &Tensor| x.matmul(&w)?.tanh()?.matmul(&w)?.sum(-1))
+    };
+    let input =
+        |seed: usize| Tensor::new([8, 16], (0..128).map(|i| ((i * seed) as f32).cos()).collect::<Vec<_>>()).unwrap();
+    let expected: Vec<Vec<u8>> = (0..6).map(|seed| f.call(&input(seed)).unwrap().to_bytes().unwrap()).collect();
+    std::thread::scope(|scope| {
+        for thread in 0..6 {
+            let (f, expected) = (f.clone(), &expected);
+            scope.spawn(move || {
+                for at in 0..50 {
+                    let seed = (thread + at) % 6;
+                    assert_eq!(f.call(&input(seed)).unwrap().to_bytes().unwrap(), expected[seed]);
+                }
+            });
+        }
+    });
+    assert_eq!(f.traces().len(), 1);
+}
+
+#[test]
+fn steps_of_many_threads_are_each_whole() {
+    let (v, w) = (Variable::new(0_i64), Variable::new(0_i64));
+    let f = {
+        let (v, w) = (v.clone(), w.clone());
+        Function::new(move |x: &Tensor| {
+            let next = v.read()?.add(x)?;
+            v.assign(&next)?;
+            w.assign(&next.mul(2.0)?)?;
+            Ok(next)
+        })
+    };
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| (0..200).for_each(|_| drop(f.call(&Tensor::scalar(1_i64)).unwrap())));
+        }
+        let (both, ended) = ([v.clone(), w.clone()], done.clone());
+        let reader = scope.spawn(move || {
+            while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                let seen = modulor::variable::snapshot(&both).unwrap();
+                assert_eq!(2 * seen[0].item::<i64>().unwrap(), seen[1].item::<i64>().unwrap());
+            }
+        });
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        reader.join().unwrap();
+    });
+    assert!(v.value().unwrap().item::<i64>().unwrap() >= 200);
+}
+
+/// A chain of a million ops is traced, compiled, run and dropped without recursion and in linear time: this would not end.
+#[test]
+#[ignore = "seconds in a release build"]
+fn a_million_nodes() {
+    let f = Function::new(|x: &Tensor| {
+        let mut y = x.clone();
+        for at in 0..1_000_000 {
+            y = if at % 2 == 0 { y.neg()? } else { y.abs()? };
+        }
+        Ok(y)
+    });
+    let y = f.call(&Tensor::from([-2.0_f32, 3.0])).unwrap();
+    assert_eq!(y.to_vec::<f32>().unwrap(), [2.0, 3.0]);
+    let y = f.call(&Tensor::from([5.0_f32, -3.0])).unwrap();
+    assert_eq!(y.to_vec::<f32>().unwrap(), [5.0, 3.0]);
+}
+
+#[test]
+fn a_profile_names_what_was_run() {
+    let w = Variable::new(Tensor::from([[1.0_f32, 2.0], [3.0, 4.0]]));
+    let f = Function::new(move |x: &Tensor| x.matmul(&w)?.add(&Tensor::from([1.0_f32, 2.0]))?.relu()?.sum(-1));
+    let x = Tensor::from([[1.0_f32, 1.0]]);
+    f.call(&x).unwrap();
+    let (y, profile) = modulor::op::profiled(|| f.call(&x));
+    assert_eq!(y.unwrap().to_vec::<f32>().unwrap(), [13.0]);
+    let names: Vec<&str> = profile.events().iter().map(|event| &*event.name).collect();
+    assert_eq!(names, ["MatMul, BiasAdd, Relu", "Sum"]);
+    let trace: serde_json::Value = serde_json::from_str(&profile.chrome_trace()).unwrap();
+    assert_eq!(trace["traceEvents"][1]["name"], "Sum");
+    let (_, eager) = modulor::op::profiled(|| x.relu().unwrap().sum(-1));
+    assert_eq!(eager.events().iter().map(|event| &*event.name).collect::<Vec<_>>(), ["Relu", "Sum"]);
+}
+
+#[test]
+fn the_passes_leave_what_is_needed() {
+    // Two equal chains are one, and one pass; a value that is given back, too, is no part of it.
+    let f = Function::new(|x: &Tensor| {
+        let chain = |x: &Tensor| x.mul(2.0)?.add(1.0)?.tanh();
+        let once = chain(x)?;
+        Ok((once.add(&chain(x)?)?, x.greater(0.0)?.select(x, &x.exp()?)?))
+    });
+    let x = Tensor::from([-1.0_f32, 0.5, 2.0]);
+    f.call(&x).unwrap();
+    let (result, profile) = modulor::op::profiled(|| f.call(&x));
+    let (sum, chosen) = result.unwrap();
+    let names: Vec<&str> = profile.events().iter().map(|event| &*event.name).collect();
+    assert_eq!(names, ["elementwise(Mul, AddV2, Tanh, AddV2)", "elementwise(Greater, Exp, SelectV2)"]);
+    let chain = x.mul(2.0).unwrap().add(1.0).unwrap().tanh().unwrap();
+    assert_eq!(sum.to_bytes().unwrap(), chain.add(&chain).unwrap().to_bytes().unwrap());
+    let expected = x.greater(0.0).unwrap().select(&x, &x.exp().unwrap()).unwrap();
+    assert_eq!(chosen.to_bytes().unwrap(), expected.to_bytes().unwrap());
+    let graph = trace(|x| Ok(vec![x[0].gelu(true)?]), &[Spec::new(DType::F32, [3])]).unwrap();
+    assert_eq!(graph.op_names().collect::<Vec<_>>(), ["Placeholder", "gelu"]);
+}
