@@ -172,7 +172,8 @@ def figure(workload, metric, threads, operations, of, noise):
         return None
     ours = ours[0]
     overlap = min(of[ours]) <= max(of[best]) and min(of[best]) <= max(of[ours])
-    word = "tie" if overlap else "faster" if ratio(ours) < 1 else "slower"
+    word = "faster" if ratio(ours) < 1 else "slower"
+    word = "one round" if len(of[ours]) == 1 else "tie" if overlap else word
     name = f"{workload} {metric}, {threads} threads"
     return f"| {name} | {middle[ours]:.4g} | {best} {middle[best]:.4g} | {ratio(ours):.2f} | {word} |"
 
