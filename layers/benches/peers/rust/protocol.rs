@@ -32,7 +32,9 @@ pub fn read(name: &str) -> HashMap<String, Values> {
 
 /// What is to be measured, and how long.
 pub struct Report {
+    #[allow(dead_code)] // tract is asked for one
     pub workload: String,
+    #[allow(dead_code)] // burn alone has more than one
     pub mode: String,
     pub threads: usize,
     pub peer: String,
