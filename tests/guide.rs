@@ -379,7 +379,7 @@ fn s9_a_function_has_a_graph_for_each_kind_of_argument() -> Result<()> {
     let function = Function::new(move |x: &Tensor| SequentialModule::call(&called, x));
     let three = Tensor::from([[[2.0_f32; 3]; 2]]);
     for _ in 0..2 {
-        let y = function.call(&twos())?;
+        let y = function.call(twos())?;
         assert_eq!(*y.shape(), [1, 2]);
         assert_eq!(y.to_vec::<f32>()?, SequentialModule::call(&my_model, &twos())?.to_vec::<f32>()?);
         let z = function.call(&three)?;

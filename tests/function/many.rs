@@ -13,14 +13,14 @@ fn calls_from_many_threads_have_the_bits_of_one() {
     };
     let input =
         |seed: usize| Tensor::new([8, 16], (0..128).map(|i| ((i * seed) as f32).cos()).collect::<Vec<_>>()).unwrap();
-    let expected: Vec<Vec<u8>> = (0..6).map(|seed| f.call(&input(seed)).unwrap().to_bytes().unwrap()).collect();
+    let expected: Vec<Vec<u8>> = (0..6).map(|seed| f.call(input(seed)).unwrap().to_bytes().unwrap()).collect();
     std::thread::scope(|scope| {
         for thread in 0..6 {
             let (f, expected) = (f.clone(), &expected);
             scope.spawn(move || {
                 for at in 0..50 {
                     let seed = (thread + at) % 6;
-                    assert_eq!(f.call(&input(seed)).unwrap().to_bytes().unwrap(), expected[seed]);
+                    assert_eq!(f.call(input(seed)).unwrap().to_bytes().unwrap(), expected[seed]);
                 }
             });
         }
@@ -43,7 +43,7 @@ fn steps_of_many_threads_are_each_whole() {
     let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
     std::thread::scope(|scope| {
         for _ in 0..3 {
-            scope.spawn(|| (0..200).for_each(|_| drop(f.call(&Tensor::scalar(1_i64)).unwrap())));
+            scope.spawn(|| (0..200).for_each(|_| drop(f.call(Tensor::scalar(1_i64)).unwrap())));
         }
         let (both, ended) = ([v.clone(), w.clone()], done.clone());
         let reader = scope.spawn(move || {
@@ -70,16 +70,16 @@ fn a_million_nodes() {
         }
         Ok(y)
     });
-    let y = f.call(&Tensor::from([-2.0_f32, 3.0])).unwrap();
+    let y = f.call(Tensor::from([-2.0_f32, 3.0])).unwrap();
     assert_eq!(y.to_vec::<f32>().unwrap(), [2.0, 3.0]);
-    let y = f.call(&Tensor::from([5.0_f32, -3.0])).unwrap();
+    let y = f.call(Tensor::from([5.0_f32, -3.0])).unwrap();
     assert_eq!(y.to_vec::<f32>().unwrap(), [5.0, 3.0]);
 }
 
 #[test]
 fn a_profile_names_what_was_run() {
     let w = Variable::new(Tensor::from([[1.0_f32, 2.0], [3.0, 4.0]]));
-    let f = Function::new(move |x: &Tensor| x.matmul(&w)?.add(&Tensor::from([1.0_f32, 2.0]))?.relu()?.sum(-1));
+    let f = Function::new(move |x: &Tensor| x.matmul(&w)?.add(Tensor::from([1.0_f32, 2.0]))?.relu()?.sum(-1));
     let x = Tensor::from([[1.0_f32, 1.0]]);
     f.call(&x).unwrap();
     let (y, profile) = modulor::op::profiled(|| f.call(&x));

@@ -19,9 +19,9 @@ fn each_kind_of_arguments_is_traced_once() {
         x.square()
     });
     for _ in 0..3 {
-        assert_eq!(values(&f.call(&Tensor::from([1.0_f32, 2.0])).unwrap()), [1.0, 4.0]);
-        assert_eq!(values(&f.call(&Tensor::from([3.0_f32])).unwrap()), [9.0]);
-        assert_eq!(f.call(&Tensor::from([3_i32])).unwrap().to_vec::<i32>().unwrap(), [9]);
+        assert_eq!(values(&f.call(Tensor::from([1.0_f32, 2.0])).unwrap()), [1.0, 4.0]);
+        assert_eq!(values(&f.call(Tensor::from([3.0_f32])).unwrap()), [9.0]);
+        assert_eq!(f.call(Tensor::from([3_i32])).unwrap().to_vec::<i32>().unwrap(), [9]);
     }
     assert_eq!(runs.load(Ordering::Relaxed), 3);
     let reasons = [
@@ -92,7 +92,7 @@ fn a_mask_goes_in_and_comes_out_with_its_tensor() {
     let x = Tensor::from([1.0_f32, 2.0]);
     assert!(f.call(&x).unwrap().mask().is_none());
     for _ in 0..2 {
-        let y = f.call(&x.with_mask(Some(Tensor::from([true, false])))).unwrap();
+        let y = f.call(x.with_mask(Some(Tensor::from([true, false])))).unwrap();
         assert_eq!(values(&y), [1.0, 0.0]);
         assert_eq!(y.mask().unwrap().to_vec::<bool>().unwrap(), [false, true]);
     }
@@ -104,7 +104,7 @@ fn views_of_any_strides_may_be_given_and_given_back() {
     let x = Tensor::from([[1.0_f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
     let views = [
         x.clone(),
-        x.reverse(&[0, 1]).unwrap(),
+        x.reverse([0, 1]).unwrap(),
         Tensor::from([[1.0_f32, 4.0], [2.0, 5.0], [3.0, 6.0]]).transpose().unwrap(),
     ];
     for x in views.iter().chain(&views) {
@@ -119,7 +119,7 @@ fn views_of_any_strides_may_be_given_and_given_back() {
 #[test]
 fn results_that_are_held_are_not_written_over() {
     let f = Function::new(|x: &Tensor| Ok((x.mul(2.0)?, x.mul(3.0)?)));
-    let kept: Vec<_> = (0..5).map(|i| f.call(&Tensor::from([i as f32])).unwrap()).collect();
+    let kept: Vec<_> = (0..5).map(|i| f.call(Tensor::from([i as f32])).unwrap()).collect();
     for (i, (two, three)) in kept.iter().enumerate() {
         assert_eq!((values(two)[0], values(three)[0]), (2.0 * i as f32, 3.0 * i as f32));
     }
@@ -127,11 +127,11 @@ fn results_that_are_held_are_not_written_over() {
     let double = Function::new(|x: &Tensor| x.mul(2.0));
     let held = out.clone();
     for i in 0..4 {
-        double.call_into(&Tensor::from([i as f32]), &(), &mut out).unwrap();
+        double.call_into(Tensor::from([i as f32]), &(), &mut out).unwrap();
         assert_eq!(values(&out), [2.0 * i as f32]);
         assert_eq!(values(&held), [0.0]);
     }
-    let error = f.call_into(&Tensor::from([1.0_f32]), &(), &mut out).unwrap_err();
+    let error = f.call_into(Tensor::from([1.0_f32]), &(), &mut out).unwrap_err();
     assert_eq!(error.message(), "`call_into` is for a function of one result, and this has 2");
     assert_eq!(values(&out), [6.0]);
 }
@@ -151,7 +151,7 @@ fn writes_of_variables_keep_their_order_and_take_effect_together() {
     };
     let mut expected = (1.0_f32, 10.0_f32);
     for _ in 0..4 {
-        let (before, after) = f.call(&Tensor::scalar(2.0_f32)).unwrap();
+        let (before, after) = f.call(Tensor::scalar(2.0_f32)).unwrap();
         assert_eq!(before.item::<f32>().unwrap(), expected.0);
         expected = (expected.0 + 1.5, (expected.0 + 2.0) * 2.0);
         assert_eq!(after.item::<f32>().unwrap(), expected.1);
@@ -167,16 +167,16 @@ fn writes_of_variables_keep_their_order_and_take_effect_together() {
         })
     };
     let before = v.value().unwrap().item::<f32>().unwrap();
-    assert!(fails.call(&Tensor::scalar(1_i32)).is_ok());
-    assert_eq!(fails.call(&Tensor::scalar(7_i32)).unwrap_err().op(), Some("GatherV2"));
+    assert!(fails.call(Tensor::scalar(1_i32)).is_ok());
+    assert_eq!(fails.call(Tensor::scalar(7_i32)).unwrap_err().op(), Some("GatherV2"));
     assert_eq!(v.value().unwrap().item::<f32>().unwrap(), before + 1.0, "a call that fails writes nothing");
 }
 
 #[test]
 fn a_variable_of_a_later_trace_is_refused() {
     let f = Function::new(|x: &Tensor| x.mul(&Variable::new(2.0).read()?));
-    assert!(f.call(&Tensor::from([1.0_f32])).is_ok());
-    let error = f.call(&Tensor::from([1.0_f32, 2.0])).unwrap_err();
+    assert!(f.call(Tensor::from([1.0_f32])).is_ok());
+    let error = f.call(Tensor::from([1.0_f32, 2.0])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::FailedPrecondition);
     assert!(error.message().contains("was made while the function was traced once more"), "{error}");
 }
@@ -204,7 +204,7 @@ fn functions_call_functions_and_themselves() {
         let square = square.clone();
         Function::new(move |x: &Tensor| square.call(x)?.add(&square.call(&x.add(1.0)?)?))
     };
-    assert_eq!(values(&f.call(&Tensor::from([2.0_f32])).unwrap()), [13.0]);
+    assert_eq!(values(&f.call(Tensor::from([2.0_f32])).unwrap()), [13.0]);
     let me: Arc<std::sync::OnceLock<Function<Tensor, Tensor, u32>>> = Arc::default();
     let down = {
         let me = me.clone();
@@ -215,20 +215,20 @@ fn functions_call_functions_and_themselves() {
         })
     };
     me.set(down.clone()).unwrap();
-    assert_eq!(values(&down.call_keyed(&Tensor::from([0.5_f32]), &3).unwrap()), [3.5]);
-    let error = down.call_keyed(&Tensor::from([0.5_f32]), &9).unwrap_err();
+    assert_eq!(values(&down.call_keyed(Tensor::from([0.5_f32]), &3).unwrap()), [3.5]);
+    let error = down.call_keyed(Tensor::from([0.5_f32]), &9).unwrap_err();
     assert!(error.message().contains("calls itself without end"), "{error}");
 }
 
 #[test]
 fn errors_name_the_op_and_the_place() {
     let f = Function::new(|x: &Tensor| x.item::<f32>().map(Tensor::scalar)).named("peek");
-    let error = f.call(&Tensor::scalar(1.0_f32)).unwrap_err();
+    let error = f.call(Tensor::scalar(1.0_f32)).unwrap_err();
     assert!(error.to_string().starts_with("peek: a symbol has no value to look at"), "{error}");
     let double = Function::new(|x: &Tensor| x.mul(2.0));
     let one = Tensor::placeholder(Spec::new(DType::F32, [None, Some(2)]));
     let double = double.taking(&one).named("double");
-    let error = double.call(&Tensor::from([1_i32])).unwrap_err();
+    let error = double.call(Tensor::from([1_i32])).unwrap_err();
     assert_eq!(error.message(), "the function `double` takes float32(None, 2), and int32(1,) was given");
     let concrete = double.concrete(&one).unwrap();
     let error = concrete.call(&[]).unwrap_err();
