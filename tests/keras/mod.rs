@@ -6,6 +6,7 @@ mod check;
 mod config;
 mod constraint;
 mod convolution;
+mod embedding;
 mod initializer;
 mod layer;
 mod loss;

@@ -8,7 +8,8 @@ use crate::constraint::AnyConstraint;
 use crate::initializer::{AnyInitializer, RandomUniform};
 use crate::regularizer::AnyRegularizer;
 use modulor::module::Track;
-use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor, Variable};
+use modulor::variable::Initializer;
+use modulor::{DType, DTypePolicy, Error, Layer, Module, ModuleExt, Result, Tensor, Variable};
 
 /// The rows of a table.
 fn rows(table: &Variable, x: &Tensor) -> Result<Tensor> {
@@ -29,6 +30,25 @@ fn check([input_dim, output_dim]: [usize; 2]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// How a table begins: as an initializer has it, or as the numbers that were given.
+struct Beginning {
+    initializer: AnyInitializer,
+    weights: Option<Tensor>,
+}
+
+impl Initializer for Beginning {
+    fn init(&self, dims: &[usize], dtype: DType, seed: u64) -> Result<Tensor> {
+        match &self.weights {
+            None => self.initializer.init(dims, dtype, seed),
+            Some(weights) if *weights.shape() == *dims => weights.cast(dtype),
+            Some(weights) => {
+                let message = format!("the weights must have the shape of the table, {dims:?}, found {}", weights.shape());
+                Err(Error::invalid_argument(message))
+            }
+        }
+    }
 }
 
 /// A row of a table for each number: of as many rows as `input_dim`, with `output_dim` columns.
@@ -83,13 +103,35 @@ pub struct Embedding {
     mask_zero: bool,
     #[module(default)]
     quantization_config: Unquantized,
+    #[skip]
+    weights: Option<Tensor>,
     #[variable(
         shape = [input_dim, output_dim],
-        init = embeddings_initializer,
+        init = Beginning { initializer: embeddings_initializer, weights: weights.clone() },
         regularizer = embeddings_regularizer,
         constraint = embeddings_constraint
     )]
     embeddings: Variable,
+}
+
+impl Embedding {
+    /// The numbers that the table begins as, of shape `[input_dim, output_dim]`, cast to its dtype; those of the initializer
+    /// unless set: Keras's argument `weights`, which is the name of what a layer has. A config does not hold them.
+    ///
+    /// ```
+    /// use modulor::{Call, Tensor};
+    /// use modulor_layers::library::Embedding;
+    /// # fn main() -> modulor::Result<()> {
+    /// let layer = Embedding::new(3, 2).with_weights([[0.0_f32, 0.5], [1.0, 1.5], [2.0, 2.5]]);
+    /// assert_eq!(layer.call(&Tensor::from([2, 1]))?.to_vec::<f32>()?, [2.0, 2.5, 1.0, 1.5]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_weights(mut self, weights: impl Into<Tensor>) -> Embedding {
+        self.weights = Some(weights.into());
+        self.declared()
+    }
 }
 
 impl Layer for Embedding {

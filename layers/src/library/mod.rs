@@ -81,7 +81,7 @@ pub use flatten::{DataFormat, Flatten};
 pub use group_normalization::GroupNormalization;
 pub use gru::GRU;
 pub use gru_cell::GRUCell;
-pub use identity::Identity;
+pub use identity::{Identity, IdentityOver};
 pub use input::InputLayer;
 pub use layer_normalization::LayerNormalization;
 pub use lstm::LSTM;
