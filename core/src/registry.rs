@@ -5,8 +5,8 @@ pub mod class;
 use crate::op::{Attrs, Op, OpDef};
 use crate::ops::{
     array, bitwise, cholesky, concat, convolution, ctc, cumulative, decomposition, diagonal, distribution, einsum,
-    fill, gather, histogram, image, inverse, linalg, logic, math, nn, order, pad, pooling, random, reduce, search,
-    segment, shift, slice, space, special, spectrum, state, stream, triangle, unique,
+    fill, gather, histogram, image, inverse, linalg, logic, math, nn, order, pad, pooling, random, reduce, sampling,
+    search, segment, shift, slice, space, special, spectrum, state, stream, triangle, unique,
 };
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -22,6 +22,7 @@ const FAMILIES: &[&[&[OpDef]]] = &[
     convolution::OPS,
     pooling::OPS,
     image::OPS,
+    sampling::OPS,
     array::OPS,
     concat::OPS,
     slice::OPS,

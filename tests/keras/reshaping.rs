@@ -73,7 +73,11 @@ fn what_these_layers_cannot_do_they_say() {
         ),
         (Box::new(ZeroPadding2D::new()), &x, "must have 4 dims, of a batch, 2 spatial axes and channels"),
         (Box::new(UpSampling1D::new().size(0)), &steps, "`size` must be at least 1, found [0]"),
-        (Box::new(UpSampling2D::new().interpolation(Interpolation::Lanczos3)), &image, "`interpolation` Lanczos3"),
+        (
+            Box::new(UpSampling2D::new().size([2, 0]).interpolation(Interpolation::Lanczos3)),
+            &image,
+            "`size` must be at least 1, found [2, 0]",
+        ),
         (Box::new(AdaptiveAveragePooling1D::new(0)), &steps, "`output_size` must be at least 1, found [0]"),
         (Box::new(AdaptiveMaxPooling2D::new(2)), &zeros(&[2, 0, 4, 5]), "there are no places to pool along axis 1"),
     ];

@@ -17,7 +17,7 @@
 //! | QR, Cholesky and LU decompositions, eigenvalues and singular values | [`qr`], [`cholesky`], [`lu`], [`jacobi`] |
 //! | random numbers and distributions | [`random`], [`distribution`] |
 //! | the loss of connectionist temporal classification | [`ctc`] |
-//! | images of other sizes | [`Resize`], [`Resampling`] |
+//! | images of other sizes | [`Resize`], [`Resampling`], [`Sampling`] |
 //!
 //! # Instruction sets
 //!
@@ -103,6 +103,7 @@ pub mod random;
 mod recurrence;
 mod resize;
 mod rows;
+mod sampling;
 mod sliding;
 mod softmax;
 mod strided;
@@ -131,5 +132,6 @@ pub use pooling::{MaxPooling, NotInWindow, Pooling};
 pub use recurrence::{Cell, Gradients, Recurrence, Sequence, Sizes};
 pub use resize::{Grid, Interpolation, Resampling, Resize, Resized};
 pub use rows::{NoSuchRow, gather_rows, scatter_rows};
+pub use sampling::{Sampling, SamplingKernel};
 pub use strided::{Strided, copy, place};
 pub use window::{Axis, Format, Images, Padding, Window};

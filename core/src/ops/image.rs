@@ -66,12 +66,12 @@ impl How {
 }
 
 /// The words of scratch for so many elements of a type.
-fn words<T>(len: usize) -> usize {
+pub(super) fn words<T>(len: usize) -> usize {
     (len * size_of::<T>()).div_ceil(size_of::<u128>())
 }
 
 /// The shape of images `x` with the rows and columns that `size` says, which must not be 0, nor those of `x`.
-fn resized(x: &Shape, size: &Input) -> Result<Shape> {
+pub(super) fn resized(x: &Shape, size: &Input) -> Result<Shape> {
     let numbers = ints(size, "the size")?;
     let length = with_rank(&size.spec.shape, 1, "the size")?;
     if length.merge(&[2].into()).is_none() {
@@ -92,6 +92,13 @@ fn resized(x: &Shape, size: &Input) -> Result<Shape> {
     let shape: Shape = dims.into();
     shape.known().map(count).transpose()?;
     Ok(shape)
+}
+
+/// A size as the ops of images take it.
+pub(super) fn size_tensor(size: [usize; 2]) -> Result<Tensor> {
+    let number =
+        |n: usize| i32::try_from(n).map_err(|_| Error::invalid_argument(format!("the size is of int32, found {n}")));
+    Tensor::new([2], vec![number(size[0])?, number(size[1])?])
 }
 
 /// Images of another size.
@@ -262,11 +269,7 @@ impl Tensor {
     pub fn resize_on(&self, size: [usize; 2], interpolation: Interpolation, grid: Grid) -> Result<Tensor> {
         let op = Resizing(How(Resize { interpolation, grid }));
         self.check()?;
-        let number = |n: usize| {
-            i32::try_from(n).map_err(|_| Error::invalid_argument(format!("the size is of int32, found {n}")))
-        };
-        let size = [number(size[0]), number(size[1])].into_iter().collect::<Result<Vec<_>>>();
-        apply_one(op, &[self, &Tensor::new([2], size.map_err(|error| error.in_op(op.name()))?)?])
+        apply_one(op, &[self, &size_tensor(size).map_err(|error| error.in_op(op.name()))?])
     }
 }
 

@@ -39,6 +39,7 @@ pub(crate) mod pooling;
 pub(crate) mod random;
 pub mod recurrent;
 pub(crate) mod reduce;
+pub(crate) mod sampling;
 pub(crate) mod search;
 pub(crate) mod segment;
 pub(crate) mod shift;

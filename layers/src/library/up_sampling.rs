@@ -4,7 +4,7 @@ use super::reshape::under;
 use super::settings::defaults;
 use super::window::{at_least_one, images};
 use super::{DataFormat, PerAxis};
-use modulor::{DType, DTypePolicy, Error, Interpolation as Resize, Layer, Module, Result, Tensor};
+use modulor::{DType, DTypePolicy, Error, Interpolation as Resize, Layer, Module, Result, SamplingKernel, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Every place so many times, along each spatial axis.
@@ -94,24 +94,26 @@ pub struct UpSampling2D {
     /// Where the channels are; last unless set.
     #[config(default)]
     data_format: DataFormat,
-    /// How what is new is made; as at the nearest place unless set. Lanczos's kernels are not there yet.
+    /// How what is new is made; as at the nearest place unless set.
     #[config(default)]
     interpolation: Interpolation,
 }
 
 impl Layer for UpSampling2D {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let lanczos = |kernel| move |x: &Tensor, size: [usize; 2]| x.resize_by(size, kernel, false);
         match self.interpolation {
             Interpolation::Nearest => repeated(x, &self.size.0, self.data_format),
-            Interpolation::Bilinear => self.resized(x, Resize::Bilinear),
-            Interpolation::Bicubic => self.resized(x, Resize::Bicubic),
-            other => Err(Error::unimplemented(format!("`interpolation` {other:?}: no kernel of Lanczos's is there"))),
+            Interpolation::Bilinear => self.resized(x, |x, size| x.resize(size, Resize::Bilinear)),
+            Interpolation::Bicubic => self.resized(x, |x, size| x.resize(size, Resize::Bicubic)),
+            Interpolation::Lanczos3 => self.resized(x, lanczos(SamplingKernel::Lanczos3)),
+            Interpolation::Lanczos5 => self.resized(x, lanczos(SamplingKernel::Lanczos5)),
         }
     }
 }
 
 impl UpSampling2D {
-    fn resized(&self, x: &Tensor, interpolation: Resize) -> Result<Tensor> {
+    fn resized(&self, x: &Tensor, resize: impl FnOnce(&Tensor, [usize; 2]) -> Result<Tensor>) -> Result<Tensor> {
         at_least_one(&[("size", &self.size.0)])?;
         images(x, 2)?;
         let is_first = self.data_format == DataFormat::ChannelsFirst;
@@ -121,7 +123,7 @@ impl UpSampling2D {
             let message = format!("the rows and columns of the input must be known, found shape {}", x.shape());
             return Err(Error::invalid_argument(message));
         };
-        let y = last.resize([rows, columns], interpolation)?.cast(x.dtype())?;
+        let y = resize(&last, [rows, columns])?.cast(x.dtype())?;
         if is_first { y.permute([0, 3, 1, 2]) } else { Ok(y) }
     }
 }
