@@ -7,6 +7,7 @@
 use super::array::BroadcastTo;
 use super::composite::composite;
 use super::random::{constant, drawn, drawn_shape, key_counter_alg, seeded, stream, two_integers};
+use super::special::in_full;
 use super::triangle::narrow;
 use crate::dtype::dispatch;
 use crate::op::{
@@ -79,11 +80,13 @@ impl Op for StatelessRandomGammaV3 {
         each(draws, count, |draw, at| gamma(stream, draw, alphas[at]));
         written(draws, &mut outputs[0])
     }
+    // As for x with P(alpha, x) fixed, P being the part of Γ(alpha) below x.
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
-        if b.needs(4) {
-            return Err(Error::unimplemented("no gradient of gamma numbers at their shape; use `stop_gradient`"));
-        }
-        constant(b)
+        let at_alpha = b.when(4, || b.dy(0).mul(in_full(b.input(4), b.output(0), |alpha, x| alpha.gamma_slope(x))?))?;
+        Ok(vec![None, None, None, None, at_alpha])
+    }
+    fn broadcasts(&self) -> bool {
+        true
     }
 }
 
@@ -267,8 +270,8 @@ impl Tensor {
     /// positive. They are at least the smallest normal number.
     ///
     /// TensorFlow's `StatelessRandomGammaV3`, as `tf.random.stateless_gamma` has it, and `keras.random.gamma`. `shape` and
-    /// `seed` are vectors of int32 or int64, the seed of two elements; `shape` must end with alpha's. There is no gradient at
-    /// `alpha`.
+    /// `seed` are vectors of int32 or int64, the seed of two elements; `shape` must end with alpha's. The gradient at
+    /// `alpha` is that of numbers below which others are as often as before, TensorFlow's `RandomGammaGrad`.
     ///
     /// ```
     /// use modulor_core::Tensor;
@@ -433,13 +436,35 @@ mod tests {
         Ok(())
     }
 
+    /// The mean of gamma numbers is their alpha, so that it grows as alpha does; and they are less of a smaller scale.
     #[test]
-    fn alphas_have_no_gradient_and_say_so() {
-        let alpha = Tensor::from([2.0_f32]);
-        let (shape, seed) = (Tensor::from([1]), Tensor::from([1, 2]));
-        let draw = |x: &[Tensor]| Tensor::stateless_gamma(&shape, &seed, &x[0])?.sum(..);
-        let error = crate::value_and_grad(draw, &[alpha]).expect_err("refused");
-        assert_eq!(error.op(), Some("StatelessRandomGammaV3"));
+    fn draws_grow_with_alpha() -> Result<()> {
+        for alpha in [0.5_f32, 2.0, 40.0] {
+            let (shape, seed) = (Tensor::from([2000, 1]), Tensor::from([1, 2]));
+            let mean = |x: &[Tensor]| Tensor::stateless_gamma(&shape, &seed, &x[0])?.mean(..);
+            let (_, slope) = crate::value_and_grad(mean, &[Tensor::from([alpha])])?;
+            let slope = slope[0].to_vec::<f32>()?;
+            assert!(slope.len() == 1 && (slope[0] - 1.0).abs() < 0.1, "{alpha}: {slope:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn beta_numbers_have_gradients_and_seconds_are_refused() -> Result<()> {
+        let (shape, seed) = (Tensor::from([500, 2]), Tensor::from([3, 4]));
+        let parameters = [Tensor::from([2.0_f32, 0.5]), Tensor::from([1.0_f32, 3.0])];
+        let mean = |x: &[Tensor]| Tensor::stateless_beta(&shape, &seed, &x[0], &x[1])?.mean(0)?.sum(..);
+        let (_, slopes) = crate::value_and_grad(mean, &parameters)?;
+        // The mean is a/(a + b), with the slopes b/(a + b)² and −a/(a + b)².
+        for (found, expected) in slopes.iter().zip([[1.0 / 9.0, 3.0 / 12.25], [-2.0 / 9.0, -0.5 / 12.25]]) {
+            for (found, expected) in found.to_vec::<f32>()?.into_iter().zip(expected) {
+                assert!((found - expected).abs() < 0.05, "{found} {expected}");
+            }
+        }
+        let slope = |x: &[Tensor]| crate::value_and_grad(|x| mean(x), x).and_then(|(_, slopes)| slopes[0].sum(..));
+        let error = crate::value_and_grad(slope, &parameters).expect_err("refused");
+        assert_eq!(error.op(), Some("RandomGammaGrad"));
+        Ok(())
     }
 
     #[test]

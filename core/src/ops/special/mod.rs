@@ -21,7 +21,7 @@ fn is_full(dtype: DType) -> bool {
 }
 
 /// A function of float32 and float64 alone, of narrower floats by float32.
-fn in_full(a: &Tensor, b: &Tensor, f: impl Fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
+pub(super) fn in_full(a: &Tensor, b: &Tensor, f: impl Fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
     match is_full(a.dtype()) {
         true => f(a, b),
         false => f(&a.cast(DType::F32)?, &b.cast(DType::F32)?)?.cast(a.dtype()),
@@ -190,6 +190,16 @@ of_two! {
             true => return Err(Error::unimplemented("no second derivative of igamma in a, as TensorFlow has none")),
         },
         b.when(1, || dy.mul(gamma_density(a, x)? * (x.log()? - a.digamma()?)))?
+    );
+    /// How fast a gamma number, `other`, grows with its shape, this, a, while the probability of less than it stays: minus the
+    /// derivative of [`igamma`](Tensor::igamma) in a, over that in x. NaN where a number is negative or a not above 0, 0 where
+    /// one is infinite. It has no gradients. For float32 and float64.
+    [is_full, "float32 and float64"] RandomGammaGrad gamma_slope = functions::gamma_slope, |_a, _x, _dy, b| (
+        match b.needs(0) || b.needs(1) {
+            false => None,
+            true => return Err(Error::unimplemented("no second derivative of gamma numbers, as TensorFlow has none")),
+        },
+        None
     );
 }
 
