@@ -360,13 +360,20 @@ pub struct VariableWords {
     pub regularizer: Option<(Expr, Span)>,
     pub constraint: Option<Expr>,
     pub dtype: Option<Expr>,
-    pub trainable: Option<bool>,
+    pub trainable: Option<Expr>,
     pub persistent: Option<bool>,
     pub weight: Option<(bool, Span)>,
     pub autocast: Option<bool>,
     pub when: Option<Expr>,
     /// Whether some word could not be read, so that what seems to be missing may be there.
     pub is_partial: bool,
+}
+
+impl VariableWords {
+    /// Whether the variable is not trained, whatever the settings are.
+    pub fn is_state(&self) -> bool {
+        matches!(self.trainable.as_ref().and_then(literal), Some(Lit::Bool(LitBool { value: false, .. })))
+    }
 }
 
 /// What a field is, by its words.
@@ -496,7 +503,14 @@ fn variable(attribute: &Attribute, faults: &mut Faults) -> Role {
                 let dtype = word.named(faults, "dtype", names::DTYPES, "\"float32\"");
                 once(&mut found.dtype, &word, dtype, faults);
             }
-            "trainable" => once(&mut found.trainable, &word, word.bool(faults), faults),
+            "trainable" => {
+                // Settings may say it, as they say `when`.
+                let trainable = word.value(faults, "true or false", "false", |value| match literal(value) {
+                    None | Some(Lit::Bool(_)) => Some(value.clone()),
+                    Some(_) => None,
+                });
+                once(&mut found.trainable, &word, trainable, faults);
+            }
             "autocast" => once(&mut found.autocast, &word, word.bool(faults), faults),
             "persistent" => once(&mut found.persistent, &word, word.bool(faults), faults),
             "weight" => {

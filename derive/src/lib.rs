@@ -59,7 +59,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `init = EXPR` | an initializer, its name, or the initial value; `"glorot_uniform"` if left out |
 /// | `regularizer = EXPR`, `constraint = EXPR` | by value or by name |
 /// | `dtype = EXPR` | a `DType`, an `Option` of one, or a name |
-/// | `trainable = false` | state that is not trained |
+/// | `trainable = false` | state that is not trained; `trainable = EXPR` where the settings say so |
 /// | `persistent = false` | state that is not saved |
 /// | `weight = false` | state that is not among the weights, nor counted as parameters; never trained |
 /// | `autocast = false` | a module with a dtype policy reads it in its own dtype, not in that which the module computes in |

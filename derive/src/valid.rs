@@ -179,13 +179,13 @@ fn check_field(field: &Field, input: &Input, faults: &mut Faults) {
             if let Some((_, span)) = &place.default {
                 faults.push(*span, "`new` asks for no variable; its first value is said in `#[variable(init = ..)]`");
             }
-            if words.trainable == Some(false)
+            if words.is_state()
                 && let Some((_, span)) = &words.regularizer
             {
                 faults.push(*span, "a variable that is not trained takes no regularizer; remove one of the two");
             }
             if let Some((false, span)) = words.weight
-                && words.trainable != Some(false)
+                && !words.is_state()
                 && !words.is_partial
             {
                 faults.push(

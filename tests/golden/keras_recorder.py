@@ -110,7 +110,7 @@ class LayerRecorder(Recorder):
             differentiable = differentiable and reference.dtype.is_floating
             total = tf.reduce_sum(reference * dy) if reference.dtype.is_floating else tf.constant(0.0)
             for loss in precise.losses:
-                total += loss
+                total += tf.cast(loss, total.dtype)
         wanted = ([inputs] if inputs.dtype.is_floating else []) + [w.value for w in precise.trainable_weights]
         grads = tape.gradient(total, wanted)
         floating = reference.dtype.is_floating

@@ -9,6 +9,7 @@ mod convolution;
 mod embedding;
 mod initializer;
 mod layer;
+mod lora;
 mod loss;
 mod merging;
 mod metric;

@@ -2,6 +2,7 @@
 
 use super::{Grow, Held, Identity, Module, SlotOf, Visitor};
 use crate::Variable;
+use crate::variable::Declaration;
 use std::{
     any::TypeId,
     collections::{HashMap, HashSet},
@@ -185,7 +186,8 @@ impl Node {
     }
 
     fn own_variables(&self, path: &str, visit: &mut dyn FnMut(&str, &Variable)) {
-        let is_trained = |variable: &Variable| variable.declaration().is_none_or(|declaration| declaration.trainable);
+        let leads = |declared: Declaration| declared.trainable || declared.among_trained;
+        let is_trained = |variable: &Variable| variable.declaration().is_none_or(leads);
         let (trained, kept): (Vec<_>, Vec<_>) = self.variables.iter().partition(|(_, variable)| is_trained(variable));
         for (name, variable) in trained.into_iter().chain(kept) {
             visit(&join(path, name), variable);

@@ -40,6 +40,9 @@ pub struct Declaration {
     pub dtype: Option<DType>,
     /// Whether optimizers change it.
     pub trainable: bool,
+    /// Whether its place among the weights of its module is with the trainable ones: where settings decide that it is none,
+    /// too.
+    pub among_trained: bool,
     /// Whether checkpoints hold it.
     pub persistent: bool,
     /// Whether it is one of the weights of its module, and counts as parameters: what a layer computes with, not what a
@@ -62,6 +65,7 @@ impl Declaration {
             shape: None,
             dtype: None,
             trainable: true,
+            among_trained: false,
             persistent: true,
             weight: true,
             autocast: true,

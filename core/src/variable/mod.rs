@@ -324,10 +324,13 @@ impl Variable {
         Ok(Variable { cell, handle: handle.clone() })
     }
 
-    /// Says how the variable begins. Repeatable until a value is drawn; of no effect after that.
+    /// Says how the variable begins. Repeatable until a value is drawn; after that it only says whether it is trained.
     pub fn declare(&self, declaration: Declaration) {
         let mut state = self.cell.write_state();
         if state.value.is_some() {
+            if let Some(declared) = &mut state.declared {
+                declared.trainable = declaration.trainable;
+            }
             return;
         }
         state.shape = match &declaration.shape {

@@ -52,7 +52,11 @@ impl Expansion<'_> {
             || quote!(__m::None),
             |value| quote_spanned!(value.span()=> __m::IntoConstraint::into_constraint(#value)),
         );
-        let trainable = words.trainable.unwrap_or(true);
+        let trainable = words.trainable.as_ref().map_or_else(
+            || quote!(true),
+            |trainable| quote_spanned!(trainable.span()=> { let __modulor_trainable: bool = #trainable; __modulor_trainable }),
+        );
+        let among_trained = !words.is_state();
         let persistent = words.persistent.unwrap_or(true);
         let weight = words.weight.is_none_or(|(weight, _)| weight);
         let autocast = words.autocast.unwrap_or(true);
@@ -60,6 +64,7 @@ impl Expansion<'_> {
         let exprs = known_dims
             .chain(&words.init)
             .chain(&words.dtype)
+            .chain(&words.trainable)
             .chain(words.regularizer.as_ref().map(|(value, _)| value))
             .chain(&words.constraint);
         let settings = settings_in(arm, exprs.map(Expr::to_token_stream).collect());
@@ -71,6 +76,7 @@ impl Expansion<'_> {
                 shape: #shape,
                 dtype: #dtype,
                 trainable: #trainable,
+                among_trained: #among_trained,
                 persistent: #persistent,
                 weight: #weight,
                 autocast: #autocast,

@@ -1,14 +1,15 @@
 //! Convolution along one, two or three axes, and the transposed one.
 
 use super::activity::charge;
+use super::lora::{LoraAlpha, LoraRank, adapts};
 use super::window::{at_least_one, images, sliding, strides_or_dilations};
 use super::{DataFormat, Padding, PerAxis};
 use crate::OrNone;
 use crate::activation::AnyActivation;
 use crate::constraint::AnyConstraint;
-use crate::initializer::{AnyInitializer, GlorotUniform, Zeros};
+use crate::initializer::{AnyInitializer, GlorotUniform, HeUniform, Zeros};
 use crate::regularizer::AnyRegularizer;
-use modulor::{DTypePolicy, Error, Layer, Module, Result, Tensor, Variable};
+use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor, Variable};
 
 /// The layers of convolution, by the number of their axes.
 macro_rules! convolutions {
@@ -66,6 +67,10 @@ macro_rules! convolutions {
             /// Where the bias may be; anywhere unless set.
             #[config(default, into)]
             bias_constraint: OrNone<AnyConstraint>,
+            #[module(default)]
+            lora_rank: LoraRank,
+            #[module(default)]
+            lora_alpha: LoraAlpha,
             #[variable(
                 shape = [
                     $(kernel_size.0[$axis],)*
@@ -74,7 +79,8 @@ macro_rules! convolutions {
                 ],
                 init = kernel_initializer,
                 regularizer = kernel_regularizer,
-                constraint = kernel_constraint
+                constraint = kernel_constraint,
+                trainable = !lora_rank.is_set()
             )]
             kernel: Variable,
             #[variable(
@@ -85,6 +91,26 @@ macro_rules! convolutions {
                 when = use_bias
             )]
             bias: Variable,
+            #[variable(
+                shape = [
+                    $(kernel_size.0[$axis],)*
+                    input[data_format.channels()].checked_div(groups).unwrap_or(0),
+                    lora_rank.columns()
+                ],
+                init = HeUniform::default(),
+                dtype = DType::F32,
+                regularizer = kernel_regularizer,
+                when = lora_rank.is_set()
+            )]
+            lora_kernel_a: Variable,
+            #[variable(
+                shape = [lora_rank.columns(), filters],
+                init = Zeros,
+                dtype = DType::F32,
+                regularizer = kernel_regularizer,
+                when = lora_rank.is_set()
+            )]
+            lora_kernel_b: Variable,
         }
 
         impl Layer for $class {
@@ -110,7 +136,10 @@ macro_rules! convolutions {
                     )));
                 }
                 let sliding = sliding(&strides, &dilations, &size, self.padding, self.data_format)?;
-                let mut y = x.convolution(&self.kernel, &sliding)?;
+                let mut y = match self.adapted(Variable::read)? {
+                    None => x.convolution(&self.kernel, &sliding)?,
+                    Some(kernel) => x.convolution(kernel, &sliding)?,
+                };
                 if self.use_bias {
                     y = self.data_format.add_bias(&y, &self.bias, $axes)?;
                 }
@@ -133,6 +162,8 @@ convolutions! {
     /// # Variables
     ///
     /// `kernel` of `[kernel_size, channels / groups, filters]` and, unless `use_bias` is false, `bias` of `[filters]`.
+    /// With a `lora_rank`, `kernel` is not trainable, and there are `lora_kernel_a`, of the kernel's shape but for `lora_rank`
+    /// last, and `lora_kernel_b` of `[lora_rank, filters]`, float32.
     ///
     /// ```
     /// use modulor::{Call, Tensor};
@@ -156,6 +187,8 @@ convolutions! {
     /// # Variables
     ///
     /// `kernel` of `[kernel_size.., channels / groups, filters]` and, unless `use_bias` is false, `bias` of `[filters]`.
+    /// With a `lora_rank`, `kernel` is not trainable, and there are `lora_kernel_a`, of the kernel's shape but for `lora_rank`
+    /// last, and `lora_kernel_b` of `[lora_rank, filters]`, float32.
     ///
     /// ```
     /// use modulor::{Call, DType, Tensor};
@@ -179,7 +212,15 @@ convolutions! {
     /// # Variables
     ///
     /// `kernel` of `[kernel_size.., channels / groups, filters]` and, unless `use_bias` is false, `bias` of `[filters]`.
+    /// With a `lora_rank`, `kernel` is not trainable, and there are `lora_kernel_a`, of the kernel's shape but for `lora_rank`
+    /// last, and `lora_kernel_b` of `[lora_rank, filters]`, float32.
     Conv3D 3 [0 1 2];
+}
+
+adapts! {
+    Conv1D kernel by lora_kernel_a lora_kernel_b, kernel_constraint;
+    Conv2D kernel by lora_kernel_a lora_kernel_b, kernel_constraint;
+    Conv3D kernel by lora_kernel_a lora_kernel_b, kernel_constraint;
 }
 
 /// The places along an axis of the transposed convolution of so many windows.

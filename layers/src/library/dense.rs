@@ -1,11 +1,12 @@
 use super::ActivityRegularizer;
+use super::lora::{LoraAlpha, LoraRank, adapts};
 use crate::OrNone;
 use crate::activation::AnyActivation;
 use crate::constraint::AnyConstraint;
-use crate::initializer::{AnyInitializer, GlorotUniform, Zeros};
+use crate::initializer::{AnyInitializer, GlorotUniform, HeUniform, Zeros};
 use crate::regularizer::AnyRegularizer;
 use modulor::module::{Track, Visitor};
-use modulor::{DTypePolicy, Error, Layer, Module, Result, Tensor, Variable};
+use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor, Variable};
 use serde_json::Value;
 
 /// A layer in which every output depends on every input: `activation(x · kernel + bias)`.
@@ -16,7 +17,8 @@ use serde_json::Value;
 ///
 /// # Variables
 ///
-/// `kernel` of `[n, units]` and, unless `use_bias` is false, `bias` of `[units]`.
+/// `kernel` of `[n, units]` and, unless `use_bias` is false, `bias` of `[units]`. With a `lora_rank`, `kernel` is not
+/// trainable, and there are `lora_kernel_a` of `[n, lora_rank]` and `lora_kernel_b` of `[lora_rank, units]`, float32.
 ///
 /// ```
 /// use modulor::{Call, Tensor};
@@ -26,6 +28,24 @@ use serde_json::Value;
 /// let layer = Dense::new(2).activation("relu").kernel_initializer(Ones);
 /// let y = layer.call(&Tensor::from([[1.0_f32, 2.0], [-3.0, 1.0]]))?;
 /// assert_eq!(y.to_vec::<f32>()?, [3.0, 3.0, 0.0, 0.0]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What was learnt stays, and something small is learnt beside it, by a low rank:
+///
+/// ```
+/// use modulor::{Call, ModuleExt, Tensor};
+/// use modulor_layers::library::Dense;
+/// # fn main() -> modulor::Result<()> {
+/// let mut layer = Dense::new(100);
+/// let x = Tensor::from([[1.0_f32; 50]]);
+/// let before: Tensor = layer.call(&x)?;
+/// layer.enable_lora(4, 8.0)?;
+/// let after: Tensor = layer.call(&x)?;
+/// assert_eq!(after.to_vec::<f32>()?, before.to_vec::<f32>()?);
+/// let learnt: Vec<_> = layer.trainable_variables().iter().flat_map(|variable| variable.shape()).collect();
+/// assert_eq!(learnt, [vec![100], vec![50, 4], vec![4, 100]]);
 /// # Ok(())
 /// # }
 /// ```
@@ -94,12 +114,17 @@ pub struct Dense {
     #[config(default, into)]
     bias_constraint: OrNone<AnyConstraint>,
     #[module(default)]
+    lora_rank: LoraRank,
+    #[module(default)]
+    lora_alpha: LoraAlpha,
+    #[module(default)]
     quantization_config: Unquantized,
     #[variable(
         shape = [input[-1], units],
         init = kernel_initializer,
         regularizer = kernel_regularizer,
-        constraint = kernel_constraint
+        constraint = kernel_constraint,
+        trainable = !lora_rank.is_set()
     )]
     kernel: Variable,
     #[variable(
@@ -110,6 +135,22 @@ pub struct Dense {
         when = use_bias
     )]
     bias: Variable,
+    #[variable(
+        shape = [input[-1], lora_rank.columns()],
+        init = HeUniform::default(),
+        dtype = DType::F32,
+        regularizer = kernel_regularizer,
+        when = lora_rank.is_set()
+    )]
+    lora_kernel_a: Variable,
+    #[variable(
+        shape = [lora_rank.columns(), units],
+        init = Zeros,
+        dtype = DType::F32,
+        regularizer = kernel_regularizer,
+        when = lora_rank.is_set()
+    )]
+    lora_kernel_b: Variable,
 }
 
 impl Layer for Dense {
@@ -121,7 +162,10 @@ impl Layer for Dense {
             let message = format!("the input must have at least 2 dims, `[batch, n]`, found shape {}", x.shape());
             return Err(Error::invalid_argument(message));
         }
-        let mut y = x.matmul(&self.kernel)?;
+        let mut y = match self.adapted(Variable::read)? {
+            None => x.matmul(&self.kernel)?,
+            Some(kernel) => x.matmul(kernel)?,
+        };
         if self.use_bias {
             y = y.bias_add(&self.bias)?;
         }
@@ -134,6 +178,8 @@ impl Layer for Dense {
         Ok(x.mask().cloned())
     }
 }
+
+adapts! { Dense kernel by lora_kernel_a lora_kernel_b, kernel_constraint; }
 
 impl Dense {
     /// What the output costs; nothing unless set.

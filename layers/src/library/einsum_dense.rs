@@ -1,8 +1,9 @@
 use super::dense::Unquantized;
+use super::lora::{LoraAlpha, LoraRank, adapts};
 use crate::OrNone;
 use crate::activation::AnyActivation;
 use crate::constraint::AnyConstraint;
-use crate::initializer::{AnyInitializer, GlorotUniform, Zeros};
+use crate::initializer::{AnyInitializer, GlorotUniform, HeUniform, Zeros};
 use crate::regularizer::AnyRegularizer;
 use modulor::module::{InputShapes, ManualBuild};
 use modulor::variable::Initializer;
@@ -22,7 +23,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// # Variables
 ///
 /// `kernel`, of a dim for each of its letters; with `bias_axes`, some letters of the output, `bias`, which has those axes and
-/// broadcasts along the others.
+/// broadcasts along the others. With a `lora_rank`, `kernel` is not trainable, and there are `lora_kernel_a`, of the kernel's
+/// shape but for `lora_rank` last, and `lora_kernel_b`, of `lora_rank` and the kernel's last dim, float32.
 ///
 /// ```
 /// use modulor::{Call, DType, ModuleExt, Tensor};
@@ -73,11 +75,16 @@ pub struct EinsumDense {
     #[config(default, into)]
     bias_constraint: OrNone<AnyConstraint>,
     #[module(default)]
+    lora_rank: LoraRank,
+    #[module(default)]
+    lora_alpha: LoraAlpha,
+    #[module(default)]
     quantization_config: Unquantized,
     #[variable(
         init = ByAxes { initializer: kernel_initializer, equation },
         regularizer = kernel_regularizer,
-        constraint = kernel_constraint
+        constraint = kernel_constraint,
+        trainable = !lora_rank.is_set()
     )]
     kernel: Variable,
     #[variable(
@@ -87,6 +94,15 @@ pub struct EinsumDense {
         when = bias_axes.0.is_some()
     )]
     bias: Variable,
+    #[variable(
+        init = HeUniform::default(),
+        dtype = DType::F32,
+        regularizer = kernel_regularizer,
+        when = lora_rank.is_set()
+    )]
+    lora_kernel_a: Variable,
+    #[variable(init = Zeros, dtype = DType::F32, regularizer = kernel_regularizer, when = lora_rank.is_set())]
+    lora_kernel_b: Variable,
 }
 
 /// The dims of an output without its batch, `None` for those that the input has: a number, or a list.
@@ -269,6 +285,8 @@ impl Initializer for ByAxes {
     }
 }
 
+adapts! { EinsumDense kernel by lora_kernel_a lora_kernel_b, kernel_constraint; }
+
 impl ManualBuild for EinsumDense {
     fn build(&self, inputs: &InputShapes) -> Result<()> {
         let letters = Letters::of(&self.equation)?;
@@ -277,13 +295,19 @@ impl ManualBuild for EinsumDense {
         })?;
         let (kernel, bias) = letters.shapes(&input, &self.output_shape.0, self.bias_axes.0.as_deref())?;
         inputs.size(&self.kernel, "kernel", &kernel)?;
+        if let (true, [leading @ .., last]) = (self.lora_rank.is_set(), &*kernel) {
+            let rank = self.lora_rank.columns();
+            inputs.size(&self.lora_kernel_a, "lora_kernel_a", &[leading, &[rank]].concat())?;
+            inputs.size(&self.lora_kernel_b, "lora_kernel_b", &[rank, *last])?;
+        }
         bias.map_or(Ok(()), |bias| inputs.size(&self.bias, "bias", &bias))
     }
 }
 
 impl Layer for EinsumDense {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut y = Tensor::einsum(&self.equation, &[x, &self.kernel.read()?])?;
+        let kernel = self.adapted(Variable::read)?.map_or_else(|| self.kernel.read(), Ok)?;
+        let mut y = Tensor::einsum(&self.equation, &[x, &kernel])?;
         if self.bias_axes.0.is_some() {
             y = y.add(&self.bias)?;
         }

@@ -2,10 +2,11 @@
 
 use super::activity::charge;
 use super::dense::Unquantized;
+use super::lora::{LoraAlpha, LoraRank, adapts};
 use super::recurrent::Under;
 use crate::OrNone;
 use crate::constraint::AnyConstraint;
-use crate::initializer::{AnyInitializer, RandomUniform};
+use crate::initializer::{AnyInitializer, HeUniform, RandomUniform, Zeros};
 use crate::regularizer::AnyRegularizer;
 use modulor::module::Track;
 use modulor::variable::Initializer;
@@ -44,7 +45,8 @@ impl Initializer for Beginning {
             None => self.initializer.init(dims, dtype, seed),
             Some(weights) if *weights.shape() == *dims => weights.cast(dtype),
             Some(weights) => {
-                let message = format!("the weights must have the shape of the table, {dims:?}, found {}", weights.shape());
+                let message =
+                    format!("the weights must have the shape of the table, {dims:?}, found {}", weights.shape());
                 Err(Error::invalid_argument(message))
             }
         }
@@ -64,7 +66,8 @@ impl Initializer for Beginning {
 ///
 /// # Variables
 ///
-/// `embeddings` of `[input_dim, output_dim]`.
+/// `embeddings` of `[input_dim, output_dim]`. With a `lora_rank` it is not trainable, and there are `lora_embeddings_a` of
+/// `[input_dim, lora_rank]` and `lora_embeddings_b` of `[lora_rank, output_dim]`, float32.
 ///
 /// ```
 /// use modulor::{Call, Tensor};
@@ -102,6 +105,10 @@ pub struct Embedding {
     #[config(default)]
     mask_zero: bool,
     #[module(default)]
+    lora_rank: LoraRank,
+    #[module(default)]
+    lora_alpha: LoraAlpha,
+    #[module(default)]
     quantization_config: Unquantized,
     #[skip]
     weights: Option<Tensor>,
@@ -109,9 +116,26 @@ pub struct Embedding {
         shape = [input_dim, output_dim],
         init = Beginning { initializer: embeddings_initializer, weights: weights.clone() },
         regularizer = embeddings_regularizer,
-        constraint = embeddings_constraint
+        constraint = embeddings_constraint,
+        trainable = !lora_rank.is_set()
     )]
     embeddings: Variable,
+    #[variable(
+        shape = [input_dim, lora_rank.columns()],
+        init = HeUniform::default(),
+        dtype = DType::F32,
+        regularizer = embeddings_regularizer,
+        when = lora_rank.is_set()
+    )]
+    lora_embeddings_a: Variable,
+    #[variable(
+        shape = [lora_rank.columns(), output_dim],
+        init = Zeros,
+        dtype = DType::F32,
+        regularizer = embeddings_regularizer,
+        when = lora_rank.is_set()
+    )]
+    lora_embeddings_b: Variable,
 }
 
 impl Embedding {
@@ -137,7 +161,8 @@ impl Embedding {
 impl Layer for Embedding {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         check([self.input_dim, self.output_dim])?;
-        let y = rows(&self.embeddings, x)?.cast(self.dtype.compute_dtype()?)?;
+        let y = self.adapted(|table| rows(table, x))?.map_or_else(|| rows(&self.embeddings, x), Ok)?;
+        let y = y.cast(self.dtype.compute_dtype()?)?;
         charge(self.activity_regularizer.0.as_ref(), &y)?;
         Ok(y)
     }
@@ -161,7 +186,8 @@ impl Layer for Embedding {
 /// # Variables
 ///
 /// `embeddings` of `[input_dim, output_dim]`, whose transpose leads back; where `tie_weights` is false, that is
-/// `reverse_embeddings`, of `[output_dim, input_dim]`.
+/// `reverse_embeddings`, of `[output_dim, input_dim]`. With a `lora_rank`, `embeddings` is not trainable, and there are
+/// `lora_embeddings_a` of `[input_dim, lora_rank]` and `lora_embeddings_b` of `[lora_rank, output_dim]`, float32.
 ///
 /// ```
 /// use modulor::{Call, Tensor};
@@ -199,6 +225,10 @@ pub struct ReversibleEmbedding {
     #[config(default)]
     mask_zero: bool,
     #[module(default)]
+    lora_rank: LoraRank,
+    #[module(default)]
+    lora_alpha: LoraAlpha,
+    #[module(default)]
     quantization_config: Unquantized,
     /// Whether one table leads both ways; it does unless this says no.
     #[config(default = true)]
@@ -213,17 +243,35 @@ pub struct ReversibleEmbedding {
         shape = [input_dim, output_dim],
         init = embeddings_initializer,
         regularizer = embeddings_regularizer,
-        constraint = embeddings_constraint
+        constraint = embeddings_constraint,
+        trainable = !lora_rank.is_set()
     )]
     embeddings: Variable,
     #[variable(shape = [output_dim, input_dim], init = embeddings_initializer, when = !tie_weights)]
     reverse_embeddings: Variable,
+    #[variable(
+        shape = [input_dim, lora_rank.columns()],
+        init = HeUniform::default(),
+        dtype = DType::F32,
+        regularizer = embeddings_regularizer,
+        when = lora_rank.is_set()
+    )]
+    lora_embeddings_a: Variable,
+    #[variable(
+        shape = [lora_rank.columns(), output_dim],
+        init = Zeros,
+        dtype = DType::F32,
+        regularizer = embeddings_regularizer,
+        when = lora_rank.is_set()
+    )]
+    lora_embeddings_b: Variable,
 }
 
 impl Layer for ReversibleEmbedding {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         check([self.input_dim, self.output_dim])?;
-        let y = rows(&self.embeddings, x)?;
+        let y = self.adapted(|table| rows(table, x))?.map_or_else(|| rows(&self.embeddings, x), Ok)?;
+        let y = y.cast(self.dtype.compute_dtype()?)?;
         charge(self.activity_regularizer.0.as_ref(), &y)?;
         Ok(y)
     }
@@ -231,6 +279,16 @@ impl Layer for ReversibleEmbedding {
     fn mask(&self, x: &Tensor) -> Result<Option<Tensor>> {
         not_zero(self.mask_zero, x)
     }
+
+    /// The rows are cast, and not the whole table.
+    fn autocast(&self) -> bool {
+        false
+    }
+}
+
+adapts! {
+    Embedding embeddings by lora_embeddings_a lora_embeddings_b, embeddings_constraint;
+    ReversibleEmbedding embeddings by lora_embeddings_a lora_embeddings_b, embeddings_constraint;
 }
 
 /// The function of [`Reversed`].
@@ -252,7 +310,7 @@ impl Layer for Reversed {
         let layer = self.module();
         check([layer.input_dim, layer.output_dim])?;
         let (mut x, mut kernel) = match layer.tie_weights {
-            true => (x.clone(), layer.embeddings.read()?),
+            true => (x.clone(), layer.adapted(Variable::read)?.map_or_else(|| layer.embeddings.read(), Ok)?),
             false => (x.clone(), layer.reverse_embeddings.read()?),
         };
         if let Some(name) = &layer.reverse_dtype.0 {

@@ -26,6 +26,7 @@ mod gru_cell;
 mod identity;
 mod input;
 mod layer_normalization;
+mod lora;
 mod lstm;
 mod lstm_cell;
 mod masking;
