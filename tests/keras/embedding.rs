@@ -11,7 +11,7 @@ fn a_table_begins_as_the_numbers_that_are_given() {
         let given = row.tensor("given").expect("numbers");
         let read = || Embedding::from_field(Some(&row.get("config"))).unwrap_or_else(|e| panic!("{}: {e}", row.case));
         let layer = read().with_weights(given);
-        let y: Tensor = layer.call(&row.tensor("x").expect("numbers")).unwrap_or_else(|e| panic!("{}: {e}", row.case));
+        let y: Tensor = layer.call(row.tensor("x").expect("numbers")).unwrap_or_else(|e| panic!("{}: {e}", row.case));
         let recorded: Vec<super::layer::Named> = row.get("weights");
         let table = &layer.weights()[0].value().expect("drawn");
         let expected = tensor(&recorded[0].value);
@@ -21,7 +21,7 @@ fn a_table_begins_as_the_numbers_that_are_given() {
         assert_near(&y, &expected, epsilon(y.dtype()), &row.case);
         // A config does not hold them; a copy has them.
         assert_eq!(layer.config().expect("a config"), read().config().expect("a config"), "{}", row.case);
-        let again: Tensor = layer.copy().expect("a copy").call(&row.tensor("x").expect("numbers")).expect("it fits");
+        let again: Tensor = layer.copy().expect("a copy").call(row.tensor("x").expect("numbers")).expect("it fits");
         assert_eq!(to_f64(&again), to_f64(&y), "{}", row.case);
         count += 1;
     }

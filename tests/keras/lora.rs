@@ -77,7 +77,7 @@ fn what_is_adapted_leads_back() {
         let layer = ReversibleEmbedding::from_field(Some(&config(row))).expect("a config");
         let _: Tensor = layer.call(Tensor::from([[1, 2]])).expect("it fits");
         give(&layer, row);
-        let y = layer.reversed().call(&row.tensor("x").expect("an input")).expect("it is built");
+        let y = layer.reversed().call(row.tensor("x").expect("an input")).expect("it is built");
         assert_near(&y, &row.tensor("y").expect("an output"), 4e-6, &row.case);
     }
     assert_eq!(rows("lora reversed").count(), 2);
