@@ -11,6 +11,7 @@ mod initializer;
 mod layer;
 mod lora;
 mod loss;
+mod loss_dtype;
 mod merging;
 mod metric;
 mod models;

@@ -59,12 +59,18 @@ pub trait Loss: Send + Sync + 'static {
         Reduction::SumOverBatchSize
     }
 
+    /// What predictions are cast to, a dtype of floats; nothing where there is none.
+    fn dtype(&self) -> Option<DType> {
+        None
+    }
+
     /// The losses, weighted, masked and reduced: a scalar, or one value per sample under [`Reduction::None`].
     ///
     /// A weight is a scalar, or has the dims of the losses, of which some may be 1. What the mask of `y_pred` or of the
     /// losses leaves out does not count; under the mean reductions the others count more for it.
     fn value(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<Tensor> {
         let within = |error: Error| error.within(self.name());
+        let y_pred = &in_dtype(y_pred, self.dtype()).map_err(within)?;
         let losses = self.losses(y_true, y_pred).map_err(within)?;
         let mask = match (y_pred.mask(), losses.mask()) {
             (Some(given), Some(own)) => Some(given.logical_and(own).map_err(within)?),
@@ -118,6 +124,18 @@ impl Loss for AnyLoss {
     }
     fn reduction(&self) -> Reduction {
         self.inner().map_or(Reduction::SumOverBatchSize, |loss| loss.reduction())
+    }
+    fn dtype(&self) -> Option<DType> {
+        self.inner().ok()?.dtype()
+    }
+}
+
+/// Predictions, with their mask, in a dtype of floats, where one is given.
+fn in_dtype(y_pred: &Tensor, dtype: Option<DType>) -> Result<Tensor> {
+    match dtype {
+        None => Ok(y_pred.clone()),
+        Some(dtype) if dtype.is_float() => Ok(y_pred.cast(dtype)?.with_mask(y_pred.mask().cloned())),
+        Some(dtype) => Err(Error::invalid_argument(format!("`dtype` must be one of floats, found {dtype}"))),
     }
 }
 
