@@ -141,14 +141,14 @@ fn distance<R: Transcendental>(x: R) -> R {
     if a > R::TAIL_END { R::TAIL_END } else { a }
 }
 
-/// xΦ(x): what is above 0 of x, less |x|Φ(−|x|), which is exact where it is small.
+/// xΦ(x): what is above 0 of x, less |x|Φ(−|x|), which is exact where it is small; NaN of −∞, as of −∞·0.
 #[inline(always)]
 fn gelu<R: Transcendental, const FUSED: bool>(x: R) -> R {
     let a = distance(x);
     let half = R::HALF * a;
     let (m, power) = a.lifted_exp_of_product::<FUSED>(-half);
     let tail = a.lowered_tail::<FUSED>([a, R::TAIL_SLOPE * R::LIFT]);
-    (if x < R::ZERO { R::ZERO } else { x }) - (half * power) * fma!(tail, m, tail)
+    x * (if x < R::ZERO { R::ZERO } else { R::ONE }) - (half * power) * fma!(tail, m, tail)
 }
 
 /// Φ(x) + xφ(x)

@@ -25,9 +25,7 @@ const FUNCTIONS: [Oracle; 24] = [
     (Unary::Atanh, libm::atanh),
     (Unary::Erf, libm::erf),
     (Unary::Erfc, libm::erfc),
-    (Unary::Gelu, |x| {
-        if x == f64::NEG_INFINITY { 0.0 } else { 0.5 * x * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2) }
-    }),
+    (Unary::Gelu, |x| 0.5 * x * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)),
     (Unary::Sigmoid, |x| if x < 0.0 { libm::exp(x) / (1.0 + libm::exp(x)) } else { 1.0 / (1.0 + libm::exp(-x)) }),
     (Unary::Softplus, |x| x.max(0.0) + if x.is_nan() { x } else { libm::log1p(libm::exp(-x.abs())) }),
     (Unary::Rsqrt, |x| 1.0 / x.sqrt()),
@@ -192,7 +190,7 @@ fn functions_end_as_they_should() {
     let (inf, nan) = (f32::INFINITY, f32::NAN);
     let x = [0.0, -0.0, inf, -inf, nan, 1.0, -1.0, 1e-45, -1e-45, f32::MAX, f32::MIN];
     let half_pi = std::f32::consts::FRAC_PI_2;
-    let table: [(Unary, [f32; 11]); 17] = [
+    let table: [(Unary, [f32; 11]); 19] = [
         (Unary::Exp, [1.0, 1.0, inf, 0.0, nan, 2.718_281_7, 0.367_879_45, 1.0, 1.0, inf, 0.0]),
         (Unary::Expm1, [0.0, -0.0, inf, -1.0, nan, 1.718_281_9, -0.632_120_55, 1e-45, -1e-45, inf, -1.0]),
         (Unary::Log, [-inf, -inf, inf, nan, nan, 0.0, nan, -103.278_93, nan, 88.722_84, nan]),
@@ -200,6 +198,8 @@ fn functions_end_as_they_should() {
         (Unary::Tanh, [0.0, -0.0, 1.0, -1.0, nan, 0.761_594_2, -0.761_594_2, 1e-45, -1e-45, 1.0, -1.0]),
         (Unary::Sigmoid, [0.5, 0.5, 1.0, 0.0, nan, 0.731_058_6, 0.268_941_43, 0.5, 0.5, 1.0, 0.0]),
         (Unary::Erf, [0.0, -0.0, 1.0, -1.0, nan, 0.842_700_8, -0.842_700_8, 1e-45, -1e-45, 1.0, -1.0]),
+        (Unary::Gelu, [0.0, -0.0, inf, nan, nan, 0.841_344_7, -0.158_655_26, 1e-45, -0.0, f32::MAX, -0.0]),
+        (Unary::GeluTanh, [0.0, -0.0, inf, nan, nan, 0.841_191_95, -0.158_808_01, 0.0, -0.0, f32::MAX, -0.0]),
         (Unary::Erfc, [1.0, 1.0, 0.0, 2.0, nan, 0.157_299_2, 1.842_700_8, 1.0, 1.0, 0.0, 2.0]),
         (Unary::Sin, [0.0, -0.0, nan, nan, nan, 0.841_471, -0.841_471, 1e-45, -1e-45, -0.521_876_5, 0.521_876_5]),
         (Unary::Cos, [1.0, 1.0, nan, nan, nan, 0.540_302_3, 0.540_302_3, 1.0, 1.0, 0.853_021_1, 0.853_021_1]),

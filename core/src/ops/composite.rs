@@ -37,7 +37,8 @@ impl Tensor {
     }
 
     /// `x·Φ(x)`, Φ being the distribution function of the normal distribution: by the error function or, if
-    /// `approximate`, as `x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))`, in forms that are exact where Φ is small. By the error function −∞ gives 0, where Keras gives NaN.
+    /// `approximate`, as `x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))`, in forms that are exact where Φ is small. NaN of −∞, as
+    /// of −∞·0.
     ///
     /// ```
     /// use modulor_core::Tensor;
