@@ -11,7 +11,8 @@ use crate::float::Real;
 use crate::fold::join_lanes;
 use crate::narrow::Stored;
 use crate::number::Number;
-use crate::sliding::{BLOCK, Block, Gather, Matrix, Slide, Term, Total, by_rows, gather_along, gather_channels, load};
+use crate::parts::{Matrix, by_rows};
+use crate::sliding::{BLOCK, Block, Gather, Slide, Term, Total, gather_along, gather_channels, load};
 use crate::window::{Format, Images, Window};
 
 /// The parts that the gradient of a filter is summed in, at most, where channels are last: runs of rows of windows; and
@@ -501,7 +502,7 @@ macro_rules! depthwise {
                 let count = slide.rows().saturating_mul(images.batch).saturating_mul(planes);
                 let work = x.len() + out.len().saturating_mul(1 + window.taps() / CHEAP);
                 let outputs = Matrix::new(out, slide.width());
-                by_rows(count, work, outputs, &|rows, out| {
+                by_rows(count, work, outputs, |rows, out| {
                     part(shape, &slide, rows, (x, filter), out);
                 });
             }
@@ -524,7 +525,7 @@ macro_rules! depthwise {
                 let count = slide.rows().saturating_mul(images.batch).saturating_mul(planes);
                 let work = dx.len() + dy.len().saturating_mul(1 + window.taps() / CHEAP);
                 let outputs = Matrix::new(dx, slide.width());
-                by_rows(count, work, outputs, &|rows, dx| {
+                by_rows(count, work, outputs, |rows, dx| {
                     part(shape, &slide, rows, (filter, dy), dx);
                 });
             }
@@ -555,12 +556,12 @@ macro_rules! depthwise {
                 match images.format {
                     Format::ChannelsLast => {
                         let sums = Matrix::new(sums, gradient.len());
-                        by_rows(parts, work, sums, &|parts, sums| part(shape, parts, (x, dy), sums));
+                        by_rows(parts, work, sums, |parts, sums| part(shape, parts, (x, dy), sums));
                     }
                     Format::ChannelsFirst => {
                         let sums = Matrix::new(sums, taps);
                         let count = parts * shape.channels();
-                        by_rows(count, work, sums, &|parts, sums| part_along(shape, parts, (x, dy), sums));
+                        by_rows(count, work, sums, |parts, sums| part_along(shape, parts, (x, dy), sums));
                     }
                 }
                 join_parts(shape, sums, gradient);

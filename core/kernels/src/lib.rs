@@ -73,7 +73,6 @@
 //! | products beside two busy processes | 90 to 93 % of a fair share of the cores |
 
 mod attention;
-mod by_rows;
 mod cast;
 pub mod cholesky;
 mod complex;

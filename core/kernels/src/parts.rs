@@ -1,4 +1,5 @@
-//! Work that is cut into parts for the threads of the pool, where each part may be any.
+//! Work that is cut into parts for the threads of the pool, where each part may be any: of what is counted, of slices, and
+//! of the rows of matrices.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -13,6 +14,8 @@ const WORTH: usize = 20_000_000;
 const PART: usize = WORTH / 2;
 /// Parts for each thread, so that one that comes late does less.
 const PARTS: usize = 4;
+/// Picoseconds for an element, where [`by_rows`] is told how many are read and written.
+const ELEMENT: usize = 150;
 
 /// How many parts so much work is to be cut into, given in picoseconds: 1 where other threads are not worth it.
 fn wanted(work: usize) -> usize {
@@ -23,14 +26,15 @@ fn wanted(work: usize) -> usize {
 /// time, and the memory that the pool lends. A part begins at a multiple of `unit`.
 pub(crate) fn divide(count: usize, cost: usize, unit: usize, body: &(dyn Fn(Range<usize>, &mut [u8]) + Sync)) {
     let wanted = wanted(count.saturating_mul(cost));
-    let size = count.div_ceil(wanted).next_multiple_of(unit);
-    if wanted == 1 || size >= count {
+    if wanted == 1 || count <= unit {
         return body(0..count, &mut []);
     }
+    let units = count.div_ceil(unit);
+    let parts = wanted.min(units);
+    let (each, more) = (units / parts, units % parts);
+    let start = |part: usize| count.min((part * each + part.min(more)) * unit);
     let set = instruction_set();
-    pool::run(count.div_ceil(size), &|part, room| {
-        with_instruction_set(set, || body(part * size..count.min((part + 1) * size), room));
-    });
+    pool::run(parts, &|part, room| with_instruction_set(set, || body(start(part)..start(part + 1), room)));
 }
 
 /// A slice of which several threads have parts.
@@ -59,22 +63,119 @@ impl<'a, T> Parts<'a, T> {
     /// # Panics
     /// When the part is not in the slice.
     #[allow(unsafe_code, clippy::mut_from_ref)]
-    pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
+    pub(crate) unsafe fn part(&self, range: Range<usize>) -> &'a mut [T] {
         assert!(range.start <= range.end && range.end <= self.len, "a part lies in its slice");
         // SAFETY: it lies in the slice, and is nobody else's.
         unsafe { from_raw_parts_mut(self.first.add(range.start), range.len()) }
     }
 }
 
-/// Calls `body` with parts of `out`, perhaps on several threads at a time, and where each begins: a multiple of `unit`.
-pub(crate) fn divide_slice<U: Send>(out: &mut [U], cost: usize, unit: usize, body: impl Fn(usize, &mut [U]) + Sync) {
-    let (count, parts) = (out.len(), Parts::new(out));
-    divide(count, cost, unit, &|range, _| {
-        let start = range.start;
+/// What threads write side by side, each its own rows.
+///
+/// # Safety
+/// Parts of ranges that do not overlap do not overlap.
+#[allow(unsafe_code)]
+pub(crate) unsafe trait Rows: Sync {
+    type Part;
+
+    /// How many rows there are; `None` for any number.
+    fn rows(&self) -> Option<usize>;
+
+    /// Some of the rows.
+    ///
+    /// # Safety
+    /// Nobody else has any of them while the part is used.
+    unsafe fn part(&self, rows: &Range<usize>) -> Self::Part;
+}
+
+/// A matrix with rows of `width` elements, of which the last may have fewer.
+pub(crate) struct Matrix<'a, T> {
+    elements: Parts<'a, T>,
+    width: usize,
+}
+
+impl<'a, T> Matrix<'a, T> {
+    pub(crate) fn new(elements: &'a mut [T], width: usize) -> Self {
+        Self { elements: Parts::new(elements), width }
+    }
+}
+
+// SAFETY: a row is `width` elements, or those that are left, and no other row has one of them.
+#[allow(unsafe_code)]
+unsafe impl<'a, T: Send> Rows for Matrix<'a, T> {
+    type Part = &'a mut [T];
+
+    fn rows(&self) -> Option<usize> {
+        (self.width > 0).then(|| self.elements.len().div_ceil(self.width))
+    }
+
+    unsafe fn part(&self, rows: &Range<usize>) -> &'a mut [T] {
+        let [start, end] = [rows.start, rows.end].map(|row| (row * self.width).min(self.elements.len()));
+        // SAFETY: they are the caller's alone.
+        unsafe { self.elements.part(start..end) }
+    }
+}
+
+// SAFETY: as of what is there.
+#[allow(unsafe_code)]
+unsafe impl<R: Rows> Rows for Option<R> {
+    type Part = Option<R::Part>;
+
+    fn rows(&self) -> Option<usize> {
+        self.as_ref().and_then(R::rows)
+    }
+
+    unsafe fn part(&self, rows: &Range<usize>) -> Self::Part {
+        // SAFETY: the caller keeps the contract.
+        self.as_ref().map(|own| unsafe { own.part(rows) })
+    }
+}
+
+// SAFETY: as of both.
+#[allow(unsafe_code)]
+unsafe impl<A: Rows, B: Rows> Rows for (A, B) {
+    type Part = (A::Part, B::Part);
+
+    fn rows(&self) -> Option<usize> {
+        match (self.0.rows(), self.1.rows()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    unsafe fn part(&self, rows: &Range<usize>) -> Self::Part {
+        // SAFETY: the caller keeps the contract.
+        unsafe { (self.0.part(rows), self.1.part(rows)) }
+    }
+}
+
+/// Calls `body` with ranges that make up 0 to `count`, and the rows of `outputs` that belong to each, perhaps on several
+/// threads at a time, as `work`, the elements read or written in all, is worth it. Not at all where `count` is 0.
+///
+/// # Panics
+/// When `outputs` has fewer rows.
+pub(crate) fn by_rows<R: Rows>(count: usize, work: usize, outputs: R, body: impl Fn(Range<usize>, R::Part) + Sync) {
+    if count > 0 {
+        divide_rows(count, work.saturating_mul(ELEMENT) / count, outputs, body);
+    }
+}
+
+/// As [`by_rows`], with the picoseconds of a row.
+fn divide_rows<R: Rows>(count: usize, cost: usize, outputs: R, body: impl Fn(Range<usize>, R::Part) + Sync) {
+    assert!(outputs.rows().is_none_or(|rows| rows >= count), "there is an output for each row");
+    divide(count, cost, 1, &|rows, _| {
         // SAFETY: ranges do not overlap.
         #[allow(unsafe_code)]
-        body(start, unsafe { parts.part(range) });
+        let part = unsafe { outputs.part(&rows) };
+        body(rows, part);
     });
+}
+
+/// Calls `body` with parts of `out`, each element of which is so many picoseconds of work, perhaps on several threads at a
+/// time, and where each begins: a multiple of `unit`.
+pub(crate) fn divide_slice<U: Send>(out: &mut [U], cost: usize, unit: usize, body: impl Fn(usize, &mut [U]) + Sync) {
+    let (count, outputs) = (out.len().div_ceil(unit), Matrix::new(out, unit));
+    divide_rows(count, cost.saturating_mul(unit), outputs, |rows, out| body(rows.start * unit, out));
 }
 
 #[cfg(test)]
@@ -91,5 +192,24 @@ mod tests {
             });
             assert!(out.iter().enumerate().all(|(i, &out)| out == i + 1));
         }
+    }
+
+    #[test]
+    fn every_row_is_somebodys_once() {
+        for (count, width) in [(0, 3), (1, 3), (7, 1), (100, 0), (1001, 5)] {
+            let (mut a, mut b) = (vec![0_u32; count * width], vec![0_u64; count]);
+            let outputs = (Matrix::new(&mut a, width), Some(Matrix::new(&mut b, 1)));
+            by_rows(count, 1 << 30, outputs, |rows, (a, b)| {
+                let b = b.expect("it is there");
+                assert!(a.len() == rows.len() * width && b.len() == rows.len());
+                a.iter_mut().for_each(|a| *a += 1);
+                b.iter_mut().zip(rows).for_each(|(b, row)| *b += row as u64 + 1);
+            });
+            assert!(a.iter().all(|&a| a == 1) && b.iter().zip(1..).all(|(&b, row)| b == row));
+        }
+        let mut short = [0_u8; 4];
+        let refused = std::panic::catch_unwind(move || by_rows(3, 0, Matrix::new(&mut short, 2), |_, _| ()));
+        assert!(refused.is_err());
+        by_rows(0, 0, Matrix::<u8>::new(&mut [], 0), |_, _| panic!("there is nothing to write"));
     }
 }

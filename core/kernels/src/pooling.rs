@@ -12,7 +12,8 @@ use crate::dispatch::by_instruction_set;
 use crate::float::Real;
 use crate::narrow::Stored;
 use crate::number::Number;
-use crate::sliding::{Block, Gather, Matrix, Slide, Term, Total, by_rows, gather_row, load, store};
+use crate::parts::{Matrix, by_rows};
+use crate::sliding::{Block, Gather, Slide, Term, Total, gather_row, load, store};
 use crate::window::{Format, Images, Window};
 
 /// The numbers of which windows have a greatest: f32, f64, f16, bf16 and the integers of 8 to 64 bits.
@@ -527,7 +528,7 @@ macro_rules! max_pooling {
                 check(window, images, &[x.len()], &[out.len()]);
                 let slide = slide(window, images, false);
                 let (rows, work) = (rows(&slide, images), x.len() + out.len());
-                by_rows(rows, work, Matrix::new(out, slide.width()), &|rows, out| part(&slide, rows, x, out));
+                by_rows(rows, work, Matrix::new(out, slide.width()), |rows, out| part(&slide, rows, x, out));
             }
         })*
     };
@@ -564,7 +565,8 @@ macro_rules! pooling {
                 let taps = &mut scratch[..out.len()];
                 $t::taps(window, images, x, taps);
                 let [inputs, outputs] = [window.inputs(), window.outputs()].map(|places| places * images.channels);
-                by_rows(images.batch, 2 * argmax.len(), Matrix::new(argmax, outputs), &|rows, argmax| {
+                let count = argmax.len().checked_div(outputs).unwrap_or(0);
+                by_rows(count, 2 * argmax.len(), Matrix::new(argmax, outputs), |rows, argmax| {
                     for (image, argmax) in rows.zip(argmax.chunks_exact_mut(outputs)) {
                         let first = if batch_index { image * inputs } else { 0 };
                         each_greatest(window, images, image, taps, argmax, |argmax, element| {
@@ -616,7 +618,8 @@ macro_rules! pooling {
                 let taps = &mut scratch[..out.len()];
                 $t::taps(window, images, x, taps);
                 let [inputs, outputs] = [window.inputs(), window.outputs()].map(|places| places * images.channels);
-                by_rows(images.batch, 2 * out.len(), Matrix::new(out, outputs), &|rows, out| {
+                let count = out.len().checked_div(outputs).unwrap_or(0);
+                by_rows(count, 2 * out.len(), Matrix::new(out, outputs), |rows, out| {
                     for (image, out) in rows.zip(out.chunks_exact_mut(outputs)) {
                         each_greatest(window, images, image, taps, out, |out, element| {
                             *out = element.map_or(Zeroable::zeroed(), |element| from[image * inputs + element]);
@@ -630,7 +633,7 @@ macro_rules! pooling {
                 check(window, images, &[x.len()], &[out.len()]);
                 let slide = slide(window, images, false);
                 let (rows, work) = (rows(&slide, images), x.len() + out.len());
-                by_rows(rows, work, Matrix::new(out, slide.width()), &|rows, out| part(&slide, rows, x, out));
+                by_rows(rows, work, Matrix::new(out, slide.width()), |rows, out| part(&slide, rows, x, out));
             }
 
             fn average_pool_gradient_scratch(window: &Window, images: Images) -> usize {
@@ -654,11 +657,11 @@ macro_rules! pooling {
                 let lanes = if slide.is_channels_last() { images.channels } else { 1 };
                 let width = window.three()[2].output * lanes;
                 let count = dy.len() / width.max(1);
-                by_rows(count, 2 * dy.len(), Matrix::new(shares, width), &|rows, shares| {
+                by_rows(count, 2 * dy.len(), Matrix::new(shares, width), |rows, shares| {
                     share(window, lanes, rows, dy, shares);
                 });
                 let (rows, work, shares) = (rows(&slide, images), dy.len() + dx.len(), &*shares);
-                by_rows(rows, work, Matrix::new(dx, slide.width()), &|rows, dx| sum(&slide, rows, shares, dx));
+                by_rows(rows, work, Matrix::new(dx, slide.width()), |rows, dx| sum(&slide, rows, shares, dx));
             }
         }
 
@@ -667,7 +670,7 @@ macro_rules! pooling {
                 by_instruction_set!(fn part(slide: &Slide, rows: Range<usize>, x: &[$t], taps: &mut [u32]) = tap_rows::<$t>);
                 let slide = slide(window, images, false);
                 let (rows, work) = (rows(&slide, images), x.len() + taps.len());
-                by_rows(rows, work, Matrix::new(taps, slide.width()), &|rows, taps| part(&slide, rows, x, taps));
+                by_rows(rows, work, Matrix::new(taps, slide.width()), |rows, taps| part(&slide, rows, x, taps));
             }
 
             fn to_greatest(window: &Window, images: Images, taps: &[u32], dy: &[Self], dx: &mut [Self]) {
@@ -676,7 +679,7 @@ macro_rules! pooling {
                 ) = gradient_rows::<$t>);
                 let slide = slide(window, images, true);
                 let (rows, work) = (rows(&slide, images), 2 * dy.len() + dx.len());
-                by_rows(rows, work, Matrix::new(dx, slide.width()), &|rows, dx| part(&slide, rows, taps, dy, dx));
+                by_rows(rows, work, Matrix::new(dx, slide.width()), |rows, dx| part(&slide, rows, taps, dy, dx));
             }
         })*
     };

@@ -1,6 +1,6 @@
 //! Images of other sizes: every place a weighted sum of a few places of the image, and the way back.
 
-use crate::by_rows::{Matrix, by_rows};
+use crate::parts::{Matrix, by_rows};
 
 /// Which places of an image a place of a resized one is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytemuck::Pod;
 
-use crate::by_rows::{Matrix, by_rows};
 use crate::fold::Reduce;
+use crate::parts::{Matrix, by_rows};
 
 /// The bytes that are gathered while an element is read or written.
 const BYTES: usize = 2;

@@ -4,23 +4,13 @@
 //! Forward, results are windows and terms are places of the input; backward, results are places and terms are the windows
 //! that hold them. Either way the terms of a result lie evenly along each axis, and so do the taps they have in common.
 
-use std::marker::PhantomData;
-use std::ops::Range;
-use std::slice::from_raw_parts_mut;
-
 use bytemuck::Pod;
 
 use crate::dispatch::LANES;
 use crate::float::Real;
-use crate::instruction_set::{instruction_set, with_instruction_set};
 use crate::narrow::Stored;
-use crate::pool;
 use crate::window::{Axis, Format, Window};
 
-/// The elements, read or written, that are worth another thread: some 20 µs.
-const WORTH: usize = 1 << 16;
-/// Pieces for each thread, so that one that comes late does less.
-const PIECES: usize = 4;
 /// Terms that are added up before their sum joins the others.
 pub(crate) const BLOCK: usize = 32;
 
@@ -139,10 +129,10 @@ impl<'a> Slide<'a> {
         self.results()[2] * self.channels.map_or(1, |[results, _]| results)
     }
 
-    /// The rows of one image or plane.
+    /// The rows of one image or plane; none where they have no elements.
     #[inline(always)]
     pub(crate) fn rows(&self) -> usize {
-        self.results()[0] * self.results()[1]
+        if self.width() == 0 { 0 } else { self.results()[0] * self.results()[1] }
     }
 
     /// How far apart the terms of two places are.
@@ -366,62 +356,5 @@ pub(crate) fn gather_along<G: Gather>(slide: &Slide, row: usize, gather: &mut G)
             block::<G, 1, 1>(slide, &runs, [result, 1, 0], gather);
             result += apart;
         }
-    }
-}
-
-/// A matrix whose rows several threads have.
-pub(crate) struct Matrix<'a, T> {
-    first: *mut T,
-    len: usize,
-    width: usize,
-    whole: PhantomData<&'a mut [T]>,
-}
-
-// SAFETY: nobody has a row that another has, by the contract of `rows`.
-#[allow(unsafe_code)]
-unsafe impl<T: Send> Sync for Matrix<'_, T> {}
-
-impl<'a, T> Matrix<'a, T> {
-    /// Rows of `width` elements.
-    pub(crate) fn new(whole: &'a mut [T], width: usize) -> Self {
-        Self { first: whole.as_mut_ptr(), len: whole.len(), width, whole: PhantomData }
-    }
-
-    /// # Safety
-    /// Nobody has one of these rows for as long as they are used.
-    #[allow(unsafe_code, clippy::mut_from_ref)]
-    unsafe fn rows(&self, rows: &Range<usize>) -> &mut [T] {
-        assert!(rows.start <= rows.end && rows.end * self.width <= self.len, "rows lie in their matrix");
-        // SAFETY: they do, and are nobody else's.
-        unsafe { from_raw_parts_mut(self.first.add(rows.start * self.width), rows.len() * self.width) }
-    }
-}
-
-/// Calls `body` with all `count` rows of a matrix, some at a time and which they are; on several threads where `work`, the
-/// elements read or written in all, is worth it. Not at all where there are no elements.
-pub(crate) fn by_rows<T: Send>(
-    count: usize,
-    work: usize,
-    matrix: Matrix<T>,
-    body: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
-) {
-    if matrix.len == 0 {
-        return;
-    }
-    let threads = pool::num_threads();
-    let pieces = if threads > 1 { (work / WORTH).min(PIECES * threads).min(count) } else { 1 };
-    let size = count.div_ceil(pieces.max(1)).max(1);
-    let set = instruction_set();
-    let piece = |piece: usize| {
-        let rows = piece * size..count.min((piece + 1) * size);
-        // SAFETY: pieces do not overlap, and each is run once.
-        #[allow(unsafe_code)]
-        let part = unsafe { matrix.rows(&rows) };
-        with_instruction_set(set, || body(rows, part));
-    };
-    match count.div_ceil(size) {
-        0 => (),
-        1 => piece(0),
-        pieces => pool::run(pieces, &|index, _| piece(index)),
     }
 }

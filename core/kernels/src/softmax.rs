@@ -1,11 +1,11 @@
 //! Softmax and the losses made of it, row by row.
 
-use crate::by_rows::{Matrix, by_rows};
 use crate::dispatch::{LANES, blocks};
 use crate::float::Real;
 use crate::fold::{Reduce, Sum, join_lanes};
 use crate::narrow::Stored;
 use crate::operation::Fault;
+use crate::parts::{Matrix, by_rows};
 use crate::transcendental::Transcendental;
 
 /// Elements that are compared with as many at a time.

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::layer::{QUAD, add, group, total};
 use super::{Element, LANES, by_lanes, fma, lanes_of, load, moments, store};
-use crate::by_rows::{Matrix, by_rows};
 use crate::float::Real;
 use crate::fold::{Reduce, join_lanes};
+use crate::parts::{Matrix, by_rows};
 use crate::strided::Strided;
 
 /// What is done to each element, by the four coefficients of its channel.

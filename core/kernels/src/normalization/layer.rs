@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use super::{Element, LANES, Total, by_lanes, fma, load, moments, store};
-use crate::by_rows::{Matrix, by_rows};
 use crate::float::Real;
 use crate::fold::{Reduce, join_lanes};
+use crate::parts::{Matrix, by_rows};
 
 /// Rows whose terms are added as they are before they join the sums of their columns.
 pub(super) const QUAD: usize = 4;

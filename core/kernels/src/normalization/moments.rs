@@ -7,9 +7,9 @@
 use std::ops::Range;
 
 use super::{Element, LANES, Total, fma, load};
-use crate::by_rows::{Matrix, by_rows};
 use crate::float::Real;
 use crate::fold::{Reduce, join_lanes};
+use crate::parts::{Matrix, by_rows};
 use crate::strided::{Place, Reader, Strided, TILE};
 
 /// Terms of a block, where they are one after the other.
