@@ -14,7 +14,7 @@ use bytemuck::Pod;
 use crate::logic::{self, select_each};
 use crate::number::Number;
 use crate::operation::{Binary, Compare, Fault, Logical, Test, Unary, Unsupported};
-use crate::parts::{Parts, divide};
+use crate::parts::{Parts, divide, divide_slice};
 use crate::strided::{Reader, Strided, TILE};
 
 /// The most steps of an expression.
@@ -31,7 +31,8 @@ const TILE_BYTES: usize = 4096;
 const IS_INPUT: u8 = 0x80;
 /// Where parts and tiles begin, in elements: whole cache lines.
 const UNIT: usize = 64;
-/// The bytes of an output from which on the caches do not hold what is next, so that it is asked for while a tile is worked on.
+/// The bytes of an output from which on tiles are half as long: the processor fetches what is next by itself, and from afar it
+/// does so for short runs.
 const FAR: usize = 1 << 20;
 
 /// The number of a register: first come those of the inputs of values, then those of the inputs of masks, then one for each
@@ -420,7 +421,8 @@ pub(crate) fn evaluate<T: Elementwise>(
         return Ok(());
     }
     let (steps, held) = (&expression.steps[..expression.len], expression.held);
-    run::<T, INPUTS, CELLS>((steps, expression.joined), held, values, masks, outputs, scratch, tile::<T>())
+    let tile = tile::<T>() / if outputs[0].len() * size_of::<T>() < FAR { 1 } else { 2 };
+    run((steps, expression.joined), held, values, masks, outputs, scratch, tile)
 }
 
 /// Does one step, of the inputs in their order.
@@ -433,56 +435,119 @@ pub(crate) fn alone<T: Elementwise>(
     let Ok(step) = step.try_map(|register, _| Ok::<u8, ()>(IS_INPUT | register)) else {
         unreachable!("none is refused")
     };
-    let (steps, outputs) = ([(step, 0)], &mut [output]);
-    if are_dense(values) && are_dense(masks) {
-        return run::<T, 2, 1>((&steps, 0), [0; 2], values, masks, outputs, &mut [], 0);
+    if let (Some(values), Some(masks)) = (Dense::new(values), Dense::new(masks)) {
+        return at_once(step, values, masks, output);
     }
     // Tiles of two inputs of values and one of masks, or of two of masks, from a whole line on.
     let mut room = [[T::zeroed(); TILE]; 3];
-    run::<T, 2, 1>((&steps, 0), [0; 2], values, masks, outputs, room.as_flattened_mut(), TILE - UNIT)
+    run((&[(step, 0)], 0), [0; 2], values, masks, &mut [output], room.as_flattened_mut(), TILE - UNIT)
 }
 
-fn are_dense<T>(sources: &[Source<T>]) -> bool {
-    sources.iter().all(|source| matches!(source, Source::View(view) if view.is_contiguous()))
+/// At most two inputs that lie as an output does, of which one may be what stands there.
+struct Dense<'a, T> {
+    inputs: [&'a [T]; 2],
+    len: Option<usize>,
+    over: Option<usize>,
+}
+
+impl<'a, T> Dense<'a, T> {
+    /// None where one of the inputs does not lie so.
+    fn new(sources: &[Source<'a, T>]) -> Option<Self> {
+        let mut own = Self { inputs: [&[]; 2], len: None, over: None };
+        for (i, source) in sources.iter().enumerate() {
+            match source {
+                Source::View(view) => {
+                    own.inputs[i] = view.as_slice()?;
+                    assert!(own.len.is_none_or(|len| len == view.len()), "the inputs of a kernel have one length");
+                    own.len = Some(view.len());
+                }
+                Source::Over(_) => own.over = Some(i),
+            }
+        }
+        Some(own)
+    }
+
+    /// The elements of a range.
+    fn part(&self, range: &Range<usize>) -> [&'a [T]; 2] {
+        self.inputs.map(|input| input.get(range.clone()).unwrap_or_default())
+    }
+}
+
+/// Does one step of inputs that lie as the output does.
+fn at_once<T: Elementwise>(own: Step, values: Dense<T>, masks: Dense<u8>, output: Output<T>) -> Result<(), Fault> {
+    let fits = |len: Option<usize>| len.is_none_or(|len| len == output.len());
+    assert!(fits(values.len) && fits(masks.len), "the outputs of a kernel have as many elements as its inputs");
+    let (first_fault, cost) = (FirstFault(Mutex::new(None)), own.cost(size_of::<T>()));
+    let tile = |start: usize, inputs: [&[T]; 2], value_out: &mut [T], mask_out: &mut [u8]| {
+        let count = value_out.len().max(mask_out.len());
+        let masks = masks.part(&(start..start + count));
+        let values = &mut Bank { inputs: &inputs, cells: &mut [value_out], count };
+        if let Err(fault) = step(own, 0, values, &mut Bank { inputs: &masks, cells: &mut [mask_out], count }) {
+            first_fault.note(0, start, fault);
+        }
+    };
+    match output {
+        Output::Mask(out) => divide_slice(out, cost, UNIT, |start, out| {
+            tile(start, values.part(&(start..start + out.len())), &mut [], out);
+        }),
+        Output::Values(out) => divide_slice(out, cost, UNIT, |start, out| {
+            let Some(over) = values.over else {
+                return tile(start, values.part(&(start..start + out.len())), out, &mut []);
+            };
+            let mut copy = [T::zeroed(); TILE];
+            for (i, out) in out.chunks_mut(TILE).enumerate() {
+                let start = start + i * TILE;
+                let mut inputs = values.part(&(start..start + out.len()));
+                copy[..out.len()].copy_from_slice(out);
+                inputs[over] = &copy[..out.len()];
+                tile(start, inputs, out, &mut []);
+            }
+        }),
+    }
+    first_fault.done()
 }
 
 /// How an input is read.
+#[derive(Clone, Copy)]
 enum Input<'a, T> {
     Dense(&'a [T]),
-    Apart(Reader<'a, T>),
+    Apart(&'a Strided<'a, T>),
     /// The cell of an output.
     Own(usize),
 }
 
 impl<'a, T: Pod> Input<'a, T> {
-    fn new(source: Source<'a, T>, len: usize, cell: impl Fn(usize) -> Option<usize>) -> Self {
+    fn new(source: &'a Source<T>, len: usize, cell: impl Fn(usize) -> Option<usize>) -> Self {
         match source {
             Source::View(view) => {
                 assert!(view.len() == len, "the outputs of a kernel have as many elements as its inputs");
-                view.as_slice().map_or_else(|| Self::Apart(Reader::new(view)), Self::Dense)
+                view.as_slice().map_or(Self::Apart(view), Self::Dense)
             }
-            Source::Over(output) => Self::Own(cell(output).expect("an input lies in an output of its kind")),
+            Source::Over(output) => Self::Own(cell(*output).expect("an input lies in an output of its kind")),
         }
     }
 
     /// The elements from `start` on, where they are or copied into `buffer`, which has them already if the tile is not the
     /// `first` and all are the same one.
-    fn load<'b>(&self, start: usize, count: usize, first: bool, buffer: &'b mut [T], cells: &[&mut [T]]) -> &'b [T]
+    fn load<'b>(self, start: usize, count: usize, first: bool, buffer: &'b mut [T], cells: &[&mut [T]]) -> &'b [T]
     where
         'a: 'b,
     {
         match self {
             Self::Dense(slice) => &slice[start..start + count],
-            Self::Apart(reader) if reader.is_constant() => {
+            Self::Apart(view) => {
+                let reader = Reader::new(*view);
+                if !reader.is_constant() {
+                    return reader.chunk(start, &mut buffer[..count]);
+                }
                 if first && count > 0 {
                     reader.gather(start, &mut buffer[..1]);
                     buffer.fill(buffer[0]);
                 }
                 &buffer[..count]
             }
-            Self::Apart(reader) => reader.chunk(start, &mut buffer[..count]),
             Self::Own(cell) => {
-                buffer[..count].copy_from_slice(&cells[*cell][..count]);
+                buffer[..count].copy_from_slice(&cells[cell][..count]);
                 &buffer[..count]
             }
         }
@@ -543,29 +608,34 @@ fn step<T: Elementwise>(step: Step, to: u8, values: &mut Bank<T>, masks: &mut Ba
 }
 
 /// The inputs and outputs of one kind, the first few places of each, and how many cells lie before those of the outputs.
-struct Side<'a, T, const INPUTS: usize, const CELLS: usize> {
-    inputs: [Option<Input<'a, T>>; INPUTS],
+struct Side<'a, T> {
+    inputs: [Input<'a, T>; INPUTS],
     input_count: usize,
-    outputs: [Option<Parts<'a, T>>; CELLS],
+    outputs: [Option<Parts<'a, T>>; OUTPUTS],
     output_count: usize,
     held: usize,
 }
 
-/// Slices that a thread has while it goes from tile to tile: the cells, and the copies of inputs.
-type Tiles<'m, T, const INPUTS: usize, const CELLS: usize> = ([&'m mut [T]; CELLS], [&'m mut [T]; INPUTS]);
+/// The tiles of one kind that a thread has: cells, and the copies of inputs.
+struct Tiles<'m, T> {
+    cells: [&'m mut [T]; CELLS],
+    copies: [&'m mut [T]; INPUTS],
+}
 
-impl<'a, T: Pod, const INPUTS: usize, const CELLS: usize> Side<'a, T, INPUTS, CELLS> {
-    const fn empty(held: usize) -> Self {
-        let (inputs, outputs) = ([const { None }; INPUTS], [const { None }; CELLS]);
-        Self { inputs, input_count: 0, outputs, output_count: 0, held }
+impl<T> Default for Tiles<'_, T> {
+    fn default() -> Self {
+        Self { cells: from_fn(|_| Default::default()), copies: from_fn(|_| Default::default()) }
     }
+}
 
+impl<'a, T: Pod> Side<'a, T> {
     /// Takes the inputs; `cell` says which of its kind an output is.
-    fn read(&mut self, sources: &[Source<'a, T>], len: usize, cell: impl Fn(usize) -> Option<usize>) {
-        for (slot, &source) in self.inputs.iter_mut().zip(sources) {
-            *slot = Some(Input::new(source, len, |output| Some(self.held + cell(output)?)));
+    fn new(held: usize, sources: &'a [Source<T>], len: usize, cell: impl Fn(usize) -> Option<usize>) -> Self {
+        let mut inputs = [Input::Dense(&[]); INPUTS];
+        for (slot, source) in inputs.iter_mut().zip(sources) {
+            *slot = Input::new(source, len, |output| Some(held + cell(output)?));
         }
-        self.input_count = sources.len();
+        Self { inputs, input_count: sources.len(), outputs: [const { None }; OUTPUTS], output_count: 0, held }
     }
 
     /// Takes an output, the next of its kind.
@@ -574,8 +644,8 @@ impl<'a, T: Pod, const INPUTS: usize, const CELLS: usize> Side<'a, T, INPUTS, CE
         self.output_count += 1;
     }
 
-    fn inputs(&self) -> impl Iterator<Item = &Input<'a, T>> {
-        self.inputs[..self.input_count].iter().flatten()
+    fn inputs(&self) -> &[Input<'a, T>] {
+        &self.inputs[..self.input_count]
     }
 
     fn outputs(&self) -> impl Iterator<Item = &Parts<'a, T>> {
@@ -584,18 +654,23 @@ impl<'a, T: Pod, const INPUTS: usize, const CELLS: usize> Side<'a, T, INPUTS, CE
 
     /// How many tiles want room: cells that are no output's, and copies.
     fn room(&self) -> usize {
-        self.held + self.inputs().filter(|input| !matches!(input, Input::Dense(_))).count()
+        self.held + self.inputs().iter().filter(|input| !matches!(input, Input::Dense(_))).count()
     }
 
     /// Cuts cells and copies from room for as many tiles.
-    fn cut<'m>(&self, room: &'m mut [T], tile: usize) -> Tiles<'m, T, INPUTS, CELLS> {
+    fn cut<'m>(&self, room: &'m mut [T], tile: usize, tiles: &mut Tiles<'m, T>) {
         let mut free = room.chunks_exact_mut(tile.max(1));
-        let mut next = |is_wanted| if is_wanted { free.next().expect("room was counted") } else { &mut [] };
-        let cells = from_fn(|cell| next(cell < self.held));
-        (cells, from_fn(|i| next(matches!(self.inputs[i], Some(Input::Apart(_) | Input::Own(_))))))
+        for cell in &mut tiles.cells[..self.held] {
+            *cell = free.next().expect("room was counted");
+        }
+        for (copy, input) in tiles.copies.iter_mut().zip(self.inputs()) {
+            if !matches!(input, Input::Dense(_)) {
+                *copy = free.next().expect("room was counted");
+            }
+        }
     }
 
-    /// Puts the outputs' tiles, of `count` elements from `start` on, into their cells, and gives those of the inputs.
+    /// Puts the outputs' tiles, of `count` elements from `start` on, into their cells, and those of the inputs into `inputs`.
     ///
     /// # Safety
     /// Nobody else has these elements of the outputs.
@@ -603,26 +678,22 @@ impl<'a, T: Pod, const INPUTS: usize, const CELLS: usize> Side<'a, T, INPUTS, CE
     unsafe fn load<'m, 'b>(
         &'m self,
         (cells, copies): (&mut [&'m mut [T]; CELLS], &'b mut [&mut [T]; INPUTS]),
+        inputs: &mut [&'b [T]; INPUTS],
         start: usize,
         count: usize,
         is_first: bool,
-    ) -> [&'b [T]; INPUTS]
-    where
+    ) where
         'a: 'b,
     {
         for (cell, output) in cells[self.held..].iter_mut().zip(self.outputs()) {
             // SAFETY: nobody else has them.
             *cell = unsafe { output.part(start..start + count) };
         }
-        let mut inputs = [&[][..]; INPUTS];
         for ((slot, input), copy) in inputs.iter_mut().zip(self.inputs()).zip(copies) {
             *slot = input.load(start, count, is_first, copy, cells);
         }
-        inputs
     }
-}
 
-impl<T: Pod, const INPUTS: usize, const CELLS: usize> Side<'_, T, INPUTS, CELLS> {
     /// How many elements the first of an output's elements from `start` on lies past the beginning of a line, less than a line
     /// of them: tiles that begin with lines are written faster.
     fn past_line(&self, start: usize) -> usize {
@@ -632,35 +703,6 @@ impl<T: Pod, const INPUTS: usize, const CELLS: usize> Side<'_, T, INPUTS, CELLS>
             let first = unsafe { output.part(start..start) }.as_ptr();
             first.addr() % UNIT / size_of::<T>()
         })
-    }
-
-    /// Asks for these elements of inputs and outputs, which nobody else has, to be brought into the cache.
-    fn fetch(&self, range: Range<usize>) {
-        for input in self.inputs() {
-            if let Input::Dense(slice) = input {
-                fetch(&slice[range.clone()]);
-            }
-        }
-        for output in self.outputs() {
-            // SAFETY: they lie in the range of the thread that asks, which has no part with them now.
-            #[allow(unsafe_code)]
-            fetch(unsafe { output.part(range.clone()) });
-        }
-    }
-}
-
-/// Asks for a slice to be brought into the cache.
-fn fetch<T>(x: &[T]) {
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = x;
-    #[cfg(target_arch = "x86_64")]
-    for line in x.chunks(UNIT / size_of::<T>()) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: it reads nothing.
-        #[allow(unsafe_code)]
-        unsafe {
-            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
-        }
     }
 }
 
@@ -681,7 +723,7 @@ impl FirstFault {
 }
 
 /// Runs planned steps over all elements, `tile` at a time, or all of a part where nothing wants room.
-fn run<T: Elementwise, const INPUTS: usize, const CELLS: usize>(
+fn run<T: Elementwise>(
     (steps, joined): (&[(Step, u8)], u64),
     held: [usize; 2],
     values: &[Source<T>],
@@ -696,11 +738,8 @@ fn run<T: Elementwise, const INPUTS: usize, const CELLS: usize>(
         outputs.get(output).filter(|output| output.is_mask() == mask)?;
         Some(outputs[..output].iter().filter(|output| output.is_mask() == mask).count())
     };
-    let (value_sources, mask_sources) = (values, masks);
-    let mut values = Side::<T, INPUTS, CELLS>::empty(held[0]);
-    let mut masks = Side::<u8, INPUTS, CELLS>::empty(held[1]);
-    values.read(value_sources, len, |output| place(output, false));
-    masks.read(mask_sources, len, |output| place(output, true));
+    let mut values = Side::new(held[0], values, len, |output| place(output, false));
+    let mut masks = Side::new(held[1], masks, len, |output| place(output, true));
     for output in outputs {
         match output {
             Output::Values(out) => values.push(out),
@@ -711,7 +750,6 @@ fn run<T: Elementwise, const INPUTS: usize, const CELLS: usize>(
     let own = Parts::new(bytemuck::cast_slice_mut::<T, u8>(scratch));
     let first_fault = FirstFault(Mutex::new(None));
     let cost = steps.iter().map(|(step, _)| step.cost(size_of::<T>())).sum();
-    let (sources, is_far) = (&values, steps.len() > 1 && len * size_of::<T>() >= FAR);
     let body = |range: Range<usize>, lent: &mut [u8]| {
         let bytes = match lent {
             // SAFETY: with nothing lent this is the caller's thread, whose room it is.
@@ -723,36 +761,28 @@ fn run<T: Elementwise, const INPUTS: usize, const CELLS: usize>(
         let line = bytes.as_ptr().align_offset(UNIT).min(bytes.len());
         let (value_room, mask_room) = bytes[line..].split_at_mut(room[0] * tile * size_of::<T>());
         let value_room = if room[0] == 0 { &mut [] } else { bytemuck::cast_slice_mut(value_room) };
-        let (mut value_cells, mut value_copies) = values.cut(value_room, tile);
-        let (mut mask_cells, mut mask_copies) = masks.cut(mask_room, tile);
+        let (mut value_tiles, mut mask_tiles) = (Tiles::default(), Tiles::default());
+        values.cut(value_room, tile, &mut value_tiles);
+        masks.cut(mask_room, tile, &mut mask_tiles);
         let mut start = range.start;
         loop {
             let is_first = start == range.start;
-            let count = if is_first && range.len() > tile { tile - sources.past_line(start) } else { tile };
+            let count = if is_first && range.len() > tile { tile - values.past_line(start) } else { tile };
             let count = count.min(range.end - start);
+            let (mut inputs, mut mask_inputs) = ([&[][..]; INPUTS], [&[][..]; INPUTS]);
             // SAFETY: neither ranges nor tiles overlap.
             #[allow(unsafe_code)]
-            let (inputs, mask_inputs) = unsafe {
-                (
-                    values.load((&mut value_cells, &mut value_copies), start, count, is_first),
-                    masks.load((&mut mask_cells, &mut mask_copies), start, count, is_first),
-                )
-            };
-            let values = &mut Bank { inputs: &inputs, cells: &mut value_cells, count };
-            let masks = &mut Bank { inputs: &mask_inputs, cells: &mut mask_cells, count };
-            let next = start + count..(start + 2 * count).min(range.end);
-            let (mut number, mut spent, mut asked) = (0, 0, next.start);
+            unsafe {
+                let tiles = (&mut value_tiles.cells, &mut value_tiles.copies);
+                values.load(tiles, &mut inputs, start, count, is_first);
+                let tiles = (&mut mask_tiles.cells, &mut mask_tiles.copies);
+                masks.load(tiles, &mut mask_inputs, start, count, is_first);
+            }
+            let values = &mut Bank { inputs: &inputs, cells: &mut value_tiles.cells, count };
+            let masks = &mut Bank { inputs: &mask_inputs, cells: &mut mask_tiles.cells, count };
+            let mut number = 0;
             while let Some(&(now, to)) = steps.get(number) {
-                let is_joined = joined >> number & 1 == 1;
-                if is_far {
-                    // As much of the next tile as this step is of all.
-                    spent += now.cost(size_of::<T>());
-                    let end = next.start + next.len() * spent / cost;
-                    sources.fetch(asked..end);
-                    asked = end;
-                }
-                if is_joined && both((now, to), steps[number + 1], values) {
-                    spent += steps[number + 1].0.cost(size_of::<T>());
+                if joined >> number & 1 == 1 && both((now, to), steps[number + 1], values) {
                     number += 2;
                     continue;
                 }
