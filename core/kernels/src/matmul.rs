@@ -12,6 +12,7 @@ mod packed;
 mod tile;
 
 use std::mem::size_of;
+use std::ops::Range;
 use std::slice::from_raw_parts_mut;
 
 use bytemuck::Zeroable;
@@ -143,6 +144,21 @@ fn cuts<T>(tiles: &Tiles<T>, rows: usize, columns: usize) -> impl Iterator<Item 
     })
 }
 
+/// What is asked for of a left factor that is packed, during one of the `calls` of tiles: of the `rows` to be packed next
+/// a place of some row, and the step to where the next one is wanted.
+fn ahead<T>(lies: Option<InPlace<T>>, rows: Range<usize>, calls: usize) -> Option<(*const T, isize)> {
+    let (lies, line) = (lies?, 64 / size_of::<T>());
+    match lies {
+        InPlace { first, lane, depth: 1 } if calls < rows.len() => {
+            Some((first.wrapping_offset((rows.start + calls) as isize * lane), 1))
+        }
+        InPlace { first, lane: 1, depth } if calls * line < rows.len() => {
+            Some((first.wrapping_add(rows.start + calls * line), depth))
+        }
+        _ => None,
+    }
+}
+
 /// Where a block of sums goes: its rows are `pitch` apart.
 #[derive(Clone, Copy)]
 struct Target<T> {
@@ -172,7 +188,8 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
         // Packing costs about as much as reading some rows more, or what lies in the first cache.
         let few = |depth: isize| rows <= 3 * tallest || now * depth.unsigned_abs() <= FEW;
         let b_in_place = b.in_place().filter(|b| B::PACKED || b.lane == 1 && few(b.depth));
-        let a_in_place = a.in_place().filter(|a| {
+        let a_lies = a.in_place();
+        let a_in_place = a_lies.filter(|a| {
             let apart = (a.lane.unsigned_abs() * size_of::<T>()) % 4096;
             columns < 6 * tiles.wide.width || rows < 4 || now <= 64 || a.depth == 1 && (256..=3840).contains(&apart)
         });
@@ -188,13 +205,17 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
                 }
             }
         }
+        let mut calls = 0;
         for row in (0..rows).step_by(tallest) {
             let (lanes, height) = (a.from(row, 0), tallest.min(rows - row));
             let group = row % (GROUP * tallest);
             if a_in_place.is_none() && group == 0 {
                 let rows = (GROUP * tallest).min(rows - row);
                 lanes.pack_tiles(rows, tallest, now, room.left, tiles.turn);
+                calls = 0;
             }
+            let soon = (row - group + GROUP * tallest).min(rows);
+            let soon = soon..rows.min(soon + GROUP * tallest);
             let mut packed = 0;
             for (first, used, family) in cuts(tiles, if B::PACKED { usize::MAX } else { rows }, columns) {
                 let (a, a_row, a_step, of) = match a_in_place.and(lanes.in_place()) {
@@ -204,9 +225,11 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
                 };
                 // Rows without gaps are followed by those of the next tile, lanes side by side by the next places.
                 let (next, next_step) = match a_row {
+                    _ if a_in_place.is_none() => ahead(a_lies, soon.clone(), calls).unwrap_or((a, 0)),
                     1 => (a.wrapping_offset(AHEAD as isize * a_step + height as isize - 1), a_step),
                     _ => (a.wrapping_offset(height as isize * a_row), (64 / size_of::<T>()) as isize),
                 };
+                calls += 1;
                 let (b, b_step) = match b_in_place.and(b.from(first, 0).in_place()) {
                     Some(b) if B::PACKED || used == family.width => (b.first, b.depth),
                     _ => {
@@ -314,7 +337,7 @@ impl<T: Factor> Shared<'_, T> {
         finish: &Finish<T>,
         layout: impl Layout,
         (index, at, sizes): (usize, [usize; 2], [usize; 2]),
-        read: impl Fn(usize, usize, &mut [T]),
+        read: &dyn Fn(usize, usize, &mut [T]),
     ) {
         let rows = layout.rows().expect("what is finished lies in rows");
         let Target { first, pitch } = self.rows(rows, at, sizes);
@@ -352,7 +375,7 @@ impl<T: Factor> Shared<'_, T> {
             // SAFETY: the block of the output is this thread's, and so are its sums.
             with_instruction_set(finish.set, || unsafe {
                 let part = (index, [row + start, column], [rows, columns]);
-                self.finish(finish, layout, part, |i, first, row| {
+                self.finish(finish, layout, part, &|i, first, row| {
                     let sums = whole.first.add((start + i) * whole.pitch + first);
                     for (j, slot) in row.iter_mut().enumerate() {
                         *slot = T::narrow(*sums.add(j));
@@ -429,6 +452,40 @@ impl<T: Factor> Shared<'_, T> {
     }
 }
 
+/// One side of a product in parts, as even as whole units allow.
+#[derive(Clone, Copy)]
+struct Cut {
+    whole: usize,
+    unit: usize,
+    parts: usize,
+}
+
+impl Cut {
+    /// Parts of `most`, but for the last.
+    fn new(whole: usize, most: usize) -> Self {
+        Self { whole, unit: most, parts: whole.div_ceil(most) }
+    }
+
+    /// Parts of whole units, no longer than these.
+    fn even(self, unit: usize) -> Self {
+        let most = (self.unit / unit).max(1);
+        Self { unit, parts: self.whole.div_ceil(unit).div_ceil(most), ..self }
+    }
+
+    /// As many parts as `wanted`, if there are not more, so far as each has at least so many rows or columns.
+    fn finer(self, wanted: usize, least: usize) -> Self {
+        let most = (self.whole / least).min(self.whole.div_ceil(self.unit));
+        Self { parts: self.parts.max(wanted.min(most)), ..self }
+    }
+
+    /// Where a part begins.
+    fn start(self, part: usize) -> usize {
+        let units = self.whole.div_ceil(self.unit);
+        let (each, more) = (units / self.parts, units % self.parts);
+        self.whole.min((part * each + part.min(more)) * self.unit)
+    }
+}
+
 /// The rows and columns of the blocks of a batch of products, each in so many chunks, so that threads find enough to do; whether others are to
 /// help at all.
 fn blocks<T: Term>(
@@ -436,28 +493,23 @@ fn blocks<T: Term>(
     [m, k, n]: [usize; 3],
     [batch, chunks]: [usize; 2],
     apart: bool,
-) -> ([usize; 2], bool) {
+) -> ([Cut; 2], bool) {
     let strip = strip::<T>();
     let has_room = !is_split(m, k, n) && (apart || k > CHUNK);
-    let (mut rows, mut columns) = (if has_room { m.min(ROWS) } else { m }, n.min(strip));
+    let (tallest, unit) =
+        (tiles.wide.of.len(), if m <= tiles.low.of.len() { tiles.low.width } else { tiles.wide.width });
+    let (rows, columns) = (Cut::new(m, if has_room { ROWS } else { m }), Cut::new(n, strip));
     let work = m.saturating_mul(k).saturating_mul(n).saturating_mul(batch);
     if work < 2 * WORTH || pool::num_threads() == 1 {
         return ([rows, columns], false);
     }
-    let wanted = (work / WORTH).min(2 * pool::num_threads());
-    let unit = if m <= tiles.low.of.len() { tiles.low.width } else { tiles.wide.width };
-    let tallest = tiles.wide.of.len();
-    let cut = |whole: usize, now: usize, parts: usize, least: usize, unit: usize| {
-        let parts = whole.div_ceil(now) * parts;
-        whole.div_ceil(parts).next_multiple_of(unit).max(least).min(now)
-    };
+    let (mut rows, mut columns) = (rows.even(1), columns.even(unit));
+    let wanted = (work / WORTH).min(2 * pool::num_threads()).div_ceil(batch * chunks);
     for (least_rows, least_columns) in
         [(usize::MAX, strip / 2), (4 * tallest, usize::MAX), (usize::MAX, unit), (tallest.min(4), usize::MAX)]
     {
-        let have = m.div_ceil(rows) * n.div_ceil(columns) * batch * chunks;
-        let more = wanted.div_ceil(have);
-        columns = cut(n, columns, more, least_columns, unit);
-        rows = cut(m, rows, more, least_rows, 1);
+        columns = columns.finer(wanted.div_ceil(rows.parts), least_columns);
+        rows = rows.finer(wanted.div_ceil(columns.parts), least_rows);
     }
     ([rows, columns], true)
 }
@@ -594,7 +646,7 @@ pub(crate) unsafe fn products<T: Factor, A: Panels<Term = T::Term>, B: Panels<Te
                 // SAFETY: nobody else is here.
                 unsafe {
                     let zeros = |_: usize, _: usize, row: &mut [T]| row.fill(T::zeroed());
-                    shared.finish(finish, layout, (index, [0, 0], [m, n]), zeros);
+                    shared.finish(finish, layout, (index, [0, 0], [m, n]), &zeros);
                 }
                 continue;
             }
@@ -609,10 +661,11 @@ pub(crate) unsafe fn products<T: Factor, A: Panels<Term = T::Term>, B: Panels<Te
     }
     let batch = if split { 1 } else { count };
     let ([rows, columns], helped) = blocks(tiles, [m, k, n], [batch, chunks], apart);
-    let (down, across) = (m.div_ceil(rows), n.div_ceil(columns));
+    let (down, across) = (rows.parts, columns.parts);
     let block = |index: usize| {
-        let (row, column) = (index / across % down * rows, index % across * columns);
-        (index / (down * across), [row, column], [rows.min(m - row), columns.min(n - column)])
+        let (i, j) = (index / across % down, index % across);
+        let first = [rows.start(i), columns.start(j)];
+        (index / (down * across), first, [rows.start(i + 1) - first[0], columns.start(j + 1) - first[1]])
     };
     let run = |blocks: usize, body: &(dyn Fn(usize, &mut [u8]) + Sync)| match helped {
         true => pool::run(blocks, body),
@@ -646,7 +699,7 @@ pub(crate) unsafe fn products<T: Factor, A: Panels<Term = T::Term>, B: Panels<Te
         if let Some(finish) = finish {
             // SAFETY: the blocks are done.
             unsafe {
-                shared.finish(finish, layout, (index, [0, 0], [m, n]), |i, first, row| {
+                shared.finish(finish, layout, (index, [0, 0], [m, n]), &|i, first, row| {
                     for (slot, &sum) in row.iter_mut().zip(&sums[i * n + first..]) {
                         *slot = T::narrow(sum);
                     }

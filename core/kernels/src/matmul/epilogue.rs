@@ -63,7 +63,7 @@ impl<T: Pod> Finish<'_, T> {
         block: Block<T>,
         place: isize,
         turned: bool,
-        read: impl Fn(usize, usize, &mut [T]),
+        read: &dyn Fn(usize, usize, &mut [T]),
     ) {
         let ([row, column], [rows, columns]) = (block.at, block.sizes);
         let [mut x, mut y, mut bias, mut other] = [[T::zeroed(); TILE]; 4];

@@ -160,11 +160,15 @@ macro_rules! vector_tile {
                         // SAFETY: the right factor has VECTORS · lanes terms at each place along k.
                         *column = unsafe { $load(b.add(v * $lanes)) };
                     }
-                    if !PACKED && VECTORS > 1 {
+                    if VECTORS > 1 {
+                        // What is yet to be packed is to come no nearer than the second cache.
                         // SAFETY: a prefetch may be of any place. It has not always been safe.
                         #[allow(unused_unsafe)]
                         unsafe {
-                            _mm_prefetch::<_MM_HINT_T0>(next.cast())
+                            match PACKED {
+                                true => _mm_prefetch::<_MM_HINT_T1>(next.cast()),
+                                false => _mm_prefetch::<_MM_HINT_T0>(next.cast()),
+                            }
                         };
                         next = next.wrapping_offset(piece.next_step);
                     }
@@ -284,10 +288,6 @@ macro_rules! plain_tile {
     };
 }
 
-/// How many places ahead rows are fetched that are turned: those that a factor's next call begins with.
-#[cfg(target_arch = "x86_64")]
-const NEXT: usize = 128;
-
 /// Calls `square` with the first places of squares, of which the last overlaps the one before.
 #[inline(always)]
 fn squares(places: usize, side: usize, mut square: impl FnMut(usize)) {
@@ -308,13 +308,6 @@ fn squares(places: usize, side: usize, mut square: impl FnMut(usize)) {
 #[allow(unsafe_code)]
 unsafe fn turn_f32(from: &[*const f32; SIDE], places: usize, to: *mut f32, to_step: usize) {
     squares(places, 8, |place| {
-        for row in from {
-            // SAFETY: a prefetch may be of any place. It has not always been safe.
-            #[allow(unused_unsafe)]
-            unsafe {
-                _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(place + NEXT).cast())
-            };
-        }
         for half in [place, place + 4] {
             // SAFETY: the rows have four terms from there on.
             let [a, b, c, d] = std::array::from_fn(|i| unsafe {
