@@ -63,11 +63,9 @@ impl Filters {
 
     /// The sizes of each product whose results go to so many positions of each image, and how many products there are.
     fn sizes(&self, spread: &Spread, [positions, k, lanes]: [usize; 3]) -> ([usize; 3], usize) {
-        if spread.is_last() {
-            ([self.images.batch * positions, k, lanes], self.groups)
-        } else {
-            ([lanes, k, positions], self.images.batch * self.groups)
-        }
+        let (positions, images) = (spread.together() * positions, self.images.batch / spread.together().max(1));
+        let sizes = if spread.is_last() { [positions, k, lanes] } else { [lanes, k, positions] };
+        (sizes, images * self.groups)
     }
 
     /// The input as places to read from.
@@ -151,7 +149,7 @@ fn multiply<T: Factor>(
     spread: Spread,
     (out, scratch): (&mut [T], &mut [T]),
 ) {
-    let lanes = sizes[2];
+    let (lanes, together) = (sizes[2], spread.together());
     let (sizes, count) = of.sizes(&spread, sizes);
     let groups: usize = of.groups;
     let weights =
@@ -171,7 +169,7 @@ fn multiply<T: Factor>(
         } else {
             let parts = |index: usize| {
                 let (image, group) = (index / groups, index % groups);
-                let right = Patch::<T, false>::new(patches, image * patches.image + grouped(group), 1);
+                let right = Patch::<T, false>::new(patches, image * patches.image + grouped(group), together);
                 (weights(group), right, spread.part(image, group * lanes))
             };
             products(sizes, count, &parts, false, None, out, scratch);

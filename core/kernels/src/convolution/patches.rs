@@ -678,21 +678,17 @@ fn fill<T: bytemuck::Pod>(lanes: usize, depth: usize, width: usize, panel: &mut 
 #[inline(always)]
 fn copy_row<T: Factor>(from: &[T], to: &mut [T::Term]) {
     const N: usize = 16;
-    let count = from.len();
-    if count < N {
-        for (slot, x) in to.iter_mut().zip(from) {
-            *slot = x.widen();
-        }
+    let ((blocks, _), (places, _)) = (from.as_chunks::<N>(), to.as_chunks_mut::<N>());
+    for (from, to) in blocks.iter().zip(places) {
+        *to = from.map(T::widen);
+    }
+    // The last overlaps the one before.
+    if let (Some(from), Some(to)) = (from.last_chunk::<N>(), to.last_chunk_mut::<N>()) {
+        *to = from.map(T::widen);
         return;
     }
-    let mut start = 0;
-    while start < count {
-        // The last overlaps the one before.
-        start = start.min(count - N);
-        if let (Some(from), Some(to)) = (from[start..].first_chunk::<N>(), to[start..].first_chunk_mut::<N>()) {
-            *to = from.map(T::widen);
-        }
-        start += N;
+    for (slot, x) in to.iter_mut().zip(from) {
+        *slot = x.widen();
     }
 }
 

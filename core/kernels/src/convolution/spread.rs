@@ -31,8 +31,11 @@ impl Grid {
     }
 }
 
+/// Positions of an image that are enough for a product of their own: the last of its tiles does not weigh.
+const ENOUGH: usize = 512;
+
 /// Some places of images, positions in row-major order, and channels: those of a product, whose rows are the positions of
-/// all images where the channels are last, or whose columns are the positions of one.
+/// all images where the channels are last, or whose columns are the positions of one or, where those are few, of all.
 #[derive(Clone, Copy)]
 pub(super) struct Spread {
     grid: Grid,
@@ -42,12 +45,14 @@ pub(super) struct Spread {
     steps: [usize; 3],
     /// Whether they are all places.
     is_whole: bool,
+    /// The images of a product.
+    together: usize,
 }
 
 impl Spread {
     /// All places.
     pub(super) fn whole(grid: Grid) -> Self {
-        Self { grid, first: 0, counts: grid.places, steps: grid.pitches, is_whole: true }
+        Self::new(grid, 0, grid.places, grid.pitches)
     }
 
     /// So many places along each axis, `strides` apart.
@@ -55,7 +60,20 @@ impl Spread {
         let first = firsts.iter().zip(grid.pitches).map(|(first, pitch)| first * pitch).sum();
         // A stride may be more than memory has; then there is one place.
         let steps = std::array::from_fn(|i| strides[i].wrapping_mul(grid.pitches[i]));
-        Self { grid, first, counts, steps, is_whole: counts == grid.places }
+        Self::new(grid, first, counts, steps)
+    }
+
+    fn new(grid: Grid, first: usize, counts: [usize; 3], steps: [usize; 3]) -> Self {
+        let images = &grid.images;
+        let positions = counts.iter().fold(1_usize, |all, count| all.saturating_mul(*count));
+        let is_enough = images.format == Format::ChannelsFirst && positions >= ENOUGH;
+        let together = if is_enough { images.batch.min(1) } else { images.batch };
+        Self { grid, first, counts, steps, is_whole: counts == grid.places, together }
+    }
+
+    /// How many images are in one product.
+    pub(super) fn together(&self) -> usize {
+        self.together
     }
 
     /// Whether rows are positions.
@@ -75,7 +93,8 @@ impl Layout for Spread {
             Format::ChannelsLast => self.grid.images.channels,
             Format::ChannelsFirst => self.grid.channel,
         };
-        self.is_whole.then_some(Rows { first: self.first, pitch })
+        let is_in_rows = self.is_whole && (self.is_last() || self.together == 1);
+        is_in_rows.then_some(Rows { first: self.first, pitch })
     }
 
     fn runs(self, row: usize, columns: Range<usize>, mut run: impl FnMut(usize, usize, usize)) {
@@ -90,12 +109,16 @@ impl Layout for Spread {
                 run(at + columns.start, 1, columns.len());
             }
             Format::ChannelsFirst => {
+                let positions: usize = self.counts.iter().product();
                 let mut column = columns.start;
                 while column < columns.end {
-                    let (x, y) = place(column / c);
-                    let count = (c - column % c).min(columns.end - column);
-                    let at = self.first + row * self.grid.channel + x + y + column % c * self.steps[2];
-                    run(at, self.steps[2], count);
+                    let (image, position) = (column / positions, column % positions);
+                    // The rows of a whole image are one.
+                    let row_of = if self.is_whole { positions } else { c };
+                    let (x, y) = if self.is_whole { (0, 0) } else { place(position / c) };
+                    let count = (row_of - position % row_of).min(columns.end - column);
+                    let first = self.first + image * self.grid.image + row * self.grid.channel;
+                    run(first + x + y + position % row_of * self.steps[2], self.steps[2], count);
                     column += count;
                 }
             }
