@@ -196,6 +196,7 @@ impl<'a, T: Copy> Reader<'a, T> {
     }
 
     /// Copies the elements from `start` on into `buffer`.
+    #[inline(never)]
     pub(crate) fn gather(&self, mut start: usize, mut buffer: &mut [T]) {
         while !buffer.is_empty() {
             let Place { at, left } = self.locate(start);
