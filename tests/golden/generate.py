@@ -55,8 +55,14 @@ def names():
     name_lists.write()
 
 
+def op_defs():
+    import op_defs
+
+    op_defs.write()
+
+
 if __name__ == "__main__":
-    others = {"printing": printing, "configs": configs, "names": names}
+    others = {"printing": printing, "configs": configs, "names": names, "op_defs": op_defs}
     for part in sys.argv[1:] or [*others, *FAMILIES]:
         if part in others:
             others[part]()
