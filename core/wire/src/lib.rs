@@ -5,6 +5,8 @@
 //! | [`crc`] | CRC-32C and its masked form, which every checksum here has |
 //! | [`table`] | a sorted table of keys and values, which a checkpoint's `.index` is |
 //! | [`message`] | the protocol buffers that are the table's values, and the object graph |
+//! | [`graph`] | those of a graph: nodes, attributes, functions |
+//! | [`tensor`] | that of a tensor in a graph |
 //! | [`strings`] | the elements of a string tensor in a data file |
 //! | [`mod@slice`] | the key of a slice of a tensor that was saved in parts |
 //! | [`record`] | TFRecord framing, in which data sets and event files come |
@@ -32,11 +34,13 @@
 pub mod crc;
 mod cursor;
 mod error;
+pub mod graph;
 pub mod message;
 pub mod record;
 pub mod slice;
 pub mod state;
 pub mod strings;
 pub mod table;
+pub mod tensor;
 
 pub use error::{Error, Result};

@@ -16,8 +16,8 @@ use crate::{Error, Result};
 
 /// The message that `bytes` are. Fields that it does not know are skipped.
 ///
-/// A message within another takes two bytes at least, and 128 in memory at most, twice that while a list grows: that is
-/// what hostile bytes can do.
+/// A message within another takes two bytes at least, and 216 in memory at most, twice that while a list grows: that is
+/// what hostile bytes can do. Messages are nested 100 deep at most.
 ///
 /// # Errors
 /// When they are not a message of that kind; it names the field.

@@ -8,10 +8,12 @@ mod corpus;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use modulor_wire::crc::{crc32c, mask};
+use modulor_wire::graph::{AttrEntry, FunctionDef, GraphDef, NodeDef, Value};
 use modulor_wire::message::{BundleEntryProto, BundleHeaderProto, DataType, TrackableObjectGraph, decode, encode};
 use modulor_wire::record::{Reader, Writer};
 use modulor_wire::state::CheckpointState;
 use modulor_wire::table::{self, Entry};
+use modulor_wire::tensor::TensorProto;
 use modulor_wire::{slice, strings};
 use prost::Message;
 
@@ -161,6 +163,13 @@ fn check_message<M: Message + Default>(input: &[u8]) -> bool {
     true
 }
 
+fn check_tensor(input: &[u8]) -> bool {
+    let Ok(tensor) = decode::<TensorProto>(input) else { return false };
+    let dims = tensor.tensor_shape.iter().flat_map(|shape| &shape.dim);
+    let count = dims.map(|dim| dim.size).try_fold(1, i64::checked_mul).and_then(|count| u64::try_from(count).ok());
+    count.is_some_and(|count| tensor.elements(count).is_ok())
+}
+
 /// The first byte is the number of strings.
 fn check_strings(input: &[u8]) -> bool {
     let Some((&count, bytes)) = input.split_first() else { return false };
@@ -282,7 +291,33 @@ fn targets() -> Vec<Target> {
     let mut states: Vec<Vec<u8>> = corpus::files("checkpoint").into_iter().map(|(_, file)| file).collect();
     states.push(br#"model_checkpoint_path: "\u00e9\U0001F600\x41\101" 'b', other: [1.5, x, "y"]; # c"#.to_vec());
     states.push(b"all_model_checkpoint_timestamps: [1e-5, -inf, nan, 2.5f] all_model_checkpoint_paths: []".to_vec());
+    let saved: Vec<Vec<u8>> = corpus::files("saved_model.pb").into_iter().map(|(_, file)| file).collect();
+    let (mut graph_defs, mut functions, mut nodes, mut tensors) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for graph in saved.iter().flat_map(|file| corpus::graph_defs(file)) {
+        let graph: GraphDef = decode(graph).expect("a graph");
+        let library = graph.library.clone().unwrap_or_default();
+        let bodies = library.function.iter().flat_map(|function| &function.node_def);
+        for node in graph.node.iter().chain(bodies) {
+            let values = node.attr.iter().filter_map(|AttrEntry { value, .. }| value.as_ref()?.value.as_ref());
+            tensors.extend(
+                values.filter_map(|value| if let Value::Tensor(bytes) = value { Some(bytes.clone()) } else { None }),
+            );
+            nodes.push(encode(node));
+        }
+        functions.extend(library.function.iter().map(encode).filter(|bytes| bytes.len() < 3000));
+        graph_defs.push(encode(&graph));
+    }
+    graph_defs.retain(|bytes| bytes.len() < 20_000);
+    tensors.retain(|bytes| bytes.len() < 1000);
+    for list in [&mut nodes, &mut tensors, &mut functions] {
+        list.sort();
+        list.dedup();
+    }
     vec![
+        Target { name: "graph", corpus: graph_defs, check: check_message::<GraphDef> },
+        Target { name: "function", corpus: functions, check: check_message::<FunctionDef> },
+        Target { name: "node", corpus: nodes, check: check_message::<NodeDef> },
+        Target { name: "tensor", corpus: tensors, check: check_tensor },
         Target { name: "table", corpus: tables, check: check_table },
         Target { name: "block", corpus: blocks, check: check_block },
         Target { name: "index", corpus: indices, check: check_index },

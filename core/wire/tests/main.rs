@@ -4,6 +4,7 @@ mod corpus;
 
 mod checksums;
 mod fixtures;
+mod graphs;
 mod messages;
 mod records;
 mod slices;

@@ -27,6 +27,45 @@ pub fn files(named: &str) -> Vec<(PathBuf, Vec<u8>)> {
     out
 }
 
+/// The graphs of a SavedModel, as they stand in its file: field 2 of its field 2.
+pub fn graph_defs(saved_model: &[u8]) -> Vec<&[u8]> {
+    let of = |message| fields(message).into_iter().filter(|(field, _)| *field == 2).map(|(_, bytes)| bytes);
+    of(saved_model).flat_map(of).collect()
+}
+
+/// The numbers of the fields of a message that are bytes, and the bytes.
+fn fields(mut message: &[u8]) -> Vec<(u64, &[u8])> {
+    fn number(message: &mut &[u8]) -> u64 {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = message[0];
+            *message = &message[1..];
+            value |= u64::from(byte & 0x7F) << shift;
+            if byte < 0x80 {
+                break;
+            }
+        }
+        value
+    }
+    let mut out = Vec::new();
+    while !message.is_empty() {
+        let tag = number(&mut message);
+        let length = match tag & 7 {
+            0 => {
+                number(&mut message);
+                continue;
+            }
+            1 => 8,
+            2 => number(&mut message) as usize,
+            5 => 4,
+            other => panic!("wire type {other}"),
+        };
+        out.push((tag >> 3, &message[..length]));
+        message = &message[length..];
+    }
+    out
+}
+
 pub fn varint(mut value: u64) -> Vec<u8> {
     let mut out = Vec::new();
     while value > 0x7F {
