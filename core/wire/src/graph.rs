@@ -134,7 +134,7 @@ pub enum Value {
     /// A shape.
     #[prost(message, tag = "7")]
     Shape(TensorShapeProto),
-    /// The bytes of a [`TensorProto`].
+    /// The bytes of a [`TensorProto`](crate::tensor::TensorProto).
     #[prost(bytes, tag = "8")]
     Tensor(Vec<u8>),
     /// In a function: the name of the attribute of the call that it is.
@@ -166,7 +166,7 @@ pub struct ListValue {
     /// Shapes.
     #[prost(message, repeated, tag = "7")]
     pub shape: Vec<TensorShapeProto>,
-    /// The bytes of each [`TensorProto`].
+    /// The bytes of each [`TensorProto`](crate::tensor::TensorProto).
     #[prost(bytes = "vec", repeated, tag = "8")]
     pub tensor: Vec<Vec<u8>>,
     /// Functions.

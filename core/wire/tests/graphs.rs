@@ -59,6 +59,26 @@ fn nesting_has_an_end() {
     assert!(error.message().contains("recursion limit"), "{error}");
 }
 
+/// What `decode` promises of hostile bytes.
+#[test]
+fn messages_take_no_more_memory_than_is_said() {
+    use modulor_wire::graph::{ArgDef, AttrDef, FullTypeDef, GradientDef, OpDef, TextEntry};
+    let sizes = [
+        size_of::<NodeDef>(),
+        size_of::<AttrEntry>(),
+        size_of::<FunctionDef>(),
+        size_of::<ArgDef>(),
+        size_of::<AttrDef>(),
+        size_of::<FullTypeDef>(),
+        size_of::<NameAttrList>(),
+        size_of::<GradientDef>(),
+        size_of::<TextEntry>(),
+        size_of::<OpDef>(),
+        size_of::<ListValue>(),
+    ];
+    assert!(sizes.iter().all(|&size| size <= 216), "{sizes:?}");
+}
+
 #[test]
 fn an_error_names_the_field() {
     let error = decode::<GraphDef>(b"\x0A\x02\x0A\xFF").unwrap_err();
