@@ -19,6 +19,7 @@ const CORE: &[&str] = &[
     "structure",
     "variable",
     "function",
+    "graph_def",
     "module",
     "layer",
     "vfs",

@@ -10,6 +10,7 @@ mod dtype;
 pub mod error;
 pub mod function;
 pub mod graph;
+mod graph_def;
 pub mod layer;
 pub mod module;
 pub mod nearest;

@@ -1,6 +1,8 @@
 //! Graphs: what a function does with symbols, as a list of ops that can be run, read and changed.
 
 pub(crate) mod pass;
+mod dot;
+mod effects;
 mod run;
 mod text;
 mod trace;
@@ -121,7 +123,7 @@ impl GraphNode {
 }
 
 impl Kind {
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Kind::Placeholder => "Placeholder",
             Kind::Captured(value) if value.as_resource().is_ok() => "VarHandleOp",
