@@ -6,6 +6,7 @@ mod coverage;
 mod digits;
 mod function;
 mod golden;
+mod graph_def;
 mod guide;
 mod keras;
 mod mnist;

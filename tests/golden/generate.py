@@ -61,10 +61,17 @@ def op_defs():
     op_defs.write()
 
 
+def graph_defs():
+    import traced_graphs
+
+    traced_graphs.write()
+
+
 if __name__ == "__main__":
     others = {"printing": printing, "configs": configs, "names": names, "op_defs": op_defs}
-    for part in sys.argv[1:] or [*others, *FAMILIES]:
-        if part in others:
-            others[part]()
+    last = {"graph_defs": graph_defs}  # Of the families' cases.
+    for part in sys.argv[1:] or [*others, *FAMILIES, *last]:
+        if part in others | last:
+            (others | last)[part]()
         else:
             family(part)

@@ -34,7 +34,11 @@ done
 # The models of the notes: <fixture>/ckpt/model of the three seed_ fixtures, and managed/ after three saves that keep two.
 target/release/examples/05_checkpoint --dir $out/notes >/dev/null
 
+# Graphs: every golden case of every op, and models.
+MODULOR_GRAPHS=$PWD/$out/graphs cargo test --release --locked --test main -- graph_def:: >/dev/null
+
 export PYTHONDONTWRITEBYTECODE=1
 target/interop-venv/bin/python tests/interop/ask_tensorflow.py $out
+target/interop-venv/bin/python tests/interop/ask_graphs.py $out/graphs
 # The checkers themselves: broken files must not pass.
 target/interop-venv/bin/python tests/interop/check/selftest_mutations.py | grep -v '^ok'

@@ -8,6 +8,7 @@ mod allocation;
 mod case;
 mod fused;
 mod gradient;
+mod graph_def;
 mod in_place;
 mod inference;
 mod report;
