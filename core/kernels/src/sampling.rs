@@ -1,7 +1,7 @@
 //! Images scaled and moved along an axis: every place a sum of the places around where it lies, weighted by a kernel, and the
 //! way back.
 
-use crate::by_rows::{Matrix, by_rows};
+use crate::parts::{Matrix, by_rows};
 
 /// What weights the places of an image by how far away they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Graphs: what a function does with symbols, as a list of ops that can be run, read and changed.
 
-pub(crate) mod pass;
 mod dot;
 mod effects;
+pub(crate) mod pass;
 mod run;
 mod text;
 mod trace;
