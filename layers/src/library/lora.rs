@@ -77,7 +77,8 @@ pub(super) fn check(rank: LoraRank, constraint: Option<&str>) -> Result<()> {
     }
 }
 
-/// `kernel + (alpha/rank)·a·b` in a dtype, without rounding in between to a narrower one.
+/// `kernel + (alpha/rank)·a·b` in a dtype, without rounding in between to a narrower one. The kernel of an einsum may be a
+/// vector, and so is then `a`.
 pub(super) fn adapted(
     kernel: &Tensor,
     [a, b]: [Tensor; 2],
@@ -85,7 +86,11 @@ pub(super) fn adapted(
     dtype: DType,
 ) -> Result<Tensor> {
     let rank = rank.columns() as f64;
-    let learnt = a.matmul(b)?.mul(alpha.given.unwrap_or(rank) / rank)?;
+    let product = match a.rank() {
+        Some(1) => a.expand_dims(0)?.matmul(b)?.squeeze([0])?,
+        _ => a.matmul(b)?,
+    };
+    let learnt = product.mul(alpha.given.unwrap_or(rank) / rank)?;
     let wide = match (kernel.dtype(), learnt.dtype()) {
         (kernel, learnt) if kernel == learnt => kernel,
         (DType::F64, _) | (_, DType::F64) => DType::F64,

@@ -31,6 +31,7 @@ def add(fixture):
         "Dense of sequences": (lambda **k: L.Dense(3, use_bias=False, **k), x[2, 3, 4]),
         "EinsumDense": (lambda **k: L.EinsumDense("abc,cd->abd", (None, 5), bias_axes="d", **k), x[2, 3, 4]),
         "EinsumDense of four axes": (lambda **k: L.EinsumDense("abc,cde->abde", (None, 2, 5), **k), x[2, 3, 4]),
+        "EinsumDense of a vector": (lambda **k: L.EinsumDense("abc,c->ab", (None,), **k), x[2, 3, 4]),
         "Embedding": (lambda **k: L.Embedding(5, 3, **k), ids),
         "ReversibleEmbedding": (lambda **k: L.ReversibleEmbedding(5, 3, **k), ids),
         "ReversibleEmbedding not tied": (lambda **k: L.ReversibleEmbedding(5, 3, tie_weights=False, **k), ids),
