@@ -10,7 +10,8 @@ pub use crate::{
         skipped, variable, write, write_with,
     },
     registry::class::Entry,
-    structure::{Structure, Tree},
+    structure::{Part as StructureItem, Structure, Tree},
+    tensor::Tensor,
     variable::{Declaration, IntoConstraint, IntoInit, IntoRegularizer, ValueInit, Variable},
 };
 pub use inventory;
@@ -22,6 +23,7 @@ pub use std::{
     collections::BTreeMap,
     default::Default,
     iter::IntoIterator,
+    ops::FnMut,
     option::Option::{self, None, Some},
     result::Result::{Err, Ok},
     string::String,
@@ -30,7 +32,7 @@ pub use std::{
 
 pub use crate::op::DTypePolicy;
 
-use crate::{DType, Tensor, variable::Initializer};
+use crate::{DType, variable::Initializer};
 use std::any::Any;
 use std::sync::Arc;
 
@@ -83,11 +85,15 @@ pub struct StructurePart<S> {
     pub to_tree: fn(&S) -> Tree,
     /// The inverse.
     pub from_tree: fn(Tree) -> Result<S>,
+    /// Shows what is in it.
+    pub visit: fn(&S, &mut dyn FnMut(StructureItem)),
+    /// The same around other tensors.
+    pub replace: fn(&S, &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<S>,
 }
 
 /// The table of a field of a derived structure.
 pub const fn structure_part<S: Structure>() -> StructurePart<S> {
-    StructurePart { to_tree: S::to_tree, from_tree: S::from_tree }
+    StructurePart { to_tree: S::to_tree, from_tree: S::from_tree, visit: S::visit, replace: S::replace }
 }
 
 /// The part of a structure under a name; `None` stands for one that is missing.

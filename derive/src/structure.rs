@@ -40,7 +40,7 @@ pub fn expand(input: &DeriveInput) -> TokenStream {
             quote!(#name #turbofish ())
         })
         .collect();
-    let (to_tree, from_tree) = match fields {
+    let Bodies { to_tree, from_tree, visit, replace } = match fields {
         Fields::Named(_) => by_name(fields, &parts),
         Fields::Unnamed(_) | Fields::Unit => by_order(&parts),
     };
@@ -59,6 +59,17 @@ pub fn expand(input: &DeriveInput) -> TokenStream {
 
                 fn from_tree(__modulor_tree: __m::Tree) -> __m::Result<Self> {
                     #from_tree
+                }
+
+                fn visit(&self, __modulor_visit: &mut dyn __m::FnMut(__m::StructureItem)) {
+                    #visit
+                }
+
+                fn replace(
+                    &self,
+                    __modulor_replace: &mut dyn __m::FnMut(&__m::Tensor) -> __m::Result<__m::Tensor>,
+                ) -> __m::Result<Self> {
+                    #replace
                 }
             }
         };
@@ -91,8 +102,37 @@ fn bounded(generics: &Generics, krate: &TokenStream) -> Generics {
     generics
 }
 
-fn by_name(fields: &Fields, parts: &[TokenStream]) -> (TokenStream, TokenStream) {
+/// The bodies of the methods.
+struct Bodies {
+    to_tree: TokenStream,
+    from_tree: TokenStream,
+    visit: TokenStream,
+    replace: TokenStream,
+}
+
+fn by_name(fields: &Fields, parts: &[TokenStream]) -> Bodies {
     let named = || fields.iter().filter_map(|field| field.ident.as_ref()).zip(parts);
+    // A map is gone through in the order of its keys.
+    let mut sorted: Vec<_> = named().map(|(name, part)| (name.unraw().to_string(), name, part)).collect();
+    sorted.sort_by(|a, b| a.0.cmp(&b.0));
+    let count = sorted.len();
+    let shown = sorted.iter().map(|(key, name, part)| {
+        quote! {
+            __modulor_visit(__m::StructureItem::Name(#key));
+            (#part.visit)(&self.#name, __modulor_visit);
+        }
+    });
+    let visit = quote! { __modulor_visit(__m::StructureItem::Map(#count)); #(#shown)* };
+    let local = |index: usize| format_ident!("__modulor_new_{}", index);
+    let replaced = sorted.iter().enumerate().map(|(index, (_, name, part))| {
+        let local = local(index);
+        quote!(let #local = (#part.replace)(&self.#name, __modulor_replace)?;)
+    });
+    let built = sorted.iter().enumerate().map(|(index, (_, name, _))| {
+        let local = local(index);
+        quote!(#name: #local)
+    });
+    let replace = quote! { #(#replaced)* __m::Ok(Self { #(#built),* }) };
     let to = named().map(|(name, part)| {
         let key = name.unraw().to_string();
         quote!((#key.into(), (#part.to_tree)(&self.#name)))
@@ -107,10 +147,10 @@ fn by_name(fields: &Fields, parts: &[TokenStream]) -> (TokenStream, TokenStream)
         __m::no_more_parts(__modulor_parts)?;
         __m::Ok(__modulor_structure)
     };
-    (quote!(__m::Tree::Map(__m::BTreeMap::from([#(#to),*]))), from)
+    Bodies { to_tree: quote!(__m::Tree::Map(__m::BTreeMap::from([#(#to),*]))), from_tree: from, visit, replace }
 }
 
-fn by_order(parts: &[TokenStream]) -> (TokenStream, TokenStream) {
+fn by_order(parts: &[TokenStream]) -> Bodies {
     let count = parts.len();
     let indexed = || parts.iter().enumerate().map(|(index, part)| (Index::from(index), part));
     let to = indexed().map(|(index, part)| quote!((#part.to_tree)(&self.#index)));
@@ -119,5 +159,12 @@ fn by_order(parts: &[TokenStream]) -> (TokenStream, TokenStream) {
         let mut __modulor_parts = __m::IntoIterator::into_iter(__modulor_tree.into_list(#count)?);
         __m::Ok(Self { #(#from),* })
     };
-    (quote!(__m::Tree::List(__m::Vec::from([#(#to),*]))), from)
+    let shown = indexed().map(|(index, part)| quote!((#part.visit)(&self.#index, __modulor_visit);));
+    let replaced = indexed().map(|(index, part)| quote!(#index: (#part.replace)(&self.#index, __modulor_replace)?));
+    Bodies {
+        visit: quote! { __modulor_visit(__m::StructureItem::List(#count)); #(#shown)* },
+        replace: quote!(__m::Ok(Self { #(#replaced),* })),
+        to_tree: quote!(__m::Tree::List(__m::Vec::from([#(#to),*]))),
+        from_tree: from,
+    }
 }

@@ -83,6 +83,35 @@ fn structures_come_back_as_they_are() {
     assert_eq!(f.traces().len(), 2, "as many tensors in other lists are another kind");
 }
 
+#[derive(Structure, Clone)]
+struct Pair {
+    second: Tensor,
+    first: Option<Tensor>,
+    rest: Row,
+}
+
+#[derive(Structure, Clone)]
+struct Row(Tensor, [Tensor; 2]);
+
+#[test]
+fn derived_structures_are_arguments_and_results() {
+    let number = |x: f32| Tensor::from([x]);
+    let pair = Pair { second: number(2.0), first: Some(number(1.0)), rest: Row(number(3.0), [number(4.0), number(5.0)]) };
+    let f = Function::new(|pair: &Pair| {
+        let Row(a, [b, c]) = &pair.rest;
+        Ok(Pair { second: pair.second.neg()?, first: None, rest: Row(a.add(b)?, [c.clone(), b.mul(c)?]) })
+    });
+    for at in 0..4 {
+        let (result, asked) = crate::ops::allocations(|| f.call(&pair).unwrap());
+        assert!(result.first.is_none());
+        assert_eq!(values(&result.second), [-2.0]);
+        assert_eq!((values(&result.rest.0), values(&result.rest.1[1])), (vec![7.0], vec![20.0]));
+        drop(result);
+        assert!(at < 2 || asked == 0, "{asked} allocations of call {at}");
+    }
+    assert_eq!(values(&pair.replace(&mut |x| x.mul(2.0)).unwrap().second), [4.0]);
+}
+
 #[test]
 fn a_mask_goes_in_and_comes_out_with_its_tensor() {
     let f = Function::new(|x: &Tensor| match x.mask() {

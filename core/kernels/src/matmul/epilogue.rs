@@ -44,6 +44,9 @@ pub(crate) struct Block<T> {
     pub(crate) sizes: [usize; 2],
 }
 
+/// The elements of a small block.
+const FEW: usize = 64;
+
 impl<T: Pod> Finish<'_, T> {
     /// Where what is added to the product `index` begins.
     pub(crate) fn added(&self, index: usize) -> isize {
@@ -65,11 +68,33 @@ impl<T: Pod> Finish<'_, T> {
         turned: bool,
         read: &dyn Fn(usize, usize, &mut [T]),
     ) {
+        // To clear what a whole tile needs takes longer than a small product.
+        // SAFETY: the caller keeps the contract.
+        unsafe {
+            match block.sizes[0].saturating_mul(block.sizes[1]) {
+                0..=FEW => self.apply_in::<FEW>(block, place, turned, read),
+                _ => self.apply_in::<TILE>(block, place, turned, read),
+            }
+        }
+    }
+
+    /// As [`apply`](Self::apply), `N` elements at a time.
+    ///
+    /// # Safety
+    /// The block may be read and written.
+    #[allow(unsafe_code)]
+    unsafe fn apply_in<const N: usize>(
+        &self,
+        block: Block<T>,
+        place: isize,
+        turned: bool,
+        read: &dyn Fn(usize, usize, &mut [T]),
+    ) {
         let ([row, column], [rows, columns]) = (block.at, block.sizes);
-        let [mut x, mut y, mut bias, mut other] = [[T::zeroed(); TILE]; 4];
-        let few = if columns == block.pitch { (TILE / columns).max(1) } else { 1 };
-        for first in (0..columns).step_by(TILE) {
-            let used = TILE.min(columns - first);
+        let [mut x, mut y, mut bias, mut other] = [[T::zeroed(); N]; 4];
+        let few = if columns == block.pitch { (N / columns).max(1) } else { 1 };
+        for first in (0..columns).step_by(N) {
+            let used = N.min(columns - first);
             if let Some(own) = self.epilogue.bias {
                 for bias in bias.chunks_exact_mut(used).take(few) {
                     match turned {
