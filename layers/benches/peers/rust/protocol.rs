@@ -1,5 +1,7 @@
 //! What all peers in Rust have in common: the flags, the data, how time is taken, and the lines that say it.
 
+#![allow(dead_code)] // no peer needs all of it
+
 use safetensors::{Dtype, SafeTensors};
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -32,9 +34,7 @@ pub fn read(name: &str) -> HashMap<String, Values> {
 
 /// What is to be measured, and how long.
 pub struct Report {
-    #[allow(dead_code)] // tract is asked for one
     pub workload: String,
-    #[allow(dead_code)] // burn alone has more than one
     pub mode: String,
     pub threads: usize,
     pub peer: String,
@@ -122,7 +122,6 @@ impl Report {
         }
     }
 
-    #[allow(dead_code)] // tract takes no gradients
     pub fn small_ops<R>(&self, check: f32, call: impl FnMut() -> R) {
         self.emit("check", check.into(), &[]);
         if !self.check {
@@ -131,7 +130,6 @@ impl Report {
         }
     }
 
-    #[allow(dead_code)] // nor is it asked for more than models
     pub fn chain<R>(&self, elements: usize, check: f32, call: impl FnMut() -> R) {
         self.emit("check", check.into(), &[]);
         if !self.check {
