@@ -96,7 +96,8 @@ struct Row(Tensor, [Tensor; 2]);
 #[test]
 fn derived_structures_are_arguments_and_results() {
     let number = |x: f32| Tensor::from([x]);
-    let pair = Pair { second: number(2.0), first: Some(number(1.0)), rest: Row(number(3.0), [number(4.0), number(5.0)]) };
+    let pair =
+        Pair { second: number(2.0), first: Some(number(1.0)), rest: Row(number(3.0), [number(4.0), number(5.0)]) };
     let f = Function::new(|pair: &Pair| {
         let Row(a, [b, c]) = &pair.rest;
         Ok(Pair { second: pair.second.neg()?, first: None, rest: Row(a.add(b)?, [c.clone(), b.mul(c)?]) })

@@ -54,7 +54,8 @@ impl Recurrence {
     ///
     /// All are of one float dtype, and `mask` too, `[batch, time]`: 0 where a row skips a step, which leaves the states as
     /// they are, with the output of the step before, zeros before all others; 1 elsewhere. There is at least one step. In a
-    /// graph it is its steps in tensor operations, one after the other, so that their number must be known.
+    /// file, and where a tape listens in a graph whose dims are not known, it is its steps in tensor operations, one after the
+    /// other, so that their number must be known.
     pub fn call(
         self,
         x: &Tensor,
@@ -65,7 +66,8 @@ impl Recurrence {
         let inputs = [x, weights.kernel, weights.recurrent_kernel].into_iter().chain(states.iter().copied());
         let inputs: Vec<&Tensor> = inputs.chain(weights.bias).chain(mask).collect();
         let listened = scope::with(|scopes| !scopes.tapes.is_empty());
-        let saves = listened && !inputs.iter().any(|input| input.is_symbolic());
+        // A body saves nothing.
+        let saves = listened && inputs.iter().all(|input| input.shape().is_known());
         let op = Recur { settings: self, bias: weights.bias.is_some(), mask: mask.is_some(), saves };
         let mut outputs = fused_all(op, &inputs)?;
         outputs.truncate(1 + self.cell.states());
@@ -387,7 +389,9 @@ impl Fused for Recur {
             true => Tensor::stack(&outputs, 1)?,
             false => outputs.pop().ok_or_else(|| Error::invalid_argument("a sequence has at least one step"))?,
         };
-        Ok([output].into_iter().chain(states).collect())
+        // Whose gradient, as a body, reads nothing of what is saved.
+        let saved = self.saves.then(|| Tensor::zeros([], inputs[0].dtype())).transpose()?;
+        Ok([output].into_iter().chain(states).chain(saved).collect())
     }
 }
 
