@@ -6,7 +6,7 @@ use crate::{DType, Spec, Structure, Tensor};
 use smallvec::SmallVec;
 
 /// The tensors of some arguments, each followed by its mask if it has one.
-pub(super) type Leaves = SmallVec<[Tensor; 4]>;
+pub(super) type Leaves = SmallVec<[Tensor; 8]>;
 
 /// What a graph was traced for, beside the key.
 #[derive(PartialEq)]

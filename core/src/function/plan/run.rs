@@ -14,7 +14,7 @@ type Views<'a> = SmallVec<[View<'a>; 12]>;
 type Targets<'a> = SmallVec<[ViewMut<'a>; 8]>;
 
 /// Values that a run gives back.
-pub(crate) type Values = SmallVec<[Tensor; 4]>;
+pub(crate) type Values = SmallVec<[Tensor; 8]>;
 
 impl Plan {
     /// Computes the outputs and changes the variables, or fails and changes none. The inputs are plain, and of the specs that
