@@ -37,9 +37,10 @@
 //!
 //! A tile of 12 rows and 32 columns (AVX-512, float32) is kept in registers while places along k go by. The right factor is
 //! packed in strips, a panel of 384 places at a time, so that it stays in the second cache, and the left one some rows at
-//! a time; whichever already lies well is read as it lies, so no transpose is ever copied as a whole. Thin products have tiles
-//! of their own. Where the product is small and k long, as in gradients of weights, chunks of k are given to threads. An
-//! [`Epilogue`] is applied to some rows at a time while they are in the first cache.
+//! a time; whichever already lies well is read as it lies, so no transpose is ever copied as a whole. What is packed next
+//! is asked for meanwhile. Thin products have tiles of their own. Where the product is small and k long, as in gradients of
+//! weights, chunks of k are given to threads. An [`Epilogue`] is applied to some rows at a time while they are in the first
+//! cache.
 //!
 //! A convolution is a product whose left factor is the patches of the images: they are packed from the images straight into the panels,
 //! and never in memory as a whole. Its gradient by the input is one product for each remainder of a place by the strides,
@@ -49,7 +50,7 @@
 //!
 //! An [`Expression`] runs elementwise steps one after the other over a tile that stays in the first cache, each by the same
 //! function that runs it alone, or two sums or products in one pass. So what is fused has the bits of what is not, and only
-//! memory is read less often; where that is far away, the next tile is asked for while this one is worked on.
+//! memory is read less often; where that is far away, tiles are shorter, and the processor fetches the next one by itself.
 //!
 //! # Threads
 //!
@@ -64,10 +65,10 @@
 //!
 //! | | |
 //! |---|---|
-//! | products of float32, 22 shapes, one thread | 0.97 of the best of gemm, faer and matrixmultiply for each shape in geometric mean, 0.86 at least |
-//! | the same, two threads | 1.37 of the best for each shape in geometric mean, 0.83 at least |
-//! | convolution, 3×3 and 1×1, both formats, forward and backward, one thread | 71 to 111 % of the rate of the product of its sizes, more for the input's gradient of one channel; the filters' gradient over one channel that comes first 43 % |
-//! | the same, two threads | 70 to 111 %; but for that 43 %, and 63 % for the input's gradient of 7×7×512, channels first |
+//! | products of float32, 22 shapes, one thread | 0.98 of the best of gemm, faer and matrixmultiply for each shape in geometric mean, 0.87 at least |
+//! | the same, two threads | 1.40 of the best for each shape in geometric mean, 0.92 at least |
+//! | convolution, 3×3 and 1×1, both formats, forward and backward, one thread | 70 to 107 % of the rate of the product of its sizes, more for the input's gradient of one channel; the filters' gradient over one channel that comes first 43 % |
+//! | the same, two threads | 69 to 106 %; but for that 45 %, and 63 to 65 % for 28×28×128 by 2, channels first |
 //! | exp, tanh, erf | 0.20, 0.26, 0.46 ns per element, 21 to 37 times as fast as libm's functions |
 //! | a region of the pool | 15 ns where one thread has it all, 0.2 to 1 µs where two meet |
 //! | products beside two busy processes | 90 to 93 % of a fair share of the cores |
