@@ -504,7 +504,9 @@ fn blocks<T: Term>(
         return ([rows, columns], false);
     }
     let (mut rows, mut columns) = (rows.even(1), columns.even(unit));
-    let wanted = (work / WORTH).min(2 * pool::num_threads()).div_ceil(batch * chunks);
+    // As many for one thread as for another.
+    let (threads, have) = (pool::num_threads(), rows.parts * columns.parts * batch * chunks);
+    let wanted = (work / WORTH).min(have.next_multiple_of(threads).max(2 * threads)).div_ceil(batch * chunks);
     for (least_rows, least_columns) in
         [(usize::MAX, strip / 2), (4 * tallest, usize::MAX), (usize::MAX, unit), (tallest.min(4), usize::MAX)]
     {
