@@ -10,7 +10,6 @@ mod defs;
 mod expand;
 mod names;
 mod plan;
-mod prune;
 mod read;
 mod write;
 

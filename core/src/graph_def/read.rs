@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
             let edge = self.edge(&held);
             self.graph.outputs.push(edge);
         }
-        Ok(self.graph.pruned())
+        Ok(self.graph.without_unused())
     }
 
     /// Plans every function that a plan calls, and those that they call.
