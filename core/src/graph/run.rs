@@ -40,8 +40,11 @@ impl Graph {
                     // What nobody needs after this node is given away: its place may become the output's.
                     let once = |edge: &Edge| node.inputs.iter().filter(|other| *other == edge).count() == 1;
                     let ends = |edge: &Edge| last[at].contains(&edge.node) && once(edge);
-                    let take = |edge: &Edge| ends(edge).then(|| values[edge.node][edge.output].take()).flatten();
-                    let ended: Vec<Option<Tensor>> = node.inputs.iter().map(take).collect();
+                    let over = op.overwrites();
+                    let take = |(at, edge): (usize, &Edge)| {
+                        (over.contains(&at) && ends(edge)).then(|| values[edge.node][edge.output].take()).flatten()
+                    };
+                    let ended: Vec<Option<Tensor>> = node.inputs.iter().enumerate().map(take).collect();
                     let given = node.inputs.iter().zip(ended).map(|(edge, ended)| match ended {
                         Some(value) => Ok(Cow::Owned(value)),
                         None => held(&values, edge).map(Cow::Borrowed),
@@ -67,9 +70,11 @@ impl Graph {
         for (at, node) in self.nodes.iter().enumerate() {
             node.inputs.iter().for_each(|edge| last[edge.node] = at);
         }
+        let mut stays = vec![false; self.nodes.len()];
+        self.outputs.iter().for_each(|edge| stays[edge.node] = true);
         let mut done = vec![Vec::new(); self.nodes.len()];
         for (node, &at) in last.iter().enumerate() {
-            if !self.outputs.iter().any(|edge| edge.node == node) {
+            if !stays[node] {
                 done[at].push(node);
             }
         }
