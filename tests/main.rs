@@ -4,6 +4,7 @@ mod bad_input;
 mod checkpoint;
 mod coverage;
 mod digits;
+mod flow;
 mod function;
 mod golden;
 mod graph_def;

@@ -21,7 +21,7 @@ macro_rules! dtypes {
                 match self { $(DType::$variant => $name,)* }
             }
 
-            /// Bytes of one element; 0 for strings and resources, which are not stored as plain bytes.
+            /// Bytes of one element; 0 for strings, resources and variants, which are not stored as plain bytes.
             pub const fn size(self) -> usize {
                 match self { $(DType::$variant => $size,)* }
             }
@@ -69,6 +69,8 @@ dtypes! {
     String "string" 0 7;
     /// A handle to state, as the variable ops take it; never arithmetic.
     Resource "resource" 0 20;
+    /// A list of tensors, or some that may be there or not, as the ops of lists and optionals make them: `variant`.
+    Variant "variant" 0 21;
 }
 
 impl DType {
@@ -103,9 +105,14 @@ impl DType {
         matches!(self, DType::Complex64 | DType::Complex128)
     }
 
-    /// Whether gradients flow through values of this type.
+    /// Whether gradients flow through values of this type: numbers with a fraction, and lists, which may be of such.
     pub const fn is_differentiable(self) -> bool {
-        self.is_float() || self.is_complex()
+        self.is_float() || self.is_complex() || matches!(self, DType::Variant)
+    }
+
+    /// Whether a tensor of this type has elements, numbers, bools or strings: not handles, nor lists.
+    pub const fn has_elements(self) -> bool {
+        !matches!(self, DType::Resource | DType::Variant)
     }
 }
 

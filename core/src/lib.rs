@@ -6,8 +6,10 @@
 extern crate self as modulor;
 
 pub mod checkpoint;
+pub mod control;
 mod dtype;
 pub mod error;
+pub mod flow;
 pub mod function;
 pub mod graph;
 mod graph_def;
@@ -27,6 +29,7 @@ pub mod vfs;
 #[doc(hidden)]
 pub mod __private;
 
+pub use control::{Loop, cond, recompute, scan, switch_case, while_loop, with_iteration_budget};
 pub use dtype::{DType, Element};
 pub use error::{Error, ErrorKind, Result};
 pub use function::Function;

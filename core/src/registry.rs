@@ -2,11 +2,12 @@
 
 pub mod class;
 
+use crate::flow;
 use crate::op::{Attrs, Op, OpDef};
 use crate::ops::{
     array, bitwise, cholesky, concat, convolution, ctc, cumulative, decomposition, diagonal, distribution, einsum,
-    fill, gather, histogram, image, inverse, linalg, logic, math, nn, order, pad, pooling, random, reduce, sampling,
-    search, segment, shift, slice, space, special, spectrum, state, stream, triangle, unique,
+    fill, gather, histogram, image, inverse, linalg, list, logic, math, nn, order, pad, pooling, random, reduce,
+    sampling, search, segment, shift, slice, space, special, spectrum, state, stream, triangle, unique,
 };
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -50,6 +51,8 @@ const FAMILIES: &[&[&[OpDef]]] = &[
     distribution::OPS,
     stream::OPS,
     state::OPS,
+    list::OPS,
+    flow::OPS,
 ];
 
 /// All ops.

@@ -87,6 +87,15 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// What is true of both shapes, or `None` where they are of different ranks.
+    pub(crate) fn common(&self, other: &Shape) -> Option<Shape> {
+        let (Some(a), Some(b)) = (&self.0, &other.0) else { return Some(Shape::unknown()) };
+        let same = |(&a, &b): (&usize, &usize)| if a == b { a } else { UNKNOWN };
+        (a.len() == b.len()).then(|| Shape(Some(a.iter().zip(b).map(same).collect())))
+    }
+}
+
 fn known(dim: usize) -> Option<usize> {
     (dim != UNKNOWN).then_some(dim)
 }

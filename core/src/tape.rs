@@ -51,18 +51,28 @@ impl Record {
     }
 }
 
+impl State {
+    fn depends(&self, tensor: &Tensor) -> bool {
+        // A handle that is a symbol stands for no variable yet.
+        let trainable = || tensor.as_resource().is_ok_and(|resource| resource.trainable());
+        self.watched.contains(&tensor.id())
+            || tensor.dtype() == DType::Resource && !self.ignores_variables && trainable()
+    }
+}
+
 impl Recorder for Record {
+    fn depends(&self, tensor: &Tensor) -> bool {
+        self.state().depends(tensor)
+    }
     fn record(&self, call: &Arc<Call>) -> Result<()> {
         let mut state = self.state();
         let mut depends = false;
         let mut cut = None;
         for input in &call.inputs {
-            // A handle that is a symbol stands for no variable yet.
-            let trainable = || input.as_resource().is_ok_and(|resource| resource.trainable());
-            if input.dtype() == DType::Resource && !state.ignores_variables && trainable() {
+            if state.depends(input) {
                 state.watched.insert(input.id());
+                depends = true;
             }
-            depends |= state.watched.contains(&input.id());
             cut = cut.or_else(|| state.cut.get(&input.id()).copied());
         }
         if depends {
@@ -186,7 +196,7 @@ impl GradientTape {
         let calls = self.calls()?;
         let sources: Vec<S> = sources.into_iter().collect();
         let wanted: HashSet<u64> = sources.iter().map(|source| source.watched().id()).collect();
-        let mut gradients = backward(&calls, targets, &wanted)?;
+        let mut gradients = backward(&calls, targets, HashMap::new(), &wanted)?;
         // One source may be asked for twice.
         sources
             .iter()
@@ -197,6 +207,20 @@ impl GradientTape {
             })
             .collect::<Result<_>>()
             .inspect(|_| gradients.clear())
+    }
+
+    /// The gradients with respect to tensors or handles, each added to what there is `already`; those that there are none of
+    /// are what there was.
+    pub(crate) fn gradients_onto(
+        &self,
+        targets: &[(Tensor, Option<Tensor>)],
+        sources: &[Tensor],
+        already: &[Option<Tensor>],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let wanted: HashSet<u64> = sources.iter().map(Tensor::id).collect();
+        let begun = sources.iter().zip(already).filter_map(|(source, already)| Some((source.id(), already.clone()?)));
+        let gradients = backward(&self.calls()?, targets, begun.collect(), &wanted)?;
+        Ok(sources.iter().map(|source| gradients.get(&source.id()).cloned()).collect())
     }
 
     /// The Jacobian: of `[target dims.., source dims..]`, every element of the target derived by every one of the source.
@@ -281,10 +305,10 @@ impl fmt::Debug for GradientTape {
 fn backward(
     calls: &[Arc<Call>],
     targets: &[(Tensor, Option<Tensor>)],
+    mut gradients: HashMap<u64, Tensor>,
     wanted: &HashSet<u64>,
 ) -> Result<HashMap<u64, Tensor>> {
     let useful = leading_to(calls, wanted);
-    let mut gradients: HashMap<u64, Tensor> = HashMap::new();
     for (target, weight) in targets {
         target.check()?;
         if !target.dtype().is_differentiable() {
@@ -311,6 +335,7 @@ fn backward(
         }
         let dy = call.outputs.iter().map(|output| match gradients.get(&output.id()) {
             Some(gradient) => Ok(gradient.clone()),
+            None if output.dtype() == DType::Variant => output.zeros_like(),
             None if output.dtype().size() > 0 => nothing(output),
             None => Ok(output.clone()),
         });
@@ -336,12 +361,13 @@ fn backward(
     Ok(gradients)
 }
 
-/// The gradient of an output that nothing depends on: one zero, seen as all of them, which takes no memory.
+/// The gradient of an output that nothing depends on: where the dims are known one zero, seen as all of them, which takes no
+/// memory.
 fn nothing(output: &Tensor) -> Result<Tensor> {
-    if output.is_symbolic() {
-        return output.zeros_like();
+    match output.shape().known() {
+        Some(dims) => Tensor::zeros([], output.dtype())?.broadcast_to(dims),
+        None => output.zeros_like(),
     }
-    Tensor::zeros([], output.dtype())?.broadcast_to(output.dims()?)
 }
 
 /// The tensors through which a gradient may pass to one that is wanted.
@@ -358,6 +384,7 @@ fn leading_to(calls: &[Arc<Call>], wanted: &HashSet<u64>) -> HashSet<u64> {
 
 fn accumulate(gradients: &mut HashMap<u64, Tensor>, id: u64, gradient: Tensor) -> Result<()> {
     let sum = match gradients.remove(&id) {
+        Some(already) if already.dtype() == DType::Variant => Tensor::add_n(&[already, gradient])?,
         Some(already) => already.add(&gradient)?,
         None => gradient,
     };

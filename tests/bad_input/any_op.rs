@@ -63,6 +63,7 @@ fn other_attrs(attrs: &Attrs) -> Vec<(String, Attrs)> {
             Attr::Bool(value) => vec![Attr::Bool(!value), Attr::Int(1)],
             Attr::Str(_) => ["", "no such thing", "NHWC", "NCHW"].map(Attr::from).to_vec(),
             Attr::Type(_) => DType::ALL.iter().copied().map(Attr::Type).collect(),
+            Attr::Func(_) => Vec::new(),
             Attr::List(_) => [&[i64::MIN][..], &[i64::MAX], &[0, 0], &[-1]].map(Attr::from).to_vec(),
             Attr::Shape(_) => vec![Attr::Shape(Shape::unknown()), Attr::Shape([usize::MAX / 2; 3].into())],
         };

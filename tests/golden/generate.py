@@ -43,6 +43,12 @@ def printing():
     printing_cases.write()
 
 
+def flow():
+    import flow_cases
+
+    flow_cases.write()
+
+
 def configs():
     import config_cases
 
@@ -68,7 +74,7 @@ def graph_defs():
 
 
 if __name__ == "__main__":
-    others = {"printing": printing, "configs": configs, "names": names, "op_defs": op_defs}
+    others = {"printing": printing, "flow": flow, "configs": configs, "names": names, "op_defs": op_defs}
     last = {"graph_defs": graph_defs}  # Of the families' cases.
     for part in sys.argv[1:] or [*others, *FAMILIES, *last]:
         if part in others | last:

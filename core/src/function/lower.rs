@@ -1,7 +1,7 @@
 //! A graph on variables made one on values, of known shapes: what variables hold comes in, and what they become goes out.
 
-use crate::graph::{Graph, Kind, trace_within};
-use crate::op::{Node, Origin, Values, dispatch, scope};
+use crate::graph::{Graph, trace_within};
+use crate::op::{Node, Origin, Values};
 use crate::{Error, Result, Spec, Tensor, Variable};
 use std::collections::HashMap;
 
@@ -57,7 +57,7 @@ impl Values for State {
 pub(crate) fn lower(graph: &Graph, specs: &[Spec]) -> Result<Lowered> {
     let mut state = State::default();
     let body = |symbols: &[Tensor]| {
-        let mut outputs = inline(graph, symbols, &mut state)?;
+        let mut outputs = graph.inlined(&symbols.iter().collect::<Vec<_>>(), &mut state)?;
         let finals = state.written.iter().map(|id| state.cells[id].2.clone());
         outputs.extend(finals);
         Ok(outputs)
@@ -88,31 +88,4 @@ pub(crate) fn lower(graph: &Graph, specs: &[Spec]) -> Result<Lowered> {
         outputs: graph.outputs.len(),
         graph: lowered,
     })
-}
-
-/// Calls every op of the graph anew in the trace under way, with these symbols for its inputs.
-fn inline(graph: &Graph, inputs: &[Tensor], state: &mut State) -> Result<Vec<Tensor>> {
-    let mut values: Vec<Vec<Tensor>> = vec![Vec::new(); graph.nodes.len()];
-    for (&node, input) in graph.inputs.iter().zip(inputs) {
-        values[node] = vec![input.clone()];
-    }
-    for (at, node) in graph.nodes.iter().enumerate() {
-        match &node.kind {
-            Kind::Placeholder => {}
-            Kind::Captured(value) => values[at] = vec![value.clone()],
-            Kind::Op(op) => {
-                let given: Vec<&Tensor> = node.inputs.iter().map(|edge| &values[edge.node][edge.output]).collect();
-                let call = || match op.on_values(&given, state) {
-                    Some(outputs) => outputs,
-                    None => dispatch(op.clone(), &given),
-                };
-                let made = scope::changed(|scopes| scopes.path = node.path.clone(), call);
-                values[at] = made.map_err(|error| match &node.path {
-                    Some(path) => error.within(&**path),
-                    None => error,
-                })?;
-            }
-        }
-    }
-    Ok(graph.outputs.iter().map(|edge| values[edge.node][edge.output].clone()).collect())
 }

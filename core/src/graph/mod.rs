@@ -2,16 +2,19 @@
 
 mod dot;
 mod effects;
+mod gradient;
 pub(crate) mod pass;
 mod run;
 mod text;
 mod trace;
 
+pub use gradient::gradient;
+pub(crate) use run::Running;
 pub use trace::trace;
 pub(crate) use trace::trace_within;
 
-use crate::op::Op;
-use crate::{Spec, Tensor};
+use crate::op::{Effect, Op};
+use crate::{DType, Spec, Tensor};
 use std::sync::Arc;
 
 /// A function over tensors, traced once: nodes in an order in which each follows its inputs.
@@ -79,6 +82,41 @@ impl Graph {
         self.outputs.iter().map(|edge| &self.nodes[edge.node].specs[edge.output])
     }
 
+    /// Which outputs depend smoothly on inputs of which these do.
+    pub(crate) fn depending(&self, inputs: &[bool]) -> Vec<bool> {
+        let mut depends: Vec<bool> = vec![false; self.nodes.len()];
+        self.inputs.iter().zip(inputs).for_each(|(&node, &input)| depends[node] = input);
+        let is_smooth = |edge: &Edge| {
+            let dtype = self.nodes[edge.node].specs[edge.output].dtype;
+            dtype.is_differentiable() || dtype == DType::Resource
+        };
+        for (at, node) in self.nodes.iter().enumerate() {
+            let does = |edge: &Edge| depends[edge.node] && is_smooth(edge);
+            depends[at] = depends[at] || node.inputs.iter().any(does);
+        }
+        self.outputs.iter().map(|edge| depends[edge.node] && is_smooth(edge)).collect()
+    }
+
+    /// Whether an op that writes takes this node.
+    pub(crate) fn writes(&self, node: usize) -> bool {
+        let takes = |other: &&GraphNode| other.inputs.iter().any(|edge| edge.node == node);
+        let writes = |other: &GraphNode| matches!(&other.kind, Kind::Op(op) if op.effect() == Effect::Writes);
+        self.nodes.iter().filter(takes).any(writes)
+    }
+
+    /// The ops of all nodes that have one, in running order.
+    pub fn ops(&self) -> impl Iterator<Item = &dyn Op> {
+        self.nodes.iter().filter_map(|node| match &node.kind {
+            Kind::Op(op) => Some(&**op),
+            _ => None,
+        })
+    }
+
+    /// What the ops do beside computing, in running order.
+    pub(crate) fn effects(&self) -> impl Iterator<Item = Effect> {
+        self.ops().map(|op| op.effect())
+    }
+
     /// Without the nodes that no output and no effect needs; inputs stay.
     pub(crate) fn without_unused(mut self) -> Graph {
         let mut used = vec![false; self.nodes.len()];
@@ -136,7 +174,7 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DType, Variable};
+    use crate::Variable;
 
     #[test]
     fn reads_and_writes_stay_in_order() {

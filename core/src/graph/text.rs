@@ -1,7 +1,7 @@
 //! A graph as text.
 
 use super::{Edge, Graph, Kind};
-use crate::op::Attrs;
+use crate::op::{Attr, Attrs};
 use crate::tensor::Payload;
 use crate::{Spec, Tensor};
 use std::fmt;
@@ -27,8 +27,24 @@ impl fmt::Display for Graph {
                 write!(f, "  # {path}")?;
             }
             writeln!(f)?;
+            for (name, attr) in attrs.iter() {
+                write_functions(f, name, attr)?;
+            }
         }
         writeln!(f, "return {}", list(&self.outputs))
+    }
+}
+
+/// The graphs of an attribute below its node, further in.
+fn write_functions(f: &mut fmt::Formatter<'_>, name: &str, attr: &Attr) -> fmt::Result {
+    match attr {
+        Attr::Func(function) => {
+            writeln!(f, "    {name}:")?;
+            let Some(graph) = function.0.downcast_ref::<Graph>() else { return Ok(()) };
+            graph.to_string().lines().try_for_each(|line| writeln!(f, "        {line}"))
+        }
+        Attr::List(items) => items.iter().try_for_each(|item| write_functions(f, name, item)),
+        _ => Ok(()),
     }
 }
 

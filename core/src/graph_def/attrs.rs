@@ -29,8 +29,10 @@ pub(super) fn entry(name: &str, value: Value) -> AttrEntry {
 }
 
 /// An attribute as a file has it.
-pub(super) fn to_value(attr: &Attr) -> Value {
-    match attr {
+///
+/// A graph in an attribute is refused: branches and loops are not written yet.
+pub(super) fn to_value(attr: &Attr) -> Result<Value> {
+    Ok(match attr {
         Attr::Int(value) => Value::I(*value),
         Attr::Float(value) => Value::F(*value),
         Attr::Bool(value) => Value::B(*value),
@@ -40,7 +42,7 @@ pub(super) fn to_value(attr: &Attr) -> Value {
         Attr::List(items) => {
             let mut list = ListValue::default();
             for item in items {
-                match to_value(item) {
+                match to_value(item)? {
                     Value::I(value) => list.i.push(value),
                     Value::F(value) => list.f.push(value),
                     Value::B(value) => list.b.push(value),
@@ -53,7 +55,8 @@ pub(super) fn to_value(attr: &Attr) -> Value {
             }
             Value::List(Box::new(list))
         }
-    }
+        Attr::Func(_) => return Err(Error::unimplemented("an op that holds a graph is not written to files yet")),
+    })
 }
 
 /// An attribute of a kind, as `list(int)`, from what a file has; the error says found and expected.

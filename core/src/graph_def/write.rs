@@ -150,9 +150,10 @@ impl Writer<'_> {
         let derived = signature.derive(&dtypes, &own).map_err(|error| error.in_op(op.name()))?;
         let all = signature.attrs().iter().filter_map(|def| {
             let value: Option<&Attr> = derived.get(def.name).or_else(|| own.get(def.name)).or(def.default.as_ref());
-            Some(attrs::entry(def.name, attrs::to_value(value?)))
+            let value = attrs::to_value(value?).map_err(|error| error.in_op(op.name()));
+            Some(value.map(|value| attrs::entry(def.name, value)))
         });
-        let all: Vec<AttrEntry> = all.collect();
+        let all: Vec<AttrEntry> = all.collect::<Result<_>>()?;
         unknown(&own, |name| all.iter().any(|entry| entry.key == name)).map_err(|error| error.in_op(op.name()))?;
         Ok(all)
     }

@@ -29,15 +29,28 @@ pub fn apply_one(op: impl Op, inputs: &[&Tensor]) -> Result<Tensor> {
 
 /// Calls an op that is known only at run time: of a graph's node, or from the registry.
 pub fn dispatch(op: Arc<dyn Op>, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+    inputs.iter().try_for_each(|input| input.check()).map_err(|error| error.in_op(op.name()))?;
+    let listened = scope::with(|scopes| !scopes.tapes.is_empty());
+    if let Some(outputs) = op.unfolded(inputs, listened) {
+        return outputs;
+    }
     let (outputs, listened) = call(&op, inputs).map_err(|error| error.in_op(op.name()))?;
     if listened {
-        let inputs = inputs.iter().map(|&input| input.clone()).collect();
-        let call = Arc::new(Call { op, inputs, outputs });
-        let tapes = scope::with(|scopes| scopes.tapes.clone());
-        tapes.iter().try_for_each(|tape| tape.record(&call))?;
-        return Ok(call.outputs.clone());
+        record(op, inputs.iter().map(|&input| input.clone()).collect(), outputs.clone())?;
     }
     Ok(outputs)
+}
+
+/// Tells the tapes of a call.
+pub(crate) fn record(op: Arc<dyn Op>, inputs: Vec<Tensor>, outputs: Vec<Tensor>) -> Result<()> {
+    let call = Arc::new(Call { op, inputs, outputs });
+    let tapes = scope::with(|scopes| scopes.tapes.clone());
+    tapes.iter().try_for_each(|tape| tape.record(&call))
+}
+
+/// Whether a call of an op of this effect becomes a node.
+pub(crate) fn is_staged(effect: Effect, inputs: &[&Tensor]) -> bool {
+    inputs.iter().any(|input| input.is_symbolic()) || effect != Effect::Pure && scope::tracing()
 }
 
 /// As [`dispatch`]; an owned input ends with the call. Where nobody else holds one and the op may, the output is written
@@ -101,10 +114,9 @@ fn write_over(op: &dyn Op, at: usize, target: &mut Tensor, others: &[&Tensor]) -
 
 /// The outputs, and whether a tape listens.
 fn call(op: &Arc<dyn Op>, inputs: &[&Tensor]) -> Result<(Vec<Tensor>, bool)> {
-    inputs.iter().try_for_each(|input| input.check())?;
     let (trace, listened) = scope::with(|scopes| (scopes.trace.clone(), !scopes.tapes.is_empty()));
     let effect = op.effect();
-    let symbolic = inputs.iter().any(|input| input.is_symbolic()) || (trace.is_some() && effect != Effect::Pure);
+    let symbolic = is_staged(effect, inputs);
     let seen: Vec<Input> = inputs.iter().map(|&input| see(input)).collect();
     let specs = op.infer(&seen)?;
     // What a tensor can be is checked here once, for views as for buffers, and for symbols before they run.
@@ -146,7 +158,8 @@ fn run(op: &dyn Op, inputs: &[&Tensor], specs: Vec<Spec>) -> Result<Vec<Tensor>>
         return Ok(vec![Tensor::value(spec.dtype, layout, storage)]);
     }
     let plain = |dtype: DType| dtype.size() > 0;
-    let buffered = specs.iter().all(|spec| spec.shape.is_known() && plain(spec.dtype))
+    let buffered = !op.always_makes()
+        && specs.iter().all(|spec| spec.shape.is_known() && plain(spec.dtype))
         && inputs.iter().all(|input| plain(input.dtype()));
     if !buffered {
         let made = op.make(inputs)?;
@@ -179,7 +192,7 @@ fn is_of(tensor: &Tensor, spec: &Spec) -> bool {
 /// Runs a kernel that moves elements on strings, by moving numbers in their place: 0 for the empty string, which
 /// zeros stand for, and one for each string of the inputs.
 pub(crate) fn on_strings(op: &dyn Op, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    if let Some(handle) = inputs.iter().find(|input| input.dtype() == DType::Resource) {
+    if let Some(handle) = inputs.iter().find(|input| !input.dtype().has_elements()) {
         return Err(Error::unimplemented(format!("elements of {} do not move", handle.dtype())));
     }
     let mut texts = vec![Text::from([])];

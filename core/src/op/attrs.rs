@@ -1,8 +1,10 @@
 //! The attributes of a node, in TensorFlow's kinds and names, as data.
 
 use crate::{DType, Error, Result, Shape};
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// The value of one attribute.
 #[derive(Clone, PartialEq)]
@@ -19,8 +21,28 @@ pub enum Attr {
     Type(DType),
     /// A shape.
     Shape(Shape),
+    /// A function.
+    Func(Func),
     /// A list of one kind.
     List(Vec<Attr>),
+}
+
+/// A function as an attribute: a graph, which [`flow`](crate::flow) makes and reads.
+#[derive(Clone)]
+pub struct Func(pub(crate) Arc<dyn Any + Send + Sync>);
+
+/// Whether both are the same graph, not one that is like it.
+impl PartialEq for Func {
+    fn eq(&self, other: &Func) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// As `function`: the text of a graph shows what it is.
+impl fmt::Debug for Func {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("function")
+    }
 }
 
 /// The attributes of one op, by name.
@@ -61,6 +83,8 @@ kinds! {
     dtype Type DType, "a dtype";
     /// A shape, or the default given; an error as for [`int`](Attrs::int).
     shape Shape Shape, "a shape";
+    /// A function, or the default given; an error as for [`int`](Attrs::int).
+    func Func Func, "a function";
 }
 
 impl Attrs {
@@ -128,6 +152,7 @@ impl fmt::Debug for Attr {
             Attr::Str(value) => write!(f, "{value:?}"),
             Attr::Type(value) => write!(f, "{value}"),
             Attr::Shape(value) => write!(f, "{value}"),
+            Attr::Func(value) => write!(f, "{value:?}"),
             Attr::List(values) => f.debug_list().entries(values).finish(),
         }
     }

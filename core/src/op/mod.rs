@@ -11,8 +11,8 @@ mod profile;
 pub mod scope;
 
 pub use apply::{apply, apply_one, dispatch};
-pub(crate) use apply::{dispatch_given, given, on_strings, replace, see};
-pub use attrs::{Attr, Attrs};
+pub(crate) use apply::{dispatch_given, given, is_staged, on_strings, record, replace, see};
+pub use attrs::{Attr, Attrs, Func};
 pub(crate) use buffer::allocate;
 pub use buffer::{Scratch, View, ViewMut};
 pub(crate) use infer::{allowed, arity, at_least_rank, int_values, ints, one_int, same_dtype, unsupported, with_rank};
@@ -96,6 +96,11 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         true
     }
 
+    /// Whether it has no kernel but [`make`](Op::make), even where all shapes are known: it runs graphs.
+    fn always_makes(&self) -> bool {
+        false
+    }
+
     /// Computes outputs whose shapes inference cannot know, or that are strings or state.
     fn make(&self, _inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         Err(Error::unimplemented("this case has no kernel"))
@@ -110,6 +115,18 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
     /// Whether inputs broadcast against each other, so that the tape must sum a gradient back to its input's shape.
     fn broadcasts(&self) -> bool {
         false
+    }
+
+    /// The call in other operations, where those take its place: of a composite that has no gradient, or whose kernel needs
+    /// more of the dims than is known, and of a function, a branch or a loop that is known, is more special than it was
+    /// traced for, or is `listened` to by tapes, which then hear what its gradient needs.
+    fn unfolded(&self, inputs: &[&Tensor], listened: bool) -> Option<Result<Vec<Tensor>>> {
+        let composite = self.as_fused()?;
+        let is_open = || inputs.iter().any(|input| input.is_symbolic() && !input.shape().is_known());
+        let seen = || inputs.iter().map(|&input| see(input)).collect::<Vec<_>>();
+        let by_body =
+            listened && (!composite.differentiates() || is_open()) || is_open() && self.infer(&seen()).is_err();
+        by_body.then(|| scope::within_composite(self.name(), || composite.body(inputs)))
     }
 
     /// What it computes of each element, if it is elementwise: what graphs do with several such ops in one pass.

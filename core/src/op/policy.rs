@@ -87,7 +87,7 @@ impl Default for DTypePolicy {
 impl From<&str> for DTypePolicy {
     fn from(name: &str) -> Self {
         let mixed = MIXED.iter().find(|(known, _)| *known == name).map(|(_, dtype)| Kind::Mixed(*dtype));
-        let plain = || DType::from_name(name).ok().filter(|&dtype| dtype != DType::Resource).map(Kind::Of);
+        let plain = || DType::from_name(name).ok().filter(|&dtype| dtype.has_elements()).map(Kind::Of);
         DTypePolicy(mixed.or_else(plain).unwrap_or_else(|| Kind::Unknown(name.into())))
     }
 }

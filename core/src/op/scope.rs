@@ -10,12 +10,16 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::Location;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 /// Listens to calls: a gradient tape.
 pub trait Recorder: Send + Sync {
     /// Hears of a call that took place.
     fn record(&self, call: &Arc<Call>) -> Result<()>;
+
+    /// Whether gradients with respect to this tensor, or the variable of this handle, may be asked for.
+    fn depends(&self, tensor: &Tensor) -> bool;
 }
 
 /// Values of variables, by number, that reads see instead of the present ones.
@@ -28,6 +32,12 @@ pub(crate) struct Snapshot {
 
 /// Where layers put the losses that they add.
 pub(crate) type Losses = Arc<Mutex<Vec<Tensor>>>;
+
+/// How often the bodies of loops may still run, of so many times.
+pub(crate) struct Budget {
+    pub limit: u64,
+    pub left: AtomicU64,
+}
 
 /// Everything ambient, as one value that can be carried to another thread.
 #[derive(Clone, Default)]
@@ -46,6 +56,7 @@ pub struct Scopes {
     pub(crate) autocast: Option<DType>,
     /// While a graph is traced: what the innermost of these calls' modules holds, as `layer::call` left it.
     pub(crate) holder: Option<Arc<dyn Any + Send + Sync>>,
+    pub(crate) budget: Option<Arc<Budget>>,
 }
 
 thread_local! {

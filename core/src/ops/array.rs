@@ -159,11 +159,16 @@ macro_rules! fills_like {
                 fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
                     let [x] = arity(inputs)?;
                     let text = |d: DType| d == DType::String && $value == 0;
-                    allowed(x.spec.dtype, |d| d.size() > 0 || text(d), "numbers and bools")?;
+                    let list = |d: DType| d == DType::Variant && $value == 0;
+                    allowed(x.spec.dtype, |d| d.size() > 0 || text(d) || list(d), "numbers and bools")?;
                     Ok(vec![x.spec.clone()])
                 }
                 fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-                    Ok(vec![Tensor::zeros(inputs[0].dims()?, inputs[0].dtype())?])
+                    let x = inputs[0];
+                    Ok(vec![match x.dtype() {
+                        DType::Variant => super::list::zeros_like(x)?,
+                        dtype => Tensor::zeros(x.dims()?, dtype)?,
+                    }])
                 }
                 fn run(&self, _: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
                     fill_number(&mut outputs[0], $value)

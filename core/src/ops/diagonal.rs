@@ -126,7 +126,7 @@ impl Op for MatrixDiagPartV3 {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, k, padding] = arity(inputs)?;
-        let dtype = allowed(same_dtype(&[*x, *padding])?, |d| d != DType::Resource, "numbers, bools and strings")?;
+        let dtype = allowed(same_dtype(&[*x, *padding])?, DType::has_elements, "numbers, bools and strings")?;
         at_least_rank(&x.spec.shape, 2, "the matrix")?;
         with_rank(&padding.spec.shape, 0, "padding_value")?;
         let (band, Some(dims)) = (band(k)?, x.spec.shape.dims()) else {
@@ -184,7 +184,7 @@ impl Op for MatrixSetDiagV3 {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, diagonal, k] = arity(inputs)?;
-        allowed(same_dtype(&[*x, *diagonal])?, |d| d != DType::Resource, "numbers, bools and strings")?;
+        allowed(same_dtype(&[*x, *diagonal])?, DType::has_elements, "numbers, bools and strings")?;
         at_least_rank(&x.spec.shape, 2, "the matrix")?;
         at_least_rank(&diagonal.spec.shape, 1, "the diagonal")?;
         let (Some(band), Some(dims)) = (band(k)?, x.spec.shape.dims()) else { return Ok(vec![x.spec.clone()]) };
@@ -269,7 +269,7 @@ impl Op for MatrixDiagV3 {
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [diagonal, k, rows, columns, padding] = arity(inputs)?;
         let numbers = same_dtype(&[*diagonal, *padding])?;
-        let dtype = allowed(numbers, |d| d != DType::Resource, "numbers, bools and strings")?;
+        let dtype = allowed(numbers, DType::has_elements, "numbers, bools and strings")?;
         at_least_rank(&diagonal.spec.shape, 1, "the diagonal")?;
         with_rank(&padding.spec.shape, 0, "padding_value")?;
         let (band, rows, columns) = (band(k)?, one_int(rows, "num_rows")?, one_int(columns, "num_cols")?);

@@ -203,7 +203,7 @@ impl Op for OneHot {
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [indices, depth, on, off] = arity(inputs)?;
         allowed(indices.spec.dtype, DType::is_integer, "indices that are integers")?;
-        let dtype = allowed(same_dtype(&[*on, *off])?, |d| d != DType::Resource, "numbers, bools and strings")?;
+        let dtype = allowed(same_dtype(&[*on, *off])?, DType::has_elements, "numbers, bools and strings")?;
         for (input, what) in [(depth, "depth"), (on, "on_value"), (off, "off_value")] {
             with_rank(&input.spec.shape, 0, what)?;
         }

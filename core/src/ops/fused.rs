@@ -4,14 +4,11 @@
 //! that none ever names what TensorFlow does not know. The tests hold both against each other for all that [`FUSED`] lists.
 
 use super::attention::{attention_grads, attentions};
-use super::composite::composite;
 use super::math::{WriteOver, broadcast_shape, map, one_shape, zip};
 use super::normalization;
 use super::optimizer::{Update, UpdateStep};
 use super::recurrent::{Cell, Recur, RecurGrad, Recurrence};
-use crate::op::{
-    Accuracy, Backward, Input, Op, Scalar, Scratch, View, ViewMut, allowed, apply, arity, same_dtype, scope,
-};
+use crate::op::{Accuracy, Backward, Input, Op, Scalar, Scratch, View, ViewMut, allowed, apply, arity, same_dtype};
 use crate::{DType, Error, Result, Spec, Tensor};
 use modulor_kernels::{Binary, Unary};
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
@@ -20,21 +17,9 @@ use std::sync::Arc;
 pub use crate::op::Fused;
 
 /// Calls a composite: its kernel, or in a trace a node that is it. Where a tape listens and it has no gradient, and in a
-/// trace where not so much of the dims is known as it needs, its body, marked as by [`composite`].
+/// trace where not so much of the dims is known as it needs, its body, marked as by [`composite`](super::composite::composite).
 pub fn fused_all(op: impl Fused, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    inputs.iter().try_for_each(|input| input.check())?;
-    let listened = scope::with(|scopes| !scopes.tapes.is_empty());
-    let is_open = || inputs.iter().any(|input| input.is_symbolic() && !input.shape().is_known());
-    let by_body = listened && (!op.differentiates() || is_open()) || is_open() && op.infer(&seen(inputs)).is_err();
-    match by_body {
-        true => composite(op.name(), || op.body(inputs)),
-        false => apply(op, inputs),
-    }
-}
-
-/// What inference sees of tensors.
-fn seen<'a>(inputs: &[&'a Tensor]) -> Vec<Input<'a>> {
-    inputs.iter().map(|&input| crate::op::see(input)).collect()
+    apply(op, inputs)
 }
 
 /// As [`fused_all`], of a composite with one output.

@@ -62,7 +62,7 @@ impl Op for GatherV2 {
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, indices, axis] = arity(inputs)?;
         check_indices(indices)?;
-        let dtype = allowed(x.spec.dtype, |d| d != DType::Resource, "numbers, bools and strings")?;
+        let dtype = allowed(x.spec.dtype, DType::has_elements, "numbers, bools and strings")?;
         at_least_rank(&x.spec.shape, 1, "params")?;
         let axis = one_int(axis, "the axis")?;
         let (Some(dims), Some(at)) = (x.spec.shape.dims(), indices.spec.shape.dims()) else {
@@ -241,7 +241,7 @@ impl Op for GatherNd {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, indices] = arity(inputs)?;
-        let dtype = allowed(x.spec.dtype, |d| d != DType::Resource, "numbers, bools and strings")?;
+        let dtype = allowed(x.spec.dtype, DType::has_elements, "numbers, bools and strings")?;
         let shape = indexed(&x.spec.shape, indices)?;
         shape.known().map(count).transpose()?;
         Ok(vec![Spec::new(dtype, shape)])
@@ -333,7 +333,7 @@ impl Op for TensorScatterUpdate {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, indices, updates] = arity(inputs)?;
-        allowed(same_dtype(&[*x, *updates])?, |d| d != DType::Resource, "numbers, bools and strings")?;
+        allowed(same_dtype(&[*x, *updates])?, DType::has_elements, "numbers, bools and strings")?;
         check_updates(&updates.spec.shape, &indexed(&x.spec.shape, indices)?)?;
         Ok(vec![x.spec.clone()])
     }

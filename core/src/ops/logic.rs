@@ -71,7 +71,7 @@ macro_rules! equality {
                     Attrs::new().with("incompatible_shape_error", self.incompatible_shape_error)
                 }
                 fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
-                    allowed(same_dtype(inputs)?, |d| d != DType::Resource, "numbers, bools and strings")?;
+                    allowed(same_dtype(inputs)?, DType::has_elements, "numbers, bools and strings")?;
                     let known = inputs.iter().all(|input| input.spec.shape.is_known());
                     let shape = match broadcast_shape(inputs) {
                         Err(_) if !self.incompatible_shape_error => Shape::scalar(),
@@ -326,7 +326,7 @@ impl Op for SelectV2 {
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [cond, a, b] = arity(inputs)?;
         allowed(cond.spec.dtype, |d| d == DType::Bool, "a condition of bools")?;
-        let dtype = allowed(same_dtype(&inputs[1..])?, |d| d != DType::Resource, "numbers, bools and strings")?;
+        let dtype = allowed(same_dtype(&inputs[1..])?, DType::has_elements, "numbers, bools and strings")?;
         let shape = broadcast(&cond.spec.shape, &broadcast(&a.spec.shape, &b.spec.shape)?)?;
         Ok(vec![Spec::new(dtype, shape)])
     }

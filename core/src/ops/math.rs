@@ -587,7 +587,14 @@ impl Op for AddN {
         "AddN"
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
-        Ok(vec![Spec::new(Takes::Arithmetic.check(same_dtype(inputs)?)?, one_shape(inputs)?)])
+        let dtype = same_dtype(inputs)?;
+        let dtype = if dtype == DType::Variant { dtype } else { Takes::Arithmetic.check(dtype)? };
+        Ok(vec![Spec::new(dtype, one_shape(inputs)?)])
+    }
+    fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        let [first, rest @ ..] = inputs else { return Err(Error::internal("an input was inferred")) };
+        let sum = rest.iter().try_fold((*first).clone(), |sum, next| super::list::add(&sum, next))?;
+        Ok(vec![sum])
     }
     fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
         if inputs.len() > 2 { outputs[0].len() * outputs[0].dtype().size() } else { 0 }

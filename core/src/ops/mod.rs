@@ -27,6 +27,7 @@ pub(crate) mod histogram;
 pub(crate) mod image;
 pub(crate) mod inverse;
 pub(crate) mod linalg;
+pub(crate) mod list;
 pub(crate) mod logic;
 pub(crate) mod math;
 pub(crate) mod nn;

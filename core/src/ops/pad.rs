@@ -91,7 +91,7 @@ impl Op for Pad {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, paddings] = arity(inputs)?;
-        allowed(x.spec.dtype, |d| d != DType::Resource, "numbers, bools and strings")?;
+        allowed(x.spec.dtype, DType::has_elements, "numbers, bools and strings")?;
         let borders = borders(paddings, &x.spec.shape)?;
         Ok(vec![Spec::new(x.spec.dtype, padded(&x.spec.shape, borders.as_deref())?)])
     }
@@ -117,7 +117,7 @@ impl Op for PadV2 {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, paddings, value] = arity(inputs)?;
-        allowed(same_dtype(&[*x, *value])?, |d| d != DType::Resource, "numbers, bools and strings")?;
+        allowed(same_dtype(&[*x, *value])?, DType::has_elements, "numbers, bools and strings")?;
         with_rank(&value.spec.shape, 0, "the value")?;
         let borders = borders(paddings, &x.spec.shape)?;
         Ok(vec![Spec::new(x.spec.dtype, padded(&x.spec.shape, borders.as_deref())?)])
@@ -189,7 +189,7 @@ impl Op for MirrorPad {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, paddings] = arity(inputs)?;
-        allowed(x.spec.dtype, |d| d != DType::Resource, "numbers, bools and strings")?;
+        allowed(x.spec.dtype, DType::has_elements, "numbers, bools and strings")?;
         let borders = borders(paddings, &x.spec.shape)?;
         for (axis, &border) in borders.iter().flatten().enumerate() {
             if let Some(dim) = x.spec.shape.dim(axis) {

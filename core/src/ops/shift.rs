@@ -20,7 +20,7 @@ impl Op for Roll {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, shift, axis] = arity(inputs)?;
-        allowed(x.spec.dtype, |d| d != DType::Resource, "numbers, bools and strings")?;
+        allowed(x.spec.dtype, DType::has_elements, "numbers, bools and strings")?;
         at_least_rank(&x.spec.shape, 1, "the input")?;
         for (input, what) in [(shift, "shift"), (axis, "axis")] {
             if input.spec.shape.rank().is_some_and(|rank| rank > 1) {
@@ -114,7 +114,7 @@ impl Op for ReverseSequence {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, lengths] = arity(inputs)?;
-        let dtype = allowed(x.spec.dtype, |d| d != DType::Resource, "numbers, bools and strings")?;
+        let dtype = allowed(x.spec.dtype, DType::has_elements, "numbers, bools and strings")?;
         let number = with_rank(&lengths.spec.shape, 1, "seq_lengths")?;
         let lengths = ints(lengths, "seq_lengths")?;
         let Some(mut dims) = x.spec.shape.dims() else { return Ok(vec![x.spec.clone()]) };

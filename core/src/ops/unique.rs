@@ -143,7 +143,7 @@ fn one_axis(axis: &[i64], rank: usize) -> Result<usize> {
 }
 
 fn unique_specs(x: Input, axis: Option<Input>, out_idx: DType, counts: bool) -> Result<Vec<Spec>> {
-    let dtype = allowed(x.spec.dtype, |d| d != DType::Resource, "numbers, bools and strings")?;
+    let dtype = allowed(x.spec.dtype, DType::has_elements, "numbers, bools and strings")?;
     let axis = match axis {
         None => {
             with_rank(&x.spec.shape, 1, "the input")?;
@@ -206,7 +206,7 @@ impl Op for ListDiff {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, y] = arity(inputs)?;
-        let dtype = allowed(same_dtype(inputs)?, |d| d != DType::Resource, "numbers, bools and strings")?;
+        let dtype = allowed(same_dtype(inputs)?, DType::has_elements, "numbers, bools and strings")?;
         with_rank(&x.spec.shape, 1, "the list")?;
         with_rank(&y.spec.shape, 1, "what is left out")?;
         Ok(vec![Spec::new(dtype, [None]), Spec::new(self.out_idx, [None])])

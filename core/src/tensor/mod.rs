@@ -9,12 +9,14 @@ mod layout;
 mod print;
 mod resource;
 mod storage;
+mod variant;
 
 pub use convert::Nested;
 pub use layout::Layout;
 pub use resource::{Change, Resource};
 pub(crate) use storage::{Plain, Storage, room};
 pub use storage::{Text, memory_in_use, set_memory_limit, set_spare_memory};
+pub(crate) use variant::{List, Variant};
 
 use crate::shape::count;
 use crate::{DType, Element, Error, Result, Shape};
@@ -171,12 +173,14 @@ impl Tensor {
         Ok(Tensor::plain(dtype, dims, plain))
     }
 
-    /// Zeros (empty strings) of any dtype but `resource`.
+    /// Zeros (empty strings) of any dtype but `resource` and `variant`.
     pub fn zeros(dims: impl Into<Vec<usize>>, dtype: DType) -> Result<Tensor> {
         let dims = dims.into();
         let elements = count(&dims)?;
         match dtype {
-            DType::Resource => Err(Error::invalid_argument("there is no zero of dtype resource")),
+            DType::Resource | DType::Variant => {
+                Err(Error::invalid_argument(format!("there is no zero of dtype {dtype}")))
+            }
             DType::String => {
                 // One empty string, repeated: there may be more of them than there is memory for.
                 let layout = Layout::contiguous(Vec::new()).broadcast(&dims);

@@ -65,7 +65,7 @@ impl Tensor {
         let words = match &**storage {
             Storage::Plain(plain) => words(self.dtype(), plain.bytes(), &offsets, layout.dims.is_empty()),
             Storage::Text(text) => offsets.iter().map(|&at| bytes_literal(&text[at])).collect(),
-            Storage::Resource(_) => vec!["<unprintable>".to_owned()],
+            Storage::Resource(_) | Storage::Variant(_) => vec!["<unprintable>".to_owned()],
         };
         brackets(&layout.dims, corners, &mut words.into_iter(), " ", WIDTH)
     }

@@ -1,6 +1,7 @@
 //! Where elements live, and the one place that asks for memory.
 
 use super::resource::Resource;
+use super::variant::Variant;
 use crate::{Error, Result};
 use bytemuck::Pod;
 use bytemuck::allocation::try_zeroed_vec;
@@ -19,6 +20,8 @@ pub(crate) enum Storage {
     Text(Vec<Text>),
     /// One handle to state.
     Resource(Arc<dyn Resource>),
+    /// One list of tensors, or optional.
+    Variant(Variant),
 }
 
 /// Numbers in an allocation of their own or in one that came from a caller's vector.

@@ -85,6 +85,9 @@ impl BundleWriter {
                     Error::invalid_argument("a resource cannot be saved, only the value it handles").within(key)
                 );
             }
+            Storage::Variant(_) => {
+                return Err(Error::invalid_argument("a list of tensors cannot be saved, only its elements").within(key));
+            }
             Storage::Plain(_) => stored_size(dtype.into(), &value.layout.dims)?,
             Storage::Text(_) => {
                 let texts = tensor.to_strings().map_err(within)?;

@@ -217,7 +217,9 @@ impl Compiler {
             Place::Static { dtype, .. } => is_plain(*dtype),
             Place::Made(_) => true,
         });
-        let is_static = are_plain && node.specs.iter().all(|spec| spec.shape.is_known() && is_plain(spec.dtype));
+        let is_static = are_plain
+            && !op.always_makes()
+            && node.specs.iter().all(|spec| spec.shape.is_known() && is_plain(spec.dtype));
         let view = if is_static { self.view(node, &inputs) } else { Err(()) };
         match view {
             Ok(Some(place)) => return Ok(vec![place]),
