@@ -16,10 +16,12 @@ from tensorflow.python.framework import op_def_registry
 HERE = pathlib.Path(__file__).parent
 FILE = HERE.parents[1] / "core/src/graph_def/op_defs.txt"
 
-# Those that are no computation of values, and so have no golden cases.
+# Those that are no computation of values, or of lists of them, and so have no golden cases of their own.
 STRUCTURE = """
-    Case Const If NoOp PartitionedCall Placeholder PlaceholderWithDefault StatefulPartitionedCall StatelessCase StatelessIf
-    StatelessWhile VarHandleOp While
+    Case Const EmptyTensorList If NoOp OptionalFromValue OptionalGetValue OptionalHasValue OptionalNone PartitionedCall Placeholder
+    PlaceholderWithDefault StatefulPartitionedCall StatelessCase StatelessIf StatelessWhile TensorListFromTensor
+    TensorListGetItem TensorListLength TensorListPopBack TensorListPushBack TensorListReserve TensorListSetItem TensorListStack
+    VarHandleOp While
 """.split()
 
 

@@ -252,7 +252,7 @@ mod tests {
             &[Spec::new(DType::F64, Shape::unknown())],
         )
         .unwrap();
-        assert!(graph.to_string().contains("# moments"), "{graph}");
+        assert!(graph.to_string().contains("= moments"), "{graph}");
         let x = Tensor::from([[1.0_f64, 2.0], [3.0, -1.0]]);
         let traced = graph.run(&[&x]).unwrap();
         let (mean, variance) = x.moments([1]).unwrap();
