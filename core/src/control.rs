@@ -64,10 +64,10 @@ fn is_truth(predicate: &Tensor) -> Result<()> {
 /// bool.
 ///
 /// ```
-/// use modulor_core::{DType, Spec, Tensor, cond, graph::trace};
+/// use modulor_core::{DType, Shape, Spec, Tensor, cond, graph::trace};
 /// # fn main() -> modulor_core::Result<()> {
 /// let absolute = |x: &Tensor| cond(&x.less(0.0)?, || x.neg(), || Ok(x.clone()));
-/// let graph = trace(|x| Ok(vec![absolute(&x[0])?]), &[Spec::new(DType::F32, [])])?;
+/// let graph = trace(|x| Ok(vec![absolute(&x[0])?]), &[Spec::new(DType::F32, Shape::scalar())])?;
 /// assert_eq!(graph.run(&[&Tensor::scalar(-2.0_f32)])?[0].item::<f32>()?, 2.0);
 /// assert_eq!(absolute(&Tensor::scalar(-2.0_f32))?.item::<f32>()?, 2.0);
 /// # Ok(())

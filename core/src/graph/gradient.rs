@@ -7,9 +7,9 @@ use crate::{GradientTape, Result, Spec, Tensor, UnconnectedGradients};
 /// gradients, the gradient there, and gives for each input that has gradients its own; zeros where no output depends on it.
 ///
 /// ```
-/// use modulor_core::{DType, Spec, Tensor, graph::{gradient, trace}};
+/// use modulor_core::{DType, Shape, Spec, Tensor, graph::{gradient, trace}};
 /// # fn main() -> modulor_core::Result<()> {
-/// let square = trace(|x| Ok(vec![x[0].square()?]), &[Spec::new(DType::F32, [])])?;
+/// let square = trace(|x| Ok(vec![x[0].square()?]), &[Spec::new(DType::F32, Shape::scalar())])?;
 /// let slope = gradient(&square)?;
 /// let at_three = slope.run(&[&Tensor::scalar(3.0_f32), &Tensor::scalar(1.0_f32)])?;
 /// assert_eq!(at_three[0].item::<f32>()?, 6.0);
