@@ -8,10 +8,14 @@ mod spread;
 
 use half::{bf16, f16};
 
-use crate::matmul::{Factor, Lanes, Rows, products, products_scratch};
-use crate::number::Number;
+use crate::expression::Elementwise;
+use crate::instruction_set::instruction_set;
+use crate::matmul::{Epilogue, Factor, Finish, Lanes, Rows, products, products_scratch};
+use crate::number::{Number, finish};
+use crate::operation::{Binary, Unary};
 use crate::parts::divide_slice;
-use crate::window::{Axis, Images, Window};
+use crate::strided::Strided;
+use crate::window::{Axis, Format, Images, Window};
 use patches::{Patch, Patches, Slide};
 use spread::{Grid, Spread};
 
@@ -119,6 +123,20 @@ pub trait Convolution: Number {
     /// ```
     fn convolution(of: &Filters, input: &[Self], filters: &[Self], output: &mut [Self], scratch: &mut [Self]);
 
+    /// As [`convolution`](Self::convolution), and `activation(.. + bias)` in the same pass, with one element of the bias for
+    /// each filter: the bits are those of one kernel after the other.
+    ///
+    /// # Panics
+    /// When the bias has another length, too.
+    fn convolution_with(
+        of: &Filters,
+        input: &[Self],
+        filters: &[Self],
+        follows: (Option<&[Self]>, Option<Unary>),
+        output: &mut [Self],
+        scratch: &mut [Self],
+    );
+
     /// The elements of scratch that [`input_gradient`](Self::input_gradient) wants.
     fn input_gradient_scratch(of: &Filters) -> usize;
 
@@ -147,6 +165,7 @@ fn multiply<T: Factor>(
     weights: Weights<T>,
     sizes: [usize; 3],
     spread: Spread,
+    finish: Option<&Finish<T>>,
     (out, scratch): (&mut [T], &mut [T]),
 ) {
     let (lanes, together) = (sizes[2], spread.together());
@@ -165,7 +184,7 @@ fn multiply<T: Factor>(
                 let left = Patch::<T, false>::new(patches, grouped(group), of.images.batch);
                 (left, weights(group), spread.part(0, group * lanes))
             };
-            products(sizes, count, &parts, false, None, out, scratch);
+            products(sizes, count, &parts, false, finish, out, scratch);
         } else {
             let parts = |index: usize| {
                 let (image, group) = (index / groups, index % groups);
@@ -187,7 +206,45 @@ fn convolution_scratch<T: Factor>(of: &Filters) -> usize {
     products_scratch::<T>(sizes, spread, false)
 }
 
-fn convolution<T: Factor>(of: &Filters, input: &[T], filters: &[T], output: &mut [T], scratch: &mut [T]) {
+/// What follows a convolution: a bias for each filter, and a function of each element.
+type Follows<'a, T> = (Option<&'a [T]>, Option<Unary>);
+
+fn convolution_with<T: Factor + Number>(
+    of: &Filters,
+    (input, filters): (&[T], &[T]),
+    (bias, activation): Follows<T>,
+    finish: impl Fn(Epilogue<'_, T>) -> Finish<'_, T>,
+    output: &mut [T],
+    scratch: &mut [T],
+) {
+    assert!(bias.is_none_or(|bias| bias.len() == of.filters), "a bias has an element for each filter");
+    if of.groups == 1 && Spread::whole(of.output()).is_last() {
+        let finish = finish(Epilogue { bias, activation, add: None, accumulate: false });
+        return convolution(of, input, filters, Some(&finish), output, scratch);
+    }
+    convolution(of, input, filters, None, output, scratch);
+    if let Some(bias) = bias {
+        let (positions, filters) = (of.window.outputs(), of.filters);
+        let (shape, strides) = match of.images.format {
+            Format::ChannelsLast => ([of.images.batch, positions, filters], [0, 0, 1]),
+            Format::ChannelsFirst => ([of.images.batch, filters, positions], [0, 1, 0]),
+        };
+        let bias = Strided::new(bias, &shape, &strides, 0).expect("there is one for each filter");
+        T::binary_over(Binary::Add, output, true, bias).expect("floats are added");
+    }
+    if let Some(op) = activation {
+        T::unary_over(op, output).expect("floats take every function");
+    }
+}
+
+fn convolution<T: Factor>(
+    of: &Filters,
+    input: &[T],
+    filters: &[T],
+    finish: Option<&Finish<T>>,
+    output: &mut [T],
+    scratch: &mut [T],
+) {
     check(of, input, filters, output);
     if output.is_empty() {
         return;
@@ -198,7 +255,7 @@ fn convolution<T: Factor>(of: &Filters, input: &[T], filters: &[T], output: &mut
     let columns = Lanes { data: filters, offset: 0, lane: 1, depth: of.filters as isize };
     let weights = Weights { lanes: columns, group: lanes };
     let sizes = [of.window.outputs(), of.window.taps() * channels, lanes];
-    multiply(of, &patches, weights, sizes, Spread::whole(of.output()), (output, scratch));
+    multiply(of, &patches, weights, sizes, Spread::whole(of.output()), finish, (output, scratch));
 }
 
 /// Windows as seen from the places of the input along one axis that have the same remainder by the stride: those which read
@@ -302,7 +359,8 @@ fn input_gradient<T: Factor>(of: &Filters, gradient: &[T], filters: &[T], input:
             tap: -(residues[i].step as isize),
         });
         let patches = Patches::new(gradient, &grid, slides, lanes);
-        multiply(of, &patches, weights, [positions, taps * lanes, channels], spread, (&mut *input, &mut *scratch));
+        let sizes = [positions, taps * lanes, channels];
+        multiply(of, &patches, weights, sizes, spread, None, (&mut *input, &mut *scratch));
     }
 }
 
@@ -397,7 +455,18 @@ macro_rules! convolutions {
             }
 
             fn convolution(of: &Filters, input: &[Self], filters: &[Self], output: &mut [Self], scratch: &mut [Self]) {
-                convolution(of, input, filters, output, scratch);
+                convolution(of, input, filters, None, output, scratch);
+            }
+
+            fn convolution_with(
+                of: &Filters,
+                input: &[Self],
+                filters: &[Self],
+                follows: (Option<&[Self]>, Option<Unary>),
+                output: &mut [Self],
+                scratch: &mut [Self],
+            ) {
+                convolution_with(of, (input, filters), follows, |of| finish!($t, of), output, scratch);
             }
 
             fn input_gradient_scratch(of: &Filters) -> usize {

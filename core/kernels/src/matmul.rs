@@ -28,7 +28,7 @@ pub(crate) use pack::{Factor, InPlace, Lanes, Panels, pack_panels};
 pub use packed::Packed;
 pub(crate) use packed::packed;
 use packed::panels;
-use tile::{Family, MAX_ROWS, Piece, Term, Tiles};
+use tile::{Family, MAX_ROWS, Piece, Segments, Tail, Term, Tiles};
 pub(crate) use tile::{SIDE, Turns};
 
 /// The most places along k whose terms are packed at a time.
@@ -43,6 +43,10 @@ const GROUP: usize = 4;
 const AHEAD: usize = 32;
 /// Terms of the right factor that stay in the first cache.
 const FEW: usize = 8192;
+/// The most segments of a panel of a left factor that is read in segments.
+const SEGMENTS: usize = PANEL / LEAST + 2;
+/// The least places along k of a segment.
+pub(crate) const LEAST: usize = 8;
 /// The most rows of a block that needs room beside the output.
 const ROWS: usize = 160;
 /// The most elements of a product that is split along k: each chunk is a product of its own, and they are added up.
@@ -178,20 +182,27 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
     [rows, depth, columns]: [usize; 3],
     target: Target<T>,
     room: &mut Room<T>,
-    done: &dyn Fn(usize, usize),
+    (tail, done): (Tail<T>, &dyn Fn(usize, usize)),
 ) {
     let tallest = tiles.wide.of.len();
     let panel = panel(depth);
+    let segments = a.in_segments().filter(|_| tiles.are_vectors());
+    let mut table = [std::ptr::null(); MAX_ROWS * SEGMENTS];
     for start in (0..depth).step_by(panel) {
         let now = panel.min(depth - start);
         let (a, b) = (a.from(0, start), b.from(0, start));
         // Packing costs about as much as reading some rows more, or what lies in the first cache.
-        let few = |depth: isize| rows <= 3 * tallest || now * depth.unsigned_abs() <= FEW;
+        let few = |depth: isize| {
+            rows <= 3 * tallest || now * depth.unsigned_abs() <= FEW || depth.unsigned_abs() * size_of::<T>() <= 512
+        };
         let b_in_place = b.in_place().filter(|b| B::PACKED || b.lane == 1 && few(b.depth));
         let a_lies = a.in_place();
         let a_in_place = a_lies.filter(|a| {
             let apart = (a.lane.unsigned_abs() * size_of::<T>()) % 4096;
-            columns < 6 * tiles.wide.width || rows < 4 || now <= 64 || a.depth == 1 && (256..=3840).contains(&apart)
+            let is_apart = (256..=3840).contains(&apart);
+            // Rows that are whole pages apart share the lines of the first cache.
+            let few = columns < 6 * tiles.wide.width && (apart > 0 || rows < 8 || columns < 2 * tiles.wide.width);
+            few || rows < 4 || now <= 64 || a.depth == 1 && is_apart
         });
         // Memory is read in its own order: some places of all lanes, or all places of a few lanes.
         let few = b.places().min(now);
@@ -209,7 +220,12 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
         for row in (0..rows).step_by(tallest) {
             let (lanes, height) = (a.from(row, 0), tallest.min(rows - row));
             let group = row % (GROUP * tallest);
-            if a_in_place.is_none() && group == 0 {
+            let mut lies = Segments::NONE;
+            if let Some([lane, place]) = segments {
+                let [first, places] = lanes.point(height, now, &mut table);
+                let ahead = if lane == 0 { AHEAD as isize * place } else { height as isize * lane };
+                lies = Segments { rows: table.as_ptr(), first, places, ahead };
+            } else if a_in_place.is_none() && group == 0 {
                 let rows = (GROUP * tallest).min(rows - row);
                 lanes.pack_tiles(rows, tallest, now, room.left, tiles.turn);
                 calls = 0;
@@ -220,14 +236,17 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
             for (first, used, family) in cuts(tiles, if B::PACKED { usize::MAX } else { rows }, columns) {
                 let (a, a_row, a_step, of) = match a_in_place.and(lanes.in_place()) {
                     Some(a) => (a.first, a.lane, a.depth, family.of),
+                    None if let Some([_, step]) = segments => (table[0], 0, step, family.in_segments),
                     None if a.packs_rows() => (room.left[group * now..].as_ptr(), now as isize, 1, family.of),
                     None => (room.left[group * now..].as_ptr(), 1, height as isize, family.packed),
                 };
                 // Rows without gaps are followed by those of the next tile, lanes side by side by the next places.
+                let line = (64 / size_of::<T>()) as isize;
                 let (next, next_step) = match a_row {
+                    _ if let Some([lane, place]) = segments => (a, if lane == 0 { place } else { line }),
                     _ if a_in_place.is_none() => ahead(a_lies, soon.clone(), calls).unwrap_or((a, 0)),
                     1 => (a.wrapping_offset(AHEAD as isize * a_step + height as isize - 1), a_step),
-                    _ => (a.wrapping_offset(height as isize * a_row), (64 / size_of::<T>()) as isize),
+                    _ => (a.wrapping_offset(height as isize * a_row), line),
                 };
                 calls += 1;
                 let (b, b_step) = match b_in_place.and(b.from(first, 0).in_place()) {
@@ -256,6 +275,8 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
                         out_row,
                         columns: used,
                         add,
+                        tail: if start + now == depth { tail.from(first) } else { Tail::NONE },
+                        segments: lies,
                     });
                 }
             }
@@ -370,8 +391,10 @@ impl<T: Factor> Shared<'_, T> {
             }
             None => Target { first: room.wide.as_mut_ptr(), pitch: columns },
         };
+        let tail = self.finish.and_then(|finish| finish.tail(column, self.turned));
+        let tail = tail.filter(|_| k <= CHUNK && self.tiles.are_vectors());
         let done = |start: usize, rows: usize| {
-            let Some(finish) = self.finish else { return };
+            let Some(finish) = self.finish.filter(|_| tail.is_none()) else { return };
             // SAFETY: the block of the output is this thread's, and so are its sums.
             with_instruction_set(finish.set, || unsafe {
                 let part = (index, [row + start, column], [rows, columns]);
@@ -391,7 +414,8 @@ impl<T: Factor> Shared<'_, T> {
             // SAFETY: the block of the output is this thread's, and the room has been counted for the block.
             unsafe {
                 let wait = |_: usize, _: usize| ();
-                chunk(self.tiles, factors, sizes, target, &mut room, if k > CHUNK { &wait } else { &done });
+                let follows = (tail.unwrap_or(Tail::NONE), if k > CHUNK { &wait as &dyn Fn(_, _) } else { &done });
+                chunk(self.tiles, factors, sizes, target, &mut room, follows);
                 if start > 0 {
                     for i in 0..rows {
                         let sums = from_raw_parts_mut(whole.first.add(i * whole.pitch), columns);
@@ -434,7 +458,7 @@ impl<T: Factor> Shared<'_, T> {
         unsafe {
             let first = self.chunks.add(place * m * n + row * n + column);
             let sizes = [rows, CHUNK.min(k - start), columns];
-            chunk(self.tiles, factors, sizes, Target { first, pitch: n }, &mut room, &|_, _| ());
+            chunk(self.tiles, factors, sizes, Target { first, pitch: n }, &mut room, (Tail::NONE, &|_, _| ()));
         }
     }
 

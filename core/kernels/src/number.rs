@@ -413,6 +413,7 @@ macro_rules! finish {
         }
     };
 }
+pub(crate) use finish;
 
 macro_rules! floats {
     ($($t:ty),*) => {

@@ -4,8 +4,8 @@ use std::sync::Mutex;
 
 use half::{bf16, f16};
 use modulor_kernels::{
-    Convolution, Filters, Format, Images, InstructionSet, Number, Padding, Strided, Window, cast, set_num_threads,
-    with_instruction_set,
+    Binary, Convolution, Filters, Format, Images, InstructionSet, Number, Padding, Strided, Unary, Window, cast,
+    set_num_threads, with_instruction_set,
 };
 
 /// The number of threads is the process's.
@@ -341,4 +341,96 @@ fn an_image_has_the_same_bits_alone_and_among_others() {
             }
         }
     }
+}
+
+#[test]
+fn output_and_filters_gradient_are_products_of_patches_to_the_bit() {
+    fn check<T: Convolution + PartialEq + std::fmt::Debug>(case: Case, set: InstructionSet) {
+        let of = case.of(Format::ChannelsLast);
+        let [x, w, dy] = operands::<T>(&of);
+        let window = case.window().expect("it fits");
+        let sizes = [case.batch * window.outputs(), window.taps() * case.channels, case.filters];
+        let mut patches = vec![T::zeroed(); sizes[0] * sizes[1]];
+        case.visit(Format::ChannelsLast, |input, filter, output| {
+            patches[output / case.filters * sizes[1] + filter / case.filters] = x[input];
+        });
+        let product = |a: (&[T], [isize; 2]), b: &[T], [m, k, n]: [usize; 3]| {
+            let (mut out, mut scratch) = (vec![T::zeroed(); m * n], vec![T::zeroed(); T::matmul_scratch(m, k, n)]);
+            let (left, right, row) = ([m, k], [k, n], [n as isize, 1]);
+            let a = Strided::new(a.0, &left, &a.1, 0).expect("in bounds");
+            T::matmul(a, Strided::new(b, &right, &row, 0).expect("in bounds"), &mut out, &mut scratch);
+            out
+        };
+        let [m, k, n] = sizes;
+        let y = product((&patches, [k as isize, 1]), &w, [m, k, n]);
+        let dw = product((&patches, [1, k as isize]), &dy, [k, m, n]);
+        let [found, _, found_dw] = with_instruction_set(set, || compute(&of, [&x, &w, &dy]));
+        assert_eq!(found, y, "{case:?} {set:?}");
+        assert_eq!(found_dw, dw, "{case:?} {set:?}");
+    }
+    // Channels of a tap that are read where they lie or not, blocks of sums that end within them, and padding.
+    for channels in [5, 8, 13, 16, 32, 47, 48, 100] {
+        let plane = Case { channels, filters: 35, ..PLANE };
+        let cases = [
+            plane,
+            Case { padding: Padding::Same, ..plane },
+            Case { strides: &[2, 2], filters: 1, ..plane },
+            Case { dilations: &[2, 1], padding: Padding::Explicit(&[[3, 0], [0, 0]]), ..plane },
+            Case { input: &[5, 40], size: &[2, 5], filters: 64, ..plane },
+            Case { input: &[40], size: &[4], strides: &[3], dilations: &[2], ..plane },
+        ];
+        for case in cases {
+            for set in here().into_iter().filter(|set| *set != InstructionSet::Portable) {
+                check::<f32>(case, set);
+                check::<f64>(case, set);
+            }
+        }
+    }
+    check::<bf16>(Case { channels: 32, filters: 35, ..PLANE }, here()[0]);
+}
+
+#[test]
+fn what_follows_in_the_same_pass_gives_the_bits_of_one_kernel_after_the_other() {
+    fn check<T: Convolution + PartialEq + std::fmt::Debug>(case: Case) {
+        for (format, set) in FORMATS.into_iter().flat_map(|format| here().into_iter().map(move |set| (format, set))) {
+            let of = case.of(format);
+            let ([x, w, _], bias) = (operands::<T>(&of), values::<T>(case.filters, 21));
+            let garbage = |n: usize| vec![values::<T>(1, 3)[0]; n];
+            let positions = case.window().expect("it fits").outputs();
+            let (shape, strides) = match format {
+                Format::ChannelsLast => ([case.batch, positions, case.filters], [0, 0, 1]),
+                Format::ChannelsFirst => ([case.batch, case.filters, positions], [0, 1, 0]),
+            };
+            for follows in
+                [(true, None), (false, Some(Unary::Relu)), (true, Some(Unary::Relu)), (true, Some(Unary::Tanh))]
+            {
+                let (own, activation) = (follows.0.then_some(&bias[..]), follows.1);
+                let [found, expected] = with_instruction_set(set, || {
+                    let [mut found, mut expected] = [garbage(of.outputs()), garbage(of.outputs())];
+                    let mut scratch = garbage(T::convolution_scratch(&of));
+                    T::convolution_with(&of, &x, &w, (own, activation), &mut found, &mut scratch);
+                    T::convolution(&of, &x, &w, &mut expected, &mut scratch);
+                    if let Some(bias) = own {
+                        let bias = Strided::new(bias, &shape, &strides, 0).expect("in bounds");
+                        T::binary_over(Binary::Add, &mut expected, true, bias).expect("floats are added");
+                    }
+                    if let Some(op) = activation {
+                        T::unary_over(op, &mut expected).expect("floats take it");
+                    }
+                    [found, expected]
+                });
+                assert_eq!(found, expected, "{case:?} {format:?} {set:?} {follows:?}");
+            }
+        }
+    }
+    let plane = Case { channels: 24, filters: 35, padding: Padding::Same, ..PLANE };
+    let long = Case { input: &[300], channels: 700, filters: 6, batch: 1, ..LINE };
+    for case in
+        [plane, Case { groups: 2, filters: 6, ..plane }, Case { filters: 1, ..plane }, Case { channels: 3, ..plane }]
+    {
+        check::<f32>(case);
+        check::<bf16>(case);
+    }
+    check::<f64>(plane);
+    check::<f32>(long);
 }

@@ -7,7 +7,7 @@ use crate::op::{
     same_dtype, unsupported, with_rank,
 };
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
-use modulor_kernels::{Convolution, Depthwise, Filters, Number, Window};
+use modulor_kernels::{Convolution, Depthwise, Filters, Number, Unary, Window};
 use std::sync::Arc;
 
 /// What is computed: the output of input and filter, or the gradient of one of those.
@@ -23,15 +23,33 @@ enum Wanted {
 /// `Output` takes input and filter, `Input` the input's dims, filter and output gradient, `Filter` input, the filter's dims
 /// and output gradient.
 #[derive(Clone, Debug)]
-struct Convolve {
+pub(crate) struct Convolve {
     wanted: Wanted,
     depthwise: bool,
     slide: Slide,
+    /// What follows an output in the same pass, to the same bits: a bias for each filter, which is one more input, and a
+    /// function of each element. Only graphs that are to be run have it.
+    bias: bool,
+    activation: Option<Unary>,
 }
 
 impl Convolve {
+    fn new(wanted: Wanted, depthwise: bool, slide: Slide) -> Convolve {
+        Convolve { wanted, depthwise, slide, bias: false, activation: None }
+    }
+
+    /// Whether a bias of the last axis may follow it, and a function of each element.
+    pub(crate) fn takes_more(&self) -> bool {
+        self.wanted == Wanted::Output && !self.depthwise && !self.slide.is_channels_first()
+    }
+
+    /// The same, and what follows.
+    pub(crate) fn followed_by(&self, bias: bool, activation: Option<Unary>) -> Convolve {
+        Convolve { bias, activation, ..self.clone() }
+    }
+
     fn parse(attrs: &Attrs, wanted: Wanted, depthwise: bool, axes: usize) -> Result<Arc<dyn Op>> {
-        let op = Convolve { wanted, depthwise, slide: Slide::parse(attrs, axes)? };
+        let op = Convolve::new(wanted, depthwise, Slide::parse(attrs, axes)?);
         op.slide.without(op.name(), false, !op.is_explicit())?;
         Ok(Arc::new(op))
     }
@@ -40,7 +58,7 @@ impl Convolve {
     fn along(wanted: Wanted, depthwise: bool, axes: usize, sliding: &Sliding) -> Result<Convolve> {
         let name = Convolve::named(wanted, depthwise, axes);
         let slide = sliding.slide(axes, &[1; 3][..axes]).map_err(|error| error.in_op(name))?;
-        let op = Convolve { wanted, depthwise, slide };
+        let op = Convolve::new(wanted, depthwise, slide);
         op.slide.without(name, false, !op.is_explicit()).map_err(|error| error.in_op(name))?;
         Ok(op)
     }
@@ -160,9 +178,15 @@ impl Convolve {
         let [x, filter] = self.dims(inputs, outputs);
         let [a, b] = self.operands(inputs);
         let own = self.kernel_scratch::<T>([x, filter]).ok_or_else(lost)?;
-        let room = scratch.take::<u128>(a.dense_room() + b.dense_room() + own.div_ceil(size_of::<u128>()))?;
+        let bias = self.bias.then(|| &inputs[2]);
+        let rooms = a.dense_room() + b.dense_room() + bias.map_or(0, View::dense_room);
+        let room = scratch.take::<u128>(rooms + own.div_ceil(size_of::<u128>()))?;
         let (a, room) = a.dense::<T>(room)?;
         let (b, room) = b.dense::<T>(room)?;
+        let (bias, room) = match bias.map(|bias| bias.dense::<T>(room)).transpose()? {
+            Some((bias, room)) => (Some(bias), room),
+            None => (None, room),
+        };
         let out = outputs[0].elements::<T>()?;
         if self.depthwise {
             let window = self.window(x, filter).ok_or_else(lost)?;
@@ -182,7 +206,7 @@ impl Convolve {
         let room: &mut [T] = bytemuck::cast_slice_mut(room);
         let room = &mut room[..own / size_of::<T>()];
         match self.wanted {
-            Wanted::Output => T::convolution(&of, a, b, out, room),
+            Wanted::Output => T::convolution_with(&of, a, b, (bias, self.activation), out, room),
             Wanted::Input => T::input_gradient(&of, b, a, out, room),
             Wanted::Filter => T::filters_gradient(&of, a, b, out, room),
         }
@@ -197,11 +221,16 @@ impl Op for Convolve {
     fn attrs(&self) -> Attrs {
         self.slide.attrs(true, self.is_explicit())
     }
+    fn describe(&self) -> String {
+        let bias = if self.bias { ", BiasAdd" } else { "" };
+        let activation = self.activation.map_or_else(String::new, |function| format!(", {function:?}"));
+        format!("{}{bias}{activation}", self.name())
+    }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let rank = self.slide.rank();
         let shape = |input: &Input, what: &str| with_rank(&input.spec.shape, rank, what);
         if self.wanted == Wanted::Output {
-            let [x, filter] = arity(inputs)?;
+            let [x, filter] = arity(&inputs[..inputs.len() - usize::from(self.bias)])?;
             let dtype = allowed(same_dtype(inputs)?, DType::is_float, "floats")?;
             let (x, filter) = (shape(x, "the input")?, shape(filter, "the filter")?);
             return Ok(vec![Spec::new(dtype, self.output(&x, &filter)?)]);
@@ -228,7 +257,8 @@ impl Op for Convolve {
         let [a, b] = self.operands(inputs);
         let dims = self.dims(inputs, outputs);
         let own = dispatch!(a.dtype(), float T => self.kernel_scratch::<T>(dims), else => None).unwrap_or(0);
-        (a.dense_room() + b.dense_room()) * size_of::<u128>() + own
+        let bias = if self.bias { inputs[2].dense_room() } else { 0 };
+        (a.dense_room() + b.dense_room() + bias) * size_of::<u128>() + own
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let dtype = outputs[0].dtype();

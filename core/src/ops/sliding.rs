@@ -132,6 +132,10 @@ pub(super) struct Slide {
 }
 
 impl Slide {
+    pub(super) fn is_channels_first(&self) -> bool {
+        self.format == Format::ChannelsFirst
+    }
+
     pub(super) fn parse(attrs: &Attrs, axes: usize) -> Result<Slide> {
         let format = match (&*attrs.string("data_format", layout(axes, false).to_owned())?, axes) {
             ("NHWC", 2) | ("NDHWC", 3) => Format::ChannelsLast,

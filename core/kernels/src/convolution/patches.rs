@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytemuck::Zeroable;
 
 use super::spread::Grid;
-use crate::matmul::{Factor, InPlace, Lanes, Panels, SIDE, Turns, pack_panels};
+use crate::matmul::{Factor, InPlace, LEAST, Lanes, Panels, SIDE, Turns, pack_panels};
 
 /// The most lanes that are packed at a time.
 const MOST: usize = 32;
@@ -13,8 +13,11 @@ const MOST: usize = 32;
 const FEW: usize = 64;
 /// How many places along k are packed at a time.
 const PLACES: usize = 128;
-/// Padding, for as many places of the widest terms.
-static ZEROS: [u64; PLACES] = [0; PLACES];
+/// Padding, in as many places of the widest terms.
+static ZEROS: [u64; NOTHING] = [0; NOTHING];
+const NOTHING: usize = 4096;
+/// The bytes after which what lies there shares lines of the first cache.
+const PAGE: usize = 4096;
 
 /// An axis of images that patches are taken from: position `o` has its tap `t` at place `start + o·step + t·tap`, or in the
 /// padding.
@@ -46,6 +49,13 @@ impl Slide {
     fn reach(&self) -> [isize; 2] {
         let last = self.taps.saturating_sub(1) as isize * self.tap;
         [last.min(0), last.max(0)]
+    }
+
+    /// Whether no tap of a position is in the padding.
+    fn holds_all(&self) -> bool {
+        let last = self.start + (self.positions.saturating_sub(1) * self.step) as isize;
+        let [before, after] = self.reach();
+        self.has(self.start + before) && self.has(last + after)
     }
 
     /// Whether positions are places, and have one tap.
@@ -271,6 +281,31 @@ impl<T: Factor, const TURNED: bool> Panels for Patch<'_, T, TURNED> {
         TURNED && self.even.is_none() && self.of.is_in_rows()
     }
 
+    fn in_segments(self) -> Option<[isize; 2]> {
+        let (of, step) = (self.of, self.of.step());
+        let size = size_of::<T::Term>();
+        T::terms(&[])?;
+        let (step, places, between) = match TURNED {
+            // The channels of a tap, of positions that lie so far apart.
+            false => ((of.channel == 1).then_some(1)?, of.channels, step * size),
+            // A row of positions.
+            true => (step, of.axes[2].positions, step * size),
+        };
+        // Padding is read as zeros, or lies not within a row.
+        let reach = places.checked_mul(step).filter(|&reach| reach <= NOTHING);
+        let is_padded = |axis: &Slide| !axis.holds_all();
+        if TURNED && is_padded(&of.axes[2]) || of.axes.iter().any(is_padded) && reach.is_none() {
+            return None;
+        }
+        // What lies whole pages apart shares the lines of the first cache.
+        (self.even.is_none() && places >= LEAST && !between.is_multiple_of(PAGE / 2))
+            .then_some([if TURNED { 0 } else { of.step() as isize }, step as isize])
+    }
+
+    fn point(self, lanes: usize, depth: usize, rows: &mut [*const T::Term]) -> [usize; 2] {
+        if TURNED { self.point_features(lanes, depth, rows) } else { self.point_positions(lanes, depth, rows) }
+    }
+
     fn places(self) -> usize {
         self.even.map_or(PLACES, Panels::places)
     }
@@ -337,6 +372,54 @@ fn collect<T: Copy>(room: &mut [T], items: impl Iterator<Item = T>) -> &[T] {
 }
 
 impl<T: Factor, const TURNED: bool> Patch<'_, T, TURNED> {
+    /// As [`point`](Panels::point), of positions: a segment has the channels of a tap.
+    fn point_positions(self, lanes: usize, depth: usize, rows: &mut [*const T::Term]) -> [usize; 2] {
+        let (of, mut first) = (self.of, 0);
+        let mut room = [Positions::default(); MOST];
+        let all = collect(&mut room, of.positions(self.base, self.lane, lanes));
+        for (features, rows) in of.features(self.depth, depth).zip(rows.chunks_exact_mut(lanes)) {
+            first = if features.at == 0 { features.count } else { first };
+            for positions in all {
+                let (start, end) = of.inside(positions, &features);
+                let mut at = positions.origin.wrapping_add(features.offset);
+                for (i, row) in rows[positions.at..][..positions.count].iter_mut().enumerate() {
+                    *row = self.place((start..end).contains(&i), at, features.count);
+                    at = at.wrapping_add(of.step() as isize);
+                }
+            }
+        }
+        [first, of.channels]
+    }
+
+    /// As [`point`](Panels::point), of features: a segment has a row of positions.
+    fn point_features(self, lanes: usize, depth: usize, rows: &mut [*const T::Term]) -> [usize; 2] {
+        let (of, mut first) = (self.of, 0);
+        let mut room = [Features::default(); MOST];
+        let all = collect(&mut room, of.features(self.lane, lanes));
+        for (positions, rows) in of.positions(self.base, self.depth, depth).zip(rows.chunks_exact_mut(lanes)) {
+            first = if positions.at == 0 { positions.count } else { first };
+            let reach = (positions.count - 1) * of.step() + 1;
+            for features in all {
+                let (start, end) = of.inside(&positions, features);
+                let mut at = positions.origin.wrapping_add(features.offset);
+                for row in &mut rows[features.at..][..features.count] {
+                    *row = self.place(start < end, at, reach);
+                    at = at.wrapping_add(of.channel as isize);
+                }
+            }
+        }
+        [first, of.axes[2].positions]
+    }
+
+    /// Where so many elements of the images lie, or as many zeros.
+    fn place(self, is_inside: bool, at: isize, count: usize) -> *const T::Term {
+        let terms: &[T::Term] = match is_inside {
+            true => T::terms(self.of.data).map_or(&[], |terms| &terms[at as usize..]),
+            false => bytemuck::cast_slice(&ZEROS),
+        };
+        terms[..count].as_ptr()
+    }
+
     /// As [`pack_all`](Self::pack_all).
     ///
     /// # Safety

@@ -5,7 +5,9 @@ use std::slice::from_raw_parts_mut;
 
 use bytemuck::Pod;
 
+use super::pack::Factor;
 use super::place;
+use super::tile::Tail;
 use crate::instruction_set::InstructionSet;
 use crate::operation::Unary;
 use crate::strided::{Strided, TILE};
@@ -42,6 +44,23 @@ pub(crate) struct Block<T> {
     /// The row and the column where it begins.
     pub(crate) at: [usize; 2],
     pub(crate) sizes: [usize; 2],
+}
+
+impl<T: Factor> Finish<'_, T> {
+    /// What follows from a column of the product on, if tiles can do all of it.
+    pub(super) fn tail(&self, column: usize, turned: bool) -> Option<Tail<T::Term>> {
+        let Epilogue { bias, activation, add: None, accumulate: false } = self.epilogue else { return None };
+        let bias = match bias {
+            Some(_) if turned => return None,
+            Some(bias) => T::terms(&bias[column..])?.as_ptr(),
+            None => T::terms(&[]).map(|_| std::ptr::null())?,
+        };
+        match activation {
+            None => Some(Tail { bias, relu: false }),
+            Some(Unary::Relu) => Some(Tail { bias, relu: true }),
+            Some(_) => None,
+        }
+    }
 }
 
 /// The elements of a small block.

@@ -70,6 +70,18 @@ pub(crate) trait Panels: Copy + Sync {
     /// Where the terms lie, where they lie at equal steps and no conversion is needed to read them.
     fn in_place(self) -> Option<InPlace<Self::Term>>;
 
+    /// The steps between lanes, 0 where they lie side by side, and between places along k within a segment, where a left
+    /// factor can be read where it lies, segment by segment: those of [`point`](Self::point).
+    fn in_segments(self) -> Option<[isize; 2]> {
+        None
+    }
+
+    /// Writes, for each segment of so many places along k, where each of so many lanes has its first place there, and says
+    /// how many places the first segment has and how many the others have, but for the last.
+    fn point(self, _lanes: usize, _depth: usize, _rows: &mut [*const Self::Term]) -> [usize; 2] {
+        unreachable!("it does not lie in segments")
+    }
+
     /// How many places along k are packed at a time, of all lanes, so that memory is read in its own order.
     fn places(self) -> usize;
 

@@ -32,7 +32,61 @@ pub(crate) struct Piece<T> {
     pub(crate) columns: usize,
     /// Whether the product is added to what is there.
     pub(crate) add: bool,
+    /// What follows, which tiles of vectors mind.
+    pub(crate) tail: Tail<T>,
+    /// The left factor by segments along k, for tiles that read it so.
+    pub(crate) segments: Segments<T>,
 }
+
+/// What a tile does to sums before it writes them.
+#[derive(Clone, Copy)]
+pub(crate) struct Tail<T> {
+    /// What is added to each column; nothing where it is null.
+    pub(crate) bias: *const T,
+    /// Whether sums below 0 become 0, after that.
+    pub(crate) relu: bool,
+}
+
+impl<T> Tiles<T> {
+    /// Whether they are written for vectors: those read segments and mind what follows.
+    pub(crate) fn are_vectors(&self) -> bool {
+        !self.wide.in_segments.is_empty()
+    }
+}
+
+impl<T> Tail<T> {
+    /// Sums as they are.
+    pub(crate) const NONE: Self = Self { bias: std::ptr::null(), relu: false };
+
+    /// From a column on.
+    pub(crate) fn from(self, column: usize) -> Self {
+        let bias = if self.bias.is_null() { self.bias } else { self.bias.wrapping_add(column) };
+        Self { bias, ..self }
+    }
+}
+
+/// Rows that are read where they lie, for some places along k at a time.
+#[derive(Clone, Copy)]
+pub(crate) struct Segments<T> {
+    /// For each segment, where each of the rows has its first place there; the next are `a_step` apart.
+    pub(crate) rows: *const *const T,
+    /// The places of the first segment.
+    pub(crate) first: usize,
+    /// Those of the others, but for the last.
+    pub(crate) places: usize,
+    /// How far from the first place of a segment's first row lies what is wanted soon.
+    pub(crate) ahead: isize,
+}
+
+impl<T> Segments<T> {
+    /// Of a tile that does not read them.
+    pub(crate) const NONE: Self = Self { rows: std::ptr::null(), first: 0, places: 0, ahead: 0 };
+}
+
+/// How a tile's left factor lies: rows at equal steps, side by side for each place along k, or in segments.
+pub(super) const IN_ROWS: u8 = 0;
+pub(super) const PACKED: u8 = 1;
+pub(super) const IN_SEGMENTS: u8 = 2;
 
 /// Computes a piece. All tiles sum in the same order: blocks of [`BLOCK`] places along k, each from 0 on.
 ///
@@ -48,6 +102,8 @@ pub(crate) struct Family<T: 'static> {
     pub(crate) of: &'static [Tile<T>],
     /// The same for rows packed side by side: `a_row` is 1 and `a_step` the number of rows.
     pub(crate) packed: &'static [Tile<T>],
+    /// The same for rows in segments; there are none of plain Rust.
+    pub(crate) in_segments: &'static [Tile<T>],
 }
 
 /// The most rows that are turned at a time.
@@ -142,44 +198,70 @@ unsafe fn write_rows<T: Term>(piece: &Piece<T>, rows: usize, terms: &[T]) {
 #[cfg(target_arch = "x86_64")]
 macro_rules! vector_tile {
     ($name:ident: $t:ty, $vector:ty, $lanes:literal, $feature:literal, $load:path, $store:path, $set:path, $add:path, $fma:path,
-     $mask:expr, $load_some:expr, $store_some:expr) => {
+     $max:path, $mask:expr, $load_some:expr, $store_some:expr) => {
         /// # Safety
         /// As of [`Tile`].
         #[target_feature(enable = $feature)]
         #[allow(unsafe_code)]
-        unsafe fn $name<const ROWS: usize, const VECTORS: usize, const PACKED: bool>(piece: &Piece<$t>) {
-            let (a_row, a_step) = if PACKED { (1, ROWS as isize) } else { (piece.a_row, piece.a_step) };
+        unsafe fn $name<const ROWS: usize, const VECTORS: usize, const LIES: u8>(piece: &Piece<$t>) {
+            let (a_row, a_step) = if LIES == PACKED { (1, ROWS as isize) } else { (piece.a_row, piece.a_step) };
             let (mut a, mut b, mut left) = (piece.a, piece.b, piece.depth);
             let mut next = piece.next;
+            let (mut rows, mut at) = ([piece.a; ROWS], 0);
+            let (mut table, mut here, mut places) = (piece.segments.rows, 0, piece.segments.first);
             let mut block = || {
                 let depth = left.min(BLOCK);
                 let mut sum = [[<$vector>::zeroed(); VECTORS]; ROWS];
-                for _ in 0..depth {
-                    let mut columns = [<$vector>::zeroed(); VECTORS];
-                    for (v, column) in columns.iter_mut().enumerate() {
-                        // SAFETY: the right factor has VECTORS · lanes terms at each place along k.
-                        *column = unsafe { $load(b.add(v * $lanes)) };
-                    }
-                    if VECTORS > 1 {
-                        // What is yet to be packed is to come no nearer than the second cache.
-                        // SAFETY: a prefetch may be of any place. It has not always been safe.
-                        #[allow(unused_unsafe)]
-                        unsafe {
-                            match PACKED {
-                                true => _mm_prefetch::<_MM_HINT_T1>(next.cast()),
-                                false => _mm_prefetch::<_MM_HINT_T0>(next.cast()),
+                let mut yet = depth;
+                while yet > 0 {
+                    let mut now = yet;
+                    if LIES == IN_SEGMENTS {
+                        if here == 0 {
+                            for (i, row) in rows.iter_mut().enumerate() {
+                                // SAFETY: there are ROWS places for each of the segments.
+                                *row = unsafe { *table.add(i) };
                             }
-                        };
-                        next = next.wrapping_offset(piece.next_step);
-                    }
-                    for (i, sums) in sum.iter_mut().enumerate() {
-                        // SAFETY: the left factor has ROWS rows at each place along k.
-                        let row = $set(unsafe { *a.offset(i as isize * a_row) });
-                        for (sum, &column) in sums.iter_mut().zip(&columns) {
-                            *sum = $fma(row, column, *sum);
+                            next = rows[0].wrapping_offset(piece.segments.ahead);
+                            (table, here, at) = (table.wrapping_add(ROWS), places, 0);
+                            places = piece.segments.places;
                         }
+                        now = here.min(yet);
+                        here -= now;
                     }
-                    (a, b) = (a.wrapping_offset(a_step), b.wrapping_offset(piece.b_step));
+                    yet -= now;
+                    for _ in 0..now {
+                        let mut columns = [<$vector>::zeroed(); VECTORS];
+                        for (v, column) in columns.iter_mut().enumerate() {
+                            // SAFETY: the right factor has VECTORS · lanes terms at each place along k.
+                            *column = unsafe { $load(b.add(v * $lanes)) };
+                        }
+                        if VECTORS > 1 {
+                            // What is yet to be packed is to come no nearer than the second cache.
+                            // SAFETY: a prefetch may be of any place. It has not always been safe.
+                            #[allow(unused_unsafe)]
+                            unsafe {
+                                match LIES {
+                                    PACKED => _mm_prefetch::<_MM_HINT_T1>(next.cast()),
+                                    _ => _mm_prefetch::<_MM_HINT_T0>(next.cast()),
+                                }
+                            };
+                            next = next.wrapping_offset(piece.next_step);
+                        }
+                        for (i, sums) in sum.iter_mut().enumerate() {
+                            // SAFETY: the left factor has ROWS rows at each place along k.
+                            let row = $set(unsafe {
+                                match LIES {
+                                    IN_SEGMENTS => *rows[i].offset(at),
+                                    _ => *a.offset(i as isize * a_row),
+                                }
+                            });
+                            for (sum, &column) in sums.iter_mut().zip(&columns) {
+                                *sum = $fma(row, column, *sum);
+                            }
+                        }
+                        (a, b) = (a.wrapping_offset(a_step), b.wrapping_offset(piece.b_step));
+                        at += a_step;
+                    }
                 }
                 left -= depth;
                 (sum, left > 0)
@@ -194,13 +276,27 @@ macro_rules! vector_tile {
                     }
                 }
             }
+            let tail = |sum: $vector, bias: Option<$vector>| {
+                let sum = if let Some(bias) = bias { $add(sum, bias) } else { sum };
+                let zero = <$vector>::zeroed();
+                // The second of two zeros is the greater; -0 is to become 0.
+                if piece.tail.relu { $add($max(zero, sum), zero) } else { sum }
+            };
             if piece.columns == VECTORS * $lanes {
+                let mut bias = [None; VECTORS];
+                if !piece.tail.bias.is_null() {
+                    for (v, bias) in bias.iter_mut().enumerate() {
+                        // SAFETY: there is one for each of the columns, which are all here.
+                        *bias = Some(unsafe { $load(piece.tail.bias.add(v * $lanes)) });
+                    }
+                }
                 for (i, sums) in sum.iter().enumerate() {
                     for (v, &sum) in sums.iter().enumerate() {
                         // SAFETY: a tile may write `columns` of each of its rows, which are all here.
                         unsafe {
                             let out = piece.out.add(i * piece.out_row + v * $lanes);
-                            $store(out, if piece.add { $add($load(out), sum) } else { sum });
+                            let sum = if piece.add { $add($load(out), sum) } else { sum };
+                            $store(out, tail(sum, bias[v]));
                         }
                     }
                 }
@@ -209,12 +305,15 @@ macro_rules! vector_tile {
             for v in 0..VECTORS {
                 let Some(left @ 1..) = piece.columns.checked_sub(v * $lanes) else { break };
                 let mask = $mask(left.min($lanes));
+                // SAFETY: there is one for each of the columns; the mask leaves the others out.
+                let bias =
+                    (!piece.tail.bias.is_null()).then(|| unsafe { $load_some(piece.tail.bias.add(v * $lanes), mask) });
                 for (i, sums) in sum.iter().enumerate() {
                     // SAFETY: a tile may write `columns` of each of its rows; the mask leaves the others out.
                     unsafe {
                         let out = piece.out.add(i * piece.out_row + v * $lanes);
                         let sum = if piece.add { $add($load_some(out, mask), sums[v]) } else { sums[v] };
-                        $store_some(out, mask, sum);
+                        $store_some(out, mask, tail(sum, bias));
                     }
                 }
             }
@@ -226,22 +325,22 @@ macro_rules! vector_tile {
 use std::arch::x86_64::*;
 
 #[cfg(target_arch = "x86_64")]
-vector_tile!(f32_avx512: f32, __m512, 16, "avx512f", _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps, _mm512_add_ps, _mm512_fmadd_ps,
+vector_tile!(f32_avx512: f32, __m512, 16, "avx512f", _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_max_ps,
     |n: usize| u16::MAX >> (16 - n),
     |p, mask| _mm512_maskz_loadu_ps(mask, p),
     |p, mask, x| _mm512_mask_storeu_ps(p, mask, x));
 #[cfg(target_arch = "x86_64")]
-vector_tile!(f32_avx2: f32, __m256, 8, "avx2,fma", _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps, _mm256_add_ps, _mm256_fmadd_ps,
+vector_tile!(f32_avx2: f32, __m256, 8, "avx2,fma", _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps, _mm256_add_ps, _mm256_fmadd_ps, _mm256_max_ps,
     |n: usize| _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),
     |p, mask| _mm256_maskload_ps(p, mask),
     |p, mask, x| _mm256_maskstore_ps(p, mask, x));
 #[cfg(target_arch = "x86_64")]
-vector_tile!(f64_avx512: f64, __m512d, 8, "avx512f", _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd, _mm512_add_pd, _mm512_fmadd_pd,
+vector_tile!(f64_avx512: f64, __m512d, 8, "avx512f", _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd, _mm512_add_pd, _mm512_fmadd_pd, _mm512_max_pd,
     |n: usize| u8::MAX >> (8 - n),
     |p, mask| _mm512_maskz_loadu_pd(mask, p),
     |p, mask, x| _mm512_mask_storeu_pd(p, mask, x));
 #[cfg(target_arch = "x86_64")]
-vector_tile!(f64_avx2: f64, __m256d, 4, "avx2,fma", _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd, _mm256_add_pd, _mm256_fmadd_pd,
+vector_tile!(f64_avx2: f64, __m256d, 4, "avx2,fma", _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd, _mm256_add_pd, _mm256_fmadd_pd, _mm256_max_pd,
     |n: usize| _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), _mm256_setr_epi64x(0, 1, 2, 3)),
     |p, mask| _mm256_maskload_pd(p, mask),
     |p, mask, x| _mm256_maskstore_pd(p, mask, x));
@@ -252,9 +351,9 @@ macro_rules! plain_tile {
         /// # Safety
         /// As of [`Tile`].
         #[allow(unsafe_code)]
-        unsafe fn $name<const ROWS: usize, const COLUMNS: usize, const PACKED: bool>(piece: &Piece<$t>) {
+        unsafe fn $name<const ROWS: usize, const COLUMNS: usize, const LIES: u8>(piece: &Piece<$t>) {
             let (add, mul): (fn($t, $t) -> $t, fn($t, $t) -> $t) = ($add, $mul);
-            let (a_row, a_step) = if PACKED { (1, ROWS as isize) } else { (piece.a_row, piece.a_step) };
+            let (a_row, a_step) = if LIES == PACKED { (1, ROWS as isize) } else { (piece.a_row, piece.a_step) };
             let (mut a, mut b, mut left) = (piece.a, piece.b, piece.depth);
             let mut block = || {
                 let depth = left.min(BLOCK);
@@ -409,8 +508,17 @@ macro_rules! family {
     ($tile:ident, $lanes:literal, $vectors:literal: $($rows:literal)*) => {
         Family {
             width: $lanes * $vectors,
-            of: &[$($tile::<$rows, $vectors, false>),*],
-            packed: &[$($tile::<$rows, $vectors, true>),*],
+            of: &[$($tile::<$rows, $vectors, IN_ROWS>),*],
+            packed: &[$($tile::<$rows, $vectors, PACKED>),*],
+            in_segments: &[],
+        }
+    };
+    ($tile:ident, $lanes:literal, $vectors:literal in segments: $($rows:literal)*) => {
+        Family {
+            width: $lanes * $vectors,
+            of: &[$($tile::<$rows, $vectors, IN_ROWS>),*],
+            packed: &[$($tile::<$rows, $vectors, PACKED>),*],
+            in_segments: &[$($tile::<$rows, $vectors, IN_SEGMENTS>),*],
         }
     };
 }
@@ -423,16 +531,16 @@ macro_rules! vector_terms {
                 match set {
                     #[cfg(target_arch = "x86_64")]
                     InstructionSet::Avx512 => &Tiles {
-                        low: family!($avx512, $lanes, 8: 1 2),
-                        wide: family!($avx512, $lanes, 2: 1 2 3 4 5 6 7 8 9 10 11 12),
-                        narrow: family!($avx512, $lanes, 1: 1 2 3 4 5 6 7 8 9 10 11 12),
+                        low: family!($avx512, $lanes, 8 in segments: 1 2),
+                        wide: family!($avx512, $lanes, 2 in segments: 1 2 3 4 5 6 7 8 9 10 11 12),
+                        narrow: family!($avx512, $lanes, 1 in segments: 1 2 3 4 5 6 7 8 9 10 11 12),
                         turn: Some(Turns { side: $half, square: $turn, half: $turn_half }),
                     },
                     #[cfg(target_arch = "x86_64")]
                     InstructionSet::Avx2 => &Tiles {
-                        low: family!($avx2, $half, 8: 1),
-                        wide: family!($avx2, $half, 2: 1 2 3 4 5 6),
-                        narrow: family!($avx2, $half, 1: 1 2 3 4 5 6),
+                        low: family!($avx2, $half, 8 in segments: 1),
+                        wide: family!($avx2, $half, 2 in segments: 1 2 3 4 5 6),
+                        narrow: family!($avx2, $half, 1 in segments: 1 2 3 4 5 6),
                         turn: Some(Turns { side: $half, square: $turn, half: $turn_half }),
                     },
                     _ => &Tiles {
