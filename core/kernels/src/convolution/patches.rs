@@ -81,8 +81,13 @@ pub(super) struct Patches<'a, T> {
 
 impl<'a, T: Factor> Patches<'a, T> {
     /// Of images that lie as a grid says, from the first on and from the first of some channels on.
-    pub(super) fn new(data: &'a [T], grid: &Grid, axes: [Slide; 3], channels: usize) -> Self {
+    pub(super) fn new(data: &'a [T], grid: &Grid, mut axes: [Slide; 3], mut channels: usize) -> Self {
         let (image, channel) = (grid.image, grid.channel);
+        let last = &mut axes[2];
+        // Taps side by side, of which none is in the padding, are as good as channels of one.
+        if channel == 1 && last.tap == 1 && last.pitch == channels && last.holds_all() {
+            (channels, last.taps) = (channels * last.taps, last.taps.min(1));
+        }
         let mut own = Self { data, image, axes, channels, channel, few: [(0, [0; 3]); FEW], is_few: false };
         // Many channels that lie side by side are better turned.
         let all = axes.iter().fold(channels, |all, axis| all.saturating_mul(axis.taps));
@@ -374,17 +379,24 @@ fn collect<T: Copy>(room: &mut [T], items: impl Iterator<Item = T>) -> &[T] {
 impl<T: Factor, const TURNED: bool> Patch<'_, T, TURNED> {
     /// As [`point`](Panels::point), of positions: a segment has the channels of a tap.
     fn point_positions(self, lanes: usize, depth: usize, rows: &mut [*const T::Term]) -> [usize; 2] {
-        let (of, mut first) = (self.of, 0);
+        let (of, step, mut first) = (self.of, self.of.step(), 0);
         let mut room = [Positions::default(); MOST];
         let all = collect(&mut room, of.positions(self.base, self.lane, lanes));
         for (features, rows) in of.features(self.depth, depth).zip(rows.chunks_exact_mut(lanes)) {
             first = if features.at == 0 { features.count } else { first };
             for positions in all {
                 let (start, end) = of.inside(positions, &features);
-                let mut at = positions.origin.wrapping_add(features.offset);
-                for (i, row) in rows[positions.at..][..positions.count].iter_mut().enumerate() {
-                    *row = self.place((start..end).contains(&i), at, features.count);
-                    at = at.wrapping_add(of.step() as isize);
+                let rows = &mut rows[positions.at..][..positions.count];
+                if (start, end) != (0, positions.count) {
+                    rows.fill(self.place(None, features.count));
+                }
+                if start < end {
+                    let at = positions.origin.wrapping_add(features.offset).wrapping_add((start * step) as isize);
+                    let mut row = self.place(Some(at), (end - 1 - start) * step + features.count);
+                    for slot in &mut rows[start..end] {
+                        *slot = row;
+                        row = row.wrapping_add(step);
+                    }
                 }
             }
         }
@@ -400,22 +412,28 @@ impl<T: Factor, const TURNED: bool> Patch<'_, T, TURNED> {
             first = if positions.at == 0 { positions.count } else { first };
             let reach = (positions.count - 1) * of.step() + 1;
             for features in all {
+                let rows = &mut rows[features.at..][..features.count];
                 let (start, end) = of.inside(&positions, features);
-                let mut at = positions.origin.wrapping_add(features.offset);
-                for row in &mut rows[features.at..][..features.count] {
-                    *row = self.place(start < end, at, reach);
-                    at = at.wrapping_add(of.channel as isize);
+                if start == end {
+                    rows.fill(self.place(None, reach));
+                    continue;
+                }
+                let at = positions.origin.wrapping_add(features.offset);
+                let mut row = self.place(Some(at), (features.count - 1) * of.channel + reach);
+                for slot in rows {
+                    *slot = row;
+                    row = row.wrapping_add(of.channel);
                 }
             }
         }
         [first, of.axes[2].positions]
     }
 
-    /// Where so many elements of the images lie, or as many zeros.
-    fn place(self, is_inside: bool, at: isize, count: usize) -> *const T::Term {
-        let terms: &[T::Term] = match is_inside {
-            true => T::terms(self.of.data).map_or(&[], |terms| &terms[at as usize..]),
-            false => bytemuck::cast_slice(&ZEROS),
+    /// From where in the images on so many elements are, or as many zeros.
+    fn place(self, at: Option<isize>, count: usize) -> *const T::Term {
+        let terms: &[T::Term] = match at {
+            Some(at) => T::terms(self.of.data).map_or(&[], |terms| &terms[at as usize..]),
+            None => bytemuck::cast_slice(&ZEROS),
         };
         terms[..count].as_ptr()
     }

@@ -266,6 +266,17 @@ macro_rules! vector_tile {
                 left -= depth;
                 (sum, left > 0)
             };
+            if VECTORS == 2 && piece.depth >= 2 * BLOCK {
+                // The output is there by the time that the sums are.
+                for i in 0..ROWS * VECTORS {
+                    let out = piece.out.wrapping_add(i / VECTORS * piece.out_row + i % VECTORS * $lanes);
+                    // SAFETY: a prefetch may be of any place. It has not always been safe.
+                    #[allow(unused_unsafe)]
+                    unsafe {
+                        _mm_prefetch::<_MM_HINT_T0>(out.cast())
+                    };
+                }
+            }
             let (mut sum, mut more) = block();
             while more {
                 let next;
