@@ -2,6 +2,7 @@
 
 pub use modulor_core::*;
 pub use modulor_layers as keras;
+pub use modulor_layers::data;
 
 pub mod prelude;
 

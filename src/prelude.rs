@@ -9,6 +9,9 @@ pub use crate::{
 #[doc(no_inline)]
 pub use crate::checkpoint::{Checkpoint, CheckpointManager};
 
+#[doc(no_inline)]
+pub use crate::data::Dataset;
+
 /// For `share`.
 #[doc(no_inline)]
 pub use crate::module::Track as _;

@@ -3,6 +3,7 @@
 mod bad_input;
 mod checkpoint;
 mod coverage;
+mod data;
 mod digits;
 mod flow;
 mod function;

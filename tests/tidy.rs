@@ -39,6 +39,7 @@ const LAYERS: &[&str] = &[
     "loss",
     "metric",
     "optimizer",
+    "data",
     "library",
 ];
 

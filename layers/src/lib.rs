@@ -7,6 +7,7 @@
 
 pub mod activation;
 pub mod constraint;
+pub mod data;
 mod family;
 pub mod initializer;
 pub mod library;
