@@ -41,6 +41,8 @@ const LAYERS: &[&str] = &[
     "optimizer",
     "data",
     "library",
+    "callback",
+    "training",
 ];
 
 fn root() -> &'static Path {

@@ -5,7 +5,7 @@ pub mod class;
 use crate::flow;
 use crate::op::{Attrs, Op, OpDef};
 use crate::ops::{
-    array, bitwise, cholesky, concat, convolution, ctc, cumulative, decomposition, diagonal, distribution, einsum,
+    array, bitwise, check, cholesky, concat, convolution, ctc, cumulative, decomposition, diagonal, distribution, einsum,
     fill, gather, histogram, image, inverse, linalg, list, logic, math, nn, order, pad, pooling, random, reduce,
     sampling, search, segment, shift, slice, space, special, spectrum, state, stream, triangle, unique,
 };
@@ -25,6 +25,7 @@ const FAMILIES: &[&[&[OpDef]]] = &[
     image::OPS,
     sampling::OPS,
     array::OPS,
+    check::OPS,
     concat::OPS,
     slice::OPS,
     shift::OPS,

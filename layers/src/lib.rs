@@ -3,9 +3,10 @@
 //!
 //! Every kind has one visible list: [`activation::ACTIVATIONS`], [`initializer::INITIALIZERS`],
 //! [`regularizer::REGULARIZERS`], [`constraint::CONSTRAINTS`], [`loss::LOSSES`], [`metric::METRICS`],
-//! [`optimizer::OPTIMIZERS`], [`library::LAYERS`].
+//! [`optimizer::OPTIMIZERS`], [`library::LAYERS`], [`callback::CALLBACKS`].
 
 pub mod activation;
+pub mod callback;
 pub mod constraint;
 pub mod data;
 mod family;
@@ -16,6 +17,7 @@ pub mod metric;
 pub mod optimizer;
 pub mod regularizer;
 mod setting;
+pub mod training;
 
 pub use setting::OrNone;
 

@@ -151,6 +151,11 @@ pub(crate) fn within_composite<R>(name: &str, f: impl FnOnce() -> R) -> R {
     }
 }
 
+/// Runs `f` with a recorder that hears of every operation, on this thread.
+pub fn with_recorder<R>(recorder: Arc<dyn Recorder>, f: impl FnOnce() -> R) -> R {
+    changed(|scopes| scopes.tapes.push(recorder), f)
+}
+
 /// Runs `f` with no tape listening.
 pub fn without_tapes<R>(f: impl FnOnce() -> R) -> R {
     changed(|scopes| scopes.tapes.clear(), f)

@@ -10,6 +10,7 @@ mod along;
 pub(crate) mod array;
 pub(crate) mod attention;
 pub(crate) mod bitwise;
+pub(crate) mod check;
 pub(crate) mod cholesky;
 pub mod composite;
 pub(crate) mod concat;

@@ -53,10 +53,11 @@ pub struct LossScaleOptimizer {
 impl LossScaleOptimizer {
     /// For this optimizer, with a scale of 2¹⁵ at first.
     pub fn new(inner_optimizer: impl Optimizer) -> LossScaleOptimizer {
-        LossScaleOptimizer::of(Arc::new(inner_optimizer))
+        LossScaleOptimizer::scaling(Arc::new(inner_optimizer))
     }
 
-    fn of(inner: Arc<dyn Optimizer>) -> LossScaleOptimizer {
+    /// For an optimizer that is shared.
+    pub(crate) fn scaling(inner: Arc<dyn Optimizer>) -> LossScaleOptimizer {
         LossScaleOptimizer {
             name: "loss_scale_optimizer".to_owned(),
             inner,
@@ -217,16 +218,12 @@ impl Optimizer for LossScaleOptimizer {
             .map_err(|error| error.within(self.name.as_str()))
     }
 
-    fn minimize(&self, tape: &GradientTape, loss: &Tensor, variables: &[Variable]) -> Result<()> {
-        let within = |error: Error| error.within(self.name.as_str());
-        let weight = loss.ones_like().and_then(|ones| ones.mul(self.scale()?)).map_err(within)?;
-        let target = (loss.clone(), Some(weight));
-        let gradients = tape.gradients_with(&[target], variables, Default::default()).map_err(within)?;
-        let missing = variables.iter().find(|variable| variable.trainable());
-        if let (true, Some(variable)) = (gradients.iter().all(Option::is_none), missing) {
-            return Err(within(Error::invalid_argument(tape.why_no_gradient(loss, variable))));
-        }
-        self.apply(&variables.iter().cloned().zip(gradients).collect::<Vec<_>>())
+    /// Those of the loss times the [scale](LossScaleOptimizer::scale).
+    fn gradients(&self, tape: &GradientTape, loss: &Tensor, variables: &[Variable]) -> Result<Vec<Option<Tensor>>> {
+        let weight = loss.ones_like().and_then(|ones| ones.mul(self.scale()?));
+        weight
+            .and_then(|weight| super::step::gradients(tape, loss, Some(weight), variables))
+            .map_err(|error| error.within(self.name.as_str()))
     }
 
     fn prepare(&self, variables: &[Variable]) -> Result<()> {
@@ -320,7 +317,7 @@ impl FromConfig for LossScaleOptimizer {
         let fault = |words: String| Error::invalid_argument(format!("config of `LossScaleOptimizer`: {words}"));
         let inner = config.get("inner_optimizer").ok_or_else(|| fault("`inner_optimizer` is missing".to_owned()))?;
         let inner = from_object(inner).map_err(|error| error.within("inner_optimizer"))?;
-        let mut made = LossScaleOptimizer::of(Arc::from(inner));
+        let mut made = LossScaleOptimizer::scaling(Arc::from(inner));
         if let Some(name) = config.get("name") {
             made.name = name.as_str().ok_or_else(|| fault(format!("`name` is a string, not {name}")))?.to_owned();
         }

@@ -130,19 +130,20 @@ pub trait Optimizer: Module + Rule {
         step::apply(self, gradients).map_err(|error| error.within(self.parts().name))
     }
 
-    /// [`apply`](Optimizer::apply) of the gradients of `loss`, which was computed while `tape` recorded.
-    ///
-    /// The gradients are those of the loss times `loss_scale_factor`, which the step divides by again.
+    /// [`apply`](Optimizer::apply) of the [`gradients`](Optimizer::gradients) of `loss`, which was computed while `tape`
+    /// recorded.
     fn minimize(&self, tape: &GradientTape, loss: &Tensor, variables: &[Variable]) -> Result<()> {
-        let within = |error: Error| error.within(self.parts().name);
-        let scale = self.parts().loss_scale_factor.map(|scale| Ok(loss.ones_like()? * scale)).transpose();
-        let target = (loss.clone(), scale.map_err(within)?);
-        let gradients = tape.gradients_with(&[target], variables, Default::default()).map_err(within)?;
-        let missing = variables.iter().find(|variable| variable.trainable());
-        if let (true, Some(variable)) = (gradients.iter().all(Option::is_none), missing) {
-            return Err(within(Error::invalid_argument(tape.why_no_gradient(loss, variable))));
-        }
+        let gradients = self.gradients(tape, loss, variables)?;
         self.apply(&variables.iter().cloned().zip(gradients).collect::<Vec<_>>())
+    }
+
+    /// The gradients of `loss` that a step takes, one for each variable or none where the loss does not depend on it: those of
+    /// the loss times `loss_scale_factor`, which the step divides by again. An error where there is no gradient at all.
+    fn gradients(&self, tape: &GradientTape, loss: &Tensor, variables: &[Variable]) -> Result<Vec<Option<Tensor>>> {
+        let scale = self.parts().loss_scale_factor.map(|scale| Ok(loss.ones_like()? * scale)).transpose();
+        scale
+            .and_then(|scale| step::gradients(tape, loss, scale, variables))
+            .map_err(|error: Error| error.within(self.parts().name))
     }
 
     /// Makes what is remembered of these variables, which otherwise the first step does: Keras's `build`. Refuses
@@ -160,6 +161,11 @@ pub trait Optimizer: Module + Rule {
     /// Changes the learning rate, from the next step on; an error where it follows a schedule.
     fn set_learning_rate(&self, rate: f64) -> Result<()> {
         self.parts().learning_rate.set(rate).map_err(|error| error.within(self.parts().name))
+    }
+
+    /// Those of these variables that are trained, each with its moving average; none where no averages are kept.
+    fn averages(&self, variables: &[Variable]) -> Result<Option<Vec<(Variable, Variable)>>> {
+        step::averages(self, variables).map_err(|error| error.within(self.parts().name))
     }
 
     /// Puts the moving averages in the place of the variables, which is what training with `use_ema` ends with. Before

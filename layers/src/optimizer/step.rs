@@ -5,7 +5,7 @@ use super::{Optimizer, Parts, Rule, SlotValues};
 use crate::initializer::Constant;
 use modulor::ops::optimizer::{Update, UpdateStep};
 use modulor::variable::{Initializer, IntoInit, VariableUpdate, commit, commit_updates};
-use modulor::{DType, Error, Result, Tensor, Variable, module, scope};
+use modulor::{DType, Error, GradientTape, Result, Tensor, Variable, module, scope};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -379,6 +379,36 @@ fn clip(parts: &Parts, gradients: &mut [&mut Tensor]) -> Result<()> {
 /// In a dtype in which squares of half precision do not overflow.
 fn wide(gradient: &Tensor) -> Result<Tensor> {
     gradient.cast(if gradient.dtype() == DType::F64 { DType::F64 } else { DType::F32 })
+}
+
+/// The gradients of a loss that is weighted if there is a weight, of which one at least must be there.
+pub(super) fn gradients(
+    tape: &GradientTape,
+    loss: &Tensor,
+    weight: Option<Tensor>,
+    variables: &[Variable],
+) -> Result<Vec<Option<Tensor>>> {
+    let gradients = tape.gradients_with(&[(loss.clone(), weight)], variables, Default::default())?;
+    let missing = variables.iter().find(|variable| variable.trainable());
+    if let (true, Some(variable)) = (gradients.iter().all(Option::is_none), missing) {
+        return Err(Error::invalid_argument(tape.why_no_gradient(loss, variable)));
+    }
+    Ok(gradients)
+}
+
+/// The variables that are trained, each with its moving average.
+pub(super) fn averages(
+    optimizer: &(impl Optimizer + ?Sized),
+    variables: &[Variable],
+) -> Result<Option<Vec<(Variable, Variable)>>> {
+    let parts = optimizer.parts();
+    if !parts.use_ema {
+        return Ok(None);
+    }
+    optimizer.prepare(variables)?;
+    let trained = variables.iter().filter(|variable| variable.trainable());
+    let pairs = trained.map(|variable| Ok((variable.clone(), parts.slots.of(variable, AVERAGE)?)));
+    pairs.collect::<Result<_>>().map(Some)
 }
 
 pub(super) fn finalize(optimizer: &(impl Optimizer + ?Sized), variables: &[Variable]) -> Result<()> {

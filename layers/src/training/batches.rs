@@ -1,0 +1,185 @@
+//! Batches of data: slices of tensors, or what else gives them.
+
+use modulor::{Error, Function, Result, Structure, Tensor, Tree};
+use std::collections::BTreeMap;
+
+/// Inputs, targets and weights of some samples.
+#[derive(Clone, Debug)]
+pub struct Batch<In> {
+    /// What the model is given.
+    pub x: In,
+    /// What it should give; [`Tree::None`] where nothing is known of that.
+    pub y: Tree,
+    /// How much each sample counts; [`Tree::None`] for 1 each.
+    pub weight: Tree,
+}
+
+/// Batches in an order that follows from the epoch alone, so that a training can be taken up anywhere.
+pub trait Batches<In> {
+    /// How many an epoch has, if that is known.
+    fn cardinality(&self) -> Option<usize>;
+
+    /// Those of an epoch but for the first `skip`. Orders, where they are random, follow from `seed` and the epoch.
+    fn epoch<'b>(
+        &'b self,
+        seed: u64,
+        epoch: usize,
+        skip: usize,
+    ) -> Result<Box<dyn Iterator<Item = Result<Batch<In>>> + 'b>>;
+}
+
+/// Slices of tensors along their first axis.
+pub(super) struct TensorBatches<In> {
+    x: In,
+    y: Tree,
+    weight: Tree,
+    samples: usize,
+    batch_size: usize,
+    shuffle: bool,
+    rows: Function<(Tensor, Tensor)>,
+}
+
+impl<In: Structure> TensorBatches<In> {
+    pub fn new(x: In, y: Tree, weight: Tree, batch_size: usize, shuffle: bool) -> Result<Self> {
+        if batch_size == 0 {
+            return Err(Error::invalid_argument("`batch_size` must be 1 or more, found 0"));
+        }
+        let samples = samples(&x, &y, &weight)?;
+        if samples == 0 {
+            return Err(Error::invalid_argument("there are no samples, and so 0 batches"));
+        }
+        let rows = Function::new(|(t, rows): &(Tensor, Tensor)| t.gather(rows, 0));
+        Ok(TensorBatches { x, y, weight, samples, batch_size, shuffle, rows })
+    }
+
+    fn slice(&self, begin: usize, end: usize) -> Result<Batch<In>> {
+        let mut slice = |t: &Tensor| part(t, begin, end);
+        Ok(Batch { x: self.x.replace(&mut slice)?, y: self.y.map(&mut slice)?, weight: self.weight.map(&mut slice)? })
+    }
+
+    /// The rows of these numbers, in buffers that are used again once nobody else holds them.
+    fn gather(&self, rows: &Tensor, buffers: &mut Vec<Tensor>) -> Result<Batch<In>> {
+        let mut at = 0;
+        let mut gather = |t: &Tensor| {
+            if at == buffers.len() {
+                buffers.push(t.gather(rows, 0)?);
+            } else {
+                self.rows.call_into(&(t.with_mask(None), rows.clone()), &(), &mut buffers[at])?;
+            }
+            at += 1;
+            let mask = t.mask().map(|mask| mask.gather(rows, 0)).transpose()?;
+            Ok(buffers[at - 1].with_mask(mask))
+        };
+        Ok(Batch { x: self.x.replace(&mut gather)?, y: self.y.map(&mut gather)?, weight: self.weight.map(&mut gather)? })
+    }
+}
+
+impl<In: Structure> Batches<In> for TensorBatches<In> {
+    fn cardinality(&self) -> Option<usize> {
+        Some(self.samples.div_ceil(self.batch_size))
+    }
+
+    fn epoch<'b>(
+        &'b self,
+        seed: u64,
+        epoch: usize,
+        skip: usize,
+    ) -> Result<Box<dyn Iterator<Item = Result<Batch<In>>> + 'b>> {
+        let bounds = (0..self.samples).step_by(self.batch_size).skip(skip);
+        let bounds = bounds.map(|begin| (begin, self.samples.min(begin + self.batch_size)));
+        if !self.shuffle {
+            return Ok(Box::new(bounds.map(|(begin, end)| self.slice(begin, end))));
+        }
+        let order = order(self.samples, seed, epoch)?;
+        // Full batches and the last one each have their buffers.
+        let (mut full, mut rest) = (Vec::new(), Vec::new());
+        Ok(Box::new(bounds.map(move |(begin, end)| {
+            let buffers = if end - begin == self.batch_size { &mut full } else { &mut rest };
+            self.gather(&part(&order, begin, end)?, buffers)
+        })))
+    }
+}
+
+/// The numbers below `n` in an order that follows from a seed and the epoch.
+fn order(n: usize, seed: u64, epoch: usize) -> Result<Tensor> {
+    let n = i64::try_from(n).map_err(|_| Error::out_of_range(format!("{n} samples are more than can be counted")))?;
+    let seeds = Tensor::from([seed as i64, epoch as i64]);
+    let keys = Tensor::stateless_bits(&Tensor::from([n]), &seeds, modulor::DType::U64)?.to_vec::<u64>()?;
+    let mut order: Vec<i64> = (0..n).collect();
+    order.sort_by_key(|&at| keys[at as usize]);
+    Ok(Tensor::from(order))
+}
+
+/// Some of the elements of the first axis, without a copy, and of the mask.
+pub(super) fn part(t: &Tensor, begin: usize, end: usize) -> Result<Tensor> {
+    let (begin, end) = (begin as i64, end as i64);
+    let mask = t.mask().map(|mask| mask.slice(begin..end)).transpose()?;
+    Ok(t.slice(begin..end)?.with_mask(mask))
+}
+
+/// How many samples there are: all tensors must have as many.
+pub(super) fn samples<In: Structure>(x: &In, y: &Tree, weight: &Tree) -> Result<usize> {
+    let mut found: Option<usize> = None;
+    for (what, tree) in [("x", x.to_tree()), ("y", y.clone()), ("sample_weight", weight.clone())] {
+        for leaf in tree.leaves() {
+            let Some(&count) = leaf.dims()?.first() else {
+                return Err(Error::invalid_argument(format!("`{what}` is a scalar, and has no axis of samples")));
+            };
+            match found {
+                Some(samples) if samples != count => {
+                    return Err(Error::invalid_argument(format!(
+                        "`{what}` has {count} samples and `x` has {samples}: all must have as many"
+                    )));
+                }
+                _ => found = Some(count),
+            }
+        }
+    }
+    found.ok_or_else(|| Error::invalid_argument("there are no tensors to take samples from"))
+}
+
+/// Tensors and what is left of them for validation: the end of each.
+pub(super) type Split<In> = ((In, Tree, Tree), (In, Tree, Tree));
+
+/// Splits off the last part of all tensors.
+pub(super) fn split<In: Structure>(x: &In, y: &Tree, weight: &Tree, validation_split: f64) -> Result<Split<In>> {
+    let samples = samples(x, y, weight)?;
+    if !(validation_split > 0.0 && validation_split < 1.0) {
+        let message = format!("`validation_split` must be above 0 and below 1, found {validation_split}");
+        return Err(Error::invalid_argument(message));
+    }
+    let at = (samples as f64 * (1.0 - validation_split)).floor() as usize;
+    if at == 0 || at == samples {
+        return Err(Error::invalid_argument(format!(
+            "{samples} samples are too few for a `validation_split` of {validation_split}"
+        )));
+    }
+    let take = |begin: usize, end: usize| {
+        let mut part = |t: &Tensor| part(t, begin, end);
+        Ok::<_, Error>((x.replace(&mut part)?, y.map(&mut part)?, weight.map(&mut part)?))
+    };
+    Ok((take(0, at)?, take(at, samples)?))
+}
+
+/// The weight of every sample, by its class: 1 of a class that has none.
+pub(super) fn weights_of_classes(y: &Tree, class_weight: &BTreeMap<i64, f64>) -> Result<Tree> {
+    let Tree::Leaf(y) = y else {
+        return Err(Error::invalid_argument("`class_weight` is for models with one output"));
+    };
+    let classes = match y.dims()? {
+        [] => return Err(Error::invalid_argument("`y` is a scalar, and has no axis of samples")),
+        [_] => y.clone(),
+        [.., 1] => y.squeeze([-1])?,
+        [..] => y.argmax(-1)?,
+    };
+    if classes.rank() != Some(1) {
+        let message = format!("`class_weight` is for targets of one class each, found {}", y.spec());
+        return Err(Error::invalid_argument(message));
+    }
+    let classes = match classes.dtype().is_float() {
+        true => classes.cast(modulor::DType::F64)?.to_vec::<f64>()?.into_iter().map(|class| class.round_ties_even() as i64).collect(),
+        false => classes.cast(modulor::DType::I64)?.to_vec::<i64>()?,
+    };
+    let weights = classes.iter().map(|class| class_weight.get(class).map_or(1.0, |&weight| weight as f32));
+    Ok(Tree::Leaf(Tensor::new([classes.len()], weights.collect::<Vec<f32>>())?))
+}

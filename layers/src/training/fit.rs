@@ -1,0 +1,497 @@
+use super::Batches;
+use super::batches::{Batch, TensorBatches, split, weights_of_classes};
+use super::trainer::Trainer;
+use crate::callback::{Callback, CallbackList, Context, History, NonFinite, Params, ProgbarLogger};
+use modulor::variable::root_seed;
+use modulor::{Error, Feed, ModuleExt, Result, Structure, Tensor, Tree};
+use std::collections::BTreeMap;
+
+/// What a model is trained on.
+pub(super) enum Data<'f, In> {
+    Tensors { x: In, y: Tree, weight: Tree },
+    Batches(Box<dyn Batches<In> + 'f>),
+}
+
+/// How many samples a batch has, unless it is said.
+pub(super) const BATCH_SIZE: usize = 32;
+
+impl<'f, In: Structure> Data<'f, In> {
+    /// As batches of this size, or of the usual one.
+    pub fn batches(self, batch_size: Option<usize>, shuffle: bool) -> Result<Box<dyn Batches<In> + 'f>> {
+        Ok(match (self, batch_size) {
+            (Data::Tensors { x, y, weight }, size) => {
+                Box::new(TensorBatches::new(x, y, weight, size.unwrap_or(BATCH_SIZE), shuffle)?)
+            }
+            (Data::Batches(batches), None) => batches,
+            (Data::Batches(_), Some(_)) => {
+                return Err(Error::invalid_argument("`batch_size` is for tensors: what was given are batches already"));
+            }
+        })
+    }
+}
+
+/// A training that is about to begin: [`run`](Fit::run) does it. The defaults are those of Keras's `fit`.
+#[must_use = "nothing is trained until `run`"]
+pub struct Fit<'f, In: Structure, Out: Structure> {
+    trainer: &'f mut Trainer<In, Out>,
+    data: Data<'f, In>,
+    batch_size: Option<usize>,
+    epochs: usize,
+    verbose: u8,
+    callbacks: CallbackList<'f>,
+    validation_split: Option<f64>,
+    validation: Option<Data<'f, In>>,
+    shuffle: bool,
+    class_weight: Option<BTreeMap<i64, f64>>,
+    sample_weight: Option<Tree>,
+    initial_epoch: usize,
+    steps_per_epoch: Option<usize>,
+    validation_steps: Option<usize>,
+    validation_batch_size: Option<usize>,
+    validation_freq: ValidationFreq,
+    seed: Option<u64>,
+}
+
+/// After which epochs there is a validation.
+enum ValidationFreq {
+    Every(usize),
+    After(Vec<usize>),
+}
+
+impl<'f, In: Structure, Out: Structure> Fit<'f, In, Out> {
+    pub(super) fn new(trainer: &'f mut Trainer<In, Out>, data: Data<'f, In>) -> Self {
+        Fit {
+            trainer,
+            data,
+            batch_size: None,
+            epochs: 1,
+            verbose: 1,
+            callbacks: CallbackList::new(),
+            validation_split: None,
+            validation: None,
+            shuffle: true,
+            class_weight: None,
+            sample_weight: None,
+            initial_epoch: 0,
+            steps_per_epoch: None,
+            validation_steps: None,
+            validation_batch_size: None,
+            validation_freq: ValidationFreq::Every(1),
+            seed: None,
+        }
+    }
+
+    /// How often all data is seen; 1 unless set. The epochs end with this one: those before
+    /// [`initial_epoch`](Fit::initial_epoch) count.
+    pub fn epochs(mut self, epochs: usize) -> Self {
+        self.epochs = epochs;
+        self
+    }
+
+    /// How many samples a step takes; 32 unless set. The last batch of an epoch may have fewer.
+    pub fn batch_size(mut self, samples: usize) -> Self {
+        self.batch_size = Some(samples);
+        self
+    }
+
+    /// How much is told: 0 nothing, 1 a line that grows, unless set, 2 a line for each epoch.
+    pub fn verbose(mut self, verbose: u8) -> Self {
+        self.verbose = verbose;
+        self
+    }
+
+    /// With a callback, after those that were given before; `&mut callback` leaves it to be looked at afterwards.
+    pub fn callback(mut self, callback: impl Callback + 'f) -> Self {
+        self.callbacks = self.callbacks.with(callback);
+        self
+    }
+
+    /// Keeps this part of the samples, the last ones, for validation.
+    pub fn validation_split(mut self, part: f64) -> Self {
+        self.validation_split = Some(part);
+        self
+    }
+
+    /// With tensors that the model is evaluated on after every epoch.
+    pub fn validation_data<Y: Structure>(self, x: impl Feed<In>, y: &Y) -> Self {
+        self.validate(Data::Tensors { x: x.feed(), y: y.to_tree(), weight: Tree::None })
+    }
+
+    /// As [`validation_data`](Fit::validation_data), with a weight for every sample.
+    pub fn weighted_validation_data<Y: Structure>(self, x: impl Feed<In>, y: &Y, weight: &Tensor) -> Self {
+        self.validate(Data::Tensors { x: x.feed(), y: y.to_tree(), weight: Tree::Leaf(weight.clone()) })
+    }
+
+    /// With batches that the model is evaluated on after every epoch.
+    pub fn validation_batches(self, batches: impl Batches<In> + 'f) -> Self {
+        self.validate(Data::Batches(Box::new(batches)))
+    }
+
+    fn validate(mut self, data: Data<'f, In>) -> Self {
+        self.validation = Some(data);
+        self
+    }
+
+    /// Whether tensors are shuffled before every epoch; they are unless set. Batches come in their own order.
+    pub fn shuffle(mut self, shuffle: bool) -> Self {
+        self.shuffle = shuffle;
+        self
+    }
+
+    /// From what the orders of shuffled epochs follow, each by its number; the root seed unless set.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// How much the samples of a class count; those of a class that is not named count as 1.
+    pub fn class_weight(mut self, weights: impl IntoIterator<Item = (i64, f64)>) -> Self {
+        self.class_weight = Some(weights.into_iter().collect());
+        self
+    }
+
+    /// How much each sample counts: one tensor, or one for each output.
+    pub fn sample_weight<W: Structure>(mut self, weight: &W) -> Self {
+        self.sample_weight = Some(weight.to_tree());
+        self
+    }
+
+    /// The epoch to begin with, from 0, as if those before it had been.
+    pub fn initial_epoch(mut self, epoch: usize) -> Self {
+        self.initial_epoch = epoch;
+        self
+    }
+
+    /// How many batches an epoch has, where it does not have all: the next one goes on where it ended.
+    pub fn steps_per_epoch(mut self, steps: usize) -> Self {
+        self.steps_per_epoch = Some(steps);
+        self
+    }
+
+    /// How many batches a validation has; all unless set.
+    pub fn validation_steps(mut self, steps: usize) -> Self {
+        self.validation_steps = Some(steps);
+        self
+    }
+
+    /// How many samples a batch of validation has; as many as one of training unless set.
+    pub fn validation_batch_size(mut self, samples: usize) -> Self {
+        self.validation_batch_size = Some(samples);
+        self
+    }
+
+    /// After every how many epochs there is a validation; every one unless set.
+    pub fn validation_freq(mut self, epochs: usize) -> Self {
+        self.validation_freq = ValidationFreq::Every(epochs);
+        self
+    }
+
+    /// After which epochs, from 1, there is a validation.
+    pub fn validation_epochs(mut self, epochs: impl Into<Vec<usize>>) -> Self {
+        self.validation_freq = ValidationFreq::After(epochs.into());
+        self
+    }
+
+    /// Trains.
+    ///
+    /// # Errors
+    ///
+    /// Settings that make no sense, shapes that do not fit, data that ends too early or fails, and errors of callbacks. The
+    /// model is as the last step left it, callbacks have heard of the end, and it may be trained again.
+    pub fn run(self) -> Result<History> {
+        self.check()?;
+        let prepared = self.prepare()?;
+        prepared.run()
+    }
+
+    fn check(&self) -> Result<()> {
+        let counts = [
+            ("epochs", Some(self.epochs)),
+            ("steps_per_epoch", self.steps_per_epoch),
+            ("validation_steps", self.validation_steps),
+            ("validation_batch_size", self.validation_batch_size),
+            ("validation_freq", match &self.validation_freq {
+                ValidationFreq::Every(epochs) => Some(*epochs),
+                ValidationFreq::After(_) => None,
+            }),
+        ];
+        if let Some((name, _)) = counts.iter().find(|(_, count)| *count == Some(0)) {
+            return Err(Error::invalid_argument(format!("`{name}` must be 1 or more, found 0")));
+        }
+        if let Some((class, weight)) = self.class_weight.iter().flatten().find(|(_, weight)| !weight.is_finite()) {
+            return Err(Error::invalid_argument(format!("the weight of class {class} must be finite, found {weight}")));
+        }
+        if self.sample_weight.is_some() && self.class_weight.is_some() {
+            return Err(Error::invalid_argument("`class_weight` and `sample_weight` cannot both be given"));
+        }
+        if self.verbose > 2 {
+            return Err(Error::invalid_argument(format!("`verbose` must be 0, 1 or 2, found {}", self.verbose)));
+        }
+        Ok(())
+    }
+
+    /// Splits, weighs and makes batches.
+    fn prepare(mut self) -> Result<Running<'f, In, Out>> {
+        let batch_size = self.batch_size;
+        if let (Some(weight), data) = (self.sample_weight.take(), &mut self.data) {
+            match data {
+                Data::Tensors { weight: place, .. } => *place = weight,
+                Data::Batches(_) => {
+                    return Err(Error::invalid_argument("`sample_weight` is for tensors: batches have their own weights"));
+                }
+            }
+        }
+        let mut validation = self.validation.take();
+        if let (Some(part), None) = (self.validation_split, &validation) {
+            let Data::Tensors { x, y, weight } = &self.data else {
+                return Err(Error::invalid_argument("`validation_split` is for tensors"));
+            };
+            let ((x, y, weight), (val_x, val_y, val_weight)) = split(x, y, weight, part)?;
+            self.data = Data::Tensors { x, y, weight };
+            validation = Some(Data::Tensors { x: val_x, y: val_y, weight: val_weight });
+        }
+        if let (Some(class_weight), Data::Tensors { y, weight, .. }) = (&self.class_weight, &mut self.data) {
+            *weight = weights_of_classes(y, class_weight)?;
+        }
+        let by_class = self.class_weight.take().filter(|_| matches!(self.data, Data::Batches(_)));
+        let validation_size = match &validation {
+            Some(Data::Tensors { .. }) => self.validation_batch_size.or(batch_size),
+            _ => self.validation_batch_size,
+        };
+        let validation = validation.map(|data| data.batches(validation_size, false)).transpose()?;
+        let batches = self.data.batches(batch_size, self.shuffle)?;
+        let steps = self.steps_per_epoch.or(batches.cardinality());
+        if steps == Some(0) {
+            return Err(Error::invalid_argument("there are 0 batches to train on"));
+        }
+        let params = Params { epochs: self.epochs, steps, verbose: self.verbose };
+        Ok(Running {
+            trainer: self.trainer,
+            batches,
+            by_class,
+            callbacks: self.callbacks,
+            validation: validation.map(|batches| Validation {
+                batches,
+                steps: self.validation_steps,
+                freq: self.validation_freq,
+            }),
+            initial_epoch: self.initial_epoch,
+            steps_per_epoch: self.steps_per_epoch,
+            params,
+            seed: self.seed.unwrap_or_else(root_seed),
+        })
+    }
+}
+
+struct Validation<'f, In> {
+    batches: Box<dyn Batches<In> + 'f>,
+    steps: Option<usize>,
+    freq: ValidationFreq,
+}
+
+impl<In> Validation<'_, In> {
+    fn is_due(&self, epoch: usize) -> bool {
+        match &self.freq {
+            ValidationFreq::Every(epochs) => (epoch + 1).is_multiple_of(*epochs),
+            ValidationFreq::After(epochs) => epochs.contains(&(epoch + 1)),
+        }
+    }
+}
+
+/// A training under way.
+struct Running<'f, In: Structure, Out: Structure> {
+    trainer: &'f mut Trainer<In, Out>,
+    batches: Box<dyn Batches<In> + 'f>,
+    by_class: Option<BTreeMap<i64, f64>>,
+    callbacks: CallbackList<'f>,
+    validation: Option<Validation<'f, In>>,
+    initial_epoch: usize,
+    steps_per_epoch: Option<usize>,
+    params: Params,
+    seed: u64,
+}
+
+impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
+    fn run(mut self) -> Result<History> {
+        let mut history = History::default();
+        let first = self.batches.epoch(self.seed, self.initial_epoch, 0)?.next();
+        let first = first.ok_or_else(|| Error::invalid_argument("there are 0 batches to train on"))?;
+        let first = self.weighed(first.map_err(|error| at(error, self.initial_epoch, 0))?)?;
+        let on_failure = self.callbacks.non_finite();
+        let is_checked = self.trainer.check_numerics || on_failure.is_some();
+        self.trainer.ready(&first)?;
+        self.trainer.trace(&first, is_checked)?;
+        drop(first);
+
+        let mut context = self.trainer.context();
+        context.set_params(self.params);
+        context.seed = self.seed;
+        let mut callbacks = std::mem::take(&mut self.callbacks).with(&mut history);
+        if self.params.verbose > 0 {
+            callbacks = callbacks.with(ProgbarLogger::new());
+        }
+        let on_failure = if self.trainer.check_numerics { Some(NonFinite::Fail) } else { on_failure };
+        let trained = self.train(&mut callbacks, &mut context, on_failure);
+        if trained.is_err() {
+            context.set_failed();
+        }
+        let ended = callbacks.end(&mut context);
+        drop(callbacks);
+        trained.and(ended).map(|()| history)
+    }
+
+    fn train(
+        &mut self,
+        callbacks: &mut CallbackList,
+        context: &mut Context,
+        on_failure: Option<NonFinite>,
+    ) -> Result<()> {
+        callbacks.on_train_begin(context)?;
+        let (begin, mut done) = context.resumed.take().map_or((self.initial_epoch, 0), |resumed| (resumed.epoch, resumed.batch));
+        for epoch in begin..self.params.epochs {
+            if context.is_stopping() {
+                break;
+            }
+            let stopped = self.epoch(epoch, std::mem::take(&mut done), callbacks, context, on_failure)?;
+            let mut logs = self.trainer.training.logs()?;
+            if let Some(message) = stopped {
+                eprintln!("{message}");
+                return Ok(());
+            }
+            if let Some(validation) = self.validation.as_ref().filter(|validation| validation.is_due(epoch)) {
+                let found = super::evaluate::evaluate(self.trainer, &*validation.batches, validation.steps, callbacks, context)?;
+                found.iter().for_each(|(name, value)| logs.set(&format!("val_{name}"), value));
+            }
+            context.at_end(epoch, logs);
+            callbacks.on_epoch_end(epoch, context)?;
+        }
+        let variables = self.trainer.model().trainable_variables();
+        self.trainer.optimizer().finalize(&variables)
+    }
+
+    /// The steps of an epoch, but for those that are done; what is to be told where a callback wants the training to stop over
+    /// what is not finite.
+    fn epoch(
+        &mut self,
+        epoch: usize,
+        done: usize,
+        callbacks: &mut CallbackList,
+        context: &mut Context,
+        on_failure: Option<NonFinite>,
+    ) -> Result<Option<String>> {
+        context.at(epoch, done);
+        if done == 0 {
+            self.trainer.training.reset_metrics()?;
+            callbacks.on_epoch_begin(epoch, context)?;
+        }
+        let mut stream = Stream::new(&*self.batches, context.seed, epoch, done, self.steps_per_epoch)?;
+        let mut step = done;
+        let per_execution = self.trainer.steps_per_execution;
+        loop {
+            let begin = step;
+            let limit = self.steps_per_epoch.unwrap_or(usize::MAX);
+            while step < limit.min(begin + per_execution) {
+                let Some(batch) = stream.next() else { break };
+                let batch = batch.and_then(|batch| weighed(batch, self.by_class.as_ref())).map_err(|error| at(error, epoch, step))?;
+                if step == begin {
+                    callbacks.on_train_batch_begin(begin, context)?;
+                }
+                match self.trainer.step(batch, on_failure.is_some()) {
+                    Err(error) if error.kind() == modulor::ErrorKind::OutOfRange && on_failure == Some(NonFinite::Stop) => {
+                        context.stop_training();
+                        return Ok(Some(format!("batch {step} of epoch {}: {error}; training ends here", epoch + 1)));
+                    }
+                    outcome => outcome.map_err(|error| at(error, epoch, step))?,
+                }
+                step += 1;
+            }
+            if step == begin {
+                break;
+            }
+            context.at(epoch, step);
+            callbacks.on_train_batch_end(step - 1, context)?;
+            if context.is_stopping() {
+                break;
+            }
+        }
+        let expected = self.steps_per_epoch.filter(|expected| step < *expected && !context.is_stopping());
+        if let Some(expected) = expected {
+            return Err(Error::out_of_range(format!(
+                "epoch {} has {expected} steps, and the data ended after {step}",
+                epoch + 1
+            )));
+        }
+        if step == 0 {
+            return Err(Error::invalid_argument(format!("epoch {} has 0 batches", epoch + 1)));
+        }
+        Ok(None)
+    }
+
+    fn weighed(&self, batch: Batch<In>) -> Result<Batch<In>> {
+        weighed(batch, self.by_class.as_ref())
+    }
+}
+
+/// A batch with the weights of its classes.
+fn weighed<In>(batch: Batch<In>, by_class: Option<&BTreeMap<i64, f64>>) -> Result<Batch<In>> {
+    let Some(by_class) = by_class else { return Ok(batch) };
+    if !matches!(batch.weight, Tree::None) {
+        return Err(Error::invalid_argument("`class_weight` is for batches without weights of their own"));
+    }
+    let weight = weights_of_classes(&batch.y, by_class)?;
+    Ok(Batch { weight, ..batch })
+}
+
+/// Says where in the training something failed.
+fn at(error: Error, epoch: usize, batch: usize) -> Error {
+    error.note(format!("in batch {batch} of epoch {}", epoch + 1))
+}
+
+/// The batches of an epoch. Where it has so many steps, epochs follow each other through the data, pass after pass.
+struct Stream<'b, In> {
+    batches: &'b dyn Batches<In>,
+    seed: u64,
+    pass: usize,
+    iterator: Box<dyn Iterator<Item = Result<Batch<In>>> + 'b>,
+    /// Whether another pass follows this one.
+    goes_on: bool,
+}
+
+impl<'b, In> Stream<'b, In> {
+    fn new(
+        batches: &'b dyn Batches<In>,
+        seed: u64,
+        epoch: usize,
+        done: usize,
+        steps_per_epoch: Option<usize>,
+    ) -> Result<Stream<'b, In>> {
+        let (pass, skip, goes_on) = match (steps_per_epoch, batches.cardinality()) {
+            (None, _) => (epoch, done, false),
+            (Some(steps), Some(count @ 1..)) => {
+                let before = epoch.saturating_mul(steps).saturating_add(done);
+                (before / count, before % count, true)
+            }
+            (Some(steps), _) => (0, epoch.saturating_mul(steps).saturating_add(done), false),
+        };
+        Ok(Stream { batches, seed, pass, iterator: batches.epoch(seed, pass, skip)?, goes_on })
+    }
+}
+
+impl<In> Iterator for Stream<'_, In> {
+    type Item = Result<Batch<In>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(batch) = self.iterator.next() {
+            return Some(batch);
+        }
+        if !self.goes_on {
+            return None;
+        }
+        self.pass += 1;
+        match self.batches.epoch(self.seed, self.pass, 0) {
+            Ok(iterator) => self.iterator = iterator,
+            Err(error) => return Some(Err(error)),
+        }
+        self.iterator.next()
+    }
+}
