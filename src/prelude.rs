@@ -18,9 +18,15 @@ pub use crate::module::Track as _;
 
 #[doc(no_inline)]
 pub use crate::keras::{
+    callback::{BackupAndRestore, Callback, CallbackList, EarlyStopping, History, ModelCheckpoint},
     initializer::{GlorotUniform, HeNormal, Ones, RandomNormal, RandomUniform, Zeros},
     library::{Activation, Dense, Dropout, Flatten, Reshape, Sequential},
     loss::{BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError, SparseCategoricalCrossentropy},
     metric::{Mean, Metric, SparseCategoricalAccuracy},
     optimizer::{Adam, AdamW, Optimizer, SGD},
+    training::{Compile, Trainer},
 };
+
+/// For the words about `fit` before `compile`.
+#[doc(no_inline)]
+pub use crate::keras::training::NotCompiled as _;

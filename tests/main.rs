@@ -17,3 +17,4 @@ mod ops;
 mod printing;
 mod threads;
 mod tidy;
+mod training;

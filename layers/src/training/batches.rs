@@ -1,5 +1,6 @@
 //! Batches of data: slices of tensors, or what else gives them.
 
+use crate::data::Dataset;
 use modulor::{Error, Function, Result, Structure, Tensor, Tree};
 use std::collections::BTreeMap;
 
@@ -26,6 +27,46 @@ pub trait Batches<In> {
         epoch: usize,
         skip: usize,
     ) -> Result<Box<dyn Iterator<Item = Result<Batch<In>>> + 'b>>;
+}
+
+impl<In, B: Batches<In> + ?Sized> Batches<In> for &B {
+    fn cardinality(&self) -> Option<usize> {
+        (**self).cardinality()
+    }
+
+    fn epoch<'b>(
+        &'b self,
+        seed: u64,
+        epoch: usize,
+        skip: usize,
+    ) -> Result<Box<dyn Iterator<Item = Result<Batch<In>>> + 'b>> {
+        (**self).epoch(seed, epoch, skip)
+    }
+}
+
+/// Datasets of batches: each element is one, as a tuple of its parts. Orders follow from the seeds of the dataset.
+macro_rules! datasets {
+    ($($element:ty, <$($extra:ident),*> |$part:pat_param| $batch:expr;)*) => { $(
+        impl<X: Structure, $($extra: Structure),*> Batches<X> for Dataset<$element> {
+            fn cardinality(&self) -> Option<usize> {
+                self.cardinality().known().and_then(|count| count.try_into().ok())
+            }
+
+            fn epoch<'b>(
+                &'b self,
+                _: u64,
+                epoch: usize,
+                skip: usize,
+            ) -> Result<Box<dyn Iterator<Item = Result<Batch<X>>> + 'b>> {
+                Ok(Box::new(self.iter_at(epoch as u64, skip as u64).map(|element| element.map(|$part| $batch))))
+            }
+        }
+    )* };
+}
+
+datasets! {
+    (X, Y), <Y> |(x, y)| Batch { x, y: y.to_tree(), weight: Tree::None };
+    (X, Y, W), <Y, W> |(x, y, weight)| Batch { x, y: y.to_tree(), weight: weight.to_tree() };
 }
 
 /// Slices of tensors along their first axis.

@@ -384,7 +384,7 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
             self.trainer.training.reset_metrics()?;
             callbacks.on_epoch_begin(epoch, context)?;
         }
-        let mut stream = Stream::new(&*self.batches, context.seed, epoch, done, self.steps_per_epoch)?;
+        let mut stream = stream(&*self.batches, context.seed, epoch, done, self.steps_per_epoch)?;
         let mut step = done;
         let per_execution = self.trainer.steps_per_execution;
         loop {
@@ -415,7 +415,7 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
             }
         }
         let expected = self.steps_per_epoch.filter(|expected| step < *expected && !context.is_stopping());
-        if let Some(expected) = expected {
+        if let (Some(expected), None) = (expected, self.batches.cardinality()) {
             return Err(Error::out_of_range(format!(
                 "epoch {} has {expected} steps, and the data ended after {step}",
                 epoch + 1
@@ -447,51 +447,22 @@ fn at(error: Error, epoch: usize, batch: usize) -> Error {
     error.note(format!("in batch {batch} of epoch {}", epoch + 1))
 }
 
-/// The batches of an epoch. Where it has so many steps, epochs follow each other through the data, pass after pass.
-struct Stream<'b, In> {
+/// The batches of an epoch but for those that are done. Epochs of so many steps follow each other through the data; where it
+/// ends, the epoch ends too, and the next begins with the first batch: as in Keras.
+fn stream<'b, In>(
     batches: &'b dyn Batches<In>,
     seed: u64,
-    pass: usize,
-    iterator: Box<dyn Iterator<Item = Result<Batch<In>>> + 'b>,
-    /// Whether another pass follows this one.
-    goes_on: bool,
-}
-
-impl<'b, In> Stream<'b, In> {
-    fn new(
-        batches: &'b dyn Batches<In>,
-        seed: u64,
-        epoch: usize,
-        done: usize,
-        steps_per_epoch: Option<usize>,
-    ) -> Result<Stream<'b, In>> {
-        let (pass, skip, goes_on) = match (steps_per_epoch, batches.cardinality()) {
-            (None, _) => (epoch, done, false),
-            (Some(steps), Some(count @ 1..)) => {
-                let before = epoch.saturating_mul(steps).saturating_add(done);
-                (before / count, before % count, true)
-            }
-            (Some(steps), _) => (0, epoch.saturating_mul(steps).saturating_add(done), false),
-        };
-        Ok(Stream { batches, seed, pass, iterator: batches.epoch(seed, pass, skip)?, goes_on })
-    }
-}
-
-impl<In> Iterator for Stream<'_, In> {
-    type Item = Result<Batch<In>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Some(batch) = self.iterator.next() {
-            return Some(batch);
+    epoch: usize,
+    done: usize,
+    steps_per_epoch: Option<usize>,
+) -> Result<Box<dyn Iterator<Item = Result<Batch<In>>> + 'b>> {
+    let (pass, skip) = match (steps_per_epoch, batches.cardinality()) {
+        (None, _) => (epoch, done),
+        (Some(steps), Some(count)) => {
+            let epochs = count.div_ceil(steps).max(1);
+            (epoch / epochs, epoch % epochs * steps + done)
         }
-        if !self.goes_on {
-            return None;
-        }
-        self.pass += 1;
-        match self.batches.epoch(self.seed, self.pass, 0) {
-            Ok(iterator) => self.iterator = iterator,
-            Err(error) => return Some(Err(error)),
-        }
-        self.iterator.next()
-    }
+        (Some(steps), None) => (0, epoch.saturating_mul(steps).saturating_add(done)),
+    };
+    batches.epoch(seed, pass, skip)
 }

@@ -1,0 +1,127 @@
+//! Ways to say what a training is, which must come to the same.
+
+use super::*;
+use modulor::keras::metric::AUC;
+use modulor::keras::training::MetricOf;
+use modulor::GradientTape;
+
+const SGD_MSE: (&str, &str) = ("sgd", "mse");
+
+fn trained(run: impl FnOnce(&mut Trainer, &Tensor, &Tensor) -> Result<()>) -> Vec<u8> {
+    let (x, model) = (rows(22, 4), model());
+    let y = classes(&x, 3);
+    let mut trainer = model.compile(Adam::new(), "sparse_categorical_crossentropy").unwrap();
+    run(&mut trainer, &x, &y).unwrap_or_else(|error| panic!("{error}"));
+    bits(&model)
+}
+
+#[test]
+fn a_step_has_the_same_bits_compiled_or_not_and_written_by_hand() {
+    let fit = |trainer: &mut Trainer, x: &Tensor, y: &Tensor| {
+        trainer.fit(x, y).batch_size(8).epochs(2).verbose(0).seed(3).run().map(|_| ())
+    };
+    let compiled = trained(fit);
+    let (x, eager) = (rows(22, 4), model());
+    let y = classes(&x, 3);
+    let trainer = eager.compile(Adam::new(), "sparse_categorical_crossentropy").unwrap();
+    fit(&mut trainer.run_eagerly(true), &x, &y).unwrap();
+    assert_eq!(bits(&eager), compiled);
+    let (x, by_hand) = (rows(22, 4), model());
+    let trainer = by_hand.compile(Adam::new(), "sparse_categorical_crossentropy").unwrap();
+    let mut trainer = trainer.train_step(|training, x: &Tensor, y, weight| {
+        let tape = GradientTape::new();
+        let forward = tape.record(|| training.forward(x, y, weight, true))?;
+        training.minimize(&tape, &forward.loss)?;
+        training.count(x, y, weight, &forward)?;
+        Ok(forward.loss)
+    });
+    fit(&mut trainer, &x, &y).unwrap();
+    assert_eq!(bits(&by_hand), compiled);
+}
+
+#[test]
+fn a_dataset_is_as_good_as_tensors() {
+    let from_tensors = trained(|trainer, x, y| {
+        trainer.fit(x, y).batch_size(8).epochs(2).shuffle(false).verbose(0).validation_data(x, y).run().map(|_| ())
+    });
+    let from_dataset = trained(|trainer, x, y| {
+        let batches = Dataset::from_tensors((x.clone(), y.clone()))?.batch(8);
+        let history = trainer.fit_batches(&batches).epochs(2).verbose(0).validation_batches(&batches).run()?;
+        assert_eq!(history["val_loss"].len(), 2);
+        let whole = trainer.evaluate(x, y).batch_size(8).verbose(0).run()?;
+        assert_eq!(trainer.evaluate_batches(&batches).verbose(0).run()?, whole);
+        Ok(())
+    });
+    assert_eq!(from_dataset, from_tensors);
+    let on_batches = trained(|trainer, x, y| {
+        for _ in 0..2 {
+            for begin in [0_i64, 8, 16] {
+                let end = (begin + 8).min(22);
+                trainer.train_on_batch(&x.slice(begin..end)?, &y.slice(begin..end)?, None)?;
+            }
+        }
+        Ok(())
+    });
+    assert_eq!(on_batches, from_tensors);
+}
+
+#[test]
+fn weights_of_a_dataset_are_those_of_tensors() {
+    let weight = Tensor::from((0..22).map(|at| at as f32 / 10.0).collect::<Vec<f32>>());
+    let from_tensors = trained(|trainer, x, y| {
+        trainer.fit(x, y).batch_size(8).shuffle(false).verbose(0).sample_weight(&weight).run().map(|_| ())
+    });
+    let from_dataset = trained(|trainer, x, y| {
+        let batches = Dataset::from_tensors((x.clone(), y.clone(), weight.clone()))?.batch(8);
+        trainer.fit_batches(batches).verbose(0).run().map(|_| ())
+    });
+    assert_eq!(from_dataset, from_tensors);
+    let by_class = trained(|trainer, x, y| {
+        trainer.fit(x, y).batch_size(8).shuffle(false).verbose(0).class_weight([(1, 3.0)]).run().map(|_| ())
+    });
+    let by_class_of_dataset = trained(|trainer, x, y| {
+        let batches = Dataset::from_tensors((x.clone(), y.clone()))?.batch(8);
+        trainer.fit_batches(batches).verbose(0).class_weight([(1, 3.0)]).run().map(|_| ())
+    });
+    assert_eq!(by_class_of_dataset, by_class);
+}
+
+#[test]
+fn orders_follow_from_the_seed_and_the_epoch() {
+    let shuffled = |seed: u64| {
+        trained(|trainer, x, y| trainer.fit(x, y).batch_size(8).epochs(2).verbose(0).seed(seed).run().map(|_| ()))
+    };
+    assert_eq!(shuffled(1), shuffled(1));
+    assert_ne!(shuffled(1), shuffled(2));
+}
+
+#[test]
+fn predictions_of_batches_are_joined() {
+    let (x, model) = (rows(10, 2), Dense::new(3));
+    let mut trainer = model.compile(SGD_MSE.0, SGD_MSE.1).unwrap();
+    let whole: Tensor = model.call(&x).unwrap();
+    for size in [1, 4, 10, 32] {
+        let found = trainer.predict(&x).batch_size(size).verbose(0).run().unwrap();
+        assert_eq!(found.to_vec::<f32>().unwrap(), whole.to_vec::<f32>().unwrap());
+    }
+    assert_eq!(trainer.predict_on_batch(&x).unwrap().to_vec::<f32>().unwrap(), whole.to_vec::<f32>().unwrap());
+}
+
+#[test]
+fn metrics_are_looked_at_by_their_handles() {
+    let x = rows(16, 2);
+    let y = classes(&x, 2).expand_dims(-1).unwrap();
+    let auc = AUC::new();
+    let model = Dense::new(1).activation("sigmoid");
+    let mut trainer = model
+        .compile("adam", "crossentropy")
+        .unwrap()
+        .metrics([MetricOf::from("accuracy"), auc.share().into()])
+        .unwrap();
+    let logs = trainer.evaluate(&x, &y).verbose(0).run().unwrap();
+    assert_eq!(logs.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["accuracy", "auc", "loss"]);
+    let found: f32 = auc.result().unwrap().item().unwrap();
+    assert_eq!(f64::from(found), logs["auc"]);
+    let error = trainer.metrics(["mse"]).unwrap_err();
+    assert!(error.message().contains("before the first batch"), "{error}");
+}
