@@ -67,7 +67,7 @@ models! {
         answer: Dense = Dense::new(1)
     } |m, x| m.answer.call(&m.hidden.call(x)?);
     Convolutional {
-        conv: Conv2D = Conv2D::new(4, 3).padding(Padding::Same),
+        conv: Conv2D = Conv2D::new(4, 3).padding(Padding::Same).use_bias(false),
         norm: BatchNormalization = BatchNormalization::new(),
         pool: GlobalAveragePooling2D = GlobalAveragePooling2D::new(),
         answer: Dense = Dense::new(3).activation("softmax")
@@ -179,7 +179,8 @@ impl<'s, Out: Structure> Said<'s, Out> {
         for (found, expected) in predicted.iter().zip(&row.predicted) {
             near(&numbers(found), &numbers(&tensor(self.fixture, expected)), &format!("{about}: predicted"));
         }
-        for named in &row.after {
+        // The softmax does not see this one: its gradient is rounding errors, which Adam makes large.
+        for named in row.after.iter().filter(|named| named.path != "attention/key/bias") {
             let found = variable(named).value()?;
             near(&numbers(&found), &numbers(&tensor(self.fixture, &named.value)), &format!("{about}: {}", named.path));
         }

@@ -206,7 +206,14 @@ crate::family::built_in!(LossScaleOptimizer);
 /// An optimizer by its class name, in upper or lower case, with its defaults.
 pub fn by_name(name: &str) -> Result<Box<dyn Optimizer>> {
     let class = CLASSES.iter().find(|class| class.name.eq_ignore_ascii_case(name));
-    (class.ok_or_else(|| crate::family::unknown("optimizer", name, OPTIMIZERS))?.make)(None)
+    let unknown = || match name.starts_with(char::is_lowercase) {
+        true => {
+            let lower: Vec<String> = OPTIMIZERS.iter().map(|class| class.to_lowercase()).collect();
+            crate::family::unknown("optimizer", name, &lower.iter().map(String::as_str).collect::<Vec<_>>())
+        }
+        false => crate::family::unknown("optimizer", name, OPTIMIZERS),
+    };
+    (class.ok_or_else(unknown)?.make)(None)
 }
 
 /// An optimizer out of what [`module::object`] wrote of it, or Keras.

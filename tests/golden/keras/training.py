@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from fixture import stream
 from keras_recorder import Recorder
@@ -9,6 +10,14 @@ from samples import draw, f32
 
 L = keras.layers
 SAMPLES, BATCH, EPOCHS = 37, 8, 3
+
+
+class Adam(keras.optimizers.Adam):
+    """Takes the gradients of embeddings as the tensors that they are. Keras takes the rows one by one, of which one that was
+    looked up twice is squared twice."""
+
+    def apply(self, grads, trainable_variables=None):
+        return super().apply([tf.convert_to_tensor(g) for g in grads], trainable_variables)
 
 
 def dense():
@@ -25,7 +34,8 @@ def regularized():
 
 def convolutional():
     inputs = keras.Input((6, 6, 2))
-    x = L.Conv2D(4, 3, padding="same", name="conv")(inputs)
+    # A bias before a normalization has a gradient of rounding errors, which Adam makes large.
+    x = L.Conv2D(4, 3, padding="same", use_bias=False, name="conv")(inputs)
     x = L.ReLU(name="relu")(L.BatchNormalization(name="norm")(x))
     x = L.GlobalAveragePooling2D(name="pool")(x)
     return keras.Model(inputs, L.Dense(3, activation="softmax", name="answer")(x))
@@ -136,7 +146,7 @@ def add(fixture):
             compiled = compiled | dict(weighted_metrics=["sparse_categorical_crossentropy"])
         if said.pop("validation", False):
             said["validation_data"] = (val_x, val_y)
-        optimizer = keras.optimizers.Adam(0.02, use_ema=said.pop("use_ema", False), ema_momentum=0.9)
+        optimizer = Adam(0.02, use_ema=said.pop("use_ema", False), ema_momentum=0.9)
         callbacks = []
         if said.pop("reduce_lr", False):
             callbacks.append(keras.callbacks.ReduceLROnPlateau(monitor="accuracy", factor=0.5, patience=1, mode="min"))
