@@ -23,6 +23,7 @@ pub use crate::keras::{
     library::{Activation, Dense, Dropout, Flatten, Reshape, Sequential},
     loss::{BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError, SparseCategoricalCrossentropy},
     metric::{Mean, Metric, SparseCategoricalAccuracy},
+    model::{Input, Model},
     optimizer::{Adam, AdamW, Optimizer, SGD},
     training::{Compile, Trainer},
 };

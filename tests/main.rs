@@ -12,6 +12,7 @@ mod graph_def;
 mod guide;
 mod keras;
 mod mnist;
+mod model;
 mod module;
 mod ops;
 mod printing;

@@ -41,6 +41,7 @@ const LAYERS: &[&str] = &[
     "optimizer",
     "data",
     "library",
+    "model",
     "callback",
     "training",
 ];

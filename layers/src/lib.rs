@@ -14,6 +14,7 @@ pub mod initializer;
 pub mod library;
 pub mod loss;
 pub mod metric;
+pub mod model;
 pub mod optimizer;
 pub mod regularizer;
 mod setting;

@@ -1,6 +1,6 @@
 //! What happens around a layer's `forward`.
 
-use super::{Layer, Module};
+use super::{Layer, Module, functional};
 use crate::{
     DTypePolicy, Error, Feed, Result, Structure, Tensor, Tree, Variable,
     module::{Identity, InputShapes, Node, Site, cells, name as names, walk},
@@ -19,6 +19,9 @@ pub trait Call: Module {
     /// `x` is `&In`, or whatever else is a [`Feed`] of it. The first call gives the variables their shapes; each
     /// variable draws its initial value when it is first read, once, however many threads call at the same time.
     ///
+    /// Called on an input of models or on what was made of one, it gives the variables their shapes and its results are
+    /// symbols, out of which a model is made; see [`functional`].
+    ///
     /// # Errors
     ///
     /// An error carries the path of the layer it came from, as in `my_model/dense_2: ..`. An input that asks for other
@@ -29,13 +32,18 @@ pub trait Call: Module {
     where
         Self: Layer<In, Out>,
     {
-        run(self, &x.feed(), Location::caller())
+        let (x, caller) = (x.feed(), Location::caller());
+        match functional::is_functional(&x) {
+            true => functional::record(self, &x, caller),
+            false => run(self, &x, caller, true),
+        }
     }
 }
 
 impl<M: Module + ?Sized> Call for M {}
 
-fn run<L, In, Out>(layer: &L, x: &In, caller: &'static Location<'static>) -> Result<Out>
+/// Runs a layer; with `stamps`, gives a free-standing one its name.
+pub(super) fn run<L, In, Out>(layer: &L, x: &In, caller: &'static Location<'static>, stamps: bool) -> Result<Out>
 where
     L: Layer<In, Out> + ?Sized,
     In: Structure,
@@ -49,7 +57,10 @@ where
         let policy = module.dtype_policy();
         let cast = policy.as_ref().filter(|_| layer.autocast()).map(|policy| cast(x, policy)).transpose()?.flatten();
         let x = cast.as_ref().unwrap_or(x);
-        let inputs = frame.prepare(module, name, &x.to_tree())?;
+        if frame.is_outermost && stamps {
+            names::stamp_free_standing(module, name);
+        }
+        let inputs = frame.prepare(module, &x.to_tree())?;
         let forward = || reading_in(policy.as_ref(), layer.autocast(), || layer.forward(x));
         let output = frame.at_one_moment(module, forward)??;
         match (output, inputs.conflict()) {
@@ -144,14 +155,11 @@ impl Frame {
         scope::changed(change, body)
     }
 
-    /// Gives paths to the variables of a free-standing module, and the shapes that follow from the inputs.
-    fn prepare(&self, module: &dyn Module, name: &str, x: &Tree) -> Result<InputShapes> {
+    /// Gives the variables the shapes that follow from the inputs.
+    fn prepare(&self, module: &dyn Module, x: &Tree) -> Result<InputShapes> {
         let leaves = x.leaves();
         // An operator that failed earlier left its error in the tensor.
         leaves.iter().try_for_each(Tensor::check)?;
-        if self.is_outermost {
-            names::stamp_free_standing(module, name);
-        }
         let shapes = leaves.iter().map(|leaf| leaf.shape().clone()).collect();
         let inputs = InputShapes::seen_from(shapes, self.caller);
         inputs.build(module)?;

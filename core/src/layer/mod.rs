@@ -1,12 +1,16 @@
 //! Layers: modules with a function. Implement [`forward`](Layer::forward), use [`call`](Call::call).
 
+mod any;
 mod boxed;
 mod call;
+pub mod functional;
 mod loss;
 mod named;
 mod register;
 
+pub use any::AnyLayer;
 pub use call::Call;
+pub use functional::infer;
 pub use loss::{add_loss, collecting_losses};
 pub use named::{NameLayer, Named};
 pub use register::{NotALayer, Probe, ProbedLayer, make_module};

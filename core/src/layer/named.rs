@@ -6,7 +6,7 @@ use crate::{
     module::{Config, InputShapes, Track, Visitor, object, track_held},
 };
 use serde_json::Value;
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Deref, sync::Arc};
 
 /// A layer with a name of its own, which a `Sequential` or a `Model` takes instead of an automatic one.
 ///
@@ -63,6 +63,14 @@ impl<L: Module> Module for Named<L> {
         &self.name
     }
 
+    fn given_name(&self) -> Option<&str> {
+        Some(&self.name)
+    }
+
+    fn call_arguments(&self) -> Config {
+        self.layer.call_arguments()
+    }
+
     fn package(&self) -> &str {
         self.layer.package()
     }
@@ -101,6 +109,15 @@ impl<L: Layer<In, Out>, In: Structure, Out: Structure> Layer<In, Out> for Named<
 
     fn autocast(&self) -> bool {
         self.layer.autocast()
+    }
+}
+
+/// What the layer has methods for, it has under its name.
+impl<L> Deref for Named<L> {
+    type Target = L;
+
+    fn deref(&self) -> &L {
+        &self.layer
     }
 }
 

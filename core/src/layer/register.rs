@@ -1,6 +1,6 @@
 //! The registry's way to layers.
 
-use super::Layer;
+use super::{AnyLayer, Layer};
 use crate::{
     Error, Module, Result, Structure,
     module::{FromConfig, read_object, reading},
@@ -14,15 +14,16 @@ pub(super) fn make_layer<In: Structure, Out: Structure>(object: Option<&Value>) 
     let Some(object) = object else {
         return Err(Error::invalid_argument("the key is missing: a layer is needed"));
     };
+    make_any(object)?.into_layer()
+}
+
+/// A layer out of its serialized object, of whatever structures.
+pub(super) fn make_any(object: &Value) -> Result<AnyLayer> {
     let entry = class::find(object)?;
-    let Some(make) = (entry.layer)() else {
-        return Err(Error::invalid_argument(format!("`{}` is a module and not a layer", entry.class)));
-    };
-    let layer = make(object)?.downcast::<Box<dyn Layer<In, Out>>>();
-    layer.map(|layer| *layer).map_err(|_| {
-        let wanted = format!("`{}` to `{}`", std::any::type_name::<In>(), std::any::type_name::<Out>());
-        Error::invalid_argument(format!("`{}` is not a layer from {wanted}", entry.class))
-    })
+    match (entry.layer)() {
+        Some(make) => make(object).and_then(AnyLayer::made),
+        None => Err(Error::invalid_argument(format!("`{}` is a module and not a layer", entry.class))),
+    }
 }
 
 /// A module out of its serialized object, whatever registered class it is of.
@@ -76,7 +77,7 @@ impl<T: Layer<In, Out> + FromConfig, In: Structure, Out: Structure> ProbedLayer<
     fn layer(&self) -> Option<Make> {
         Some(|object| {
             let layer: Box<dyn Layer<In, Out>> = Box::new(make::<T>(object)?);
-            Ok(Box::new(layer))
+            Ok(Box::new(AnyLayer::of(layer)))
         })
     }
 }

@@ -347,6 +347,14 @@ macro_rules! forward {
                 (**self).default_name()
             }
 
+            fn given_name(&self) -> Option<&str> {
+                (**self).given_name()
+            }
+
+            fn call_arguments(&self) -> Config {
+                (**self).call_arguments()
+            }
+
             fn package(&self) -> &str {
                 (**self).package()
             }

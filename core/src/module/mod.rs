@@ -137,6 +137,17 @@ pub trait Module: Track + Any {
     /// What automatic names start from: by default the type's name in snake case.
     fn default_name(&self) -> &str;
 
+    /// The name that it was given by [`named`](crate::NameLayer::named), which its holder takes.
+    fn given_name(&self) -> Option<&str> {
+        None
+    }
+
+    /// What configs say of its calls beside the tensors, by Keras's names of arguments: of a layer whose function is not that
+    /// of its class alone.
+    fn call_arguments(&self) -> Config {
+        Config::new()
+    }
+
     /// The first half of the registered name `package>Type`, or one of Keras's own packages such as `keras.layers`.
     fn package(&self) -> &str;
 

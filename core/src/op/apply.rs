@@ -55,7 +55,7 @@ pub(crate) fn is_staged(effect: Effect, inputs: &[&Tensor]) -> bool {
 
 /// As [`dispatch`]; an owned input ends with the call. Where nobody else holds one and the op may, the output is written
 /// over its elements.
-pub(crate) fn dispatch_given(op: Arc<dyn Op>, mut inputs: Vec<Cow<Tensor>>) -> Result<Vec<Tensor>> {
+pub fn dispatch_given(op: Arc<dyn Op>, mut inputs: Vec<Cow<Tensor>>) -> Result<Vec<Tensor>> {
     // A tape keeps what was given.
     let listened = scope::with(|scopes| !scopes.tapes.is_empty());
     for &at in if listened { &[] } else { op.overwrites() } {

@@ -10,8 +10,8 @@ mod policy;
 mod profile;
 pub mod scope;
 
-pub use apply::{apply, apply_one, dispatch};
-pub(crate) use apply::{dispatch_given, given, is_staged, on_strings, record, replace, see};
+pub use apply::{apply, apply_one, dispatch, dispatch_given};
+pub(crate) use apply::{given, is_staged, on_strings, record, replace, see};
 pub use attrs::{Attr, Attrs, Func};
 pub(crate) use buffer::allocate;
 pub use buffer::{Scratch, View, ViewMut};

@@ -3,6 +3,7 @@
 use super::{Op, scope};
 use crate::tensor::{GraphNode, Payload, next_id};
 use crate::{Spec, Tensor};
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +16,8 @@ pub(crate) struct Node {
     pub specs: Vec<Spec>,
     /// The path of names that surrounded the call.
     pub path: Option<Arc<str>>,
+    /// Whether models are made of it: it is an input of one, or follows from such.
+    functional: bool,
 }
 
 /// Where a node's outputs come from.
@@ -24,12 +27,17 @@ pub(crate) enum Origin {
     Placeholder,
     /// Computed.
     Op(Arc<dyn Op>),
+    /// Fed to models; what is said about it is of those who made it.
+    Input(Arc<dyn Any + Send + Sync>),
+    /// Computed by a layer, whose call `layer::functional` knows.
+    Layer(Arc<dyn Any + Send + Sync>),
 }
 
 impl Node {
     pub fn new(origin: Origin, inputs: Vec<Tensor>, specs: Vec<Spec>) -> Arc<Node> {
         let path = scope::with(|scopes| scopes.path.clone());
-        Arc::new(Node { id: next_id(), origin, inputs, specs, path })
+        let functional = matches!(origin, Origin::Input(_)) || inputs.iter().any(Tensor::is_functional);
+        Arc::new(Node { id: next_id(), origin, inputs, specs, path, functional })
     }
 
     /// The symbols of all outputs.
@@ -40,7 +48,7 @@ impl Node {
     /// The node a symbol belongs to.
     pub fn of(tensor: &Tensor) -> Option<(Arc<Node>, usize)> {
         let Payload::Symbol(symbol) = tensor.payload() else { return None };
-        let any: Arc<dyn std::any::Any + Send + Sync> = symbol.node.clone();
+        let any: Arc<dyn Any + Send + Sync> = symbol.node.clone();
         let node = any.downcast().expect("this is the one type of node");
         Some((node, symbol.output))
     }
@@ -51,7 +59,13 @@ impl GraphNode for Node {
         match &self.origin {
             Origin::Placeholder => "Placeholder",
             Origin::Op(op) => op.name(),
+            Origin::Input(_) => "Input",
+            Origin::Layer(_) => "Layer",
         }
+    }
+
+    fn is_functional(&self) -> bool {
+        self.functional
     }
 }
 

@@ -106,6 +106,9 @@ pub(crate) struct Symbol {
 pub(crate) trait GraphNode: Any + Send + Sync {
     /// The op's name, for errors.
     fn op(&self) -> &str;
+
+    /// Whether it is part of what models are made of, and not of a trace.
+    fn is_functional(&self) -> bool;
 }
 
 /// Gives out numbers that no tensor, variable or node of this process shares.
@@ -254,6 +257,11 @@ impl Tensor {
     /// Whether this stands for a value that a graph will compute.
     pub fn is_symbolic(&self) -> bool {
         matches!(self.inner.payload, Payload::Symbol(_))
+    }
+
+    /// Whether this stands for a tensor of models: an input of one, or what was made of such with layers and operations.
+    pub fn is_functional(&self) -> bool {
+        matches!(&self.inner.payload, Payload::Symbol(symbol) if symbol.node.is_functional())
     }
 
     /// The error of the operator that made this tensor, if it failed.

@@ -1,7 +1,7 @@
 //! What layers of attention have in common: how they are called, masks, and projections to heads and back.
 
 use super::einsum_dense::ByAxes;
-use super::recurrent::Under;
+use super::recurrent::{Otherwise, Under};
 use crate::OrNone;
 use crate::activation::AnyActivation;
 use crate::constraint::AnyConstraint;
@@ -118,6 +118,12 @@ pub trait Attends: Module + Sized {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Causal;
 
+impl Otherwise for Causal {
+    fn arguments(&self) -> Config {
+        Config::from_iter([("use_causal_mask".to_owned(), true.into())])
+    }
+}
+
 /// A layer of attention in which a query sees no key after its own place.
 pub type CausalAttention<L> = Under<L, Causal>;
 
@@ -125,6 +131,13 @@ pub type CausalAttention<L> = Under<L, Causal>;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WithScores {
     causal: bool,
+}
+
+impl Otherwise for WithScores {
+    fn arguments(&self) -> Config {
+        let causal = self.causal.then(|| ("use_causal_mask".to_owned(), true.into()));
+        causal.into_iter().chain([("return_attention_scores".to_owned(), true.into())]).collect()
+    }
 }
 
 /// A layer of attention with two results, the output and the weight of each key for each query.

@@ -1,4 +1,4 @@
-use super::recurrent::{BothWays, Recurrent, Settings, Under, WithStates, states_expected};
+use super::recurrent::{BothWays, Otherwise, Recurrent, Settings, Under, WithStates, states_expected};
 use modulor::module::{Config, FromConfig, InputShapes, Module, Schema, Track, Visitor, object, read_object, reading};
 use modulor::{DTypePolicy, Error, Layer, Result, Tensor};
 use serde::{Deserialize, Serialize};
@@ -138,6 +138,11 @@ impl Bidirectional {
         Under::of(self.share(), Apart)
     }
 
+    /// Whether the outputs of the two directions stay apart.
+    pub(super) fn is_apart(&self) -> bool {
+        self.merge_mode.is_none()
+    }
+
     /// The outputs of both, in the order of the inputs, and the states after the sequence.
     fn both(&self, x: &Tensor, states: Option<&[Tensor]>) -> Result<([Tensor; 2], Vec<Tensor>)> {
         let of_first = self.forward.states();
@@ -175,6 +180,8 @@ impl Bidirectional {
 /// The function of [`Directions`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Apart;
+
+impl Otherwise for Apart {}
 
 /// A [`Bidirectional`] whose two outputs stay apart.
 pub type Directions = Under<Bidirectional, Apart>;

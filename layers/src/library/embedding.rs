@@ -3,12 +3,12 @@
 use super::activity::charge;
 use super::dense::Unquantized;
 use super::lora::{LoraAlpha, LoraRank, adapts};
-use super::recurrent::Under;
+use super::recurrent::{Otherwise, Under};
 use crate::OrNone;
 use crate::constraint::AnyConstraint;
 use crate::initializer::{AnyInitializer, HeUniform, RandomUniform, Zeros};
 use crate::regularizer::AnyRegularizer;
-use modulor::module::Track;
+use modulor::module::{Config, Track};
 use modulor::variable::Initializer;
 use modulor::{DType, DTypePolicy, Error, Layer, Module, ModuleExt, Result, Tensor, Variable};
 
@@ -294,6 +294,12 @@ adapts! {
 /// The function of [`Reversed`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Backwards;
+
+impl Otherwise for Backwards {
+    fn arguments(&self) -> Config {
+        Config::from_iter([("reverse".to_owned(), true.into())])
+    }
+}
 
 /// A [`ReversibleEmbedding`] from rows to logits.
 pub type Reversed = Under<ReversibleEmbedding, Backwards>;

@@ -1,4 +1,4 @@
-use super::recurrent::Under;
+use super::recurrent::{Otherwise, Under};
 use super::settings::defaults;
 use modulor::module::Track;
 use modulor::{DTypePolicy, Layer, Module, Result, Structure, Tensor};
@@ -47,6 +47,8 @@ impl<S> Default for Whole<S> {
         Whole(PhantomData)
     }
 }
+
+impl<S: Structure> Otherwise for Whole<S> {}
 
 /// An [`Identity`] of a structure of tensors: tuples, lists, maps, or a [`Tree`](modulor::Tree) of any.
 pub type IdentityOver<S> = Under<Identity, Whole<S>>;

@@ -55,6 +55,7 @@ mod stacked_rnn_cells;
 mod time_distributed;
 mod unit_normalization;
 mod up_sampling;
+pub(crate) mod variants;
 mod window;
 
 pub use activation::Activation;
@@ -84,6 +85,7 @@ pub use gru::GRU;
 pub use gru_cell::GRUCell;
 pub use identity::{Identity, IdentityOver};
 pub use input::InputLayer;
+pub(crate) use input::admitted;
 pub use layer_normalization::LayerNormalization;
 pub use lstm::LSTM;
 pub use lstm_cell::LSTMCell;
@@ -102,7 +104,7 @@ pub use pooling::{
     GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, MaxPooling1D, MaxPooling2D,
     MaxPooling3D,
 };
-pub use recurrent::{RNN, Recurrent, RecurrentLayer, WithStates};
+pub use recurrent::{Otherwise, RNN, Recurrent, RecurrentLayer, WithStates};
 pub use repeat_vector::RepeatVector;
 pub use rescaling::Rescaling;
 pub use reshape::Reshape;

@@ -91,7 +91,25 @@ impl<M, K> Under<M, K> {
     }
 }
 
-impl<M: Module + Sized, K: Clone + Default + Send + Sync + 'static> Track for Under<M, K> {
+/// A function that a module has beside its own.
+pub trait Otherwise: Clone + Default + Send + Sync + 'static {
+    /// What tells a call of it from one of the module itself, by Keras's names of arguments.
+    #[doc(hidden)]
+    fn arguments(&self) -> Config {
+        Config::new()
+    }
+}
+
+impl Otherwise for Settings {}
+
+/// Keras has the states by a setting and not by an argument.
+impl Otherwise for BothWays {
+    fn arguments(&self) -> Config {
+        Config::from_iter([("return_state".to_owned(), true.into())])
+    }
+}
+
+impl<M: Module + Sized, K: Otherwise> Track for Under<M, K> {
     fn track(&self, name: &str, visitor: &mut dyn Visitor) {
         self.module.track(name, visitor);
     }
@@ -109,7 +127,7 @@ impl<M: Module + Sized, K: Clone + Default + Send + Sync + 'static> Track for Un
     }
 }
 
-impl<M: Module + Sized, K: Clone + Default + Send + Sync + 'static> Module for Under<M, K> {
+impl<M: Module + Sized, K: Otherwise> Module for Under<M, K> {
     fn as_module(&self) -> &dyn Module {
         self.module.as_module()
     }
@@ -120,6 +138,14 @@ impl<M: Module + Sized, K: Clone + Default + Send + Sync + 'static> Module for U
 
     fn default_name(&self) -> &str {
         self.module.default_name()
+    }
+
+    fn given_name(&self) -> Option<&str> {
+        self.module.given_name()
+    }
+
+    fn call_arguments(&self) -> Config {
+        self.function.arguments()
     }
 
     fn package(&self) -> &str {

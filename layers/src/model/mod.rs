@@ -1,0 +1,18 @@
+//! Models: layers put together by calling them on symbols, their configs, tables and pictures.
+//!
+//! [`Input`] makes a symbol, layers are called on it, and a [`Model`] is made from symbols to symbols. It is a layer like any
+//! other. [`Sequential`](crate::library::Sequential) is for layers one after the other.
+
+mod argument;
+mod config;
+mod functional;
+mod graph;
+mod input;
+mod operation;
+mod run;
+mod summary;
+
+pub use functional::{Functional, Model};
+pub use graph::Place;
+pub use input::Input;
+pub use summary::{Row, Summarize, Summary};

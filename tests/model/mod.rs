@@ -1,0 +1,4 @@
+//! Models made of symbols, and layers one after the other.
+
+mod functional;
+mod sequential;
