@@ -5,9 +5,9 @@ pub mod class;
 use crate::flow;
 use crate::op::{Attrs, Op, OpDef};
 use crate::ops::{
-    array, bitwise, check, cholesky, concat, convolution, ctc, cumulative, decomposition, diagonal, distribution, einsum,
-    fill, gather, histogram, image, inverse, linalg, list, logic, math, nn, order, pad, pooling, random, reduce,
-    sampling, search, segment, shift, slice, space, special, spectrum, state, stream, triangle, unique,
+    array, bitwise, check, cholesky, concat, convolution, ctc, cumulative, decomposition, diagonal, distribution,
+    einsum, fill, gather, histogram, image, inverse, linalg, list, logic, math, nn, order, pad, pooling, random,
+    reduce, sampling, search, segment, shift, slice, space, special, spectrum, state, stream, triangle, unique,
 };
 use crate::{Error, Result};
 use std::sync::Arc;

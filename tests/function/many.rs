@@ -1,6 +1,8 @@
 //! Many calls at once, and many nodes.
 
+use crate::ops::allocations;
 use modulor::graph::trace;
+use modulor::keras::library::{Conv2D, MaxPooling2D, Padding};
 use modulor::prelude::*;
 use std::sync::Arc;
 
@@ -112,4 +114,29 @@ fn the_passes_leave_what_is_needed() {
     assert_eq!(chosen.to_bytes().unwrap(), expected.to_bytes().unwrap());
     let graph = trace(|x| Ok(vec![x[0].gelu(true)?]), &[Spec::new(DType::F32, [3])]).unwrap();
     assert_eq!(graph.op_names().collect::<Vec<_>>(), ["Placeholder", "gelu"]);
+}
+
+#[test]
+fn what_treats_each_sample_by_itself_runs_on_some_at_a_time() {
+    // 4 MB lie between the ops; the last samples are fewer than the others.
+    let count = 53;
+    let x = Tensor::new([count, 20, 20, 3], (0..count * 1200).map(|i| (i as f32 * 1.37).sin()).collect::<Vec<_>>())
+        .unwrap();
+    let first = Conv2D::new(48, 3).activation("relu").padding(Padding::Same);
+    let (second, pool) = (Conv2D::new(24, 3).strides(2), MaxPooling2D::new());
+    let run = move |x: &Tensor| pool.call(&second.call(&first.call(x)?)?);
+    let eager = run(&x).unwrap();
+    let function = modulor::Function::new(run);
+    // Channels that lie apart, too.
+    let turned = Tensor::from(x.permute([3, 0, 1, 2]).unwrap().to_vec::<f32>().unwrap())
+        .reshape([3, 53, 20, 20])
+        .unwrap()
+        .permute([1, 2, 3, 0])
+        .unwrap();
+    for x in [&x, &turned, &x] {
+        assert_eq!(function.call(x).unwrap().to_vec::<f32>().unwrap(), eager.to_vec::<f32>().unwrap());
+    }
+    let (_, profile) = modulor::op::profiled(|| function.call(&x));
+    assert!(profile.to_string().contains("Conv2D, BiasAdd, Relu → Conv2D, BiasAdd → MaxPool"), "{profile}");
+    assert_eq!(allocations(|| drop(function.call(&x).unwrap())).1, 0);
 }

@@ -121,7 +121,10 @@ fn data_that_fails_or_ends_is_an_error_with_its_place() {
     let failing = From(None, |_, at| Some(if at < 3 { Ok(batch()) } else { Err(Error::data_loss("a broken record")) }));
     let error = run(&failing, None).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DataLoss);
-    assert!(error.to_string().contains("a broken record") && error.to_string().contains("batch 3 of epoch 1"), "{error}");
+    assert!(
+        error.to_string().contains("a broken record") && error.to_string().contains("batch 3 of epoch 1"),
+        "{error}"
+    );
     let ending = From(None, |_, at| (at < 3).then(|| Ok(batch())));
     assert_eq!(run(&ending, None).unwrap().epochs, [0, 1]);
     let error = run(&ending, Some(2)).unwrap_err().to_string();

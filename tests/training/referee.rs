@@ -129,20 +129,28 @@ impl<'s, Out: Structure> Said<'s, Out> {
         tensor(self.fixture, entry)
     }
 
-    fn check<M: Layer<Tensor, Out>>(self, model: M, said: impl Fn(Fit<'_, Tensor, Out>) -> Fit<'_, Tensor, Out>) -> Result<()> {
+    fn check<M: Layer<Tensor, Out>>(
+        self,
+        model: M,
+        said: impl Fn(Fit<'_, Tensor, Out>) -> Fit<'_, Tensor, Out>,
+    ) -> Result<()> {
         let (row, about) = (self.row, &*self.row.case);
         let (x, val_x) = (self.tensor(&row.x), self.tensor(&row.val_x));
         let _: Out = model.call(&x)?;
         let weights: BTreeMap<String, Variable> = model.named_variables().into_iter().collect();
         let variable = |named: &Named| {
-            weights.get(&named.path).unwrap_or_else(|| panic!("{about}: no {}: {:?}", named.path, weights.keys())).clone()
+            weights
+                .get(&named.path)
+                .unwrap_or_else(|| panic!("{about}: no {}: {:?}", named.path, weights.keys()))
+                .clone()
         };
         for named in &row.weights {
             variable(named).assign(&self.tensor(&named.value))?;
         }
         let (use_ema, has_plateau) = (about.ends_with("averages"), about.ends_with("plateau"));
         let adam = Adam::new().learning_rate(0.02).use_ema(use_ema).ema_momentum(0.9);
-        let mut trainer = model.compile(adam, self.loss.clone())?.metrics(self.metrics)?.weighted_metrics(self.weighted)?;
+        let mut trainer =
+            model.compile(adam, self.loss.clone())?.metrics(self.metrics)?.weighted_metrics(self.weighted)?;
         if let Some(weights) = &self.loss_weights {
             trainer = trainer.loss_weights(weights.clone())?;
         }
@@ -256,8 +264,7 @@ fn three_epochs_are_kerass() {
                     kind: Dense::new(3).activation("softmax"),
                     size: Dense::new(1),
                 };
-                let metrics =
-                    [("kind", vec![MetricOf::from("accuracy")]), ("size", vec!["mae".into(), "mse".into()])];
+                let metrics = [("kind", vec![MetricOf::from("accuracy")]), ("size", vec!["mae".into(), "mse".into()])];
                 Said {
                     fixture: &fixture,
                     row,

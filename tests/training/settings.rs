@@ -1,9 +1,9 @@
 //! Ways to say what a training is, which must come to the same.
 
 use super::*;
+use modulor::GradientTape;
 use modulor::keras::metric::AUC;
 use modulor::keras::training::MetricOf;
-use modulor::GradientTape;
 
 const SGD_MSE: (&str, &str) = ("sgd", "mse");
 

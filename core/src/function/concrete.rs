@@ -4,7 +4,7 @@ use super::is_watched;
 use super::lower::lower;
 use super::plan::Plan;
 use super::signature::{Signature, leaves, with_leaves};
-use crate::graph::pass::{append, fuse, share};
+use crate::graph::pass::{append, by_samples, fuse, share};
 use crate::graph::{Graph, Kind, trace};
 use crate::tensor::next_id;
 use crate::{Error, Result, Spec, Structure, Tensor, Variable};
@@ -140,7 +140,7 @@ impl<Out: Structure> Concrete<Out> {
         }
         let specs: Vec<Spec> = inputs.iter().map(|input| input.spec().clone()).collect();
         let mut lowered = lower(&self.graph, &specs)?;
-        lowered.graph = fuse(append(share(lowered.graph)));
+        lowered.graph = by_samples(fuse(append(share(lowered.graph))));
         let plan = Plan::new(lowered)?;
         let plan = Arc::new(ForShapes { specs, plan });
         let mut plans = self.plans.write().unwrap_or_else(PoisonError::into_inner);

@@ -38,6 +38,15 @@ impl<'a> View<'a> {
         View { dtype, dims: &layout.dims, strides: &layout.strides, offset: layout.offset + shift, bytes }
     }
 
+    /// Some places along the first axis, from one on; `dims` are those of these, and the view is theirs.
+    pub(crate) fn samples<'b>(&self, first: usize, dims: &'b [usize]) -> View<'b>
+    where
+        'a: 'b,
+    {
+        let shift = first as isize * self.strides.first().copied().unwrap_or(0);
+        View { dims, offset: self.offset.wrapping_add_signed(shift), ..*self }
+    }
+
     /// The type of the elements.
     pub fn dtype(&self) -> DType {
         self.dtype
@@ -186,6 +195,11 @@ impl<'a> ViewMut<'a> {
         Ok(ViewMut { dtype, dims, bytes })
     }
 
+    /// One without elements, for those who ask of dims alone.
+    pub(crate) fn hollow(dtype: DType, dims: &'a [usize]) -> ViewMut<'a> {
+        ViewMut { dtype, dims, bytes: &mut [] }
+    }
+
     /// The type of the elements.
     pub fn dtype(&self) -> DType {
         self.dtype
@@ -223,25 +237,32 @@ impl<'a> ViewMut<'a> {
 #[derive(Debug, Default)]
 pub struct Scratch {
     words: Vec<u128>,
+    /// For an op of other ops, which take of `words` meanwhile.
+    aside: Vec<u128>,
 }
 
 impl Scratch {
     /// None yet.
     pub const fn new() -> Scratch {
-        Scratch { words: Vec::new() }
+        Scratch { words: Vec::new(), aside: Vec::new() }
     }
 
-    /// Makes room for so many bytes; the one call that may allocate.
+    /// Makes room for so many bytes; this may allocate.
     pub fn reserve(&mut self, bytes: usize) -> Result<()> {
-        let words = bytes.div_ceil(size_of::<u128>());
-        if words > self.words.len() {
-            let missing = words - self.words.len();
-            self.words
-                .try_reserve_exact(missing)
-                .map_err(|_| Error::resource_exhausted(format!("no memory for {bytes} bytes of scratch")))?;
-            self.words.resize(words, 0);
-        }
-        Ok(())
+        grow(&mut self.words, bytes.div_ceil(size_of::<u128>()))
+    }
+
+    /// So many words of garbage that are no part of what is taken; this may allocate, unless as many were
+    /// [put back](Self::put_aside).
+    pub(crate) fn aside(&mut self, words: usize) -> Result<Vec<u128>> {
+        let mut aside = std::mem::take(&mut self.aside);
+        grow(&mut aside, words)?;
+        Ok(aside)
+    }
+
+    /// Keeps them for the next who asks.
+    pub(crate) fn put_aside(&mut self, aside: Vec<u128>) {
+        self.aside = aside;
     }
 
     /// `len` elements of garbage; an error when less was reserved.
@@ -252,6 +273,16 @@ impl Scratch {
         all.get_mut(..len)
             .ok_or_else(|| Error::internal(format!("{len} elements of scratch were asked for, {have} reserved")))
     }
+}
+
+fn grow(words: &mut Vec<u128>, wanted: usize) -> Result<()> {
+    if wanted > words.len() {
+        words.try_reserve_exact(wanted - words.len()).map_err(|_| {
+            Error::resource_exhausted(format!("no memory for {} bytes of scratch", wanted * size_of::<u128>()))
+        })?;
+        words.resize(wanted, 0);
+    }
+    Ok(())
 }
 
 /// Fresh buffers for outputs of these specs, all of whose dims are known.

@@ -134,6 +134,12 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether each place along the first axis of the one output follows from that place of input 0 alone, and from all of the
+    /// other inputs: graphs may then run it on some of these at a time.
+    fn is_by_sample(&self) -> bool {
+        false
+    }
+
     /// What an op on variables does, in operations on their values, which `values` has and takes; `None` for all others.
     fn on_values(&self, _inputs: &[&Tensor], _values: &mut dyn Values) -> Option<Result<Vec<Tensor>>> {
         None

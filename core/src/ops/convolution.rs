@@ -221,6 +221,9 @@ impl Op for Convolve {
     fn attrs(&self) -> Attrs {
         self.slide.attrs(true, self.is_explicit())
     }
+    fn is_by_sample(&self) -> bool {
+        self.wanted == Wanted::Output
+    }
     fn describe(&self) -> String {
         let bias = if self.bias { ", BiasAdd" } else { "" };
         let activation = self.activation.map_or_else(String::new, |function| format!(", {function:?}"));

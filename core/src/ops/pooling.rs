@@ -93,6 +93,9 @@ impl Op for MaxPool {
     fn attrs(&self) -> Attrs {
         self.0.attrs(self.0.slide.axes == 2)
     }
+    fn is_by_sample(&self) -> bool {
+        true
+    }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x] = arity(inputs)?;
         let dtype = allowed(x.spec.dtype, ordered, "floats, int8 to int64, uint8, uint16")?;
@@ -358,6 +361,9 @@ impl Op for AvgPool {
     }
     fn attrs(&self) -> Attrs {
         self.0.attrs(false)
+    }
+    fn is_by_sample(&self) -> bool {
+        true
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x] = arity(inputs)?;

@@ -90,7 +90,8 @@ impl Callback for BackupAndRestore {
         if !self.delete_checkpoint || context.is_failed() || !self.is_there() {
             return Ok(());
         }
-        let failed = |error: std::io::Error| Error::failed_precondition(format!("{}: {error}", self.backup_dir.display()));
+        let failed =
+            |error: std::io::Error| Error::failed_precondition(format!("{}: {error}", self.backup_dir.display()));
         for entry in std::fs::read_dir(&self.backup_dir).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             if entry.file_name().to_string_lossy().starts_with(&format!("{NAME}.")) {

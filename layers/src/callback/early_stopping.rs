@@ -1,8 +1,8 @@
 use super::context::weights;
 use super::monitor::{Monitor, monitored};
 use super::{Callback, Context, State};
-use modulor::{Result, Tensor};
 use modulor::variable::{commit, snapshot};
+use modulor::{Result, Tensor};
 
 /// Stops when a number has not become better for some epochs: Keras's `EarlyStopping`.
 ///

@@ -96,7 +96,8 @@ impl Index<&str> for History {
 
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| super::logs::Short(value).to_string());
+        let text =
+            |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| super::logs::Short(value).to_string());
         let columns: Vec<(&str, Vec<String>)> = self
             .series
             .iter()

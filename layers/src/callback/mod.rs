@@ -42,7 +42,6 @@ pub use state::State;
 pub use swap_ema_weights::SwapEMAWeights;
 pub use terminate_on_nan::TerminateOnNaN;
 
-
 use modulor::{Error, Result};
 
 /// What is to be done where a step computes what is not finite.

@@ -59,17 +59,26 @@ fn panel(name: &str, series: &[&Series]) -> String {
     let mut line = |words: std::fmt::Arguments| {
         let _infallible = writeln!(text, "{words}");
     };
-    line(format_args!("<text x=\"{LEFT}\" y=\"20\" font-size=\"13\" font-weight=\"600\" fill=\"#111827\">{}</text>", escaped(name)));
+    line(format_args!(
+        "<text x=\"{LEFT}\" y=\"20\" font-size=\"13\" font-weight=\"600\" fill=\"#111827\">{}</text>",
+        escaped(name)
+    ));
     for tick in up.ticks() {
         let y = up.at(tick);
         let end = WIDTH - RIGHT;
         line(format_args!("<line x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{end}\" y2=\"{y:.1}\" stroke=\"#e5e7eb\"/>"));
         let (x, y) = (LEFT - 8.0, y + 4.0);
-        line(format_args!("<text x=\"{x}\" y=\"{y:.1}\" text-anchor=\"end\" fill=\"#6b7280\">{}</text>", up.label(tick)));
+        line(format_args!(
+            "<text x=\"{x}\" y=\"{y:.1}\" text-anchor=\"end\" fill=\"#6b7280\">{}</text>",
+            up.label(tick)
+        ));
     }
     for tick in across.ticks() {
         let (x, y) = (across.at(tick), HEIGHT - BOTTOM + 16.0);
-        line(format_args!("<text x=\"{x:.1}\" y=\"{y}\" text-anchor=\"middle\" fill=\"#6b7280\">{}</text>", across.label(tick)));
+        line(format_args!(
+            "<text x=\"{x:.1}\" y=\"{y}\" text-anchor=\"middle\" fill=\"#6b7280\">{}</text>",
+            across.label(tick)
+        ));
     }
     let (x, y) = ((LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 6.0);
     line(format_args!("<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\" fill=\"#6b7280\">epoch</text>"));
@@ -92,7 +101,10 @@ fn panel(name: &str, series: &[&Series]) -> String {
         }
         if series.len() > 1 {
             let x = WIDTH - RIGHT - 84.0 * (series.len() - at) as f64 + 14.0;
-            line(format_args!("<line x1=\"{x}\" y1=\"16\" x2=\"{}\" y2=\"16\" stroke=\"{color}\" stroke-width=\"2\"/>", x + 14.0));
+            line(format_args!(
+                "<line x1=\"{x}\" y1=\"16\" x2=\"{}\" y2=\"16\" stroke=\"{color}\" stroke-width=\"2\"/>",
+                x + 14.0
+            ));
             line(format_args!("<text x=\"{}\" y=\"20\" fill=\"#374151\">{label}</text>", x + 18.0));
         }
     }
@@ -180,7 +192,10 @@ mod tests {
     #[test]
     fn ticks_are_round_and_around_what_is_shown() {
         let scale = Scale::of([0.13, 0.87].into_iter(), false).onto(0.0, 1.0);
-        assert_eq!(scale.ticks().iter().map(|&tick| scale.label(tick)).collect::<Vec<_>>(), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(
+            scale.ticks().iter().map(|&tick| scale.label(tick)).collect::<Vec<_>>(),
+            ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
+        );
         assert!(scale.low <= 0.13 && scale.high >= 0.87);
         let same = Scale::of([3.0; 2].into_iter(), true);
         assert!(same.ticks().contains(&3.0));

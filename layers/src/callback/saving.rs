@@ -122,17 +122,20 @@ impl Saving<'_> {
         for (key, entry) in list_variables(prefix)? {
             let Some(name) = key.strip_suffix(SUFFIX) else { continue };
             if [PLACE, EXACT, CALLBACKS].iter().any(|part| name.split('/').next() == Some(part)) {
-                let dtype = entry.dtype.dtype().ok_or_else(|| Error::data_loss(format!("`{key}` is of no known dtype")))?;
+                let dtype =
+                    entry.dtype.dtype().ok_or_else(|| Error::data_loss(format!("`{key}` is of no known dtype")))?;
                 let dims = entry.shape.clone();
                 held.push((name.to_owned(), holding(Tensor::zeros(dims, dtype)?)));
             }
         }
         let known = |(name, _): &&(String, Variable)| {
-            name.strip_prefix("callbacks/").is_some_and(|rest| !callbacks.iter().any(|callback| rest.starts_with(&format!("{callback}/"))))
+            name.strip_prefix("callbacks/")
+                .is_some_and(|rest| !callbacks.iter().any(|callback| rest.starts_with(&format!("{callback}/"))))
         };
         if let Some((name, _)) = held.iter().find(known) {
             let message = format!("{}: was saved with other callbacks: `{name}` is of none of these", prefix.display());
-            return Err(Error::failed_precondition(message).note("take a training up with the callbacks it began with, in their order"));
+            return Err(Error::failed_precondition(message)
+                .note("take a training up with the callbacks it began with, in their order"));
         }
         Checkpoint::new(&self.parts(held.clone())).read(prefix)?.assert_consumed()?;
         let value = |name: &str| {
@@ -180,8 +183,10 @@ impl Saving<'_> {
     }
 
     fn parts(&self, held: Vec<(String, Variable)>) -> Parts {
-        let mut modules =
-            vec![("model".to_owned(), self.model.clone()), ("optimizer".to_owned(), self.optimizer.clone() as Arc<dyn Module>)];
+        let mut modules = vec![
+            ("model".to_owned(), self.model.clone()),
+            ("optimizer".to_owned(), self.optimizer.clone() as Arc<dyn Module>),
+        ];
         modules.extend(self.further.iter().cloned());
         Parts { root: None, modules, held }
     }

@@ -111,7 +111,11 @@ impl<In: Structure> TensorBatches<In> {
             let mask = t.mask().map(|mask| mask.gather(rows, 0)).transpose()?;
             Ok(buffers[at - 1].with_mask(mask))
         };
-        Ok(Batch { x: self.x.replace(&mut gather)?, y: self.y.map(&mut gather)?, weight: self.weight.map(&mut gather)? })
+        Ok(Batch {
+            x: self.x.replace(&mut gather)?,
+            y: self.y.map(&mut gather)?,
+            weight: self.weight.map(&mut gather)?,
+        })
     }
 }
 
@@ -218,7 +222,12 @@ pub(super) fn weights_of_classes(y: &Tree, class_weight: &BTreeMap<i64, f64>) ->
         return Err(Error::invalid_argument(message));
     }
     let classes = match classes.dtype().is_float() {
-        true => classes.cast(modulor::DType::F64)?.to_vec::<f64>()?.into_iter().map(|class| class.round_ties_even() as i64).collect(),
+        true => classes
+            .cast(modulor::DType::F64)?
+            .to_vec::<f64>()?
+            .into_iter()
+            .map(|class| class.round_ties_even() as i64)
+            .collect(),
         false => classes.cast(modulor::DType::I64)?.to_vec::<i64>()?,
     };
     let weights = classes.iter().map(|class| class_weight.get(class).map_or(1.0, |&weight| weight as f32));

@@ -86,7 +86,8 @@ impl<'f, In: Structure, Out: Structure> Evaluate<'f, In, Out> {
         let batches = data.batches(settings.batch_size, false)?;
         let first = first(&*batches)?;
         trainer.ready(&first)?;
-        let (mut callbacks, mut context) = begin(trainer, settings.callbacks, settings.verbose, settings.steps.or(batches.cardinality()));
+        let (mut callbacks, mut context) =
+            begin(trainer, settings.callbacks, settings.verbose, settings.steps.or(batches.cardinality()));
         evaluate(trainer, &*batches, settings.steps, &mut callbacks, &mut context)
     }
 }
@@ -152,7 +153,8 @@ impl<'f, In: Structure, Out: Structure> Predict<'f, In, Out> {
         let batches = data.batches(settings.batch_size, false)?;
         let first = first(&*batches)?;
         trainer.ready(&first)?;
-        let (mut callbacks, mut context) = begin(trainer, settings.callbacks, settings.verbose, settings.steps.or(batches.cardinality()));
+        let (mut callbacks, mut context) =
+            begin(trainer, settings.callbacks, settings.verbose, settings.steps.or(batches.cardinality()));
         context.set_logs(Logs::default());
         callbacks.on_predict_begin(&mut context)?;
         let (mut given, mut like): (Vec<Vec<Tensor>>, Option<Tree>) = Default::default();

@@ -210,10 +210,13 @@ impl<'f, In: Structure, Out: Structure> Fit<'f, In, Out> {
             ("steps_per_epoch", self.steps_per_epoch),
             ("validation_steps", self.validation_steps),
             ("validation_batch_size", self.validation_batch_size),
-            ("validation_freq", match &self.validation_freq {
-                ValidationFreq::Every(epochs) => Some(*epochs),
-                ValidationFreq::After(_) => None,
-            }),
+            (
+                "validation_freq",
+                match &self.validation_freq {
+                    ValidationFreq::Every(epochs) => Some(*epochs),
+                    ValidationFreq::After(_) => None,
+                },
+            ),
         ];
         if let Some((name, _)) = counts.iter().find(|(_, count)| *count == Some(0)) {
             return Err(Error::invalid_argument(format!("`{name}` must be 1 or more, found 0")));
@@ -237,7 +240,9 @@ impl<'f, In: Structure, Out: Structure> Fit<'f, In, Out> {
             match data {
                 Data::Tensors { weight: place, .. } => *place = weight,
                 Data::Batches(_) => {
-                    return Err(Error::invalid_argument("`sample_weight` is for tensors: batches have their own weights"));
+                    return Err(Error::invalid_argument(
+                        "`sample_weight` is for tensors: batches have their own weights",
+                    ));
                 }
             }
         }
@@ -347,7 +352,8 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
         on_failure: Option<NonFinite>,
     ) -> Result<()> {
         callbacks.on_train_begin(context)?;
-        let (begin, mut done) = context.resumed.take().map_or((self.initial_epoch, 0), |resumed| (resumed.epoch, resumed.batch));
+        let (begin, mut done) =
+            context.resumed.take().map_or((self.initial_epoch, 0), |resumed| (resumed.epoch, resumed.batch));
         for epoch in begin..self.params.epochs {
             if context.is_stopping() {
                 break;
@@ -359,7 +365,13 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
                 return Ok(());
             }
             if let Some(validation) = self.validation.as_ref().filter(|validation| validation.is_due(epoch)) {
-                let found = super::evaluate::evaluate(self.trainer, &*validation.batches, validation.steps, callbacks, context)?;
+                let found = super::evaluate::evaluate(
+                    self.trainer,
+                    &*validation.batches,
+                    validation.steps,
+                    callbacks,
+                    context,
+                )?;
                 found.iter().for_each(|(name, value)| logs.set(&format!("val_{name}"), value));
             }
             context.at_end(epoch, logs);
@@ -392,12 +404,16 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
             let limit = self.steps_per_epoch.unwrap_or(usize::MAX);
             while step < limit.min(begin + per_execution) {
                 let Some(batch) = stream.next() else { break };
-                let batch = batch.and_then(|batch| weighed(batch, self.by_class.as_ref())).map_err(|error| at(error, epoch, step))?;
+                let batch = batch
+                    .and_then(|batch| weighed(batch, self.by_class.as_ref()))
+                    .map_err(|error| at(error, epoch, step))?;
                 if step == begin {
                     callbacks.on_train_batch_begin(begin, context)?;
                 }
                 match self.trainer.step(batch, on_failure.is_some()) {
-                    Err(error) if error.kind() == modulor::ErrorKind::OutOfRange && on_failure == Some(NonFinite::Stop) => {
+                    Err(error)
+                        if error.kind() == modulor::ErrorKind::OutOfRange && on_failure == Some(NonFinite::Stop) =>
+                    {
                         context.stop_training();
                         return Ok(Some(format!("batch {step} of epoch {}: {error}; training ends here", epoch + 1)));
                     }

@@ -150,7 +150,9 @@ impl Metrics {
             Setting::List(metrics) if metrics.is_empty() => Ok(outputs.iter().map(|_| Vec::new()).collect()),
             Setting::List(metrics) if outputs.len() == 1 => Ok(vec![metrics]),
             // As in Keras, one for each.
-            Setting::List(metrics) if metrics.len() == outputs.len() => Ok(metrics.into_iter().map(|m| vec![m]).collect()),
+            Setting::List(metrics) if metrics.len() == outputs.len() => {
+                Ok(metrics.into_iter().map(|m| vec![m]).collect())
+            }
             Setting::List(metrics) => wrong(metrics.len()),
             Setting::Each(metrics) if metrics.len() == outputs.len() => Ok(metrics),
             Setting::Each(metrics) => wrong(metrics.len()),
@@ -222,8 +224,13 @@ impl CompiledMetrics {
                         Error::invalid_argument(format!("there are no targets of `{}`", outputs[at].name))
                     })?;
                     let (own, metric) = metric.resolved(y, &outputs[at])?;
-                    let of_output = |name: String| if outputs.len() > 1 { format!("{}_{name}", outputs[at].name) } else { name };
-                    let name = unique(of_output(own.clone()), is_weighted.then(|| of_output(format!("weighted_{own}"))), &mut used);
+                    let of_output =
+                        |name: String| if outputs.len() > 1 { format!("{}_{name}", outputs[at].name) } else { name };
+                    let name = unique(
+                        of_output(own.clone()),
+                        is_weighted.then(|| of_output(format!("weighted_{own}"))),
+                        &mut used,
+                    );
                     counted.push(Counted { name, output: at, is_weighted, metric });
                 }
             }
@@ -279,16 +286,46 @@ pub(super) fn number(result: &Tensor) -> Result<f64> {
 /// Whether more or less of a metric is better, where Keras says so.
 pub(super) fn direction(class: &str) -> Option<Direction> {
     const UP: &[&str] = &[
-        "AUC", "Accuracy", "BinaryAccuracy", "BinaryIoU", "CategoricalAccuracy", "ConcordanceCorrelation", "CosineSimilarity",
-        "F1Score", "FBetaScore", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU", "PearsonCorrelation", "Precision",
-        "PrecisionAtRecall", "R2Score", "Recall", "RecallAtPrecision", "SensitivityAtSpecificity",
-        "SparseCategoricalAccuracy", "SparseTopKCategoricalAccuracy", "SpecificityAtSensitivity",
+        "AUC",
+        "Accuracy",
+        "BinaryAccuracy",
+        "BinaryIoU",
+        "CategoricalAccuracy",
+        "ConcordanceCorrelation",
+        "CosineSimilarity",
+        "F1Score",
+        "FBetaScore",
+        "IoU",
+        "MeanIoU",
+        "OneHotIoU",
+        "OneHotMeanIoU",
+        "PearsonCorrelation",
+        "Precision",
+        "PrecisionAtRecall",
+        "R2Score",
+        "Recall",
+        "RecallAtPrecision",
+        "SensitivityAtSpecificity",
+        "SparseCategoricalAccuracy",
+        "SparseTopKCategoricalAccuracy",
+        "SpecificityAtSensitivity",
         "TopKCategoricalAccuracy",
     ];
     const DOWN: &[&str] = &[
-        "BinaryCrossentropy", "CategoricalCrossentropy", "CategoricalHinge", "Hinge", "KLDivergence", "LogCoshError",
-        "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredError", "MeanSquaredLogarithmicError", "Poisson",
-        "RootMeanSquaredError", "SparseCategoricalCrossentropy", "SquaredHinge",
+        "BinaryCrossentropy",
+        "CategoricalCrossentropy",
+        "CategoricalHinge",
+        "Hinge",
+        "KLDivergence",
+        "LogCoshError",
+        "MeanAbsoluteError",
+        "MeanAbsolutePercentageError",
+        "MeanSquaredError",
+        "MeanSquaredLogarithmicError",
+        "Poisson",
+        "RootMeanSquaredError",
+        "SparseCategoricalCrossentropy",
+        "SquaredHinge",
     ];
     let up = UP.contains(&class).then_some(Direction::Up);
     up.or_else(|| DOWN.contains(&class).then_some(Direction::Down))

@@ -87,7 +87,8 @@ impl Recorder for Listener {
             let found = scope::without_tapes(|| not_finite(output));
             let Some(found) = found else { continue };
             state.bad.insert(output.id(), found);
-            let is_from_bad = call.inputs.iter().any(|input| state.bad.get(&input.id()).is_some_and(|bad| *bad == found));
+            let is_from_bad =
+                call.inputs.iter().any(|input| state.bad.get(&input.id()).is_some_and(|bad| *bad == found));
             // What is read from a variable or was given was not made here.
             let given = call.inputs.iter().any(|input| {
                 !state.bad.contains_key(&input.id()) && scope::without_tapes(|| not_finite(input)) == Some(found)

@@ -8,8 +8,8 @@ use crate::metric::Mean;
 use crate::optimizer::Optimizer;
 use modulor::module::Track;
 use modulor::{
-    Call, DType, Error, GradientTape, Layer, Module, ModuleExt, Result, Structure, Tensor, Tree, Variable, collecting_losses,
-    graph, scope,
+    Call, DType, Error, GradientTape, Layer, Module, ModuleExt, Result, Structure, Tensor, Tree, Variable,
+    collecting_losses, graph, scope,
 };
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -107,7 +107,9 @@ impl<In: Structure, Out: Structure> Training<In, Out> {
                 None => more,
             });
         }
-        let loss = sum.ok_or_else(|| Error::invalid_argument("there is no loss: `compile` was given none, and no layer adds one"))?;
+        let loss = sum.ok_or_else(|| {
+            Error::invalid_argument("there is no loss: `compile` was given none, and no layer adds one")
+        })?;
         Ok(Forward { y_pred, loss, each })
     }
 

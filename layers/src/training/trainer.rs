@@ -307,7 +307,8 @@ impl<In: Structure, Out: Structure> Trainer<In, Out> {
             let test = Function::new(move |(x, y, weight): &Given<In>| training.test_step(x, y, weight));
             let training = self.training.clone();
             let predict = Function::new(move |x: &In| training.predict_step(x));
-            let (train, test, predict) = (train.named("train_step"), test.named("test_step"), predict.named("predict_step"));
+            let (train, test, predict) =
+                (train.named("train_step"), test.named("test_step"), predict.named("predict_step"));
             self.functions = Some(Functions { trainable, train, test, predict });
         }
         Ok(())

@@ -2,10 +2,12 @@
 
 mod epilogue;
 mod fusion;
+mod samples;
 mod share;
 
 pub(crate) use epilogue::append;
 pub(crate) use fusion::fuse;
+pub(crate) use samples::by_samples;
 pub(crate) use share::share;
 
 use super::{Edge, Graph};
