@@ -3,7 +3,7 @@
 #[doc(no_inline)]
 pub use crate::{
     Call, DType, Error, ErrorKind, Function, GradientTape, Layer, Module, ModuleExt, NameLayer, Result, Shape, Spec,
-    Structure, Tensor, Variable, set_seed,
+    Structure, Tensor, Variable, function, set_seed,
 };
 
 #[doc(no_inline)]

@@ -23,6 +23,7 @@ const CORE: &[&str] = &[
     "function",
     "graph_def",
     "module",
+    "autograph",
     "layer",
     "vfs",
     "checkpoint",

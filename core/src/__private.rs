@@ -1,5 +1,6 @@
 //! What generated code names. No part of the public interface.
 
+pub use crate::autograph::expansion as autograph;
 pub use crate::{
     error::{Error, Result},
     layer::{NotALayer, Probe as LayerProbe, ProbedLayer},

@@ -5,6 +5,7 @@
 
 extern crate self as modulor;
 
+pub mod autograph;
 pub mod checkpoint;
 pub mod control;
 mod dtype;
@@ -46,4 +47,4 @@ pub use tape::{GradientTape, UnconnectedGradients, custom_gradient, hessian, jvp
 pub use tensor::{Spec, Tensor};
 pub use variable::{Variable, set_seed};
 
-pub use modulor_derive::{Module, Structure};
+pub use modulor_derive::{Module, Structure, function};

@@ -94,7 +94,7 @@ fn mismatch(expected: &str, found: &Tree) -> Error {
 
 /// What a layer may take and give: a [`Tensor`] or a composition of tensors.
 ///
-/// Implemented for [`Tensor`], [`Tree`], tuples of up to six, arrays, `Vec`, `Option`, `BTreeMap<String, _>`; derived
+/// Implemented for [`Tensor`], [`Tree`], `()`, tuples of up to six, arrays, `Vec`, `Option`, `BTreeMap<String, _>`; derived
 /// for structs with named fields:
 ///
 /// ```
@@ -198,6 +198,26 @@ impl Structure for Tensor {
 
     fn replace(&self, replace: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<Self> {
         replace(self)
+    }
+}
+
+/// No tensor at all: the result of a function that only changes variables.
+#[diagnostic::do_not_recommend]
+impl Structure for () {
+    fn to_tree(&self) -> Tree {
+        Tree::List(Vec::new())
+    }
+
+    fn from_tree(tree: Tree) -> Result<Self> {
+        tree.into_list(0).map(|_| ())
+    }
+
+    fn visit(&self, visit: &mut dyn FnMut(Part)) {
+        visit(Part::List(0));
+    }
+
+    fn replace(&self, _: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! `#[derive(Module)]` and `#[derive(Structure)]` of modulor, which documents and re-exports them.
+//! `#[derive(Module)]`, `#[derive(Structure)]` and `#[function]` of modulor, which documents and re-exports them.
 //!
 //! The stages, one file each: `ast` reads the type, with the words of its attributes by `attr`; `valid` checks what only
 //! shows when the words are seen together; `expand` writes the code; `fallback` writes stubs where there were mistakes, so
@@ -9,6 +9,7 @@ mod attr;
 mod expand;
 mod fallback;
 mod fault;
+mod function;
 #[cfg(test)]
 mod fuzz;
 mod names;
@@ -116,6 +117,79 @@ pub fn derive_module(input: TokenStream) -> TokenStream {
 pub fn derive_structure(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     structure::expand(&input).into()
+}
+
+/// Makes a function one that is traced into a graph for each kind of arguments, and run as a compiled plan from then on:
+/// TensorFlow's `tf.function`.
+///
+/// ```ignore
+/// #[function]
+/// fn root(x: &Tensor) -> Result<Tensor> {
+///     let mut y = x.clone();
+///     while (&y * &y - x).abs()?.greater(1e-4)? {
+///         y = (&y + x / &y) / 2.0;
+///     }
+///     if y.less(1.0)? { y.neg() } else { Ok(y) }
+/// }
+///
+/// impl Model {
+///     #[function]
+///     fn predict(&self, x: &Tensor, deep: bool) -> Result<Tensor> { .. }
+/// }
+/// ```
+///
+/// It goes on a function with a body, also a generic one, also in an `impl` of a type or a trait. It is called as it was
+/// before, and gives the same values. What `Function` says of tracing holds here too; inside a trace and where a tape listens,
+/// the operations of the graph are called one by one. `function::with_eager_functions` runs the code itself, for looking
+/// inside. `autograph::traces_of(root)` says why it was traced.
+///
+/// # Arguments
+///
+/// | type | what becomes of it |
+/// |---|---|
+/// | a structure: `&Tensor`, `Tensor`, `&(Tensor, Tensor)`, `&[Tensor]`, `Option<&Tensor>`, a derived one | fed to the graph: its dtypes, shapes and structure are part of the kind |
+/// | a module, a variable, a container of them: `&self`, `&Dense`, `&Variable` | captured: a graph is kept for its classes, its variables (and which of them are trained) and its settings |
+/// | floats: `f64`, `f32`, an `Option`, `Vec`, array or pair of them | part of the kind, by their bits |
+/// | anything else that is `Eq`, `Clone`, `Debug`, `Send` and `Sync`: `bool`, `usize`, `&str`, an enum of yours | part of the kind |
+///
+/// The result is a `Result` of a structure, or of `()`. Other types, `&mut` arguments and `impl Trait` are errors.
+///
+/// Modules that were dropped are not held for ever: their graphs go when something else is traced, or are the least recently
+/// used of 64. What a module has in a `#[skip]` field is not looked at: a graph has what was there when it was traced. A module
+/// without a config (`no_config`) is refused.
+///
+/// # What is rewritten
+///
+/// Conditions and what a `for` goes through may be plain values or tensors. Of plain values everything is Rust as always, done
+/// while tracing: a `bool` chooses which branch is in the graph, a loop over a range is unrolled. Of tensors,
+///
+/// - `if`, with `else if` and `else`, as a statement or as a value, is a branch of the graph;
+/// - `while` is a loop of the graph;
+/// - `for` is a loop of the graph over the rows of a tensor, along its first axis.
+///
+/// Tensors have no `<` and no `&&`: a condition is written `x.less(&y)?`, `a.logical_and(&b)?`, and of several elements
+/// `x.less(&y)?.all(..)?`. Where the value of a tensor is known while tracing, an `if` is decided then.
+///
+/// Variables that are declared outside and assigned inside are carried through; what is declared inside is local. Structures of
+/// tensors can be carried, and keep their structure, dtypes and ranks: both branches give the same, and a loop what it began
+/// with. `let y;` may get its value in the branches. A plain value that a tensor would have to decide is an error when the
+/// function is traced, which says where: make it a tensor. So is a reference: give a tensor.
+///
+/// In a branch, values that would be moved are cloned, so that both branches have them.
+///
+/// `return` may leave the function from a branch, if the `if` is a statement of the function itself (or of such a branch).
+/// `break` and `continue` leave a `while` or `for` of tensors, from within `if`s; `?` ends the call while it is traced. In other
+/// places they are errors when a tensor decides: a `return` out of a loop over tensors, a `break` out of `loop`.
+///
+/// `match`, `if let`, `while let` and `loop` are plain Rust, with what is in them rewritten. Closures, macros' arguments,
+/// nested functions and `async` blocks are left as they are.
+///
+/// # Words
+///
+/// `#[function(crate = path)]` says where modulor is, as in serde.
+#[proc_macro_attribute]
+pub fn function(words: TokenStream, item: TokenStream) -> TokenStream {
+    function::expand(words.into(), item.into()).into()
 }
 
 fn module(item: &DeriveInput) -> proc_macro2::TokenStream {

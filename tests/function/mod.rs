@@ -1,5 +1,6 @@
 //! Functions: traced once for each kind of arguments, compiled, and equal to the operations called one by one.
 
+mod attribute;
 mod many;
 mod steps;
 mod tracing;

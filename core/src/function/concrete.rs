@@ -6,8 +6,10 @@ use super::plan::Plan;
 use super::signature::{Signature, leaves, with_leaves};
 use crate::graph::pass::{append, by_samples, fuse, share};
 use crate::graph::{Graph, Kind, trace};
+use crate::op::scope::{self, Losses};
 use crate::tensor::next_id;
 use crate::{Error, Result, Spec, Structure, Tensor, Variable};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -19,6 +21,8 @@ pub struct Concrete<Out: Structure = Tensor> {
     graph: Graph,
     /// The structure of the result, around nothing.
     output: Out,
+    /// How many losses layers added: they come behind the result.
+    losses: usize,
     plans: RwLock<Vec<Arc<ForShapes>>>,
     compiling: Mutex<()>,
 }
@@ -39,21 +43,25 @@ impl<Out: Structure> Concrete<Out> {
     ) -> Result<Concrete<Out>> {
         let begin = next_id();
         let mut output = None;
+        let added: Losses = Arc::default();
         let run = |symbols: &[Tensor]| {
             let out = body(&with_leaves(x, &mut symbols.iter().cloned())?)?;
-            let (tensors, _) = leaves(&out);
+            let (mut tensors, _) = leaves(&out);
             output = Some(out);
+            tensors.extend(std::mem::take(&mut *added.lock().unwrap_or_else(PoisonError::into_inner)));
             Ok(tensors.into_vec())
         };
         // A trace around this one, and tapes that listen there, hear of the operations when the graph is run for them.
-        let graph = crate::op::scope::changed(
+        let graph = scope::changed(
             |scopes| {
                 scopes.tapes.clear();
                 scopes.snapshot = None;
+                scopes.losses = Some(added.clone());
             },
             || trace(run, &signature.specs),
         )?;
         let output = output.ok_or_else(|| Error::internal("a trace ran its body"))?;
+        let losses = graph.outputs().count() - leaves(&output).0.len();
         // The symbols would keep the trace alive.
         let nothing = Tensor::zeros([0], crate::DType::Bool)?;
         let hollow = |leaf: &Tensor| Ok(nothing.with_mask(leaf.mask().map(|_| nothing.clone())));
@@ -61,7 +69,7 @@ impl<Out: Structure> Concrete<Out> {
         if !is_first {
             refuse_new(&graph, begin)?;
         }
-        Ok(Concrete { graph, output, plans: RwLock::default(), compiling: Mutex::default() })
+        Ok(Concrete { graph, output, losses, plans: RwLock::default(), compiling: Mutex::default() })
     }
 
     /// What was traced.
@@ -95,18 +103,31 @@ impl<Out: Structure> Concrete<Out> {
     pub(super) fn run(&self, inputs: &[Tensor]) -> Result<Out> {
         if is_watched(inputs) {
             let outputs = self.graph.run(&inputs.iter().collect::<Vec<_>>())?;
-            return with_leaves(&self.output, &mut outputs.into_iter());
+            return self.result(outputs);
         }
         loop {
             let plan = self.plan(inputs)?;
             match plan.plan.run(inputs)? {
-                Some(outputs) => return with_leaves(&self.output, &mut outputs.into_iter()),
+                Some(outputs) => return self.result(outputs),
                 None => self.forget(&plan)?,
             }
         }
     }
 
+    /// The result out of the outputs of the graph; the losses go to who collects them.
+    fn result(&self, outputs: impl IntoIterator<Item = Tensor>) -> Result<Out> {
+        let mut outputs = outputs.into_iter();
+        let result = with_leaves(&self.output, &mut outputs)?;
+        if self.losses > 0 {
+            scope::add_losses(outputs);
+        }
+        Ok(result)
+    }
+
     pub(super) fn run_into(&self, inputs: &[Tensor], out: &mut Tensor) -> Result<()> {
+        if self.losses > 0 {
+            return only(self.run(inputs)?, out);
+        }
         if !is_watched(inputs) {
             loop {
                 let plan = self.plan(inputs)?;
@@ -122,6 +143,13 @@ impl<Out: Structure> Concrete<Out> {
             Err(outputs) => return Err(several(outputs.len())),
         }
         Ok(())
+    }
+
+    /// How often the plans hold each variable, by its number.
+    pub(super) fn held(&self, counts: &mut HashMap<u64, usize>) {
+        for plan in self.plans.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            plan.plan.handles().for_each(|variable| *counts.entry(variable.id()).or_default() += 1);
+        }
     }
 
     /// The plan for inputs of these dims.
@@ -159,6 +187,15 @@ impl<Out: Structure> Concrete<Out> {
         }
         Ok(())
     }
+}
+
+/// Puts a result of one tensor where it is wanted.
+pub(super) fn only<Out: Structure>(result: Out, out: &mut Tensor) -> Result<()> {
+    match <[Tensor; 1]>::try_from(result.to_tree().leaves()) {
+        Ok([output]) => *out = output,
+        Err(outputs) => return Err(several(outputs.len())),
+    }
+    Ok(())
 }
 
 /// The error of writing several results into one tensor.

@@ -10,6 +10,7 @@ pub use concrete::Concrete;
 use crate::op::scope;
 use crate::{Error, Feed, Result, Structure, Tensor};
 use signature::Signature;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::ThreadId;
@@ -194,11 +195,29 @@ where
 
     /// As [`call`](Function::call), with a key.
     pub fn call_keyed(&self, x: impl Feed<In>, key: &Key) -> Result<Out> {
-        let x = x.feed();
-        let (leaves, structure) = signature::leaves(&x);
+        self.call_with(&x.feed(), key, &*self.shared.body)
+    }
+
+    /// As [`call_keyed`](Function::call_keyed), of a body that the caller has: it does what the body of each call before did.
+    pub(crate) fn call_with(&self, x: &In, key: &Key, body: &dyn Fn(&In, &Key) -> Result<Out>) -> Result<Out> {
+        let (leaves, structure) = signature::leaves(x);
         leaves.iter().try_for_each(Tensor::check)?;
-        let concrete = self.find(&x, &leaves, structure, key)?;
+        if are_eager() {
+            return body(x, key);
+        }
+        let concrete = self.find(x, &leaves, structure, key, body)?;
         concrete.run(&leaves)
+    }
+
+    /// One that is only called with bodies of the caller's, by this name.
+    pub(crate) fn without_body(name: &str) -> Function<In, Out, Key> {
+        let body = |_: &In, _: &Key| Err(Error::internal("the caller has the body"));
+        Function::of(Some(name.to_owned()), None, Box::new(body))
+    }
+
+    /// How often its plans hold each variable, by its number.
+    pub(crate) fn held(&self, counts: &mut HashMap<u64, usize>) {
+        self.concretes().iter().for_each(|concrete| concrete.held(counts));
     }
 
     /// As [`call`](Function::call), of a function with one result, which is written into `out`: into its own elements if it is
@@ -207,7 +226,10 @@ where
         let x = x.feed();
         let (leaves, structure) = signature::leaves(&x);
         leaves.iter().try_for_each(Tensor::check)?;
-        let concrete = self.find(&x, &leaves, structure, key)?;
+        if are_eager() {
+            return concrete::only((self.shared.body)(&x, key)?, out);
+        }
+        let concrete = self.find(&x, &leaves, structure, key, &*self.shared.body)?;
         concrete.run_into(&leaves, out)
     }
 
@@ -215,7 +237,7 @@ where
     pub fn concrete_keyed(&self, x: impl Feed<In>, key: &Key) -> Result<Arc<Concrete<Out>>> {
         let x = x.feed();
         let (leaves, structure) = signature::leaves(&x);
-        self.find(&x, &leaves, structure, key)
+        self.find(&x, &leaves, structure, key, &*self.shared.body)
     }
 
     /// Why the function was traced, once for each graph that it has.
@@ -231,7 +253,14 @@ where
     }
 
     /// The graph for arguments of this kind.
-    fn find(&self, x: &In, leaves: &[Tensor], structure: u64, key: &Key) -> Result<Arc<Concrete<Out>>> {
+    fn find(
+        &self,
+        x: &In,
+        leaves: &[Tensor],
+        structure: u64,
+        key: &Key,
+        body: &dyn Fn(&In, &Key) -> Result<Out>,
+    ) -> Result<Arc<Concrete<Out>>> {
         if let Some(declared) = &self.shared.declared {
             self.check(declared, leaves, structure)?;
         }
@@ -263,11 +292,11 @@ where
         let reason = concretes().iter().map(|traced| self.differs(traced, &signature, key)).min_by_key(Vec::len);
         let is_first = reason.is_none();
         let reason = reason.map_or_else(|| "it had not been traced".to_owned(), |reasons| reasons.join("; "));
-        let body = |x: &In| (self.shared.body)(x, key);
-        let concrete = Concrete::trace(x, &signature, is_first, body).map_err(|error| match &self.shared.name {
-            Some(name) => error.within(name.as_str()),
-            None => error,
-        })?;
+        let concrete =
+            Concrete::trace(x, &signature, is_first, |x| body(x, key)).map_err(|error| match &self.shared.name {
+                Some(name) => error.within(name.as_str()),
+                None => error,
+            })?;
         let concrete = Arc::new(concrete);
         let traced = Traced { signature, key: key.clone(), concrete: concrete.clone(), reason };
         self.shared.concretes.write().unwrap_or_else(PoisonError::into_inner).push(traced);
@@ -368,6 +397,31 @@ impl<T> Drop for UnderWay<'_, T> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs `f`, in which functions run their bodies, operation by operation, and are not traced; or, told `false`, in which they
+/// are again. TensorFlow's `tf.config.run_functions_eagerly`: for looking at values inside of a function.
+///
+/// ```
+/// use modulor_core::{Function, Tensor, function::with_eager_functions};
+/// # fn main() -> modulor_core::Result<()> {
+/// let shown = Function::new(|x: &Tensor| {
+///     println!("{}", x.item::<f32>()?);
+///     x.square()
+/// });
+/// let x = Tensor::scalar(3.0_f32);
+/// assert!(shown.call(&x).is_err(), "a symbol has no value");
+/// assert_eq!(with_eager_functions(true, || shown.call(&x))?.item::<f32>()?, 9.0);
+/// # Ok(())
+/// # }
+/// ```
+pub fn with_eager_functions<R>(eager: bool, f: impl FnOnce() -> R) -> R {
+    scope::changed(|scopes| scopes.eager_functions = eager, f)
+}
+
+/// Whether functions run their bodies here.
+pub(crate) fn are_eager() -> bool {
+    scope::with(|scopes| scopes.eager_functions)
 }
 
 /// Whether operations have to be called one by one here: a trace or a tape wants to hear of each.

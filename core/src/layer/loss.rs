@@ -8,8 +8,7 @@ use std::sync::{Arc, PoisonError};
 ///
 /// To be called in `forward`. It is kept if the call runs within [`collecting_losses`], as training does.
 pub fn add_loss(loss: Tensor) {
-    let Some(losses) = scope::with(|scopes| scopes.losses.clone()) else { return };
-    losses.lock().unwrap_or_else(PoisonError::into_inner).push(loss);
+    scope::add_losses([loss]);
 }
 
 /// Runs `body` and gives, beside its result, the losses that layers added in it, in their order.

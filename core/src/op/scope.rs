@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::Location;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Listens to calls: a gradient tape.
 pub trait Recorder: Send + Sync {
@@ -57,6 +57,8 @@ pub struct Scopes {
     /// While a graph is traced: what the innermost of these calls' modules holds, as `layer::call` left it.
     pub(crate) holder: Option<Arc<dyn Any + Send + Sync>>,
     pub(crate) budget: Option<Arc<Budget>>,
+    /// Whether functions run their bodies and are not traced.
+    pub(crate) eager_functions: bool,
 }
 
 thread_local! {
@@ -112,6 +114,12 @@ pub(crate) fn changed<R>(change: impl FnOnce(&mut Scopes), f: impl FnOnce() -> R
     let mut scopes = Scopes::current();
     change(&mut scopes);
     scopes.enter(f)
+}
+
+/// Adds to the losses of the running call, if anybody collects them.
+pub(crate) fn add_losses(added: impl IntoIterator<Item = Tensor>) {
+    let Some(losses) = with(|scopes| scopes.losses.clone()) else { return };
+    losses.lock().unwrap_or_else(PoisonError::into_inner).extend(added);
 }
 
 /// Whether this is training: Dropout drops, BatchNormalization updates.

@@ -24,7 +24,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 /// A tensor that is kept, and may change: TensorFlow's `tf.Variable`.
 ///
@@ -121,6 +121,16 @@ impl Cell {
     /// Refuses a write out of the variable's own initializer.
     fn check_writable(&self) -> Result<()> {
         busy::check(self.id, "written", || self.name())
+    }
+}
+
+/// Tells how many handles there are to a variable.
+pub(crate) struct Handles(Weak<Cell>);
+
+impl Handles {
+    /// Their number; the tensor that ops know the variable by, which graphs hold, is none.
+    pub(crate) fn count(&self) -> usize {
+        self.0.strong_count().saturating_sub(1)
     }
 }
 
@@ -415,6 +425,11 @@ impl Variable {
     /// What tells this variable from every other; its clones share it.
     pub fn id(&self) -> u64 {
         self.cell.id
+    }
+
+    /// What tells how many handles there are, without being one.
+    pub(crate) fn handles(&self) -> Handles {
+        Handles(Arc::downgrade(&self.cell))
     }
 
     /// Its place in the outermost module that read it first, `my_model/dense_1/kernel`; none before that.

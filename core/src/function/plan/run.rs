@@ -69,6 +69,11 @@ impl Plan {
         &self.read
     }
 
+    /// The handles that the plan holds: of the variables that are read, and of those that are changed.
+    pub(crate) fn handles(&self) -> impl Iterator<Item = &Variable> {
+        self.read.iter().chain(&self.changed)
+    }
+
     /// Whether the variables hold now what the plan is for.
     pub(crate) fn is_for_present_values(&self) -> Result<bool> {
         for (variable, spec) in self.read.iter().zip(&self.read_specs) {
