@@ -21,7 +21,7 @@ fn int(value: i32) -> Tensor {
 }
 
 fn numbers(tensor: &Tensor) -> Vec<f64> {
-    tensor.to_vec().unwrap()
+    tensor.cast(DType::F64).unwrap().to_vec().unwrap()
 }
 
 #[test]
@@ -59,6 +59,18 @@ fn gradients_go_through_optionals() {
     let none = call("OptionalNone", Attrs::new(), &[]).unwrap().remove(0);
     assert!(!call("OptionalHasValue", Attrs::new(), &[&none]).unwrap()[0].item::<bool>().unwrap());
     assert_eq!(call("OptionalGetValue", specs, &[&none]).unwrap_err().message(), "the optional holds nothing");
+}
+
+#[test]
+fn a_list_says_the_shape_of_its_elements() {
+    let of = |shape: &Tensor| {
+        let attrs = Attrs::new().with("element_dtype", DType::F32);
+        let list = call("EmptyTensorList", attrs, &[shape, &int(-1)]).unwrap();
+        let attrs = Attrs::new().with("shape_type", DType::I64);
+        call("TensorListElementShape", attrs, &[&list[0]]).unwrap()[0].clone()
+    };
+    assert_eq!(numbers(&of(&dims(&[2, -1]))), [2.0, -1.0]);
+    assert_eq!((numbers(&of(&int(-1))), of(&int(-1)).rank()), (vec![-1.0], Some(0)));
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 mod behaviour;
 mod lists;
-mod programs;
+pub mod programs;
 
 use crate::golden::{Entry, Fixture};
 use crate::ops::tensor;
 use modulor::graph::trace;
 use modulor::{DType, Result, Shape, Spec, Tensor};
-use programs::{PROGRAMS, Program, first, second};
+use programs::{PROGRAMS, Program};
+pub use programs::{first, second};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -25,7 +26,7 @@ struct Case {
 }
 
 /// Whether two tensors of float64 are of one shape and agree to so much of their size; what is no number too.
-fn near(found: &Tensor, expected: &Tensor, tolerance: f64) -> bool {
+pub fn near(found: &Tensor, expected: &Tensor, tolerance: f64) -> bool {
     let [a, b] = [found, expected].map(|x| x.to_vec::<f64>().expect("float64"));
     let close =
         |(a, b): (&f64, &f64)| (a - b).abs() <= tolerance * (1.0 + b.abs()) || a == b || a.is_nan() && b.is_nan();

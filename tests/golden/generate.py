@@ -49,6 +49,12 @@ def flow():
     flow_cases.write()
 
 
+def flow_graphs():
+    import flow_graphs
+
+    flow_graphs.write()
+
+
 def configs():
     import config_cases
 
@@ -74,7 +80,7 @@ def graph_defs():
 
 
 if __name__ == "__main__":
-    others = {"printing": printing, "flow": flow, "configs": configs, "names": names, "op_defs": op_defs}
+    others = {"printing": printing, "flow": flow, "flow_graphs": flow_graphs, "configs": configs, "names": names, "op_defs": op_defs}
     last = {"graph_defs": graph_defs}  # Of the families' cases.
     for part in sys.argv[1:] or [*others, *FAMILIES, *last]:
         if part in others | last:

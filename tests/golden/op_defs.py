@@ -19,9 +19,9 @@ FILE = HERE.parents[1] / "core/src/graph_def/op_defs.txt"
 # Those that are no computation of values, or of lists of them, and so have no golden cases of their own.
 STRUCTURE = """
     Case Const EmptyTensorList If NoOp OptionalFromValue OptionalGetValue OptionalHasValue OptionalNone PartitionedCall Placeholder
-    PlaceholderWithDefault StatefulPartitionedCall StatelessCase StatelessIf StatelessWhile TensorListFromTensor
-    TensorListGetItem TensorListLength TensorListPopBack TensorListPushBack TensorListReserve TensorListSetItem TensorListStack
-    VarHandleOp While
+    PlaceholderWithDefault StatefulPartitionedCall StatelessCase StatelessIf StatelessWhile TensorListElementShape
+    TensorListFromTensor TensorListGetItem TensorListLength TensorListPopBack TensorListPushBack TensorListReserve
+    TensorListSetItem TensorListStack VarHandleOp VariableShape While
 """.split()
 
 

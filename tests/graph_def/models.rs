@@ -18,15 +18,15 @@ fn wave(dims: &[usize], most: f64) -> Tensor {
 }
 
 /// What a model does in one call with some inputs.
-struct Model<'a> {
-    name: &'static str,
-    inputs: Vec<Tensor>,
-    variables: Vec<Variable>,
-    call: Box<dyn Fn(&[Tensor]) -> Result<Vec<Tensor>> + 'a>,
+pub(super) struct Model<'a> {
+    pub name: &'static str,
+    pub inputs: Vec<Tensor>,
+    pub variables: Vec<Variable>,
+    pub call: Box<dyn Fn(&[Tensor]) -> Result<Vec<Tensor>> + 'a>,
 }
 
 /// Runs the model as a graph out of a file, and keeps it, with what it was given and what it gave, for TensorFlow.
-fn keep(model: Model, container: &mut Container) -> Result<()> {
+pub(super) fn keep(model: Model, container: &mut Container) -> Result<()> {
     let before = model.variables.iter().map(Variable::value).collect::<Result<Vec<_>>>()?;
     let reset = || model.variables.iter().zip(&before).try_for_each(|(variable, value)| variable.assign(value));
     let specs: Vec<Spec> = model.inputs.iter().map(|input| input.spec().clone()).collect();

@@ -136,7 +136,7 @@ def models(path):
         pairs = [*zip(found, expected, row["outputs"]), *zip(variables, after, row["variables"])]
         wrong = [(name, differs(a, b, OF_MODELS)) for a, b, name in pairs]
         failed.extend(f"{row['case']}: {name}: {text}" for name, text in wrong if text)
-    report("models as graphs", count, failed)
+    report(f"{os.path.basename(path)} as graphs", count, failed)
 
 
 def report(title, count, failed):
@@ -151,6 +151,7 @@ def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     models(os.path.join(sys.argv[1], "models.zip"))
+    models(os.path.join(sys.argv[1], "flow.zip"))
     cases(os.path.join(sys.argv[1], "cases.zip"))
 
 

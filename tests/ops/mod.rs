@@ -22,8 +22,8 @@ use modulor::registry;
 use report::Report;
 use std::collections::BTreeSet;
 
-/// Ops that take graphs or lists, which no golden case of an op has: whole programs of TensorFlow do, in `tests/flow`.
-const IN_PROGRAMS: [&str; 21] = [
+/// Ops that take graphs, lists or handles, which no golden case of an op has: whole programs of TensorFlow do, in `tests/flow`.
+const IN_PROGRAMS: [&str; 23] = [
     "If",
     "StatelessIf",
     "Case",
@@ -40,6 +40,8 @@ const IN_PROGRAMS: [&str; 21] = [
     "TensorListFromTensor",
     "TensorListGetItem",
     "TensorListSetItem",
+    "TensorListElementShape",
+    "VariableShape",
     "TensorListLength",
     "OptionalFromValue",
     "OptionalNone",

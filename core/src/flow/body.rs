@@ -12,7 +12,38 @@ pub(crate) struct Body {
     pub captures: Vec<Tensor>,
 }
 
+impl Graph {
+    /// The same graph with an input in the place of each of these handles that stands in it as what it is.
+    pub(crate) fn taking_in(mut self, handles: &[Option<Tensor>]) -> Graph {
+        let mut moved: HashMap<usize, usize> = HashMap::new();
+        for (at, node) in self.nodes.iter().enumerate() {
+            let Kind::Captured(value) = &node.kind else { continue };
+            let is_it = |handle: &Option<Tensor>| handle.as_ref().is_some_and(|handle| handle.id() == value.id());
+            if let Some(input) = handles.iter().position(is_it) {
+                moved.insert(at, self.inputs[input]);
+            }
+        }
+        let edges = self.nodes.iter_mut().flat_map(|node| &mut node.inputs).chain(&mut self.outputs);
+        edges.for_each(|edge| edge.node = moved.get(&edge.node).copied().unwrap_or(edge.node));
+        self.without_unused()
+    }
+}
+
 impl Body {
+    /// A graph that takes so many arguments: the handles in it are captures.
+    pub fn new(mut graph: Graph) -> Body {
+        let mut captures = Vec::new();
+        for (at, node) in graph.nodes.iter_mut().enumerate() {
+            let Kind::Captured(value) = &node.kind else { continue };
+            if value.as_resource().is_ok() {
+                captures.push(value.clone());
+                graph.inputs.push(at);
+                node.kind = Kind::Placeholder;
+            }
+        }
+        Body { graph, captures }
+    }
+
     /// Traces `f`, which may use symbols of the trace around it. These become captures, and so do the handles of variables
     /// and the values to which tapes listen; other values are constants of the graph. The tapes hear of nothing in it.
     pub fn trace(f: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>, specs: &[Spec]) -> Result<Body> {
@@ -52,7 +83,7 @@ pub(super) fn aligned<const N: usize>(bodies: [Body; N], arguments: usize) -> ([
 }
 
 /// As [`aligned`], of any number.
-pub(super) fn aligned_all(bodies: Vec<Body>, arguments: usize) -> (Vec<Arc<Graph>>, Vec<Tensor>) {
+pub(crate) fn aligned_all(bodies: Vec<Body>, arguments: usize) -> (Vec<Arc<Graph>>, Vec<Tensor>) {
     let mut captures: Vec<Tensor> = Vec::new();
     let mut places: HashMap<(u64, usize), usize> = HashMap::new();
     for capture in bodies.iter().flat_map(|body| &body.captures) {
@@ -80,7 +111,7 @@ pub(super) fn aligned_all(bodies: Vec<Body>, arguments: usize) -> (Vec<Arc<Graph
 }
 
 /// Gives out its inputs from `first` on too.
-pub(super) fn passing_on(graph: &mut Graph, first: usize) {
+pub(crate) fn passing_on(graph: &mut Graph, first: usize) {
     let passed = graph.inputs[first..].iter().map(|&node| Edge { node, output: 0 });
     graph.outputs.extend(passed);
 }

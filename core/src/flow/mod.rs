@@ -13,7 +13,7 @@ mod function;
 mod joint;
 mod repeat;
 
-pub(crate) use body::Body;
+pub(crate) use body::{Body, aligned_all, passing_on};
 pub(crate) use branch::branch;
 pub(crate) use function::recompute;
 pub(crate) use repeat::{repeat, spend};

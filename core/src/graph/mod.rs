@@ -8,6 +8,7 @@ mod run;
 mod text;
 mod trace;
 
+pub(crate) use effects::Order;
 pub use gradient::gradient;
 pub(crate) use run::Running;
 pub use trace::trace;

@@ -1,8 +1,8 @@
 //! Attributes in a file, and as data.
 
-use crate::op::Attr;
+use crate::op::{Attr, Func};
 use crate::{DType, Error, Result, Shape};
-use modulor_wire::graph::{AttrEntry, AttrValue, ListValue, Value};
+use modulor_wire::graph::{AttrEntry, AttrValue, ListValue, NameAttrList, Value};
 use modulor_wire::message::{DataType, Dim, TensorShapeProto};
 
 /// A value out of `op_defs.txt`.
@@ -28,10 +28,8 @@ pub(super) fn entry(name: &str, value: Value) -> AttrEntry {
     AttrEntry { key: name.to_owned(), value: Some(AttrValue { value: Some(value) }) }
 }
 
-/// An attribute as a file has it.
-///
-/// A graph in an attribute is refused: branches and loops are not written yet.
-pub(super) fn to_value(attr: &Attr) -> Result<Value> {
+/// An attribute as a file has it; `name` names the function that a graph becomes.
+pub(super) fn to_value(attr: &Attr, name: &mut dyn FnMut(&Func) -> Result<String>) -> Result<Value> {
     Ok(match attr {
         Attr::Int(value) => Value::I(*value),
         Attr::Float(value) => Value::F(*value),
@@ -42,20 +40,21 @@ pub(super) fn to_value(attr: &Attr) -> Result<Value> {
         Attr::List(items) => {
             let mut list = ListValue::default();
             for item in items {
-                match to_value(item)? {
+                match to_value(item, name)? {
                     Value::I(value) => list.i.push(value),
                     Value::F(value) => list.f.push(value),
                     Value::B(value) => list.b.push(value),
                     Value::S(value) => list.s.push(value),
                     Value::Type(value) => list.r#type.push(value),
                     Value::Shape(value) => list.shape.push(value),
+                    Value::Func(value) => list.func.push(*value),
                     // No attribute is a list of lists.
-                    Value::List(_) | Value::Tensor(_) | Value::Func(_) | Value::Placeholder(_) => {}
+                    Value::List(_) | Value::Tensor(_) | Value::Placeholder(_) => {}
                 }
             }
             Value::List(Box::new(list))
         }
-        Attr::Func(_) => return Err(Error::unimplemented("an op that holds a graph is not written to files yet")),
+        Attr::Func(graph) => Value::Func(Box::new(NameAttrList { name: name(graph)?, attr: Vec::new() })),
     })
 }
 

@@ -155,6 +155,16 @@ impl Signature {
         Err(Error::invalid_argument(message))
     }
 
+    /// What a function's body calls each of `count` outputs behind the name of the node: `arg:index`.
+    pub fn output_names(&self, count: usize, attrs: &Attrs) -> Vec<String> {
+        let mut names = Vec::with_capacity(count);
+        for output in &self.outputs {
+            let size = output.size(attrs).unwrap_or(count).min(count - names.len());
+            names.extend((0..size).map(|index| format!("{}:{index}", output.name)));
+        }
+        names
+    }
+
     /// An error where outputs are not of the dtypes that `attrs` say.
     pub fn check_outputs(&self, dtypes: &[DType], attrs: &Attrs) -> Result<()> {
         let mut rest = dtypes;
@@ -288,6 +298,8 @@ mod tests {
         let attrs = Attrs::new().with("num_split", 3);
         assert_eq!(top.output("indices", 0, &attrs).unwrap(), 1);
         assert_eq!(split.output("output", 2, &attrs).unwrap(), 2);
+        assert_eq!(split.output_names(3, &attrs), ["output:0", "output:1", "output:2"]);
+        assert_eq!(top.output_names(2, &attrs), ["values:0", "indices:0"]);
         assert!(split.output("output", 3, &attrs).unwrap_err().message().contains("is 3 tensors"));
         let error = top.output("indexes", 0, &attrs).unwrap_err();
         assert_eq!(error.message(), "there is no output `indexes`; did you mean `indices`?");

@@ -11,7 +11,9 @@ const MOST_ROUNDS: usize = 16;
 impl Graph {
     /// The same graph, of TensorFlow's ops alone: in the place of each composite stand the nodes of its body, whose paths
     /// end in its name and number.
-    pub(super) fn expanded(&self) -> Result<Cow<'_, Graph>> {
+    ///
+    /// The inputs that are handles of variables may be given: more is known of what is read through them then.
+    pub(super) fn expanded(&self, handles: &[Option<Tensor>]) -> Result<Cow<'_, Graph>> {
         let mut graph = Cow::Borrowed(self);
         for _ in 0..MOST_ROUNDS {
             let is_fused = |kind: &Kind| matches!(kind, Kind::Op(op) if op.as_fused().is_some());
@@ -19,7 +21,16 @@ impl Graph {
                 return Ok(graph);
             }
             let specs: Vec<_> = graph.inputs().cloned().collect();
-            graph = Cow::Owned(scope::outside(|| trace(|symbols| graph.with_bodies(symbols), &specs))?);
+            let body = |symbols: &[Tensor]| {
+                let handle = |at: usize| handles.get(at).cloned().flatten();
+                let given: Vec<Tensor> = symbols
+                    .iter()
+                    .enumerate()
+                    .map(|(at, symbol)| handle(at).unwrap_or_else(|| symbol.clone()))
+                    .collect();
+                graph.with_bodies(&given)
+            };
+            graph = Cow::Owned(scope::outside(|| trace(body, &specs))?.taking_in(handles));
         }
         Err(Error::internal(format!("composites are nested more than {MOST_ROUNDS} deep")))
     }

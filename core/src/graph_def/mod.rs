@@ -5,14 +5,18 @@
 //! TensorFlow's registry says of each op, and an error names the node.
 
 mod attrs;
+mod bodies;
 mod constant;
 mod defs;
 mod expand;
+mod function;
 mod names;
 mod plan;
 mod read;
 mod write;
 
+#[cfg(test)]
+mod flow_tests;
 #[cfg(test)]
 mod tests;
 
@@ -50,7 +54,8 @@ impl Graph {
     /// The graph as the bytes of a `GraphDef`, which `tf.compat.v1.import_graph_def` takes.
     ///
     /// The inputs are placeholders of these names, and the outputs come from nodes of these names, in order. Other nodes are
-    /// called by their path and op, variables by their names; composites (`gelu`) are the ops of their bodies. What reads and
+    /// called by their path and op, variables by their names; composites (`gelu`) are the ops of their bodies, and the graphs of
+    /// branches and loops are functions of its library. What reads and
     /// writes variables keeps its order; an output waits for all that is written, and a node called `effects` does nothing
     /// else.
     ///
@@ -83,7 +88,7 @@ impl Graph {
     /// for other readers; when a name is missing or there twice; when nodes wait for each other, or functions call each other
     /// in a circle; when ops are not here (all of them are named), or their attributes, inputs, dtypes and shapes do not fit;
     /// when a variable is missing or another one; and when the file asks for much more memory than it has bytes. Branches and
-    /// loops are not read.
+    /// loops are those of `tf.function`: those of TensorFlow 1 (`Switch`, `Enter`) are refused.
     ///
     /// ```
     /// use modulor_core::{DType, Spec, Tensor, Variable, graph::{Graph, trace}};

@@ -42,6 +42,22 @@ pub(super) struct Step {
     pub inputs: Vec<Source>,
 }
 
+/// Branches and loops of TensorFlow 1: ops that decide by themselves whether what follows them runs.
+const DECIDING: &[&str] = &[
+    "Enter",
+    "Exit",
+    "LoopCond",
+    "Merge",
+    "NextIteration",
+    "RefEnter",
+    "RefExit",
+    "RefMerge",
+    "RefNextIteration",
+    "RefSwitch",
+    "Switch",
+    "_SwitchN",
+];
+
 /// Nodes of which nothing knows the op.
 #[derive(Default)]
 pub(super) struct Unknown<'a>(BTreeMap<&'a str, Vec<&'a str>>);
@@ -297,7 +313,10 @@ impl<'a> Unknown<'a> {
             return Ok(());
         }
         let one = |(op, nodes): (&&str, &Vec<&str>)| {
-            let near = near(op, library.ops.keys().copied().chain(library.functions.keys().copied()));
+            let near = match DECIDING.contains(op) {
+                true => String::new(),
+                false => near(op, library.ops.keys().copied().chain(library.functions.keys().copied())),
+            };
             let names: Vec<String> = nodes.iter().take(3).map(|name| format!("`{}`", shown(name))).collect();
             let more = if nodes.len() > 3 { format!(" and {} more", nodes.len() - 3) } else { String::new() };
             format!("`{}` of node {}{more}{near}", shown(op), names.join(", "))
@@ -306,7 +325,14 @@ impl<'a> Unknown<'a> {
         if self.0.len() > MOST {
             ops.push(format!("{} others", self.0.len() - MOST));
         }
-        Err(Error::unimplemented(format!("these ops are not there: {}", ops.join(", "))))
+        let mut message = format!("these ops are not there: {}", ops.join(", "));
+        if self.0.keys().any(|op| DECIDING.contains(op)) {
+            message.push_str(
+                "; branches and loops of TensorFlow 1 are not read: `tf.compat.v1.enable_control_flow_v2()` before the graph is \
+                 made has them be `If` and `While`",
+            );
+        }
+        Err(Error::unimplemented(message))
     }
 }
 

@@ -1,12 +1,13 @@
 //! A graph out of the nodes of a file.
 
+use super::bodies::{self, callees, is_apart};
 use super::plan::{Body, Library, Plan, Source, Unknown, near, shown};
 use super::{attrs, constant, defs};
 use crate::graph::{Edge, Graph, GraphNode, Kind};
 use crate::op::{Attr, Attrs, Effect, Input, Op, dispatch};
 use crate::tape::Source as _;
 use crate::{DType, Error, Result, Shape, Spec, Tensor, Variable};
-use modulor_wire::graph::{ArgDef, AttrEntry, FunctionDef, GraphDef, NameAttrList, NodeDef, Value};
+use modulor_wire::graph::{ArgDef, AttrEntry, FunctionDef, GraphDef, NodeDef, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -28,20 +29,22 @@ pub(super) type Variables<'a> = &'a mut dyn FnMut(&str, &Spec) -> Option<Variabl
 
 /// A tensor that a node takes: known, or computed by the graph.
 #[derive(Clone)]
-enum Held {
+pub(super) enum Held {
     Value(Tensor),
     Edge(Edge),
 }
 
 /// The attributes that a function was called with.
-type Given<'a> = BTreeMap<&'a str, &'a Value>;
+pub(super) type Given<'a> = BTreeMap<&'a str, &'a Value>;
 
 /// A call under way.
-struct Frame<'f, 'a> {
+pub(super) struct Frame<'f, 'a> {
     body: &'f Body<'a>,
     plan: &'f Plan,
+    /// The name of the function.
+    function: Option<&'a str>,
     arguments: Vec<Held>,
-    given: Given<'a>,
+    pub given: Given<'a>,
     /// What stands before the names of its nodes.
     prefix: String,
     /// What the caller feeds.
@@ -49,36 +52,36 @@ struct Frame<'f, 'a> {
 }
 
 /// A function that is called, ready to run.
-struct Callee<'a> {
+struct Callable<'a> {
     body: Body<'a>,
     plan: Plan,
     function: &'a FunctionDef,
 }
 
 pub(super) struct Reader<'a> {
-    library: Library<'a>,
-    callees: HashMap<&'a str, Arc<Callee<'a>>>,
+    pub library: Library<'a>,
+    callables: HashMap<&'a str, Arc<Callable<'a>>>,
     variables: Variables<'a>,
     /// Handles by their names.
     handles: HashMap<String, Tensor>,
     /// Constants by where their nodes are: a function that is called twice has them once.
     constants: HashMap<*const NodeDef, Tensor>,
     /// Where a value has become a node, by its number.
-    captured: HashMap<u64, usize>,
+    pub captured: HashMap<u64, usize>,
     /// The last path that was made.
     path: Option<Arc<str>>,
     /// The functions under way, the outermost first.
     calls: Vec<&'a str>,
     budget: usize,
     left: usize,
-    graph: Graph,
+    pub graph: Graph,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(file: &'a GraphDef, library: Library<'a>, variables: Variables<'a>) -> Reader<'a> {
         Reader {
             library,
-            callees: HashMap::new(),
+            callables: HashMap::new(),
             variables,
             handles: HashMap::new(),
             constants: HashMap::new(),
@@ -132,6 +135,7 @@ impl<'a> Reader<'a> {
         let frame = Frame {
             body: &body,
             plan: &plan,
+            function: None,
             arguments: Vec::new(),
             given: Given::new(),
             prefix: String::new(),
@@ -150,16 +154,15 @@ impl<'a> Reader<'a> {
             let mut names = Vec::new();
             for step in &plan.steps {
                 let node = &body.nodes[step.node];
-                if let Some(name) = callee(node, library).map_err(|error| error.in_op(&node.op).within(&*node.name))? {
-                    names.push(name);
-                }
+                let called = callees(node, library).map_err(|error| error.in_op(&node.op).within(&*node.name))?;
+                names.extend(called.into_iter().map(|callee| callee.name));
             }
             Ok::<_, Error>(names)
         };
         let mut pending = called(&self.library, body, plan)?;
         while let Some(name) = pending.pop() {
             let Some(&function) = self.library.functions.get(name) else { continue };
-            if self.callees.contains_key(name) {
+            if self.callables.contains_key(name) {
                 continue;
             }
             let within = |error: Error| error.within(format!("function `{}`", shown(name)));
@@ -175,7 +178,7 @@ impl<'a> Reader<'a> {
             let controls: Vec<&str> = function.control_ret.iter().map(|entry| &*entry.value).collect();
             let plan = body.plan(&results, &controls, &self.library, unknown).map_err(within)?;
             pending.extend(called(&self.library, &body, &plan).map_err(within)?);
-            self.callees.insert(name, Arc::new(Callee { body, plan, function }));
+            self.callables.insert(name, Arc::new(Callable { body, plan, function }));
         }
         Ok(())
     }
@@ -190,7 +193,10 @@ impl<'a> Reader<'a> {
                 None => self.step(frame, step.inputs.iter(), node, &values),
             };
             values[step.node] = outputs.map_err(|error| match error.path().is_empty() {
-                true => error.in_op(&shown(&node.op)).within(format!("{}{}", frame.prefix, shown(&node.name))),
+                true => {
+                    let error = error.in_op(&shown(&node.op)).within(format!("{}{}", frame.prefix, shown(&node.name)));
+                    bodies::within(error, frame.function)
+                }
                 false => error,
             })?;
         }
@@ -223,17 +229,21 @@ impl<'a> Reader<'a> {
                 self.attributes(node, &inputs, &frame.given)?;
                 Ok(inputs)
             }
-            "PartitionedCall" | "StatefulPartitionedCall" => {
+            "PartitionedCall" | "StatefulPartitionedCall" if !is_apart(node) => {
                 let all = self.attributes(node, &inputs, &frame.given)?;
-                let called = called(node)?;
-                let outputs = self.call(frame, node, &called.name, &called.attr, inputs)?;
+                let outputs = self.calls(frame, node, inputs)?;
                 self.check_results(node, &outputs, &all)?;
                 Ok(outputs)
             }
-            "If" | "StatelessIf" | "Case" | "StatelessCase" | "While" | "StatelessWhile" => {
-                self.control_flow(node, inputs, &frame.given)
-            }
-            op if self.library.functions.contains_key(op) => self.call(frame, node, op, &node.attr, inputs),
+            "If"
+            | "StatelessIf"
+            | "Case"
+            | "StatelessCase"
+            | "While"
+            | "StatelessWhile"
+            | "PartitionedCall"
+            | "StatefulPartitionedCall" => self.with_bodies(frame, node, inputs),
+            op if self.library.functions.contains_key(op) => self.calls(frame, node, inputs),
             _ => self.op(frame, node, inputs),
         }
     }
@@ -246,10 +256,11 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// What a branch or a loop becomes.
-    fn control_flow(&mut self, node: &'a NodeDef, inputs: Vec<Held>, given: &Given<'a>) -> Result<Vec<Held>> {
-        self.attributes(node, &inputs, given)?;
-        Err(Error::unimplemented("branches and loops are not read from files"))
+    /// What the one function says that a node calls.
+    fn calls(&mut self, frame: &Frame<'_, 'a>, node: &'a NodeDef, inputs: Vec<Held>) -> Result<Vec<Held>> {
+        let called = callees(node, &self.library)?;
+        let called = called.first().ok_or_else(|| Error::internal("a call is of a function"))?;
+        self.call(frame, node, called, inputs)
     }
 
     fn op(&mut self, frame: &Frame<'_, 'a>, node: &'a NodeDef, inputs: Vec<Held>) -> Result<Vec<Held>> {
@@ -258,17 +269,7 @@ impl<'a> Reader<'a> {
             return Err(Error::unimplemented(format!("no op `{}`", node.op)));
         };
         let op = (def.parse)(&all)?;
-        let small = |tensor: &Tensor| tensor.shape().elements().is_some_and(|count| count <= MOST_FOLDED);
-        let seen: Vec<Input> = inputs
-            .iter()
-            .map(|held| Input {
-                spec: self.spec(held),
-                value: match held {
-                    Held::Value(value) => Some(value).filter(|value| small(value)),
-                    Held::Edge(_) => None,
-                },
-            })
-            .collect();
+        let seen: Vec<Input> = inputs.iter().map(|held| self.input(held)).collect();
         let specs = op.infer(&seen)?;
         specs
             .iter()
@@ -277,7 +278,8 @@ impl<'a> Reader<'a> {
         if let Some(signature) = defs::signature(&node.op) {
             signature.check_outputs(&specs.iter().map(|spec| spec.dtype).collect::<Vec<_>>(), &all)?;
         }
-        let is_small = |spec: &Spec| spec.shape.elements().is_some_and(|count| count <= MOST_FOLDED);
+        // A list is made where the file makes it.
+        let is_small = |spec: &Spec| spec.dtype.has_elements() && count_of(spec) <= MOST_FOLDED;
         if op.effect() == Effect::Pure && seen.iter().all(|input| input.value.is_some()) && specs.iter().all(is_small) {
             let values: Vec<&Tensor> = seen.iter().filter_map(|input| input.value).collect();
             return Ok(dispatch(op, &values)?.into_iter().map(Held::Value).collect());
@@ -288,8 +290,17 @@ impl<'a> Reader<'a> {
         Ok(self.push(frame, node, op, &inputs, specs))
     }
 
+    /// What an op sees of a tensor; a large value is looked at by nothing.
+    pub fn input<'s>(&'s self, held: &'s Held) -> Input<'s> {
+        let value = match held {
+            Held::Value(value) => Some(value).filter(|value| count_of(value.spec()) <= MOST_FOLDED),
+            Held::Edge(_) => None,
+        };
+        Input { spec: self.spec(held), value }
+    }
+
     /// One more node of the graph; its outputs.
-    fn push(
+    pub fn push(
         &mut self,
         frame: &Frame<'_, 'a>,
         node: &NodeDef,
@@ -315,7 +326,7 @@ impl<'a> Reader<'a> {
         self.path.clone()
     }
 
-    fn spec<'s>(&'s self, held: &'s Held) -> &'s Spec {
+    pub fn spec<'s>(&'s self, held: &'s Held) -> &'s Spec {
         match held {
             Held::Value(value) => value.spec(),
             Held::Edge(edge) => &self.graph.nodes[edge.node].specs[edge.output],
@@ -323,7 +334,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Where a tensor comes from in the graph, which a value becomes a node of.
-    fn edge(&mut self, held: &Held) -> Edge {
+    pub fn edge(&mut self, held: &Held) -> Edge {
         match held {
             Held::Edge(edge) => *edge,
             Held::Value(value) => {
@@ -340,7 +351,7 @@ impl<'a> Reader<'a> {
 
     /// All attributes of a node, of the kinds and with the defaults that TensorFlow's registry says, and such as its inputs
     /// have to have.
-    fn attributes(&self, node: &'a NodeDef, inputs: &[Held], given: &Given<'a>) -> Result<Attrs> {
+    pub fn attributes(&self, node: &'a NodeDef, inputs: &[Held], given: &Given<'a>) -> Result<Attrs> {
         let Some(signature) = defs::signature(&node.op) else {
             return Err(Error::unimplemented(format!("no op `{}`", node.op)));
         };
@@ -437,15 +448,15 @@ impl<'a> Reader<'a> {
     }
 
     /// A function's body in the place of its call.
-    fn call(
+    pub fn call(
         &mut self,
         frame: &Frame<'_, 'a>,
         node: &'a NodeDef,
-        name: &'a str,
-        attr: &'a [AttrEntry],
+        function: &bodies::Callee<'a>,
         arguments: Vec<Held>,
     ) -> Result<Vec<Held>> {
-        let Some(callee) = self.callees.get(name).cloned() else {
+        let (name, attr) = (function.name, function.attr);
+        let Some(callee) = self.callables.get(name).cloned() else {
             let near = near(name, self.library.functions.keys().copied());
             return Err(Error::not_found(format!("there is no function `{}`{near}", shown(name))));
         };
@@ -493,9 +504,10 @@ impl<'a> Reader<'a> {
         let inner = Frame {
             body: &callee.body,
             plan: &callee.plan,
+            function: Some(name),
             arguments,
             given: given.clone(),
-            prefix: format!("{}{}/", frame.prefix, shown(&node.name)),
+            prefix: format!("{}{}/{}", frame.prefix, shown(&node.name), function.part),
             feeds: HashMap::new(),
         };
         self.calls.push(name);
@@ -509,7 +521,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether a call gives what its node says.
-    fn check_results(&self, node: &NodeDef, results: &[Held], all: &Attrs) -> Result<()> {
+    pub fn check_results(&self, node: &NodeDef, results: &[Held], all: &Attrs) -> Result<()> {
         let dtypes: Vec<DType> = results.iter().map(|held| self.spec(held).dtype).collect();
         let found = Attr::List(dtypes.into_iter().map(Attr::Type).collect());
         match all.get("Tout") {
@@ -523,7 +535,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The value of an attribute; of one that stands for the caller's, that one.
-fn value<'a>(node: &'a NodeDef, name: &str, given: &Given<'a>) -> Result<&'a Value> {
+pub(super) fn value<'a>(node: &'a NodeDef, name: &str, given: &Given<'a>) -> Result<&'a Value> {
     entry(&node.attr, name, given)
 }
 
@@ -548,24 +560,9 @@ fn entry<'a>(attr: &'a [AttrEntry], name: &str, given: &Given<'a>) -> Result<&'a
     }
 }
 
-/// The function that a call is of.
-fn called(node: &NodeDef) -> Result<&NameAttrList> {
-    match value(node, "f", &Given::new())? {
-        Value::Func(function) => Ok(function),
-        other => {
-            let message = format!("attribute `f` takes a function, found {}", attrs::found(other));
-            Err(Error::invalid_argument(message))
-        }
-    }
-}
-
-/// The name of the function that a node calls, if it calls one.
-fn callee<'a>(node: &'a NodeDef, library: &Library<'a>) -> Result<Option<&'a str>> {
-    match &*node.op {
-        "PartitionedCall" | "StatefulPartitionedCall" => called(node).map(|function| Some(&*function.name)),
-        op if library.functions.contains_key(op) => Ok(Some(op)),
-        _ => Ok(None),
-    }
+/// How many elements there are; as many as can be where that is not known.
+fn count_of(spec: &Spec) -> usize {
+    spec.shape.elements().unwrap_or(usize::MAX)
 }
 
 /// What a source holds, or why there is nothing.

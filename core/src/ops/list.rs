@@ -371,6 +371,33 @@ impl Op for TensorListLength {
     }
 }
 
+/// What is known of the shape of a list's elements: dims of which -1 is any, or -1 alone.
+#[derive(Debug)]
+struct TensorListElementShape {
+    shape_type: DType,
+}
+
+impl Op for TensorListElementShape {
+    fn name(&self) -> &'static str {
+        "TensorListElementShape"
+    }
+    fn attrs(&self) -> Attrs {
+        Attrs::new().with("shape_type", self.shape_type)
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let [list] = arity(inputs)?;
+        is_variant(list)?;
+        allowed(self.shape_type, |d| matches!(d, DType::I32 | DType::I64), "a shape of int32 or int64")?;
+        Ok(vec![Spec::new(self.shape_type, Shape::unknown())])
+    }
+    fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        Ok(vec![shape_input(&inputs[0].as_list()?.shape, None)?.cast(self.shape_type)?])
+    }
+    fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![None])
+    }
+}
+
 /// Some tensors, of any kinds, as one.
 #[derive(Debug, Default)]
 struct OptionalFromValue;
@@ -569,6 +596,11 @@ pub(crate) const OPS: &[&[OpDef]] = &[
     LISTS,
     &[
         OpDef::plain::<TensorListLength>("TensorListLength", Accuracy::Exact),
+        OpDef {
+            name: "TensorListElementShape",
+            parse: |attrs| Ok(Arc::new(TensorListElementShape { shape_type: attrs.dtype("shape_type", None)? })),
+            accuracy: Accuracy::Exact,
+        },
         OpDef::plain::<OptionalFromValue>("OptionalFromValue", Accuracy::Exact),
         OpDef::plain::<OptionalNone>("OptionalNone", Accuracy::Exact),
         OpDef::plain::<OptionalHasValue>("OptionalHasValue", Accuracy::Exact),

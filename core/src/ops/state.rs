@@ -56,6 +56,49 @@ impl Op for ReadVariableOp {
     }
 }
 
+/// The dims of a variable, which are mostly known.
+#[derive(Debug)]
+struct VariableShape {
+    out_type: DType,
+}
+
+impl Op for VariableShape {
+    fn name(&self) -> &'static str {
+        "VariableShape"
+    }
+    fn attrs(&self) -> Attrs {
+        Attrs::new().with("out_type", self.out_type)
+    }
+    fn effect(&self) -> Effect {
+        Effect::Reads
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let [handle] = arity(inputs)?;
+        allowed(self.out_type, |d| matches!(d, DType::I32 | DType::I64), "dims of int32 or int64")?;
+        let rank = match handle.value {
+            Some(_) => held(handle, DType::Resource)?.shape.rank(),
+            None => allowed(handle.spec.dtype, |d| d == DType::Resource, "a variable's handle").map(|_| None)?,
+        };
+        Ok(vec![Spec::new(self.out_type, [rank])])
+    }
+    fn known(&self, inputs: &[Input]) -> Option<Vec<Tensor>> {
+        let spec = held(inputs.first()?, DType::Resource).ok()?;
+        let dims = super::array::dims_tensor(spec.shape.known()?).ok()?;
+        dims.cast(self.out_type).ok().map(|dims| vec![dims])
+    }
+    fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        let value = inputs[0].as_resource()?.read()?;
+        Ok(vec![value.shape_tensor()?.cast(self.out_type)?])
+    }
+    fn on_values(&self, inputs: &[&Tensor], values: &mut dyn Values) -> Option<Result<Vec<Tensor>>> {
+        let dims = values.value(inputs[0]).and_then(|value| value.shape_tensor()?.cast(self.out_type));
+        Some(dims.map(|dims| vec![dims]))
+    }
+    fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![None])
+    }
+}
+
 /// What a variable has at some indices of the axis behind those that are gone through together. Its gradient arrives at the
 /// handle.
 #[derive(Debug)]
@@ -188,6 +231,11 @@ const READS: &[OpDef] = &[
     OpDef {
         name: "ReadVariableOp",
         parse: |attrs| Ok(Arc::new(ReadVariableOp { dtype: attrs.dtype("dtype", None)? })),
+        accuracy: Accuracy::Exact,
+    },
+    OpDef {
+        name: "VariableShape",
+        parse: |attrs| Ok(Arc::new(VariableShape { out_type: attrs.dtype("out_type", Some(DType::I32))? })),
         accuracy: Accuracy::Exact,
     },
     OpDef {

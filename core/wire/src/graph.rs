@@ -228,12 +228,31 @@ pub struct FunctionDef {
     /// Which node each control output is.
     #[prost(message, repeated, tag = "6")]
     pub control_ret: Vec<TextEntry>,
-    /// Attributes of the arguments, by place: entries of a map to `ArgAttrs`.
+    /// Attributes of the arguments, by place: each an [`ArgAttrsEntry`].
     #[prost(bytes = "vec", repeated, tag = "7")]
     pub arg_attr: Vec<Vec<u8>>,
     /// Which arguments are one resource: entries of a map of numbers.
     #[prost(bytes = "vec", repeated, tag = "8")]
     pub resource_arg_unique_id: Vec<Vec<u8>>,
+}
+
+/// The attributes of an argument by its place: an entry of [`FunctionDef::arg_attr`].
+#[derive(Clone, PartialEq, Message)]
+pub struct ArgAttrsEntry {
+    /// Which argument.
+    #[prost(uint32, tag = "1")]
+    pub key: u32,
+    /// Its attributes.
+    #[prost(message, optional, tag = "2")]
+    pub value: Option<ArgAttrs>,
+}
+
+/// The attributes of an argument, `FunctionDef.ArgAttrs`.
+#[derive(Clone, PartialEq, Message)]
+pub struct ArgAttrs {
+    /// By name.
+    #[prost(message, repeated, tag = "1")]
+    pub attr: Vec<AttrEntry>,
 }
 
 /// A text and its name, an entry of a map.
