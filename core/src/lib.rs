@@ -33,7 +33,7 @@ pub mod __private;
 pub use control::{Loop, cond, recompute, scan, switch_case, while_loop, with_iteration_budget};
 pub use dtype::{DType, Element};
 pub use error::{Error, ErrorKind, Result};
-pub use function::Function;
+pub use function::{Cost, Function};
 pub use layer::{Call, Layer, NameLayer, add_loss, collecting_losses};
 pub use module::{FromConfig, Module, ModuleExt};
 pub use modulor_kernels::{Grid, Interpolation, SamplingKernel, num_threads, set_num_threads};

@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 /// Runs one of several graphs that take the same inputs, behind the value that chooses.
 #[derive(Debug)]
-struct Branch {
+pub(super) struct Branch {
     /// Whether the choice is a number and not a truth: the first branch is that of 0, or of true.
     by_number: bool,
-    branches: Vec<Arc<Graph>>,
+    pub branches: Vec<Arc<Graph>>,
     effect: Effect,
     /// What is true of the outputs of all branches.
     outputs: Vec<Spec>,
@@ -60,7 +60,7 @@ impl Branch {
     }
 
     /// Which branch a value chooses: of numbers outside the last one, of `If` as TensorFlow takes anything for a truth.
-    fn chosen(&self, choice: &Tensor) -> Result<usize> {
+    pub fn chosen(&self, choice: &Tensor) -> Result<usize> {
         let last = self.branches.len() - 1;
         if self.by_number {
             return Ok(usize::try_from(choice.item::<i32>()?).map_or(last, |at| at.min(last)));

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 /// Calls a graph.
 #[derive(Debug)]
-struct Function {
-    body: Arc<Graph>,
+pub(super) struct Function {
+    pub body: Arc<Graph>,
     effect: Effect,
     /// Whether it stays a node by itself, and its gradient computes it again, so that nothing in it is kept meanwhile.
     apart: bool,

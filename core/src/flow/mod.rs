@@ -21,6 +21,7 @@ pub(crate) use repeat::{repeat, spend};
 use crate::graph::Graph;
 use crate::op::{Attr, Attrs, Backward, Effect, Func, Input, Op, OpDef, Values, scope};
 use crate::{DType, Error, Result, Spec, Tensor};
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -35,6 +36,41 @@ impl Func {
     pub fn graph(&self) -> Result<Arc<Graph>> {
         Arc::clone(&self.0).downcast().map_err(|_| Error::internal("a function that is no graph"))
     }
+}
+
+/// What an op does with the graphs that it runs.
+pub(crate) enum Control<'a> {
+    /// Runs the body on its results, as long as the condition holds of them.
+    Repeat { condition: &'a Graph, body: &'a Graph },
+    /// Runs one of them, which the first input chooses, on the others.
+    Choose(&'a [Arc<Graph>]),
+    /// Runs it.
+    Call(&'a Graph),
+}
+
+impl Control<'_> {
+    /// That of an op of this folder.
+    pub fn of(op: &dyn Op) -> Option<Control<'_>> {
+        let op: &dyn Any = op;
+        if let Some(op) = op.downcast_ref::<repeat::While>() {
+            return Some(Control::Repeat { condition: &op.condition, body: &op.body });
+        }
+        if let Some(op) = op.downcast_ref::<branch::Branch>() {
+            return Some(Control::Choose(&op.branches));
+        }
+        op.downcast_ref::<function::Function>().map(|op| Control::Call(&op.body))
+    }
+
+    /// Whether the first input chooses.
+    pub fn is_choice(&self) -> bool {
+        matches!(self, Control::Choose(_))
+    }
+}
+
+/// Which of the graphs of a branch a value chooses.
+pub(crate) fn chosen(op: &dyn Op, choice: &Tensor) -> Result<usize> {
+    let branch = (op as &dyn Any).downcast_ref::<branch::Branch>();
+    branch.ok_or_else(|| Error::internal("an op that chooses is a branch"))?.chosen(choice)
 }
 
 /// The graphs that an op runs, with the names of their attributes; none for most ops.

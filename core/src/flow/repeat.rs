@@ -14,9 +14,9 @@ use std::sync::atomic::Ordering;
 /// Puts its inputs through the body for as long as the condition holds of them. The body gives as many tensors, and those
 /// that it gives out as they came in stay what they are.
 #[derive(Debug)]
-struct While {
-    condition: Arc<Graph>,
-    body: Arc<Graph>,
+pub(super) struct While {
+    pub condition: Arc<Graph>,
+    pub body: Arc<Graph>,
     effect: Effect,
     parallel_iterations: i64,
 }

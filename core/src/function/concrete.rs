@@ -1,10 +1,11 @@
 //! A graph for arguments of one kind, and its plans.
 
+use super::cost::Cost;
 use super::is_watched;
 use super::lower::lower;
 use super::plan::Plan;
 use super::signature::{Signature, leaves, with_leaves};
-use crate::graph::pass::{append, by_samples, fuse, share};
+use crate::graph::pass::optimized;
 use crate::graph::{Graph, Kind, trace};
 use crate::op::scope::{self, Losses};
 use crate::tensor::next_id;
@@ -100,6 +101,11 @@ impl<Out: Structure> Concrete<Out> {
         self.run(&inputs)
     }
 
+    /// What a call with these tensors costs, as [`call`](Concrete::call) takes them; nothing is computed.
+    pub fn cost(&self, inputs: &[Tensor]) -> Result<Cost> {
+        Ok(self.plan(inputs)?.plan.cost())
+    }
+
     pub(super) fn run(&self, inputs: &[Tensor]) -> Result<Out> {
         if is_watched(inputs) {
             let outputs = self.graph.run(&inputs.iter().collect::<Vec<_>>())?;
@@ -168,7 +174,7 @@ impl<Out: Structure> Concrete<Out> {
         }
         let specs: Vec<Spec> = inputs.iter().map(|input| input.spec().clone()).collect();
         let mut lowered = lower(&self.graph, &specs)?;
-        lowered.graph = by_samples(fuse(append(share(lowered.graph))));
+        lowered.graph = optimized(lowered.graph);
         let plan = Plan::new(lowered)?;
         let plan = Arc::new(ForShapes { specs, plan });
         let mut plans = self.plans.write().unwrap_or_else(PoisonError::into_inner);

@@ -1,11 +1,13 @@
 //! Functions that are traced once for each kind of arguments, and then run as compiled graphs: TensorFlow's `tf.function`.
 
 mod concrete;
+mod cost;
 mod lower;
 mod plan;
 mod signature;
 
 pub use concrete::Concrete;
+pub use cost::{Cost, OpCost};
 
 use crate::op::scope;
 use crate::{Error, Feed, Result, Structure, Tensor};
@@ -106,6 +108,11 @@ impl<In: Structure, Out: Structure> Function<In, Out> {
     /// is looked at, the error of looking at a symbol.
     pub fn call(&self, x: impl Feed<In>) -> Result<Out> {
         self.call_keyed(x, &())
+    }
+
+    /// What a call with these arguments costs: see [`Cost`].
+    pub fn cost(&self, x: impl Feed<In>) -> Result<Cost> {
+        self.cost_keyed(x, &())
     }
 
     /// The graph of arguments like these, traced now if it was not yet: of tensors, or of placeholders, which say a dtype and
@@ -238,6 +245,17 @@ where
         let x = x.feed();
         let (leaves, structure) = signature::leaves(&x);
         self.find(&x, &leaves, structure, key, &*self.shared.body)
+    }
+
+    /// What a call with these arguments costs; it is traced and compiled now if it was not yet, and not made.
+    ///
+    /// # Errors
+    ///
+    /// Those of tracing and compiling.
+    pub fn cost_keyed(&self, x: impl Feed<In>, key: &Key) -> Result<Cost> {
+        let x = x.feed();
+        let (leaves, structure) = signature::leaves(&x);
+        self.find(&x, &leaves, structure, key, &*self.shared.body)?.cost(&leaves)
     }
 
     /// Why the function was traced, once for each graph that it has.

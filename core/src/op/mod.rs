@@ -3,6 +3,7 @@
 mod apply;
 mod attrs;
 mod buffer;
+mod cost;
 mod infer;
 mod node;
 mod operand;
@@ -15,6 +16,7 @@ pub(crate) use apply::{given, is_staged, on_strings, record, replace, see};
 pub use attrs::{Attr, Attrs, Func};
 pub(crate) use buffer::allocate;
 pub use buffer::{Scratch, View, ViewMut};
+pub(crate) use cost::{elements, of_product};
 pub(crate) use infer::{allowed, arity, at_least_rank, int_values, ints, one_int, same_dtype, unsupported, with_rank};
 pub(crate) use node::{Node, Origin};
 pub use operand::Operand;
@@ -127,6 +129,13 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         let by_body =
             listened && (!composite.differentiates() || is_open()) || is_open() && self.infer(&seen()).is_err();
         by_body.then(|| scope::within_composite(self.name(), || composite.body(inputs)))
+    }
+
+    /// The operations of arithmetic in a call on tensors of these specs, all known: a multiplication and an addition are two,
+    /// a function of an element is one. One for each element of the largest tensor where an op does not say it more closely,
+    /// and none where elements only move.
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        cost::by_elements(self.name(), inputs, outputs)
     }
 
     /// What it computes of each element, if it is elementwise: what graphs do with several such ops in one pass.

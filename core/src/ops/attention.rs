@@ -151,9 +151,20 @@ impl<'a> Heads<'a> {
     }
 }
 
+/// How many scores there are, and how long queries and values are.
+fn sizes(inputs: &[Spec]) -> [u64; 3] {
+    let dim = |input: usize, axis: usize| inputs.get(input).and_then(|spec| spec.shape.dim(axis)).unwrap_or(0) as u64;
+    [dim(0, 0) * dim(0, 1) * dim(0, 2) * dim(1, 1), dim(0, 3), dim(2, 3)]
+}
+
 impl Op for Attend {
     fn name(&self) -> &'static str {
         "dot_product_attention"
+    }
+    fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
+        let [scores, width, depth] = sizes(inputs);
+        // Two products, and of each score: scaled, less the greatest, its exp, added, over the sum.
+        scores * (2 * width + 2 * depth + 5)
     }
     fn as_fused(&self) -> Option<&dyn Fused> {
         Some(self)
@@ -302,6 +313,11 @@ impl AttendGrad {
 impl Op for AttendGrad {
     fn name(&self) -> &'static str {
         "dot_product_attention_grad"
+    }
+    fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
+        let [scores, width, depth] = sizes(inputs);
+        // The scores again, and the gradients of weights, values, queries and keys: five products.
+        scores * (6 * width + 4 * depth + 5)
     }
     fn as_fused(&self) -> Option<&dyn Fused> {
         Some(self)

@@ -3,8 +3,8 @@
 use super::sliding::{Slide, Sliding, shape_of, sizes, spatial, too_many};
 use crate::dtype::dispatch;
 use crate::op::{
-    Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scratch, View, ViewMut, allowed, apply_one, arity, ints,
-    same_dtype, unsupported, with_rank,
+    Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scratch, View, ViewMut, allowed, apply_one, arity, elements,
+    ints, of_product, same_dtype, unsupported, with_rank,
 };
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
 use modulor_kernels::{Convolution, Depthwise, Filters, Number, Unary, Window};
@@ -228,6 +228,19 @@ impl Op for Convolve {
         let bias = if self.bias { ", BiasAdd" } else { "" };
         let activation = self.activation.map_or_else(String::new, |function| format!(", {function:?}"));
         format!("{}{bias}{activation}", self.name())
+    }
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        // Each element of the output, or its gradient, meets a filter once, and of that what leads to one channel.
+        let (filter, output) = match self.wanted {
+            Wanted::Output => (inputs.get(1), outputs.first()),
+            Wanted::Input => (inputs.get(1), inputs.get(2)),
+            Wanted::Filter => (outputs.first(), inputs.get(2)),
+        };
+        let (Some(filter), Some(output)) = (filter, output) else { return 0 };
+        let dims = filter.shape.known().unwrap_or_default();
+        let all = if self.depthwise { dims.len().saturating_sub(2) } else { dims.len().saturating_sub(1) };
+        let others = u64::from(self.bias) + u64::from(self.activation.is_some());
+        of_product(output, Some(dims[..all].iter().product())) + others * elements(output)
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let rank = self.slide.rank();

@@ -3,7 +3,7 @@
 use crate::dtype::dispatch;
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scalar, Scratch, View, ViewMut, allowed, apply_one, arity,
-    at_least_rank, same_dtype, unsupported, with_rank,
+    at_least_rank, elements, of_product, same_dtype, unsupported, with_rank,
 };
 use crate::shape::{Brackets, MAX_RANK, broadcast};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
@@ -59,6 +59,9 @@ impl Op for MatMul {
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         gradient(b, self.transpose_a, self.transpose_b)
     }
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        of_factors(inputs, outputs, self.transpose_a)
+    }
 }
 
 /// Products of matrices over leading axes that broadcast.
@@ -106,6 +109,17 @@ impl Op for BatchMatMulV2 {
     fn broadcasts(&self) -> bool {
         true
     }
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        of_factors(inputs, outputs, self.adj_x)
+    }
+}
+
+/// The operations of a product, of which the left factor says how many terms each sum has.
+fn of_factors(inputs: &[Spec], outputs: &[Spec], transpose_a: bool) -> u64 {
+    let (Some(a), Some(output)) = (inputs.first(), outputs.first()) else { return 0 };
+    let rank = a.shape.rank().unwrap_or_default();
+    let depth = rank.checked_sub(if transpose_a { 2 } else { 1 }).and_then(|axis| a.shape.dim(axis));
+    of_product(output, depth)
 }
 
 pub(super) fn split_last_two<T: Copy>(dims: &[T]) -> (&[T], [T; 2]) {
@@ -264,6 +278,10 @@ fn words<T>(elements: usize) -> usize {
 impl Op for ProductWith {
     fn name(&self) -> &'static str {
         "MatMul"
+    }
+    fn flops(&self, inputs: &[Spec], outputs: &[Spec]) -> u64 {
+        let others = u64::from(self.bias) + u64::from(self.activation.is_some()) + u64::from(self.add);
+        of_factors(inputs, outputs, self.transpose_a) + others * outputs.iter().map(elements).sum::<u64>()
     }
     fn describe(&self) -> String {
         let bias = if self.bias { ", BiasAdd" } else { "" };

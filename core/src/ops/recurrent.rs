@@ -2,7 +2,9 @@
 
 use super::fused::{Fused, fused_all};
 use crate::dtype::dispatch;
-use crate::op::{Backward, Input, Op, Scratch, View, ViewMut, allowed, same_dtype, scope, unsupported, with_rank};
+use crate::op::{
+    Backward, Input, Op, Scratch, View, ViewMut, allowed, elements, same_dtype, scope, unsupported, with_rank,
+};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
 use modulor_kernels::{Gradients, Recurrence as Kernel, Sequence, Sizes};
 
@@ -252,9 +254,20 @@ fn dense_part<'r, T: Kernel>(
     }
 }
 
+/// The operations of all steps: both products, and some ten for each gate.
+fn of_steps(inputs: &[Spec]) -> u64 {
+    let [x, kernel, recurrent, ..] = inputs else { return 0 };
+    let dim = |axis: usize| x.shape.dim(axis).unwrap_or(0) as u64;
+    let gates = recurrent.shape.dim(1).unwrap_or(0) as u64;
+    dim(0) * dim(1) * (2 * elements(kernel) + 2 * elements(recurrent) + 10 * gates)
+}
+
 impl Op for Recur {
     fn name(&self) -> &'static str {
         "recurrence"
+    }
+    fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
+        of_steps(inputs)
     }
     fn as_fused(&self) -> Option<&dyn Fused> {
         Some(self)
@@ -451,6 +464,10 @@ fn next<T: bytemuck::Pod>(room: &mut [u128], count: usize) -> (&mut [T], &mut [u
 impl Op for RecurGrad {
     fn name(&self) -> &'static str {
         "recurrence_grad"
+    }
+    fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
+        // The gradients of what goes in and of the kernels are a product each.
+        2 * of_steps(inputs)
     }
     fn as_fused(&self) -> Option<&dyn Fused> {
         Some(self)

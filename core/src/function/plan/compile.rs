@@ -1,8 +1,9 @@
 //! From a graph to a plan.
 
+use super::control::{Flow, Goes};
 use super::{Assigned, Giver, InPlace, Kind, Place, Plan, Room, Source, Step, Target};
 use crate::function::lower::Lowered;
-use crate::graph::{Edge, GraphNode, Kind as NodeKind};
+use crate::graph::{Edge, Graph, GraphNode, Kind as NodeKind};
 use crate::ops::optimizer::UpdateStep;
 use crate::shape::count;
 use crate::tensor::{Layout, Payload, Plain, Storage, bytes_of};
@@ -27,7 +28,8 @@ struct Compiler {
     constants: Vec<Tensor>,
     steps: Vec<Step>,
     buffers: Vec<Buffer>,
-    made: usize,
+    flows: Vec<Flow>,
+    made: Vec<Spec>,
     /// Where each output of each node lies.
     places: Vec<Vec<Place>>,
 }
@@ -60,7 +62,7 @@ impl Plan {
                 }
                 NodeKind::Captured(value) => vec![compiler.constant(value)],
                 NodeKind::Op(_) if by_update(at) => Vec::new(),
-                NodeKind::Op(_) => compiler.call(node)?,
+                NodeKind::Op(_) => compiler.call(node, &graph)?,
             };
             compiler.places.push(places);
         }
@@ -127,13 +129,15 @@ impl Plan {
         assigned.iter_mut().for_each(|assigned| assigned.value = giver(assigned.value));
         Ok(Plan {
             released,
+            given_specs: input_specs,
+            flows: compiler.flows,
             read,
             read_specs,
             constants: compiler.constants,
             steps: compiler.steps,
             results: results.into_iter().map(giver).collect(),
             memory: memory.rooms,
-            made: compiler.made,
+            made_specs: compiler.made,
             changed,
             assigned,
             updates,
@@ -209,10 +213,14 @@ impl Compiler {
     }
 
     /// Where the outputs of a call lie: it is a view, a step into new buffers, or one that makes tensors.
-    fn call(&mut self, node: &GraphNode) -> Result<Vec<Place>> {
+    fn call(&mut self, node: &GraphNode, graph: &Graph) -> Result<Vec<Place>> {
         let NodeKind::Op(op) = &node.kind else { unreachable!("a call is of an op") };
         let inputs: Vec<Place> = node.inputs.iter().map(|edge| self.places[edge.node][edge.output].clone()).collect();
         let path = node.path.clone();
+        let specs: Vec<&Spec> = node.inputs.iter().map(|edge| &graph.nodes[edge.node].specs[edge.output]).collect();
+        if let Some(flow) = Flow::of(node, &specs) {
+            return self.flow(node, flow, inputs);
+        }
         let are_plain = inputs.iter().all(|place| match place {
             Place::Static { dtype, .. } => is_plain(*dtype),
             Place::Made(_) => true,
@@ -225,23 +233,56 @@ impl Compiler {
             Ok(Some(place)) => return Ok(vec![place]),
             Ok(None) => {}
             Err(()) => {
-                let first = self.made;
-                self.made += node.specs.len();
-                let kind = Kind::Make(first);
-                self.steps.push(Step { op: op.clone(), kind, inputs, outputs: Vec::new(), path });
-                return Ok((first..self.made).map(Place::Made).collect());
+                let first = self.made.len();
+                self.made.extend(node.specs.iter().cloned());
+                let (kind, gives) = (Kind::Make(first), node.specs.len());
+                self.steps.push(Step { op: op.clone(), kind, inputs, outputs: Vec::new(), gives, path });
+                return Ok((first..self.made.len()).map(Place::Made).collect());
             }
         }
         let mut outputs = Vec::new();
         let mut places = Vec::new();
         for spec in &node.specs {
-            let (memory, dims) = (self.buffer(spec)?, spec.shape.known().unwrap_or_default().to_vec());
-            let (source, layout) = (Source::Memory(memory), Layout::contiguous(dims.clone()));
-            outputs.push(Target { memory, dtype: spec.dtype, dims });
-            places.push(Place::Static { source, dtype: spec.dtype, layout });
+            let (target, place) = self.target(spec)?;
+            outputs.push(target);
+            places.push(place);
         }
-        self.steps.push(Step { op: op.clone(), kind: Kind::Run, inputs, outputs, path });
+        let (kind, gives) = (Kind::Run, node.specs.len());
+        self.steps.push(Step { op: op.clone(), kind, inputs, outputs, gives, path });
         Ok(places)
+    }
+
+    /// Where the outputs of an op lie whose graphs are plans.
+    fn flow(&mut self, node: &GraphNode, mut flow: Flow, inputs: Vec<Place>) -> Result<Vec<Place>> {
+        let NodeKind::Op(op) = &node.kind else { unreachable!("a call is of an op") };
+        let (mut outputs, mut places) = (Vec::new(), Vec::new());
+        for (at, (spec, is_input)) in node.specs.iter().zip(Flow::invariant(node)).enumerate() {
+            if is_input {
+                flow.results.push(Goes::Nowhere);
+                places.push(inputs[at].clone());
+            } else if is_plain(spec.dtype) {
+                let (target, place) = self.target(spec)?;
+                flow.results.push(Goes::Output(outputs.len()));
+                outputs.push(target);
+                places.push(place);
+            } else {
+                flow.results.push(Goes::Made(self.made.len()));
+                places.push(Place::Made(self.made.len()));
+                self.made.push(spec.clone());
+            }
+        }
+        let kind = Kind::Flow(self.flows.len());
+        self.flows.push(flow);
+        let (gives, path) = (node.specs.len(), node.path.clone());
+        self.steps.push(Step { op: op.clone(), kind, inputs, outputs, gives, path });
+        Ok(places)
+    }
+
+    /// A new buffer for a result, and the whole of it as a place.
+    fn target(&mut self, spec: &Spec) -> Result<(Target, Place)> {
+        let (memory, dims) = (self.buffer(spec)?, spec.shape.known().unwrap_or_default().to_vec());
+        let (source, layout) = (Source::Memory(memory), Layout::contiguous(dims.clone()));
+        Ok((Target { memory, dtype: spec.dtype, dims }, Place::Static { source, dtype: spec.dtype, layout }))
     }
 
     /// Where the output lies if it is a view of input 0; an error if that only shows when it runs.
@@ -306,7 +347,14 @@ impl Compiler {
         self.buffers[memory].leaves = Some(spec);
         let target = Target { memory, dtype, dims: layout.dims.clone() };
         let op = Arc::new(crate::ops::array::Identity);
-        self.steps.push(Step { op, kind: Kind::Copy, inputs: vec![place], outputs: vec![target], path: None });
+        self.steps.push(Step {
+            op,
+            kind: Kind::Copy,
+            inputs: vec![place],
+            outputs: vec![target],
+            gives: 1,
+            path: None,
+        });
         Ok(Giver::Source(Source::Memory(memory)))
     }
 

@@ -6,16 +6,21 @@
 
 mod commit;
 mod compile;
+mod control;
+mod cost;
 mod run;
 
 use crate::op::{Op, Scratch};
 use crate::ops::optimizer::UpdateStep;
 use crate::tensor::{Layout, Plain};
 use crate::{DType, Spec, Tensor, Variable};
+use control::{Flow, Inner};
+use smallvec::SmallVec;
 use std::sync::{Arc, Mutex};
 
 /// A compiled graph.
 pub(crate) struct Plan {
+    given_specs: Vec<Spec>,
     /// The variables that are read, in the order of their numbers, and what they hold.
     read: Vec<Variable>,
     read_specs: Vec<Spec>,
@@ -24,9 +29,11 @@ pub(crate) struct Plan {
     constants: Vec<Tensor>,
     steps: Vec<Step>,
     memory: Vec<Room>,
-    /// How many tensors are made by operations whose shapes follow from values.
-    made: usize,
+    /// What is known of the tensors that are made by operations whose shapes follow from values.
+    made_specs: Vec<Spec>,
     results: Vec<Giver>,
+    /// Ops that run graphs.
+    flows: Vec<Flow>,
     /// The variables that are changed, in the order of their numbers.
     changed: Vec<Variable>,
     assigned: Vec<Assigned>,
@@ -70,6 +77,8 @@ struct Step {
     kind: Kind,
     inputs: Vec<Place>,
     outputs: Vec<Target>,
+    /// How many results there are.
+    gives: usize,
     path: Option<Arc<str>>,
 }
 
@@ -84,6 +93,8 @@ enum Kind {
     Copy,
     /// On tensors, whose number in the end is this and the following ones.
     Make(usize),
+    /// By the plans of its graphs: which op that runs graphs it is.
+    Flow(usize),
 }
 
 /// A buffer.
@@ -130,6 +141,22 @@ struct Workspace {
     made: Vec<Option<Tensor>>,
     /// The values of the variables that are changed, while they are.
     held: Vec<Option<Tensor>>,
+    /// What ops that run graphs need.
+    inner: Vec<Inner>,
+    /// Whether a tensor that leaves and is still held is kept, for a later run: one of the next iterations.
+    rotates: bool,
+    /// Such tensors, by their buffers.
+    spare: Vec<SmallVec<[Tensor; SPARE]>>,
+}
+
+/// The most tensors that are kept beside the one in use.
+const SPARE: usize = 2;
+
+impl Workspace {
+    /// Lets go of what a run has read and made.
+    fn release(&mut self) {
+        self.read.iter_mut().chain(&mut self.made).for_each(|held| *held = None);
+    }
 }
 
 /// The buffer itself.

@@ -1,11 +1,11 @@
 //! Running a plan.
 
-use super::{Giver, Kind, Memory, Place, Plan, Room, Source, Step, Workspace};
+use super::{Giver, Kind, Memory, Place, Plan, Room, SPARE, Source, Step, Workspace};
 use crate::function::concrete::several;
 use crate::op::{Scratch, View, ViewMut, dispatch, timed};
 use crate::tensor::{Payload, Plain, Storage};
 use crate::variable::values_at_once;
-use crate::{Error, Result, Tensor, Variable};
+use crate::{Error, Result, Spec, Tensor, Variable};
 use smallvec::SmallVec;
 use std::sync::PoisonError;
 
@@ -25,7 +25,7 @@ impl Plan {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut workspace = idle.unwrap_or_default();
         let outcome = self.run_in(&mut workspace, inputs);
-        workspace.read.iter_mut().chain(&mut workspace.made).for_each(|held| *held = None);
+        workspace.release();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
         outcome
     }
@@ -54,7 +54,7 @@ impl Plan {
         exchange(&mut workspace);
         let mut dense = SmallVec::new();
         let outcome = dense_all(inputs, &mut dense).and_then(|inputs| self.run_in(&mut workspace, inputs));
-        workspace.read.iter_mut().chain(&mut workspace.made).for_each(|held| *held = None);
+        workspace.release();
         exchange(&mut workspace);
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
         let Some(mut results) = outcome? else { return Ok(false) };
@@ -62,6 +62,11 @@ impl Plan {
             *out = result;
         }
         Ok(true)
+    }
+
+    /// The specs of the inputs.
+    pub(super) fn given_specs(&self) -> &[Spec] {
+        &self.given_specs
     }
 
     /// The variables that are read.
@@ -86,7 +91,6 @@ impl Plan {
 
     fn run_in(&self, workspace: &mut Workspace, inputs: &[Tensor]) -> Result<Option<Values>> {
         workspace.read.resize_with(self.read.len(), || None);
-        workspace.made.resize_with(self.made, || None);
         values_at_once(&self.read, &mut workspace.read);
         for (value, spec) in workspace.read.iter_mut().zip(&self.read_specs) {
             match value {
@@ -96,6 +100,15 @@ impl Plan {
                 None => return Ok(None),
             }
         }
+        self.compute_all(workspace, inputs)?;
+        self.commit(workspace, inputs)?;
+        let results = self.results.iter().map(|&giver| self.given(giver, workspace, inputs));
+        results.collect::<Result<Values>>().map(Some)
+    }
+
+    /// Takes every step.
+    pub(super) fn compute_all(&self, workspace: &mut Workspace, inputs: &[Tensor]) -> Result<()> {
+        workspace.made.resize_with(self.made_specs.len(), || None);
         self.ready(workspace)?;
         for step in &self.steps {
             let outcome = timed(&*step.op, || step.path.clone(), || self.step(step, workspace, inputs));
@@ -107,21 +120,34 @@ impl Plan {
                 }
             })?;
         }
-        self.commit(workspace, inputs)?;
-        let results = self.results.iter().map(|&giver| self.given(giver, workspace, inputs));
-        results.collect::<Result<Values>>().map(Some)
+        Ok(())
     }
 
     /// Sees to it that all buffers are there, and that nobody else holds those that leave.
     fn ready(&self, workspace: &mut Workspace) -> Result<()> {
         let have = workspace.memory.len();
         workspace.memory.extend(self.memory[have..].iter().map(|_| Memory::Away));
-        for (memory, Room { bytes, leaves }) in workspace.memory.iter_mut().zip(&self.memory) {
+        let Workspace { memory, spare, rotates, .. } = workspace;
+        if *rotates {
+            spare.resize_with(self.memory.len(), SmallVec::new);
+        }
+        for (at, (memory, Room { bytes, leaves })) in memory.iter_mut().zip(&self.memory).enumerate() {
             let is_ready = match (&mut *memory, leaves) {
                 (Memory::Plain(_), None) => true,
                 (Memory::Tensor(tensor), Some(spec)) => tensor.spec() == spec && tensor.elements_mut().is_some(),
                 _ => false,
             };
+            if let (false, true, Memory::Tensor(tensor)) = (is_ready, *rotates, &mut *memory) {
+                let spare = &mut spare[at];
+                if let Some(free) = spare.iter_mut().find_map(|other| other.elements_mut().is_some().then_some(other)) {
+                    std::mem::swap(tensor, free);
+                    continue;
+                }
+                if spare.len() == SPARE {
+                    spare.remove(0);
+                }
+                spare.push(tensor.clone());
+            }
             match leaves {
                 _ if is_ready => {}
                 None => *memory = Memory::Plain(Plain::unfilled(*bytes)?),
@@ -135,6 +161,9 @@ impl Plan {
     }
 
     fn step(&self, step: &Step, workspace: &mut Workspace, inputs: &[Tensor]) -> Result<()> {
+        if let Kind::Flow(at) = step.kind {
+            return self.flow(step, at, workspace, inputs);
+        }
         if let Kind::Make(first) = step.kind {
             let given = step.inputs.iter().map(|place| self.tensor(place, workspace, inputs));
             let given = given.collect::<Result<Vec<Tensor>>>()?;
@@ -186,14 +215,19 @@ impl Plan {
                 .reserve(step.op.scratch_over())
                 .and_then(|()| step.op.run_over(at, &views, &mut targets[0], scratch)),
             Kind::Copy => crate::ops::array::copy_view(views[0], &mut targets[0]),
-            Kind::Run | Kind::Make(_) => scratch
+            Kind::Run | Kind::Make(_) | Kind::Flow(_) => scratch
                 .reserve(step.op.scratch(&views, &targets))
                 .and_then(|()| step.op.run(&views, &mut targets, scratch)),
         }
     }
 
     /// The tensor behind a source that is one.
-    fn held<'a>(&'a self, source: Source, workspace: &'a Workspace, inputs: &'a [Tensor]) -> Result<&'a Tensor> {
+    pub(super) fn held<'a>(
+        &'a self,
+        source: Source,
+        workspace: &'a Workspace,
+        inputs: &'a [Tensor],
+    ) -> Result<&'a Tensor> {
         let gone = || Error::internal("a value of a plan is gone");
         match source {
             Source::Given(at) => Ok(&inputs[at]),
@@ -235,7 +269,7 @@ impl Plan {
     }
 
     /// A value as a tensor, by a copy where it lies in a buffer.
-    fn tensor(&self, place: &Place, workspace: &Workspace, inputs: &[Tensor]) -> Result<Tensor> {
+    pub(super) fn tensor(&self, place: &Place, workspace: &Workspace, inputs: &[Tensor]) -> Result<Tensor> {
         match place {
             Place::Made(at) => {
                 workspace.made[*at].clone().ok_or_else(|| Error::internal("a value of a plan was not made"))
@@ -295,7 +329,7 @@ impl Memory {
         }
     }
 
-    fn bytes_mut(&mut self) -> Result<&mut [u8]> {
+    pub(super) fn bytes_mut(&mut self) -> Result<&mut [u8]> {
         match self {
             Memory::Plain(plain) => Ok(plain.bytes_mut()),
             Memory::Tensor(tensor) => {

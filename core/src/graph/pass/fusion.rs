@@ -3,7 +3,7 @@
 use super::Uses;
 use crate::dtype::dispatch;
 use crate::graph::{Edge, Graph, GraphNode, Kind};
-use crate::op::{Input, Op, Scalar, Scratch, View, ViewMut, unsupported};
+use crate::op::{Input, Op, Scalar, Scratch, View, ViewMut, elements, unsupported};
 use crate::{DType, Error, Result, Spec};
 use modulor_kernels::{Expression, Fault, Number, Output, Source, Step};
 use smallvec::SmallVec;
@@ -26,6 +26,8 @@ pub(crate) struct Elementwise {
     /// How many inputs are values; masks follow.
     values: usize,
     masks: usize,
+    /// How many ops there are.
+    steps: u64,
     spec: Spec,
     text: String,
 }
@@ -172,7 +174,9 @@ impl Elementwise {
             Box::new(Expression::<T>::new(values, masks, &steps, &output).ok()?)
         }, else => return None);
         let spec = last.specs[0].clone();
-        let op = Elementwise { dtype, expression, values, masks, spec: spec.clone(), text: text.join(", ") };
+        let count = steps.len() as u64;
+        let op =
+            Elementwise { dtype, expression, values, masks, steps: count, spec: spec.clone(), text: text.join(", ") };
         let inputs = group.values.iter().chain(&group.masks).map(|&(node, output)| Edge { node, output }).collect();
         Some(GraphNode { kind: Kind::Op(Arc::new(op)), inputs, specs: vec![spec], path: last.path.clone() })
     }
@@ -230,6 +234,9 @@ impl Elementwise {
 impl Op for Elementwise {
     fn name(&self) -> &'static str {
         "elementwise"
+    }
+    fn flops(&self, _: &[Spec], outputs: &[Spec]) -> u64 {
+        self.steps * outputs.iter().map(elements).sum::<u64>()
     }
     fn infer(&self, _: &[Input]) -> Result<Vec<Spec>> {
         Ok(vec![self.spec.clone()])

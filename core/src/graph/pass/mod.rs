@@ -5,12 +5,17 @@ mod fusion;
 mod samples;
 mod share;
 
-pub(crate) use epilogue::append;
-pub(crate) use fusion::fuse;
-pub(crate) use samples::by_samples;
-pub(crate) use share::share;
+use epilogue::append;
+use fusion::fuse;
+use samples::by_samples;
+use share::share;
 
 use super::{Edge, Graph};
+
+/// A graph of known shapes on values, by all passes.
+pub(crate) fn optimized(graph: Graph) -> Graph {
+    by_samples(fuse(append(share(graph))))
+}
 
 /// Where each output of each node goes: node and input of those that take it, or none for an output of the graph.
 struct Uses {

@@ -104,6 +104,19 @@ impl Op for BySamples {
     fn describe(&self) -> String {
         self.steps.iter().map(|step| step.op.describe()).collect::<Vec<_>>().join(" → ")
     }
+    fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
+        let (mut first, mut others, mut flops) = (inputs[0].clone(), &inputs[1..], 0);
+        for step in &self.steps {
+            let (own, rest) = others.split_at(step.others);
+            others = rest;
+            let mut dims = step.layouts[0].dims.to_vec();
+            dims[0] = self.all;
+            let output = Spec::new(step.dtype, &*dims);
+            flops += step.op.flops(&[&[first], own].concat(), std::slice::from_ref(&output));
+            first = output;
+        }
+        flops
+    }
     fn infer(&self, _: &[Input]) -> Result<Vec<Spec>> {
         Ok(vec![self.spec.clone()])
     }
