@@ -37,8 +37,12 @@ target/release/examples/05_checkpoint --dir $out/notes >/dev/null
 # Graphs: every golden case of every op, and models.
 MODULOR_GRAPHS=$PWD/$out/graphs cargo test --release --locked --test main -- graph_def:: >/dev/null
 
+# Configs of models, with weights and outputs.
+MODULOR_MODELS=$PWD/$out/models cargo test --release --locked --test main -- model::keras >/dev/null
+
 export PYTHONDONTWRITEBYTECODE=1
 target/interop-venv/bin/python tests/interop/ask_tensorflow.py $out
 target/interop-venv/bin/python tests/interop/ask_graphs.py $out/graphs
+target/interop-venv/bin/python tests/interop/ask_models.py $out/models
 # The checkers themselves: broken files must not pass.
 target/interop-venv/bin/python tests/interop/check/selftest_mutations.py | grep -v '^ok'

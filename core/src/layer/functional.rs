@@ -35,7 +35,7 @@ pub fn input(spec: Spec, about: Arc<dyn Any + Send + Sync>) -> Tensor {
 ///
 /// impl Layer for Doubled {
 ///     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-///         Tensor::concat([x, x], -1)
+///         Tensor::concat(&[x.clone(), x.clone()], -1)
 ///     }
 /// }
 ///

@@ -8,7 +8,7 @@ use super::math::{WriteOver, broadcast_shape, map, one_shape, zip};
 use super::normalization;
 use super::optimizer::{Update, UpdateStep};
 use super::recurrent::{Cell, Recur, RecurGrad, Recurrence};
-use crate::op::{Accuracy, Backward, Input, Op, Scalar, Scratch, View, ViewMut, allowed, apply, arity, same_dtype};
+use crate::op::{Accuracy, Attrs, Backward, Input, Op, Scalar, Scratch, View, ViewMut, allowed, apply, arity, same_dtype};
 use crate::{DType, Error, Result, Spec, Tensor};
 use modulor_kernels::{Binary, Unary};
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
@@ -236,6 +236,9 @@ pub(crate) struct Gelu {
 impl Op for Gelu {
     fn name(&self) -> &'static str {
         "gelu"
+    }
+    fn attrs(&self) -> Attrs {
+        Attrs::new().with("approximate", self.approximate)
     }
     fn as_fused(&self) -> Option<&dyn Fused> {
         Some(self)

@@ -176,11 +176,6 @@ impl Sequential {
         outputs
     }
 
-    /// What it was told of its input, with the name of that.
-    pub(crate) fn input_layer(&self) -> Option<(&InputLayer, &str)> {
-        self.input.as_ref().map(|(layer, name)| (&**layer, name.as_str()))
-    }
-
     /// A symbol of what comes out.
     fn through(&self) -> Result<Tensor> {
         let Some(spec) = self.fed.get() else {

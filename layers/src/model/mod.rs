@@ -9,10 +9,12 @@ mod functional;
 mod graph;
 mod input;
 mod operation;
+mod plot;
 mod run;
 mod summary;
 
 pub use functional::{Functional, Model};
 pub use graph::Place;
 pub use input::Input;
+pub use plot::{Plot, plot_model};
 pub use summary::{Row, Summarize, Summary};

@@ -537,11 +537,11 @@ fn same(op: &str, given: &Arguments) -> Result<Tensor> {
     };
     let mut inputs: Vec<Tensor> = chosen.iter().map(|chosen| operand(chosen, DType::Bool)).collect::<Result<_>>()?;
     inputs.extend(values.iter().map(value).collect::<Result<Vec<_>>>()?);
-    if op == "MatMul" {
+    if matches!(op, "MatMul" | "BatchMatMulV2") {
         let [a, b] = &inputs[..] else { return Err(Error::invalid_argument("a product is of two tensors")) };
         return a.matmul(b);
     }
-    call(if op == "BatchMatMulV2" { "MatMul" } else { op }, &Attrs::new(), &inputs.iter().collect::<Vec<_>>())
+    call(op, &Attrs::new(), &inputs.iter().collect::<Vec<_>>())
 }
 
 /// The places of a tensor that Keras's `x[key]` takes.

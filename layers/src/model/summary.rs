@@ -300,15 +300,6 @@ fn add_rows(module: &dyn Module, depth: usize, rows: &mut Vec<Row>) -> bool {
         return is_chain(model);
     }
     if let Some(model) = any.downcast_ref::<Sequential>() {
-        if let Some((layer, name)) = model.input_layer() {
-            if depth > 0 {
-                let shape = layer.shape();
-                rows.push(Row {
-                    output_shapes: vec![shape],
-                    ..row(Some(layer), name, "InputLayer", depth, Vec::new())
-                });
-            }
-        }
         let mut outputs = model.outputs().into_iter();
         for (name, layer) in model.names().iter().zip(model.layers()) {
             let shapes = outputs.next().into_iter().collect();
@@ -317,11 +308,11 @@ fn add_rows(module: &dyn Module, depth: usize, rows: &mut Vec<Row>) -> bool {
         }
         return true;
     }
-    struct Held_<'r> {
+    struct Rows<'r> {
         depth: usize,
         rows: &'r mut Vec<Row>,
     }
-    impl Visitor for Held_<'_> {
+    impl Visitor for Rows<'_> {
         fn variable(&mut self, _: &str, _: &Variable) {}
 
         fn module(&mut self, name: &str, module: &dyn Module) {
@@ -334,7 +325,7 @@ fn add_rows(module: &dyn Module, depth: usize, rows: &mut Vec<Row>) -> bool {
             self.module(name, module);
         }
     }
-    module.fields(&mut Held_ { depth, rows });
+    module.fields(&mut Rows { depth, rows });
     true
 }
 
@@ -378,10 +369,14 @@ fn connections(model: &Functional, place: &Place) -> Vec<(String, usize, usize)>
     let mut found = Vec::new();
     for &step in &place.steps {
         for source in &graph.steps[step].inputs {
-            let Source::Made { step, output, .. } = source else { continue };
-            let from = &graph.places[graph.steps[*step].place];
-            let call = from.steps.iter().position(|other| other == step).unwrap_or_default();
-            found.push((from.name().to_owned(), call, *output));
+            let mut next = Some(source);
+            // A mask that did not come with its tensor is taken as well.
+            while let Some(Source::Made { step, output, mask }) = next {
+                let from = &graph.places[graph.steps[*step].place];
+                let call = from.steps.iter().position(|other| other == step).unwrap_or_default();
+                found.push((from.name().to_owned(), call, *output));
+                next = if let Masked::By(mask) = mask { Some(mask) } else { None };
+            }
         }
     }
     found
