@@ -150,18 +150,23 @@ impl Rows {
             let wished: Vec<f64> = row.iter().map(|_| 0.0).collect();
             self.settle(row, &wished, &mut x);
         }
-        for sweep in 0..40 {
+        for sweep in 0..200 {
             let order: Vec<usize> = match sweep % 2 {
                 0 => (0..self.rows.len()).collect(),
                 _ => (0..self.rows.len()).rev().collect(),
             };
             for row in order {
                 let wish = |&cell: &usize| {
-                    let near = || self.above[cell].iter().chain(&self.below[cell]);
-                    // Lines on their way through are to be straight.
-                    let weight = |other: usize| if self.cells[other].item.is_none() { 4.0 } else { 1.0 };
-                    let total: f64 = near().map(|&other| weight(other)).sum();
-                    let sum: f64 = near().map(|&other| weight(other) * x[other]).sum();
+                    // The one line between two cells is to be straight.
+                    let weight = |upper: usize, lower: usize| match self.below[upper].len().max(self.above[lower].len()) {
+                        1 => 12.0,
+                        _ => 1.0,
+                    };
+                    let above = self.above[cell].iter().map(|&other| (weight(other, cell), x[other]));
+                    let below = self.below[cell].iter().map(|&other| (weight(cell, other), x[other]));
+                    let near: Vec<(f64, f64)> = above.chain(below).collect();
+                    let total: f64 = near.iter().map(|(weight, _)| weight).sum();
+                    let sum: f64 = near.iter().map(|(weight, x)| weight * x).sum();
                     if total > 0.0 { sum / total } else { x[cell] }
                 };
                 let wished: Vec<f64> = self.rows[row].iter().map(wish).collect();

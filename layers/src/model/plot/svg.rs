@@ -59,7 +59,7 @@ fn size(item: &Item, inner: &Option<(String, Size)>, ways: Ways) -> Size {
     let lines = item.text(ways);
     match inner {
         Some((_, room)) => {
-            let title = text_width(&lines.join(" · ")) + PADDING;
+            let title = text_width(&lines.join(" · "));
             [room[0].max(title) + 2.0 * MARGIN, room[1] + 2.0 * MARGIN + LINE]
         }
         None => {
@@ -135,7 +135,7 @@ fn text_width(text: &str) -> f64 {
         letter if letter.is_ascii() => 0.59,
         _ => 0.65,
     };
-    text.chars().map(letter).sum::<f64>() * FONT
+    text.chars().map(letter).sum::<f64>() * FONT * 1.12
 }
 
 /// A text within a picture.
