@@ -60,7 +60,7 @@ impl Plan {
             Place::Static { dtype, layout, .. } => {
                 let own = layout.dims.iter().zip(&layout.strides).filter(|(_, stride)| **stride != 0);
                 let count: usize = own.map(|(&dim, _)| dim).product();
-                (if layout.len() == 0 { 0 } else { count } * dtype.size()) as u64
+                (if layout.dims.contains(&0) { 0 } else { count } * dtype.size()) as u64
             }
             Place::Made(at) => bytes(&self.made_specs[*at]),
         }
