@@ -1,0 +1,10 @@
+extern crate modulor_core as modulor;
+
+use modulor::*;
+
+#[function]
+struct A {
+    w: Variable,
+}
+
+fn main() {}
