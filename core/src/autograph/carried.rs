@@ -14,7 +14,7 @@ pub struct Probe<T: ?Sized>(PhantomData<fn(&T)>);
 
 impl<T: ?Sized> Probe<T> {
     /// Of a type that is written.
-    #[expect(clippy::new_without_default, reason = "generated code asks with it")]
+    #[allow(clippy::new_without_default, reason = "generated code asks with it")]
     pub const fn new() -> Probe<T> {
         Probe(PhantomData)
     }

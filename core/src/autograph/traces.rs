@@ -130,7 +130,7 @@ impl Visitor for Identity {
 
 impl Traces {
     /// None yet.
-    #[expect(clippy::new_without_default, reason = "a static is made by it")]
+    #[allow(clippy::new_without_default, reason = "a static is made by it")]
     pub const fn new() -> Traces {
         Traces { entries: Mutex::new(Vec::new()), listed: Once::new() }
     }
