@@ -74,10 +74,10 @@ fn a_file_that_is_broken_is_an_error_that_names_it() {
     let images = "train-images-idx3-ubyte";
     let labels = "train-labels-idx1-ubyte";
     for (name, bytes, words) in [
-        (images, Vec::new(), "it is no file of bytes in dims"),
-        (images, vec![0, 0, 8, 3, 0, 0], "it ends within its dims"),
-        (images, idx(&[u32::MAX, u32::MAX, u32::MAX], []), "are not those of 0 elements"),
-        (images, idx(&[1, 28, 28], [0; 783]), "dims [1, 28, 28] are not those of 783 elements"),
+        (images, Vec::new(), "begins with [], and IDX begins with two zeros"),
+        (images, vec![0, 0, 8, 3, 0, 0], "ends within its 3 dims"),
+        (images, idx(&[u32::MAX, u32::MAX, u32::MAX], []), "which are more bytes than the file can hold"),
+        (images, idx(&[1, 28, 28], [0; 783]), "dims [1, 28, 28] of uint8 are 784 bytes, found 783"),
         (images, idx(&[3, 27, 28], [0; 3 * 27 * 28]), "expected images of 28×28 pixels, found dims [3, 27, 28]"),
         (labels, idx(&[2], [1, 2]), "expected 3 labels, found dims [2]"),
         (labels, idx(&[3], [1, 2, 10]), "a label of 10"),

@@ -1,11 +1,11 @@
 //! The digits, from their files to tensors.
 
 use super::shuffle::shuffled;
-use flate2::read::GzDecoder;
+use modulor::data::read_idx;
 use modulor::prelude::*;
 use serde::Deserialize;
-use std::fs::{self, File};
-use std::io::{BufReader, Read};
+use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 /// Handwritten digits: what they look like and what they are.
@@ -44,19 +44,27 @@ impl Digits {
 
     /// One of the two sets of the files that were published.
     fn published(folder: &Path, set: &str) -> Result<Digits> {
-        let images = Idx::read(folder, &format!("{set}-images-idx3-ubyte"))?;
-        let labels = Idx::read(folder, &format!("{set}-labels-idx1-ubyte"))?;
-        let &[count, SIDE, SIDE] = &*images.dims else {
-            return Err(images.broken(&format!("expected images of 28×28 pixels, found dims {:?}", images.dims)));
+        let read = |name: String| {
+            let missing = || Error::not_found(format!("there is no {name} in {}", folder.display()));
+            let path = find(folder, &name).ok_or_else(missing)?;
+            Ok((read_idx(&path)?, path))
         };
-        if labels.dims != [count] {
-            return Err(labels.broken(&format!("expected {count} labels, found dims {:?}", labels.dims)));
+        let (images, of_images) = read(format!("{set}-images-idx3-ubyte"))?;
+        let (labels, of_labels) = read(format!("{set}-labels-idx1-ubyte"))?;
+        let &[count, SIDE, SIDE] = images.dims()? else {
+            let message = format!("expected images of 28×28 pixels, found dims {:?}", images.dims()?);
+            return Err(broken(&of_images, &message));
+        };
+        if labels.dims()? != [count] {
+            let message = format!("expected {count} labels, found dims {:?}", labels.dims()?);
+            return Err(broken(&of_labels, &message));
         }
-        if let Some(label) = labels.bytes.iter().find(|&&label| label > 9) {
-            return Err(labels.broken(&format!("a label of {label}")));
+        let labels = labels.to_vec::<u8>()?;
+        if let Some(label) = labels.iter().find(|&&label| label > 9) {
+            return Err(broken(&of_labels, &format!("a label of {label}")));
         }
-        let pixels = images.bytes.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
-        Digits::new(pixels, labels.bytes.iter().map(|&label| label.into()).collect())
+        let pixels = images.to_vec::<u8>()?.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
+        Digits::new(pixels, labels.into_iter().map(i32::from).collect())
     }
 
     /// All of the files of the classes.
@@ -99,40 +107,4 @@ fn broken(path: &Path, what: &str) -> Error {
 /// A file under its name, or that with `.gz`.
 fn find(folder: &Path, name: &str) -> Option<PathBuf> {
     [name.to_owned(), format!("{name}.gz")].iter().map(|name| folder.join(name)).find(|path| path.exists())
-}
-
-/// A file of bytes in dims: two zeros, 8 for bytes, the number of dims, each dim in four bytes, the greatest first, and the
-/// elements.
-struct Idx {
-    path: PathBuf,
-    dims: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-impl Idx {
-    fn read(folder: &Path, name: &str) -> Result<Idx> {
-        let missing = || Error::not_found(format!("there is no {name} in {}", folder.display()));
-        let path = find(folder, name).ok_or_else(missing)?;
-        let mut bytes = fs::read(&path).map_err(|error| broken(&path, &error.to_string()))?;
-        if path.extension().is_some_and(|extension| extension == "gz") {
-            let mut inflated = Vec::new();
-            GzDecoder::new(&*bytes).read_to_end(&mut inflated).map_err(|error| broken(&path, &error.to_string()))?;
-            bytes = inflated;
-        }
-        let [0, 0, 8, rank, rest @ ..] = &*bytes else { return Err(broken(&path, "it is no file of bytes in dims")) };
-        let Some((head, elements)) = rest.split_at_checked(4 * usize::from(*rank)) else {
-            return Err(broken(&path, "it ends within its dims"));
-        };
-        let (dims, _) = head.as_chunks();
-        let dims: Vec<usize> = dims.iter().map(|&dim| u32::from_be_bytes(dim) as usize).collect();
-        if dims.iter().try_fold(1, |all: usize, &dim| all.checked_mul(dim)) != Some(elements.len()) {
-            return Err(broken(&path, &format!("dims {dims:?} are not those of {} elements", elements.len())));
-        }
-        let bytes = elements.to_vec();
-        Ok(Idx { path, dims, bytes })
-    }
-
-    fn broken(&self, what: &str) -> Error {
-        broken(&self.path, what)
-    }
 }

@@ -1,7 +1,10 @@
 //! Pipelines: what they give, in which order, and what becomes of broken input.
 
+mod files;
+mod golden;
 mod order;
 mod rows;
+mod threads;
 
 use modulor::data::Dataset;
 use modulor::{Element, Result, Tensor};

@@ -55,6 +55,12 @@ def flow_graphs():
     flow_graphs.write()
 
 
+def data():
+    import data_cases
+
+    data_cases.write()
+
+
 def configs():
     import config_cases
 
@@ -80,7 +86,7 @@ def graph_defs():
 
 
 if __name__ == "__main__":
-    others = {"printing": printing, "flow": flow, "flow_graphs": flow_graphs, "configs": configs, "names": names, "op_defs": op_defs}
+    others = {"printing": printing, "flow": flow, "flow_graphs": flow_graphs, "data": data, "configs": configs, "names": names, "op_defs": op_defs}
     last = {"graph_defs": graph_defs}  # Of the families' cases.
     for part in sys.argv[1:] or [*others, *FAMILIES, *last]:
         if part in others | last:

@@ -7,6 +7,7 @@
 //! | [`message`] | the protocol buffers that are the table's values, and the object graph |
 //! | [`graph`] | those of a graph: nodes, attributes, functions |
 //! | [`tensor`] | that of a tensor in a graph |
+//! | [`example`] | that of a sample of a data set |
 //! | [`strings`] | the elements of a string tensor in a data file |
 //! | [`mod@slice`] | the key of a slice of a tensor that was saved in parts |
 //! | [`record`] | TFRecord framing, in which data sets and event files come |
@@ -34,6 +35,7 @@
 pub mod crc;
 mod cursor;
 mod error;
+pub mod example;
 pub mod graph;
 pub mod message;
 pub mod record;

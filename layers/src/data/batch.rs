@@ -24,18 +24,6 @@ impl<T: Structure> Dataset<T> {
         }
         Dataset::of(Batch { inner: self.node.clone(), size: size as u64, drop_remainder: false })
     }
-
-    /// Leaves out what does not fill the last batch, or the last windows: said right after `batch`, `padded_batch` or
-    /// `window`.
-    ///
-    /// ```
-    /// use modulor_layers::data::{Cardinality, Dataset};
-    /// let batches = Dataset::range(0..10).batch(4).drop_remainder();
-    /// assert_eq!(batches.cardinality(), Cardinality::Known(2));
-    /// ```
-    pub fn drop_remainder(&self) -> Dataset<T> {
-        self.set(Setting::DropRemainder, "drop_remainder", "`batch`, `padded_batch` or `window`")
-    }
 }
 
 /// How many batches so many elements make.

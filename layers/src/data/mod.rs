@@ -23,11 +23,30 @@
 //! ```
 
 mod batch;
+mod cache;
+mod combine;
+mod csv;
+mod file;
+mod idx;
 mod leaves;
+mod map;
 mod node;
+mod npy;
 mod order;
+mod padded;
+mod parallel;
 mod rows;
 mod source;
+mod text;
+mod tf_record;
+
+pub use csv::Csv;
+pub use file::Compression;
+pub use idx::read_idx;
+pub use npy::{read_npy, read_npz};
+pub use padded::Padding;
+pub use text::TextFolder;
+pub use tf_record::ExampleParser;
 
 use modulor::{Error, Result};
 use node::{Failed, Items, Node, Setting};
@@ -122,6 +141,18 @@ impl<T: 'static> Dataset<T> {
     /// How many elements an epoch has.
     pub fn cardinality(&self) -> Cardinality {
         self.node.cardinality()
+    }
+
+    /// Leaves out what does not fill the last batch, or the last windows: said right after `batch`, `padded_batch` or
+    /// `window`.
+    ///
+    /// ```
+    /// use modulor_layers::data::{Cardinality, Dataset};
+    /// let batches = Dataset::range(0..10).batch(4).drop_remainder();
+    /// assert_eq!(batches.cardinality(), Cardinality::Known(2));
+    /// ```
+    pub fn drop_remainder(&self) -> Dataset<T> {
+        self.set(Setting::DropRemainder, "drop_remainder", "`batch`, `padded_batch` or `window`")
     }
 
     /// Changes what the last method made.

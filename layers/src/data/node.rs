@@ -34,6 +34,8 @@ pub(super) enum Setting {
     DropRemainder,
     /// Whether a shuffle has another order in each epoch.
     Reshuffle(bool),
+    /// How many threads compute a map.
+    Threads(usize),
 }
 
 /// An error in place of elements.

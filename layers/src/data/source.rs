@@ -1,9 +1,10 @@
 //! Elements that are counted, listed or made.
 
-use super::node::{Items, Node, after};
+use super::node::{Failed, Items, Node, after};
 use super::{Cardinality, Dataset};
-use modulor::{Result, Tensor};
+use modulor::{Error, Result, Tensor};
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// So many elements, each a function of its place.
@@ -68,6 +69,24 @@ impl<T: 'static> Dataset<T> {
     {
         Dataset::of(Generated(move |epoch| Box::new(generator(epoch).into_iter()) as Items<T>))
     }
+}
+
+/// The elements of files, one file after the other; each is opened when its turn comes.
+pub(super) fn of_files<T: Send + 'static, P: AsRef<Path>>(
+    paths: impl IntoIterator<Item = P>,
+    open: impl Fn(&Path) -> Items<T> + Send + Sync + 'static,
+) -> Dataset<T> {
+    let paths: Arc<[PathBuf]> = paths.into_iter().map(|path| path.as_ref().to_owned()).collect();
+    let open = Arc::new(open);
+    Dataset::of(Generated(move |_| {
+        let (paths, open) = (paths.clone(), open.clone());
+        Box::new((0..paths.len()).flat_map(move |at| open(&paths[at]))) as Items<T>
+    }))
+}
+
+/// An error in place of elements.
+pub(super) fn only<T: Send + 'static>(error: Error) -> Items<T> {
+    Failed(error).items(0, 0)
 }
 
 /// Elements that a function gives for each epoch.

@@ -11,6 +11,7 @@ mod axes;
 mod batch_normalization;
 mod bidirectional;
 mod borders;
+mod category_encoding;
 pub(crate) mod cell;
 mod cell_settings;
 mod conv_lstm;
@@ -72,6 +73,7 @@ pub use axes::LayerAxes;
 pub use batch_normalization::{BatchNormalization, RenormClipping};
 pub use bidirectional::{Bidirectional, Directions, MergeMode};
 pub use borders::{Cropping1D, Cropping2D, Cropping3D, Sides, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
+pub use category_encoding::{CategoryEncoding, OutputMode};
 pub use cell::{Cell, ShareCell};
 pub use conv_lstm::{ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, ConvLSTMCell};
 pub use convolution::{Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose};
@@ -135,8 +137,8 @@ macro_rules! list {
 list! {
     Activation ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
     AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add AdditiveAttention AlphaDropout Attention
-    Average AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional Concatenate Conv1D
-    Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Cropping1D
+    Average AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional CategoryEncoding Concatenate
+    Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Cropping1D
     Cropping2D Cropping3D Dense DepthwiseConv1D DepthwiseConv2D Dot Dropout ELU EinsumDense Embedding Flatten GRU
     GRUCell GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
     GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention Identity

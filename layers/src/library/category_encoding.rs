@@ -1,0 +1,70 @@
+use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// How categories become vectors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputMode {
+    /// A sample as one vector, 1 at each category that is in it.
+    #[default]
+    #[serde(alias = "binary")]
+    MultiHot,
+    /// Each category as a vector, 1 at its place.
+    OneHot,
+    /// A sample as one vector of how often each category is in it.
+    Count,
+}
+
+/// Categories, integers from 0 on, as vectors of `num_tokens`; of one that is no such integer nothing is in the vector.
+///
+/// # Shapes
+///
+/// `[.., n]` becomes `[.., n, num_tokens]` by `OneHot`, `[.., 1]` becomes `[.., num_tokens]`; by the other modes `[n]`
+/// becomes `[num_tokens]` and `[batch, n, ..]` becomes `[batch, .., num_tokens]`.
+///
+/// ```
+/// use modulor::{Call, Tensor};
+/// use modulor_layers::library::CategoryEncoding;
+/// # fn main() -> modulor::Result<()> {
+/// let y = CategoryEncoding::new(3).call(&Tensor::from([[0, 0], [2, 1]]))?;
+/// assert_eq!(y.to_vec::<f32>()?, [1.0, 0.0, 0.0, 0.0, 1.0, 1.0]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Module)]
+#[module(package = "keras.layers")]
+pub struct CategoryEncoding {
+    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
+    #[config(default, into)]
+    dtype: DTypePolicy,
+    #[config]
+    num_tokens: usize,
+    /// How categories become vectors; as one for each sample unless set.
+    #[config(default)]
+    output_mode: OutputMode,
+}
+
+impl Layer for CategoryEncoding {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        encoded(x, self.output_mode, self.num_tokens, self.dtype.compute_dtype()?)
+    }
+}
+
+/// Categories below `depth` as vectors.
+fn encoded(x: &Tensor, mode: OutputMode, depth: usize, dtype: DType) -> Result<Tensor> {
+    if depth == 0 {
+        return Err(Error::invalid_argument("`num_tokens` must be at least 1, found 0"));
+    }
+    let rank = x.rank().ok_or_else(|| Error::invalid_argument("the rank of the input is needed"))?;
+    let x = if x.dtype() == DType::I32 { x.clone() } else { x.cast(DType::I64)? };
+    let x = if rank == 0 { x.expand_dims(0)? } else { x };
+    let axis = i64::from(rank > 1);
+    match mode {
+        OutputMode::OneHot if rank > 1 && x.shape().dim(rank - 1) == Some(1) => {
+            x.squeeze([rank as i64 - 1])?.one_hot(depth, dtype)
+        }
+        OutputMode::OneHot => x.one_hot(depth, dtype),
+        OutputMode::MultiHot => x.one_hot(depth, dtype)?.sum([axis])?.minimum(1.0),
+        OutputMode::Count => x.one_hot(depth, dtype)?.sum([axis]),
+    }
+}
