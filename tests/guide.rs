@@ -2,6 +2,7 @@
 //! random there are checked by shape, and by what must hold whatever they are.
 
 use modulor::checkpoint::{latest_checkpoint, list_variables};
+use modulor::keras::model::{Summarize, plot_model};
 use modulor::prelude::*;
 use modulor::{FromConfig, ModuleExt, add_loss, collecting_losses, scope};
 
@@ -387,5 +388,80 @@ fn s9_a_function_has_a_graph_for_each_kind_of_argument() -> Result<()> {
         assert_eq!(z.to_vec::<f32>()?, [y.to_vec::<f32>()?, y.to_vec()?].concat());
     }
     assert_eq!(function.traces(), ["it had not been traced", "argument 0 is float32(1, 2, 3), and was float32(1, 3)"]);
+    Ok(())
+}
+
+#[test]
+fn s14_a_config_clones_a_whole_model_with_layers_of_the_users() -> Result<()> {
+    let inputs = Input::new([3]);
+    let shared = FlexibleDense::new(3);
+    let x = Penalised::new(FlexibleDense::new(3), 0.5).call(&shared.call(&shared.call(&inputs)?)?)?;
+    let model = Model::new(&inputs, &x)?;
+    let y = model.call(twos())?;
+    let again = Model::<Tensor>::from_config(&model.config()?)?;
+    assert_eq!(again.config()?, model.config()?);
+    assert_eq!(again.variables().len(), 4, "the shared layer is one layer");
+    let copy = model.copy()?;
+    assert_eq!(copy.call(twos())?.to_vec::<f32>()?, y.to_vec::<f32>()?);
+    let (_, losses) = collecting_losses(|| copy.call(twos()));
+    assert_eq!(losses.len(), 1);
+    Ok(())
+}
+
+#[test]
+fn s18_the_functional_api_makes_the_same_model() -> Result<()> {
+    let inputs = Input::new([3]);
+    let x = FlexibleDense::new(3).call(&inputs)?;
+    let x = FlexibleDense::new(2).call(&x)?;
+    let my_functional_model = Model::new(&inputs, &x)?;
+    assert_eq!(inputs.shape().to_string(), "(None, 3)");
+    assert_eq!(my_functional_model.call(twos())?.dims()?, [1, 2]);
+    assert_eq!(shapes(&my_functional_model.weights()), [vec![3, 3], vec![3], vec![3, 2], vec![2]]);
+
+    // Several inputs, a shared layer, operators, an inner tensor as the output of another model.
+    let (a, b) = (Input::new([3]), Input::new([3]));
+    let (p, q) = (my_functional_model.call(&a)?, my_functional_model.call(&b)?);
+    let both = Model::new((&a, &b), &(&p * 2.0 + &q))?;
+    assert_eq!(both.weights().len(), 4);
+    let expected = my_functional_model.call(twos())? * 3.0;
+    let found = both.call((&twos(), &twos()))?;
+    assert_eq!(found.to_vec::<f32>()?, expected.to_vec::<f32>()?);
+    let hidden = Model::new(&inputs, &my_functional_model.get_layer("flexible_dense")?.output()?)?;
+    assert_eq!(hidden.call(twos())?.dims()?, [1, 3]);
+    Ok(())
+}
+
+#[test]
+fn s19_a_summary_has_the_shapes_and_the_numbers_of_parameters() -> Result<()> {
+    let inputs = Input::new([3]);
+    let x = FlexibleDense::new(3).call(&inputs)?;
+    let model = Model::new(&inputs, &FlexibleDense::new(2).call(&x)?)?;
+    let summary = model.summary();
+    let rows: Vec<(&str, &str, String, usize)> = summary
+        .rows()
+        .iter()
+        .map(|row| (row.name.as_str(), row.class_name.as_str(), row.output_shapes[0].to_string(), row.params))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            ("input_layer", "InputLayer", "(None, 3)".to_owned(), 0),
+            ("flexible_dense", "FlexibleDense", "(None, 3)".to_owned(), 12),
+            ("flexible_dense_1", "FlexibleDense", "(None, 2)".to_owned(), 8),
+        ]
+    );
+    let table = summary.line_length(76).to_string();
+    for line in [
+        "Layer (type)",
+        "Output Shape",
+        "Param #",
+        " Total params: 20 ",
+        " Trainable params: 20 ",
+        " Non-trainable params: 0 ",
+    ] {
+        assert!(table.contains(line), "{line}: {table}");
+    }
+    let picture = plot_model(&model)?.to_svg();
+    assert!(picture.starts_with("<svg") && picture.contains("flexible_dense_1"));
     Ok(())
 }

@@ -115,7 +115,9 @@ fn kerass_models_are_read_and_ours_are_written_as_kerass() {
 
 /// Models that were never Keras's.
 fn ours() -> Result<Vec<Value>> {
-    use modulor::keras::library::{Bidirectional, Embedding, GRU, LSTM, LayerNormalization, MultiHeadAttention, concatenate};
+    use modulor::keras::library::{
+        Bidirectional, Embedding, GRU, LSTM, LayerNormalization, MultiHeadAttention, concatenate,
+    };
     let of = |dims: &[usize]| {
         let count: usize = dims.iter().product();
         Tensor::new(dims, (0..count).map(|i| (i as f32 * 0.61).sin()).collect::<Vec<f32>>())
@@ -123,7 +125,8 @@ fn ours() -> Result<Vec<Value>> {
     let mut asked = Vec::new();
 
     let (a, b) = (Input::new([4, 6]), Input::with_shape([5, 6]).name("memory").build());
-    let (attention, encoder, decoder) = (MultiHeadAttention::new(2, 3), LSTM::new(6), LSTM::new(6).return_sequences(true));
+    let (attention, encoder, decoder) =
+        (MultiHeadAttention::new(2, 3), LSTM::new(6), LSTM::new(6).return_sequences(true));
     let x = attention.causal().call((&a, &a))?;
     let x = LayerNormalization::new().call(&(&x + &a))?;
     let x = attention.call((&x, &b))?;

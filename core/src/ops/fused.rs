@@ -8,7 +8,9 @@ use super::math::{WriteOver, broadcast_shape, map, one_shape, zip};
 use super::normalization;
 use super::optimizer::{Update, UpdateStep};
 use super::recurrent::{Cell, Recur, RecurGrad, Recurrence};
-use crate::op::{Accuracy, Attrs, Backward, Input, Op, Scalar, Scratch, View, ViewMut, allowed, apply, arity, same_dtype};
+use crate::op::{
+    Accuracy, Attrs, Backward, Input, Op, Scalar, Scratch, View, ViewMut, allowed, apply, arity, same_dtype,
+};
 use crate::{DType, Error, Result, Spec, Tensor};
 use modulor_kernels::{Binary, Unary};
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};

@@ -5,7 +5,9 @@ use super::graph::{Graph, Place, What};
 use super::run::Schedule;
 use crate::library::admitted;
 use modulor::layer::AnyLayer;
-use modulor::module::{Config, FromConfig, InputShapes, Module, Schema, Track, Visitor, name, object, read_object};
+use modulor::module::{
+    Config, FromConfig, InputShapes, Module, Schema, Track, Visitor, name, object, read_object, reading, writing,
+};
 use modulor::registry::class::{Alias, Entry};
 use modulor::{Error, Layer, Refs, Result, Structure, Tensor, Tree, nearest};
 use serde_json::Value;
@@ -307,6 +309,29 @@ impl FromConfig for Functional {
         name::stamp(&model, &name::unique(model.default_name()));
         Ok(model)
     }
+}
+
+/// A model with the same layers and other variables, whose values are drawn anew: Keras's `clone_model`.
+///
+/// [`copy`](modulor::ModuleExt::copy) makes one with the same values. Fails where the config of a layer cannot be written or
+/// read again.
+///
+/// ```
+/// use modulor::{Call, ModuleExt};
+/// use modulor_layers::library::Dense;
+/// use modulor_layers::model::{Input, Model, clone_model};
+/// # fn main() -> modulor::Result<()> {
+/// let x = Input::new([3]);
+/// let model = Model::new(&x, &Dense::new(2).call(&x)?)?;
+/// let other = clone_model(&model)?;
+/// assert_eq!(other.count_params(), 8);
+/// assert_ne!(other.variables()[0].id(), model.variables()[0].id());
+/// # Ok(())
+/// # }
+/// ```
+pub fn clone_model<M: Module>(model: &M) -> Result<M> {
+    let config = writing(model.as_module(), || model.field_config())?;
+    reading(|| M::from_field(config.as_ref()))
 }
 
 /// A layer of the structures that its inputs and outputs have: tensors, lists of them, or else trees.

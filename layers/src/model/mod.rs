@@ -13,7 +13,7 @@ mod plot;
 mod run;
 mod summary;
 
-pub use functional::{Functional, Model};
+pub use functional::{Functional, Model, clone_model};
 pub use graph::Place;
 pub use input::Input;
 pub use plot::{Plot, plot_model};

@@ -88,7 +88,8 @@ struct Item {
 pub fn plot_model(model: &(impl Module + ?Sized)) -> Result<Plot> {
     let diagram = Diagram::of(model.as_module(), model.default_name()).ok_or_else(|| {
         let class = model.class_name();
-        let message = format!("what calls what in a `{class}` is not known: a picture is of a `Model` or a `Sequential`");
+        let message =
+            format!("what calls what in a `{class}` is not known: a picture is of a `Model` or a `Sequential`");
         Error::invalid_argument(message)
     })?;
     Ok(Plot { diagram, ways: Ways { shapes: true, dtypes: false, names: true, expands: true } })
@@ -146,7 +147,16 @@ impl Item {
         }
         lines.push(class);
         if ways.shapes {
-            let said = |specs: &[Spec]| specs.iter().map(|spec| shape(&spec.shape)).collect::<Vec<_>>().join(", ");
+            // Each shape once: a layer of attention takes three of one.
+            let said = |specs: &[Spec]| {
+                let mut shapes: Vec<String> = Vec::new();
+                for shape in specs.iter().map(|spec| shape(&spec.shape)) {
+                    if !shapes.contains(&shape) {
+                        shapes.push(shape);
+                    }
+                }
+                shapes.join(", ")
+            };
             let gives = said(&self.gives);
             match self.sort {
                 _ if self.gives.is_empty() => {}

@@ -42,7 +42,7 @@ impl Schedule {
                     vec![inputs.next().ok_or_else(|| Error::internal("a model has fewer inputs than steps"))?]
                 }
                 Kind::Layer(layer) => {
-                    let taken = step.inputs.iter().map(|source| held.take(source, at)).collect::<Result<Vec<_>>>()?;
+                    let taken = step.inputs.iter().map(|source| held.take(source)).collect::<Result<Vec<_>>>()?;
                     layer.call(&mut taken.into_iter())?
                 }
                 Kind::Op(op) => {
@@ -53,8 +53,7 @@ impl Schedule {
             held.keep(at, &step.kind, results);
             step.inputs.iter().for_each(|source| held.drop_after(source, at));
         }
-        let end = graph.steps.len();
-        graph.results.iter().map(|source| held.take(source, end)).collect()
+        graph.results.iter().map(|source| held.take(source)).collect()
     }
 }
 
@@ -83,7 +82,7 @@ impl Held<'_> {
     }
 
     /// A tensor with its mask.
-    fn take(&self, source: &Source, step: usize) -> Result<Tensor> {
+    fn take(&self, source: &Source) -> Result<Tensor> {
         match source {
             Source::Value(value) => Ok(value.clone()),
             Source::Made { step: from, output, mask } => {
@@ -91,7 +90,7 @@ impl Held<'_> {
                 Ok(match mask {
                     Masked::Own => tensor.clone(),
                     Masked::Not => tensor.with_mask(None),
-                    Masked::By(mask) => tensor.with_mask(Some(self.take(mask, step)?)),
+                    Masked::By(mask) => tensor.with_mask(Some(self.take(mask)?)),
                 })
             }
         }

@@ -27,7 +27,7 @@ fn inputs(graph: &Graph) -> Vec<Source> {
 }
 
 /// The ends of a model: the places of tensors in the structure that the model has.
-fn ends<'s>(graph: &Graph, tree: &Tree, sources: &mut dyn Iterator<Item = &'s Source>) -> Result<Value> {
+fn ends(graph: &Graph, tree: &Tree, sources: &mut dyn Iterator<Item = &Source>) -> Result<Value> {
     Ok(match tree {
         Tree::None => Value::Null,
         Tree::Leaf(_) => {

@@ -22,7 +22,11 @@ fn add(text: &mut String, diagram: &Diagram, ways: Ways, prefix: &str, depth: us
         let lines = item.text(ways);
         if let Some(inner) = item.inner.as_ref().filter(|inner| ways.expands && !inner.boxes.is_empty()) {
             let _ = writeln!(text, "{indent}subgraph cluster_{id} {{");
-            let _ = writeln!(text, "{indent}  label={}; style=\"rounded,dashed\"; fontname=\"Helvetica\"; fontsize=11;", quoted(&lines.join(" · ")));
+            let _ = writeln!(
+                text,
+                "{indent}  label={}; style=\"rounded,dashed\"; fontname=\"Helvetica\"; fontsize=11;",
+                quoted(&lines.join(" · "))
+            );
             add(text, inner, ways, &format!("{id}_"), depth + 1);
             let _ = writeln!(text, "{indent}}}");
             continue;

@@ -158,7 +158,8 @@ impl Rows {
             for row in order {
                 let wish = |&cell: &usize| {
                     // The one line between two cells is to be straight.
-                    let weight = |upper: usize, lower: usize| match self.below[upper].len().max(self.above[lower].len()) {
+                    let weight = |upper: usize, lower: usize| match self.below[upper].len().max(self.above[lower].len())
+                    {
                         1 => 12.0,
                         _ => 1.0,
                     };
@@ -218,7 +219,9 @@ impl Rows {
         let heights: Vec<f64> = self
             .rows
             .iter()
-            .map(|row| row.iter().filter_map(|&cell| self.cells[cell].item).map(|item| sizes[item][1]).fold(0.0, f64::max))
+            .map(|row| {
+                row.iter().filter_map(|&cell| self.cells[cell].item).map(|item| sizes[item][1]).fold(0.0, f64::max)
+            })
             .collect();
         let mut top = Vec::new();
         let mut y = 0.0;

@@ -92,7 +92,15 @@ fn kinds(ways: Ways) -> impl Iterator<Item = &'static str> {
     ways.names.then_some("name").into_iter().chain([if ways.names { "class" } else { "name" }, "shape"])
 }
 
-fn model(drawn: &mut String, item: &Item, inner: &str, room: Size, [x, y]: [f64; 2], [width, height]: Size, ways: Ways) {
+fn model(
+    drawn: &mut String,
+    item: &Item,
+    inner: &str,
+    room: Size,
+    [x, y]: [f64; 2],
+    [width, height]: Size,
+    ways: Ways,
+) {
     let _ = writeln!(
         drawn,
         "<rect class=\"model\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" rx=\"8\"/>"
@@ -121,7 +129,8 @@ fn line(drawn: &mut String, points: &[[f64; 2]]) {
     }
     let _ = writeln!(drawn, "<path class=\"line\" d=\"{path}\"/>");
     let [x, y] = before;
-    let _ = writeln!(drawn, "<path class=\"head\" d=\"M{:.1} {y:.1}H{:.1}L{x:.1} {:.1}Z\"/>", x - 3.5, x + 3.5, y + HEAD);
+    let _ =
+        writeln!(drawn, "<path class=\"head\" d=\"M{:.1} {y:.1}H{:.1}L{x:.1} {:.1}Z\"/>", x - 3.5, x + 3.5, y + HEAD);
 }
 
 /// About how wide a text is: letters of Helvetica, the bold ones.
