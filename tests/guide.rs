@@ -465,3 +465,28 @@ fn s19_a_summary_has_the_shapes_and_the_numbers_of_parameters() -> Result<()> {
     assert!(picture.starts_with("<svg") && picture.contains("flexible_dense_1"));
     Ok(())
 }
+
+#[test]
+fn s16_a_model_trains_and_evaluates_with_no_step_code() -> Result<()> {
+    let x = Tensor::from([[0.0_f32, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+    let y = Tensor::from([[0.0_f32], [1.0], [1.0], [2.0]]);
+    // A model of the notes' kind, of modules of one's own.
+    let model = my_sequential_model();
+    modulor::module::name::stamp(&model, "s16");
+    let mut trainer = model.compile(Adam::new().learning_rate(0.05), "mse")?.metrics(["mae"])?;
+    let before = trainer.evaluate(&x, &twice(&y)?).verbose(0).run()?;
+    let history = trainer.fit(&x, &twice(&y)?).epochs(60).batch_size(2).verbose(0).run()?;
+    assert_eq!(history.epochs.len(), 60);
+    let after = trainer.evaluate(&x, &twice(&y)?).verbose(0).run()?;
+    assert!(after["loss"] < before["loss"], "{before} and then {after}");
+    // The model is the one that was trained.
+    let predicted = trainer.predict(&x).verbose(0).run()?;
+    let called: Tensor = model.call(&x)?;
+    assert_eq!(predicted.to_vec::<f32>()?, called.to_vec::<f32>()?);
+    Ok(())
+}
+
+/// Two equal columns, for a model of two outputs in a row.
+fn twice(y: &Tensor) -> Result<Tensor> {
+    Tensor::concat(&[y.clone(), y.clone()], -1)
+}
