@@ -9,8 +9,7 @@ mod shuffle;
 
 use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
 use data::Digits;
-use indicatif::{ProgressBar, ProgressStyle};
-use model::{Classifier, Training, batches, classify, steps};
+use model::{Classifier, EPOCHS, classify};
 use modulor::prelude::*;
 
 const SEED: u64 = 1;
@@ -20,35 +19,18 @@ fn main() -> Result<()> {
     let (learn, test) = Digits::load()?.split(SEED)?;
     println!("{} digits to learn from, {} held out\n", learn.len(), test.len());
 
-    let training = Training::begin();
-    let manager = checkpoint_dir()
-        .map(|folder| CheckpointManager::new(Checkpoint::new(&training), folder).max_to_keep(2).asynchronous());
-    if let Some(manager) = &manager
-        && let Some(path) = manager.restore_or_initialize()?.path
-    {
-        println!("goes on from {}\n", path.display());
+    let (model, folder) = (Classifier::new(), checkpoint_dir());
+    let mut trainer = model.trainer()?;
+    let mut fit = trainer.fit(&learn.images, &learn.labels).epochs(EPOCHS);
+    if let Some(folder) = &folder {
+        fit = fit.callback(BackupAndRestore::new(folder).delete_checkpoint(false));
     }
-    let bar = ProgressBar::new(steps(&learn) as u64).with_style(
-        ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed_precise}  {msg}")
-            .expect("a template of its own words"),
-    );
-    training.run(&learn, |now| {
-        bar.set_position(now.step as u64);
-        bar.set_message(format!("loss {:.4}  accuracy {:.4}", now.loss, now.accuracy));
-        if let Some(manager) = manager.as_ref().filter(|_| now.step % batches(&learn) == 0) {
-            manager.save()?;
-        }
-        Ok(())
-    })?;
-    bar.finish();
-    let is_kept = manager.is_some();
-    manager.map_or(Ok(()), CheckpointManager::close)?;
+    fit.run()?;
 
-    let model = &training.model;
-    let answers = classify(model, &test.images)?;
+    let answers = classify(&model, &test.images)?;
     println!("\nthe model has {} parameters", model.count_params());
-    if is_kept {
-        println!("learnt weights: {:016x}", fingerprint(model)?);
+    if folder.is_some() {
+        println!("learnt weights: {:016x}", fingerprint(&model)?);
     }
     let truth: Vec<i64> = test.labels.cast(DType::I64)?.to_vec()?;
     println!("\n{}\n", per_class(&truth, &answers));
