@@ -107,7 +107,7 @@ fn idx_files_that_lie_are_refused_before_anything_is_allocated() {
 }
 
 fn npy(header: &str, elements: &[u8]) -> Vec<u8> {
-    [b"\x93NUMPY\x01\x00", &*(header.len() as u16).to_le_bytes(), header.as_bytes(), elements].concat()
+    [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), elements].concat()
 }
 
 #[test]
