@@ -2,6 +2,7 @@
 
 mod attribute;
 mod control;
+mod cost;
 mod many;
 mod steps;
 mod tracing;
