@@ -148,7 +148,7 @@ fn an_archive_of_arrays_is_a_map() {
     let (_folder, path) = file(&bytes);
     let arrays = read_npz(&path).unwrap();
     assert_eq!(arrays["x"].to_vec::<i32>().unwrap(), [1, 2]);
-    assert_eq!(Dataset::from_tensors(arrays).unwrap().iter().count(), 2);
+    assert_eq!(Dataset::from_tensor_slices(arrays).unwrap().iter().count(), 2);
     check_harmless(&bytes, |path| read_npz(path));
     // What is packed a thousand times smaller is not unpacked beyond what its header says.
     let bomb = npy("{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }", &vec![0; 4 << 20]);

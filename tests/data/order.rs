@@ -6,7 +6,7 @@ use modulor::prelude::*;
 
 /// Numbers that can be counted, as rows and as elements, and numbers that cannot.
 fn sources(count: i64) -> [Dataset<Tensor>; 3] {
-    let rows = Dataset::from_tensors(Tensor::from((0..count).collect::<Vec<_>>())).unwrap();
+    let rows = Dataset::from_tensor_slices(Tensor::from((0..count).collect::<Vec<_>>())).unwrap();
     let generated = Dataset::from_generator(move |_| (0..count).map(|n| Ok(Tensor::scalar(n))));
     [rows, Dataset::range(0..count), generated]
 }

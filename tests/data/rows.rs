@@ -16,7 +16,7 @@ fn rows_of_a_structure_stay_together() {
         image: Tensor::new([6, 2], (0..12).map(|n| n as f32).collect::<Vec<_>>()).unwrap(),
         label: Some(Tensor::strings([6], ["a", "b", "c", "d", "e", "f"]).unwrap()),
     };
-    let batches = Dataset::from_tensors(samples).unwrap().shuffle(6, 1).batch(4);
+    let batches = Dataset::from_tensor_slices(samples).unwrap().shuffle(6, 1).batch(4);
     let mut labels = Vec::new();
     for batch in &batches {
         let Sample { image, label } = batch.unwrap();
@@ -40,7 +40,7 @@ fn batches_of_rows_are_those_of_elements() {
         Tensor::from([0_i64, 1, 2, 3, 4, 5, 6]).slice(modulor::step(.., -1)).unwrap(),
     ];
     for tensor in tensors {
-        let rows = Dataset::from_tensors(tensor.clone()).unwrap();
+        let rows = Dataset::from_tensor_slices(tensor.clone()).unwrap();
         let elements: Dataset<Tensor> = rows.iter().map(|row| row.unwrap()).collect();
         for size in [1, 2, 3, 7, 8, usize::MAX] {
             for pipeline in [
@@ -64,7 +64,7 @@ fn batches_of_rows_are_those_of_elements() {
 #[test]
 fn strings_are_rows_too() {
     let texts = Tensor::strings([3, 2], ["a", "b", "c", "d", "e", "f"]).unwrap();
-    let rows = Dataset::from_tensors(texts).unwrap();
+    let rows = Dataset::from_tensor_slices(texts).unwrap();
     let strings = |dataset: &Dataset<Tensor>| -> Vec<String> {
         let texts = dataset.iter().flat_map(|batch| batch.unwrap().to_strings().unwrap());
         texts.map(|text| String::from_utf8(text.to_vec()).unwrap()).collect()
@@ -80,14 +80,14 @@ fn strings_are_rows_too() {
 fn batches_that_follow_each_other_are_views() {
     let tensor = Tensor::zeros([1000, 1000], DType::F32).unwrap();
     let before = modulor::tensor::memory_in_use();
-    let batches: Vec<_> = Dataset::from_tensors(tensor).unwrap().batch(500).iter().collect();
+    let batches: Vec<_> = Dataset::from_tensor_slices(tensor).unwrap().batch(500).iter().collect();
     assert_eq!(batches.len(), 2);
     assert!(modulor::tensor::memory_in_use() < before + 1_000_000, "no batch is a copy of 2 MB");
 }
 
 #[test]
 fn batches_of_batches_have_their_positions() {
-    let rows = Dataset::from_tensors(Tensor::from((0..12).collect::<Vec<i32>>())).unwrap();
+    let rows = Dataset::from_tensor_slices(Tensor::from((0..12).collect::<Vec<i32>>())).unwrap();
     check_positions(&rows.batch(4).batch(2), 2);
     check_positions(&rows.batch(5).drop_remainder().batch(2).drop_remainder(), 1);
     assert_eq!(all::<i32>(&rows.batch(2).batch(3))[0], [0, 1, 2, 3, 4, 5]);
@@ -98,17 +98,17 @@ fn tensors_that_do_not_belong_together_are_named() {
     let message = |error: Error| error.to_string();
     let map = BTreeMap::from([("x".to_owned(), Tensor::from([1, 2])), ("y".to_owned(), Tensor::from([1]))]);
     assert_eq!(
-        Dataset::from_tensors(map).map_err(message).unwrap_err(),
+        Dataset::from_tensor_slices(map).map_err(message).unwrap_err(),
         "`y` has 1 rows, and `x` has 2: tensors with the same number of rows are needed"
     );
     let scalar = (Tensor::from([1, 2]), vec![Tensor::scalar(1)]);
-    assert_eq!(Dataset::from_tensors(scalar).map_err(message).unwrap_err(), "`1/0` is a scalar, and has no rows");
+    assert_eq!(Dataset::from_tensor_slices(scalar).map_err(message).unwrap_err(), "`1/0` is a scalar, and has no rows");
     assert_eq!(
-        Dataset::from_tensors(Vec::<Tensor>::new()).map_err(message).unwrap_err(),
+        Dataset::from_tensor_slices(Vec::<Tensor>::new()).map_err(message).unwrap_err(),
         "there is no tensor, and so there are no rows"
     );
     let wrong = Tensor::from([1.0_f32, 2.0]) + Tensor::from([1.0_f32, 2.0, 3.0]);
-    assert!(Dataset::from_tensors(wrong).is_err());
+    assert!(Dataset::from_tensor_slices(wrong).is_err());
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn filtered_and_joined_datasets_have_their_positions() {
     check_positions(&odd.concatenate(&Dataset::range(0..2)), 6);
     check_positions(&Dataset::range(0..2).concatenate(&odd), 6);
     check_positions(&odd.zip(&Dataset::range(5..50)).map(|(a, b)| a.add(&b)), 4);
-    let words = Dataset::from_tensors(Tensor::strings([2], ["a", "b"]).unwrap()).unwrap();
+    let words = Dataset::from_tensor_slices(Tensor::strings([2], ["a", "b"]).unwrap()).unwrap();
     assert_eq!(
         words.unbatch().iter().next().unwrap().unwrap_err().message(),
         "`the tensor` is a scalar, and has no rows"

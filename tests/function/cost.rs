@@ -33,10 +33,10 @@ fn of_a_convolution() {
     layer.call(&x).unwrap();
     let f = Function::new(move |x: &Tensor| layer.call(x));
     let cost = f.cost(&x).unwrap();
-    let conv = of(&cost, "Conv2D");
-    // Filters of 3 × 3 over 3 channels, at 6 × 6 places of 2 images, to 4 channels.
-    assert_eq!(conv.flops, 2 * (2 * 6 * 6 * 4) * (3 * 3 * 3));
-    assert_eq!((conv.read, conv.written), (4 * (2 * 8 * 8 * 3 + 3 * 3 * 3 * 4), 4 * 2 * 6 * 6 * 4));
+    let conv = of(&cost, "Conv2D, BiasAdd");
+    // Filters of 3 × 3 over 3 channels, at 6 × 6 places of 2 images, to 4 channels, which get a bias.
+    assert_eq!(conv.flops, 2 * (2 * 6 * 6 * 4) * (3 * 3 * 3) + 2 * 6 * 6 * 4);
+    assert_eq!((conv.read, conv.written), (4 * (2 * 8 * 8 * 3 + 3 * 3 * 3 * 4 + 4), 4 * 2 * 6 * 6 * 4));
 }
 
 #[test]

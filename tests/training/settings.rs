@@ -41,18 +41,18 @@ fn a_step_has_the_same_bits_compiled_or_not_and_written_by_hand() {
 
 #[test]
 fn a_dataset_is_as_good_as_tensors() {
-    let from_tensors = trained(|trainer, x, y| {
+    let from_tensor_slices = trained(|trainer, x, y| {
         trainer.fit(x, y).batch_size(8).epochs(2).shuffle(false).verbose(0).validation_data(x, y).run().map(|_| ())
     });
     let from_dataset = trained(|trainer, x, y| {
-        let batches = Dataset::from_tensors((x.clone(), y.clone()))?.batch(8);
+        let batches = Dataset::from_tensor_slices((x.clone(), y.clone()))?.batch(8);
         let history = trainer.fit_batches(&batches).epochs(2).verbose(0).validation_batches(&batches).run()?;
         assert_eq!(history["val_loss"].len(), 2);
         let whole = trainer.evaluate(x, y).batch_size(8).verbose(0).run()?;
         assert_eq!(trainer.evaluate_batches(&batches).verbose(0).run()?, whole);
         Ok(())
     });
-    assert_eq!(from_dataset, from_tensors);
+    assert_eq!(from_dataset, from_tensor_slices);
     let on_batches = trained(|trainer, x, y| {
         for _ in 0..2 {
             for begin in [0_i64, 8, 16] {
@@ -62,25 +62,25 @@ fn a_dataset_is_as_good_as_tensors() {
         }
         Ok(())
     });
-    assert_eq!(on_batches, from_tensors);
+    assert_eq!(on_batches, from_tensor_slices);
 }
 
 #[test]
 fn weights_of_a_dataset_are_those_of_tensors() {
     let weight = Tensor::from((0..22).map(|at| at as f32 / 10.0).collect::<Vec<f32>>());
-    let from_tensors = trained(|trainer, x, y| {
+    let from_tensor_slices = trained(|trainer, x, y| {
         trainer.fit(x, y).batch_size(8).shuffle(false).verbose(0).sample_weight(&weight).run().map(|_| ())
     });
     let from_dataset = trained(|trainer, x, y| {
-        let batches = Dataset::from_tensors((x.clone(), y.clone(), weight.clone()))?.batch(8);
+        let batches = Dataset::from_tensor_slices((x.clone(), y.clone(), weight.clone()))?.batch(8);
         trainer.fit_batches(batches).verbose(0).run().map(|_| ())
     });
-    assert_eq!(from_dataset, from_tensors);
+    assert_eq!(from_dataset, from_tensor_slices);
     let by_class = trained(|trainer, x, y| {
         trainer.fit(x, y).batch_size(8).shuffle(false).verbose(0).class_weight([(1, 3.0)]).run().map(|_| ())
     });
     let by_class_of_dataset = trained(|trainer, x, y| {
-        let batches = Dataset::from_tensors((x.clone(), y.clone()))?.batch(8);
+        let batches = Dataset::from_tensor_slices((x.clone(), y.clone()))?.batch(8);
         trainer.fit_batches(batches).verbose(0).class_weight([(1, 3.0)]).run().map(|_| ())
     });
     assert_eq!(by_class_of_dataset, by_class);

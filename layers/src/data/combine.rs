@@ -88,7 +88,7 @@ impl<T: Send + 'static> Dataset<T> {
 impl<T: Structure> Dataset<T> {
     /// The rows of each element: what `batch` put together.
     pub fn unbatch(&self) -> Dataset<T> {
-        self.flat_map(Dataset::from_tensors)
+        self.flat_map(Dataset::from_tensor_slices)
     }
 }
 

@@ -148,7 +148,7 @@ impl Csv {
     /// A dataset of the lines: maps of scalars by the names of the columns, or a struct whose fields are called as they are.
     pub fn rows<T: Structure>(&self) -> Result<Dataset<T>> {
         let columns = self.columns()?;
-        Dataset::from_tensors(T::from_tree(map(columns))?)
+        Dataset::from_tensor_slices(T::from_tree(map(columns))?)
     }
 
     /// As [`rows`](Csv::rows), with the column `label` beside the others.
@@ -159,7 +159,7 @@ impl Csv {
             let message = format!("{}: there is no column `{label}` for the label; {hint}", self.path.display());
             return Err(Error::not_found(message));
         };
-        Dataset::from_tensors((T::from_tree(map(columns))?, label))
+        Dataset::from_tensor_slices((T::from_tree(map(columns))?, label))
     }
 }
 

@@ -9,7 +9,7 @@
 //! use modulor_layers::data::Dataset;
 //! # fn main() -> modulor::Result<()> {
 //! let (x, y) = (Tensor::from([[1.0_f32], [2.0], [3.0]]), Tensor::from([0, 1, 0]));
-//! let batches = Dataset::from_tensors((x, y))?.shuffle(3, 7).batch(2);
+//! let batches = Dataset::from_tensor_slices((x, y))?.shuffle(3, 7).batch(2);
 //! let mut seen = Vec::new();
 //! for batch in &batches {
 //!     let (x, y) = batch?;

@@ -25,15 +25,15 @@ impl<T: Structure> Dataset<T> {
     /// use modulor::Tensor;
     /// use modulor_layers::data::Dataset;
     /// # fn main() -> modulor::Result<()> {
-    /// let rows = Dataset::from_tensors((Tensor::from([[1, 2], [3, 4]]), Tensor::from([true, false])))?;
+    /// let rows = Dataset::from_tensor_slices((Tensor::from([[1, 2], [3, 4]]), Tensor::from([true, false])))?;
     /// let (x, y) = rows.iter_at(0, 1).next().unwrap()?;
     /// assert_eq!((x.to_vec::<i32>()?, y.item::<bool>()?), (vec![3, 4], false));
-    /// let error = Dataset::from_tensors((Tensor::from([1, 2]), Tensor::from([1]))).unwrap_err();
+    /// let error = Dataset::from_tensor_slices((Tensor::from([1, 2]), Tensor::from([1]))).unwrap_err();
     /// assert_eq!(error.message(), "`1` has 1 rows, and `0` has 2: tensors with the same number of rows are needed");
     /// # Ok(())
     /// # }
     /// ```
-    pub fn from_tensors(tensors: T) -> Result<Dataset<T>> {
+    pub fn from_tensor_slices(tensors: T) -> Result<Dataset<T>> {
         let tree = tensors.to_tree();
         let (names, leaves) = (names(&tree), tree.leaves());
         let mut known: Option<(usize, &str)> = None;
