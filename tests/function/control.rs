@@ -114,7 +114,7 @@ fn variables_are_written_in_the_order_of_iterations_or_not_at_all() {
                 v.assign_add(&(v.read()? * i.cast(DType::F32)?))?;
                 let y = cond(
                     &y.less(8.0)?,
-                    || v.assign_sub(&Tensor::scalar(1.0_f32)).and_then(|()| Ok(y + 3.0)),
+                    || v.assign_sub(&Tensor::scalar(1.0_f32)).map(|()| y + 3.0),
                     || y.add(v.read()?),
                 )?;
                 Ok((i + 1.0, y))

@@ -154,7 +154,7 @@ fn ours() -> Result<Vec<Value>> {
 
     let words = Input::with_shape([5]).dtype(DType::I32).build();
     let x = Embedding::new(9, 3).mask_zero(true).call(&words)?;
-    let model = Model::new(&words, &LSTM::new(2).call(&x.with_mask(Some(words.greater(Tensor::scalar(2))?)))?)?;
+    let model = Model::new(&words, &LSTM::new(2).call(x.with_mask(Some(words.greater(Tensor::scalar(2))?)))?)?;
     let w = Tensor::from([[1, 5, 3, 0, 2], [4, 2, 6, 7, 0]]);
     asked.push(question("another mask", &AnyLayer::of(model), &[w]));
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 /// A context of a small model, and the numbers of some epochs told to callbacks; how many epochs there were.
 fn told(callback: impl Callback, name: &str, values: &[f64]) -> (usize, Context) {
     let model = Dense::new(1);
-    let _: Tensor = model.call(&rows(2, 2)).unwrap();
+    let _: Tensor = model.call(rows(2, 2)).unwrap();
     let mut context = Context::new(&model, &SGD::new().learning_rate(1.0));
     context.set_direction("accuracy", Direction::Up);
     let mut list = CallbackList::new().with(callback);
@@ -46,7 +46,7 @@ fn early_stopping_waits_as_long_as_it_is_told() {
 #[test]
 fn early_stopping_brings_the_best_weights_back() {
     let model = Dense::new(1);
-    let _: Tensor = model.call(&rows(2, 2)).unwrap();
+    let _: Tensor = model.call(rows(2, 2)).unwrap();
     let bias = model.weights()[1].clone();
     let mut context = Context::new(&model, &SGD::new());
     let mut stopping = EarlyStopping::new().monitor("loss").patience(5).restore_best_weights(true);

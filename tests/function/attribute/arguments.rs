@@ -12,6 +12,7 @@ struct Pair {
     right: Option<Tensor>,
 }
 
+#[allow(clippy::too_many_arguments)] // one of each kind
 #[function]
 fn structures(
     a: &Tensor,

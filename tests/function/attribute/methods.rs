@@ -73,7 +73,7 @@ fn a_layer_computes_by_a_graph() {
     }
     let tape = GradientTape::new();
     let loss = tape.record(|| layer.call(&x)?.sum(..)).unwrap();
-    let gradients = tape.gradients(&loss, &layer.inner.variables()).unwrap();
+    let gradients = tape.gradients(&loss, layer.inner.variables()).unwrap();
     let kernel = gradients.into_iter().flatten().find(|gradient| gradient.rank() == Some(2)).unwrap();
     assert_eq!(kernel.to_vec::<f32>().unwrap(), [2.0, 2.0, 4.0, 4.0]);
     assert_eq!(traces_of(<Scaled as Layer>::forward).len(), 1);
