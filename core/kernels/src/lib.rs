@@ -42,8 +42,9 @@
 //! weights, chunks of k are given to threads. An [`Epilogue`] is applied to some rows at a time while they are in the first
 //! cache.
 //!
-//! A convolution is a product whose left factor is the patches of the images: they are packed from the images straight into the panels,
-//! and never in memory as a whole. Its gradient by the input is one product for each remainder of a place by the strides,
+//! A convolution is a product whose left factor is the patches of the images, which are never in memory as a whole. Where
+//! channels, or a row's positions, lie at equal steps, tiles read them where they lie, a segment at a time, padding from a place
+//! of zeros; else they are packed from the images straight into the panels. Its gradient by the input is one product for each remainder of a place by the strides,
 //! so that nothing is multiplied by inserted zeros.
 //!
 //! # Expressions

@@ -1,6 +1,6 @@
-//! 6. Functions: code that is traced once for each kind of arguments, and runs as a graph from then on.
+//! 9. Functions: code that is traced once for each kind of arguments, and runs as a graph from then on.
 //!
-//! `cargo run --example 06_function`
+//! `cargo run --example 09_function`
 
 use modulor::{autograph::traces_of, function::with_eager_functions, prelude::*};
 
