@@ -1,4 +1,4 @@
-//! Training: Keras's `compile`, `fit`, `evaluate` and `predict`, for every [`Layer`].
+//! Training: Keras's `compile`, `fit`, `evaluate` and `predict`, for every [`Layer`](modulor::Layer).
 //!
 //! [`compile`](Compile::compile) puts a model together with an optimizer and a loss, and gives a [`Trainer`], which trains:
 //! a compiled function for the step, callbacks beside it, and a [`History`](crate::callback::History) as its result.
