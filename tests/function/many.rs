@@ -140,3 +140,23 @@ fn what_treats_each_sample_by_itself_runs_on_some_at_a_time() {
     assert!(profile.to_string().contains("Conv2D, BiasAdd, Relu → Conv2D, BiasAdd → MaxPool"), "{profile}");
     assert_eq!(allocations(|| drop(function.call(&x).unwrap())).1, 0);
 }
+
+#[test]
+fn what_treats_each_sample_by_itself_does_so_on_the_way_back() {
+    let count = 64;
+    let x = Tensor::new([count, 20, 20, 3], (0..count * 1200).map(|i| (i as f32 * 1.37).sin()).collect::<Vec<_>>());
+    let (x, filters) = (x.unwrap(), Arc::new(Conv2D::new(48, 3).activation("relu").padding(Padding::Same)));
+    let _: Tensor = filters.call(&x).unwrap();
+    let gradient = move |x: &Tensor| {
+        let tape = GradientTape::new();
+        let y = tape.record(|| MaxPooling2D::new().call(&filters.call(x)?)?.square()?.sum(..))?;
+        tape.gradient(&y, &filters.variables()[0])
+    };
+    let eager = gradient(&x).unwrap();
+    let function = modulor::Function::new(gradient);
+    for _ in 0..2 {
+        assert_eq!(function.call(&x).unwrap().to_vec::<f32>().unwrap(), eager.to_vec::<f32>().unwrap());
+    }
+    let (_, profile) = modulor::op::profiled(|| function.call(&x));
+    assert!(profile.to_string().contains("MaxPoolGrad → ReluGrad"), "{profile}");
+}

@@ -143,10 +143,10 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         None
     }
 
-    /// Whether each place along the first axis of the one output follows from that place of input 0 alone, and from all of the
-    /// other inputs: graphs may then run it on some of these at a time.
-    fn is_by_sample(&self) -> bool {
-        false
+    /// The inputs, 0 among them, of which each place along the first axis is all that the same place of the one output needs,
+    /// beside all of the others: graphs may then run it on some of these samples at a time. None of an op that is not so.
+    fn samples(&self) -> &'static [usize] {
+        &[]
     }
 
     /// What an op on variables does, in operations on their values, which `values` has and takes; `None` for all others.

@@ -221,8 +221,8 @@ impl Op for Convolve {
     fn attrs(&self) -> Attrs {
         self.slide.attrs(true, self.is_explicit())
     }
-    fn is_by_sample(&self) -> bool {
-        self.wanted == Wanted::Output
+    fn samples(&self) -> &'static [usize] {
+        if self.wanted == Wanted::Output { &[0] } else { &[] }
     }
     fn describe(&self) -> String {
         let bias = if self.bias { ", BiasAdd" } else { "" };

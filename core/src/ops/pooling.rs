@@ -93,8 +93,8 @@ impl Op for MaxPool {
     fn attrs(&self) -> Attrs {
         self.0.attrs(self.0.slide.axes == 2)
     }
-    fn is_by_sample(&self) -> bool {
-        true
+    fn samples(&self) -> &'static [usize] {
+        &[0]
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x] = arity(inputs)?;
@@ -132,6 +132,9 @@ impl Op for MaxPoolGrad {
     }
     fn attrs(&self) -> Attrs {
         self.0.attrs(self.0.slide.axes == 2)
+    }
+    fn samples(&self) -> &'static [usize] {
+        &[0, 1, 2]
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, y, dy] = arity(inputs)?;
@@ -362,8 +365,8 @@ impl Op for AvgPool {
     fn attrs(&self) -> Attrs {
         self.0.attrs(false)
     }
-    fn is_by_sample(&self) -> bool {
-        true
+    fn samples(&self) -> &'static [usize] {
+        &[0]
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x] = arity(inputs)?;

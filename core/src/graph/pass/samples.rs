@@ -25,8 +25,8 @@ struct BySamples {
 #[derive(Debug)]
 struct Step {
     op: Arc<dyn Op>,
-    /// The inputs beside the first.
-    others: usize,
+    /// For each of the inputs beside the first, whether it is of these samples too.
+    others: Vec<bool>,
     dtype: DType,
     /// The output for as many samples as go together, and for those that are left.
     layouts: [Layout; 2],
@@ -36,6 +36,32 @@ impl Step {
     fn words(&self) -> Result<usize> {
         let elements = self.layouts[0].dims.iter().product();
         Ok(bytes_of(self.dtype, elements)?.div_ceil(size_of::<u128>()))
+    }
+
+    /// The dims of the other inputs, for so many samples.
+    fn dims(&self, others: &[View], count: usize) -> SmallVec<[SmallVec<[usize; 6]>; 3]> {
+        let dims = |(view, is_sampled): (&View, &bool)| {
+            let mut dims: SmallVec<[usize; 6]> = view.dims().into();
+            if *is_sampled {
+                dims[0] = count;
+            }
+            dims
+        };
+        others.iter().zip(&self.others).map(dims).collect()
+    }
+
+    /// The inputs, of the samples from one on.
+    fn with<'a>(
+        &self,
+        first: View<'a>,
+        others: &[View<'a>],
+        dims: &'a [SmallVec<[usize; 6]>],
+        start: usize,
+    ) -> SmallVec<[View<'a>; 4]> {
+        let others = others.iter().zip(dims).zip(&self.others);
+        let others =
+            others.map(|((view, dims), &is_sampled)| if is_sampled { view.samples(start, dims) } else { *view });
+        [first].into_iter().chain(others).collect()
     }
 }
 
@@ -47,9 +73,9 @@ pub(crate) fn by_samples(mut graph: Graph) -> Graph {
         let mut row = vec![at];
         let mut last = at;
         while !taken[last]
-            && is_by_sample(&graph.nodes[last])
+            && sampled(&graph, &graph.nodes[last]).is_some()
             && let &[Some(next)] = uses.of_edge(&Edge { node: last, output: 0 })
-            && is_by_sample(&graph.nodes[next])
+            && sampled(&graph, &graph.nodes[next]).is_some()
             && graph.nodes[next].inputs[0] == (Edge { node: last, output: 0 })
         {
             row.push(next);
@@ -63,9 +89,16 @@ pub(crate) fn by_samples(mut graph: Graph) -> Graph {
     graph.without_unused()
 }
 
-fn is_by_sample(node: &GraphNode) -> bool {
-    let known = |spec: &Spec| spec.shape.elements().is_some_and(|elements| elements > 0);
-    matches!(&node.kind, Kind::Op(op) if op.is_by_sample()) && matches!(&*node.specs, [spec] if known(spec))
+/// For each input, whether its first axis is that of the samples; none if the node does not treat each by itself.
+fn sampled(graph: &Graph, node: &GraphNode) -> Option<Vec<bool>> {
+    let (Kind::Op(op), [spec]) = (&node.kind, &*node.specs) else { return None };
+    spec.shape.elements().filter(|&elements| elements > 0)?;
+    let is_like = |edge: &Edge| graph.nodes[edge.node].specs[edge.output].shape == spec.shape;
+    if op.scalar().is_some() && node.inputs.iter().all(is_like) {
+        return Some(vec![true; node.inputs.len()]);
+    }
+    let own = op.samples();
+    own.contains(&0).then(|| (0..node.inputs.len()).map(|input| own.contains(&input)).collect())
 }
 
 /// The node that does what these do; none where there is no need of it.
@@ -89,7 +122,8 @@ fn gathered(graph: &Graph, row: &[usize]) -> Option<GraphNode> {
             own[0] = count;
             Layout::contiguous(own)
         });
-        Some(Step { op: op.clone(), others: node.inputs.len() - 1, dtype: node.specs[0].dtype, layouts })
+        let others = sampled(graph, node)?.split_off(1);
+        Some(Step { op: op.clone(), others, dtype: node.specs[0].dtype, layouts })
     });
     let steps = steps.collect::<Option<Vec<_>>>()?;
     let GraphNode { specs, path, .. } = graph.nodes[last].clone();
@@ -107,7 +141,7 @@ impl Op for BySamples {
     fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
         let (mut first, mut others, mut flops) = (inputs[0].clone(), &inputs[1..], 0);
         for step in &self.steps {
-            let (own, rest) = others.split_at(step.others);
+            let (own, rest) = others.split_at(step.others.len());
             others = rest;
             let mut dims = step.layouts[0].dims.to_vec();
             dims[0] = self.all;
@@ -144,10 +178,11 @@ impl BySamples {
         dims[0] = count;
         let (mut first, mut most, mut others) = (inputs[0].samples(0, &dims), 0, &inputs[1..]);
         for step in &self.steps {
-            let (own, rest) = others.split_at(step.others);
+            let (own, rest) = others.split_at(step.others.len());
             others = rest;
-            let (all, layout) = (with(first, own), &step.layouts[which]);
-            most = most.max(step.op.scratch(&all, &[ViewMut::hollow(step.dtype, &layout.dims)]));
+            let (dims, layout) = (step.dims(own, count), &step.layouts[which]);
+            most = most
+                .max(step.op.scratch(&step.with(first, own, &dims, 0), &[ViewMut::hollow(step.dtype, &layout.dims)]));
             first = View::within(step.dtype, layout, 0, &[]);
         }
         most
@@ -164,9 +199,9 @@ impl BySamples {
             let mut first = inputs[0].samples(start, &dims);
             let (mut others, mut rest) = (&inputs[1..], &mut room[..]);
             let mut call = |step: &Step, first: View, out: ViewMut| {
-                let (own, after) = others.split_at(step.others);
+                let (own, after) = others.split_at(step.others.len());
                 others = after;
-                step.op.run(&with(first, own), &mut [out], scratch)
+                step.op.run(&step.with(first, own, &step.dims(own, count), start), &mut [out], scratch)
             };
             for step in before {
                 let (own, after) = rest.split_at_mut(step.words()?);
@@ -182,8 +217,4 @@ impl BySamples {
         }
         Ok(())
     }
-}
-
-fn with<'a>(first: View<'a>, others: &[View<'a>]) -> SmallVec<[View<'a>; 4]> {
-    [first].into_iter().chain(others.iter().copied()).collect()
 }
