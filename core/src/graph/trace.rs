@@ -91,7 +91,7 @@ impl Builder {
         for node in needed.into_values() {
             let edges = node.inputs.iter().map(|input| self.edge(input)).collect::<Result<Vec<_>>>()?;
             let kind = match &node.origin {
-                Origin::Placeholder | Origin::Input(_) | Origin::Layer(_) => Kind::Placeholder,
+                Origin::Placeholder | Origin::Input(_) | Origin::Call(_) => Kind::Placeholder,
                 Origin::Op(op) => Kind::Op(op.clone()),
             };
             self.places.insert(node.id, self.nodes.len());

@@ -103,7 +103,7 @@ where
     let results = result.replace(&mut |_| Ok(nothing.clone()))?.to_tree();
     let call = Called { layer: layer.share_arc(), structure, results, masks: masks.clone() };
     let call: Arc<dyn Recorded> = Arc::new(call);
-    let node = Node::new(Origin::Layer(Arc::new(call)), x.to_tree().leaves(), specs);
+    let node = Node::new(Origin::Call(Arc::new(call)), x.to_tree().leaves(), specs);
     let symbols = node.outputs();
     let mut at = 0;
     result.replace(&mut |_| {
@@ -184,7 +184,7 @@ pub enum Made<'a> {
     /// An operation.
     Op(&'a Arc<dyn Op>),
     /// A layer.
-    Layer(&'a Arc<dyn Recorded>),
+    Call(&'a Arc<dyn Recorded>),
 }
 
 impl Recording {
@@ -203,8 +203,8 @@ impl Recording {
     pub fn made(&self) -> Made<'_> {
         match &self.0.origin {
             Origin::Op(op) => Made::Op(op),
-            Origin::Layer(call) => match call.downcast_ref::<Arc<dyn Recorded>>() {
-                Some(call) => Made::Layer(call),
+            Origin::Call(call) => match call.downcast_ref::<Arc<dyn Recorded>>() {
+                Some(call) => Made::Call(call),
                 None => Made::Input(call),
             },
             Origin::Input(about) => Made::Input(about),
@@ -226,7 +226,7 @@ impl Recording {
     /// The number of its results, without their masks.
     pub fn count(&self) -> usize {
         match self.made() {
-            Made::Layer(call) => call.results().leaves().len(),
+            Made::Call(call) => call.results().leaves().len(),
             Made::Input(_) | Made::Op(_) => self.0.specs.len(),
         }
     }
@@ -235,7 +235,7 @@ impl Recording {
     pub fn output(&self, output: usize) -> Option<Tensor> {
         let symbol = |output: usize| Some(Tensor::symbol(self.0.clone(), output, self.0.specs.get(output)?.clone()));
         let mask = match self.made() {
-            Made::Layer(call) => call.mask(output),
+            Made::Call(call) => call.mask(output),
             Made::Input(_) | Made::Op(_) => None,
         };
         Some(symbol(output)?.with_mask(mask.and_then(symbol)))
@@ -255,7 +255,7 @@ impl Recording {
                 self.0 = Identity::of(module, Some(held));
             }
         }
-        let Made::Layer(call) = self.made() else { return None };
+        let Made::Call(call) = self.made() else { return None };
         let mut first = First(None);
         call.layer().track("", &mut first);
         first.0
@@ -267,7 +267,7 @@ impl fmt::Debug for Recording {
         match self.made() {
             Made::Input(_) => f.write_str("Input")?,
             Made::Op(op) => f.write_str(op.name())?,
-            Made::Layer(call) => f.write_str(call.layer().class_name())?,
+            Made::Call(call) => f.write_str(call.layer().class_name())?,
         }
         f.debug_list().entries(self.outputs()).finish()
     }

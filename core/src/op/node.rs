@@ -30,7 +30,7 @@ pub(crate) enum Origin {
     /// Fed to models; what is said about it is of those who made it.
     Input(Arc<dyn Any + Send + Sync>),
     /// Computed by a layer, whose call `layer::functional` knows.
-    Layer(Arc<dyn Any + Send + Sync>),
+    Call(Arc<dyn Any + Send + Sync>),
 }
 
 impl Node {
@@ -60,7 +60,7 @@ impl GraphNode for Node {
             Origin::Placeholder => "Placeholder",
             Origin::Op(op) => op.name(),
             Origin::Input(_) => "Input",
-            Origin::Layer(_) => "Layer",
+            Origin::Call(_) => "Layer",
         }
     }
 

@@ -368,7 +368,7 @@ impl Graph {
             let (what, kind, inputs, count, results) = match (key, found.recording.as_ref()) {
                 (Key::Call(_), Some(recording)) => {
                     let (what, kind) = match recording.made() {
-                        Made::Layer(layer) => (What::Layer(layer.clone()), Kind::Layer(layer.clone())),
+                        Made::Call(layer) => (What::Layer(layer.clone()), Kind::Layer(layer.clone())),
                         Made::Op(op) => (What::Op(op.clone()), Kind::Op(op.clone())),
                         Made::Input(_) => return Err(Error::internal("an input that is none was passed over")),
                     };
@@ -403,7 +403,7 @@ impl Graph {
 fn results(recording: &Recording) -> Result<Tree> {
     let symbols = (0..recording.count()).filter_map(|output| recording.output(output));
     match recording.made() {
-        Made::Layer(layer) => layer.results().with_leaves(symbols),
+        Made::Call(layer) => layer.results().with_leaves(symbols),
         Made::Op(_) | Made::Input(_) => {
             let mut symbols: Vec<Tree> = symbols.map(Tree::Leaf).collect();
             Ok(if symbols.len() == 1 { symbols.remove(0) } else { Tree::List(symbols) })
