@@ -21,7 +21,7 @@ use std::any::{Any, type_name};
 ///     }
 /// }
 ///
-/// let sum = AnyLayer::of(Sum::new());
+/// let sum = AnyLayer::of(Sum);
 /// let (a, b) = (Tensor::scalar(1.0_f32), Tensor::scalar(2.0_f32));
 /// assert_eq!(sum.call(&(a, b).to_tree())?.leaves()[0].item::<f32>()?, 3.0);
 /// assert!(sum.call(&Tensor::scalar(1.0_f32).to_tree()).is_err());

@@ -39,7 +39,7 @@ pub fn input(spec: Spec, about: Arc<dyn Any + Send + Sync>) -> Tensor {
 ///     }
 /// }
 ///
-/// let y: Tensor = infer(&Doubled::new(), &Tensor::placeholder(Spec::new(DType::F32, [None, Some(3)])))?;
+/// let y: Tensor = infer(&Doubled, &Tensor::placeholder(Spec::new(DType::F32, [None, Some(3)])))?;
 /// assert_eq!(y.shape().to_string(), "(None, 6)");
 /// # Ok::<(), modulor::Error>(())
 /// ```
