@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 /// # fn main() -> modulor::Result<()> {
 /// let path = std::env::temp_dir().join(format!("flowers-{}.csv", std::process::id()));
 /// std::fs::write(&path, "petal,sepal,kind\n1.5,3,iris\n,4,rose\n").unwrap();
-/// let flowers = Csv::new(&path).default("petal", "0").rows::<Flower>()?;
+/// let flowers = Csv::new(&path).select(["petal", "kind"]).default("petal", "0").rows::<Flower>()?;
 /// let last = flowers.iter().last().unwrap()?;
 /// assert_eq!((last.petal.item::<f32>()?, &*last.kind.to_strings()?[0]), (0.0, &b"rose"[..]));
 /// # std::fs::remove_file(path).unwrap();

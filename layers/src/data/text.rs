@@ -20,7 +20,7 @@ impl Dataset<Tensor> {
     /// let path = std::env::temp_dir().join(format!("lines-{}.txt", std::process::id()));
     /// std::fs::write(&path, "to be\r\nor not").unwrap();
     /// let lines = Dataset::text_lines([&path]).iter().map(|line| Ok(line?.to_strings()?[0].to_vec()));
-    /// assert_eq!(lines.collect::<modulor::Result<Vec<_>>>()?, [b"to be", b"or not"]);
+    /// assert_eq!(lines.collect::<modulor::Result<Vec<_>>>()?, [&b"to be"[..], b"or not"]);
     /// # std::fs::remove_file(path).unwrap();
     /// # Ok(())
     /// # }

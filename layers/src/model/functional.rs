@@ -40,7 +40,7 @@ use std::sync::Arc;
 /// let names: Vec<&str> = model.layers().map(|layer| layer.name()).collect();
 /// assert_eq!(
 ///     names,
-///     ["input_layer_1", "dense", "input_layer", "dense_1", "concatenate", "multiply", "relu", "dense_2"]
+///     ["input_layer_1", "input_layer", "dense", "dense_1", "concatenate", "multiply", "relu", "dense_2"]
 /// );
 /// # Ok(())
 /// # }
