@@ -188,28 +188,3 @@ fn loops_of_many_threads_have_the_bits_of_one() {
         }
     });
 }
-
-/// What an iteration of a few small ops costs, by the plan of the body and op by op: printed.
-#[test]
-#[ignore = "a measurement"]
-fn iterations_timed() {
-    const COUNT: i32 = 10_000;
-    let program = |x: &Tensor| {
-        let body = |(i, y): &(Tensor, Tensor)| Ok((i + 1.0, ((y * 0.5 + x).tanh()? - y.mean(..)?).matmul(x)?));
-        Ok(while_loop(|(i, _)| i.less(f64::from(COUNT)), body, (Tensor::scalar(0), x.clone()))?.1)
-    };
-    let f = Function::new(program);
-    let x = wave(&[8, 8], 0.1);
-    let graph = trace(|x| Ok(vec![program(&x[0])?]), &[x.spec().clone()]).unwrap();
-    let mut least = [f64::MAX; 2];
-    for _ in 0..15 {
-        let begin = std::time::Instant::now();
-        graph.run(&[&x]).unwrap();
-        least[0] = least[0].min(begin.elapsed().as_secs_f64());
-        let begin = std::time::Instant::now();
-        f.call(&x).unwrap();
-        least[1] = least[1].min(begin.elapsed().as_secs_f64());
-    }
-    let [by_op, by_plan] = least.map(|time| time / f64::from(COUNT) * 1e6);
-    println!("op by op {by_op:.2} µs an iteration, by plan {by_plan:.2} µs");
-}
