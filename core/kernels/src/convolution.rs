@@ -10,7 +10,7 @@ use half::{bf16, f16};
 
 use crate::expression::Elementwise;
 use crate::instruction_set::instruction_set;
-use crate::matmul::{Epilogue, Factor, Finish, Lanes, Rows, products, products_scratch};
+use crate::matmul::{Epilogue, Factor, Finish, Lanes, Rows, products, products_scratch, side_by_side};
 use crate::number::{Number, finish};
 use crate::operation::{Binary, Unary};
 use crate::parts::divide_slice;
@@ -382,7 +382,12 @@ fn rearrange<T: Factor>(of: &Filters, residues: &[Residue; 3], filters: &[T], tu
         for (i, residue) in residues.iter().enumerate() {
             from = from * sizes[i] + residue.tap + of_tap[i] * residue.every;
         }
-        let from = &filters[from * channels * of.filters + group * lanes..];
+        let first = from * channels * of.filters + group * lanes;
+        if T::terms(&[]).is_some() {
+            let lies = Lanes { data: filters, offset: first as isize, lane: of.filters as isize, depth: 1 };
+            return side_by_side(lies, channels, bytemuck::cast_slice_mut(to));
+        }
+        let from = &filters[first..];
         // Squares, so that lines are read and written whole.
         for (some, to) in to.chunks_mut(TOGETHER * channels).enumerate() {
             for first in (0..channels).step_by(TOGETHER) {

@@ -18,6 +18,7 @@ use std::slice::from_raw_parts_mut;
 use bytemuck::Zeroable;
 
 use crate::instruction_set::{instruction_set, with_instruction_set};
+use crate::parts::divide;
 use crate::pool;
 use crate::strided::Strided;
 use epilogue::Block;
@@ -34,7 +35,7 @@ pub(crate) use tile::{SIDE, Turns};
 /// The most places along k whose terms are packed at a time.
 const PANEL: usize = 8 * tile::BLOCK;
 /// The places along k that are added up before their sum joins the others, perhaps those of another thread.
-const CHUNK: usize = 2048;
+const CHUNK: usize = 43 * tile::BLOCK;
 /// The bytes of a row of the right factor that are packed at a time: a panel of them stays in the second cache.
 const STRIP_BYTES: usize = 1536;
 /// How many tiles' rows of the left factor are packed at a time, so that lines of what lies turned are read whole.
@@ -51,12 +52,19 @@ pub(crate) const LEAST: usize = 8;
 const ROWS: usize = 160;
 /// The most elements of a product that is split along k: each chunk is a product of its own, and they are added up.
 const SPLIT: usize = 1 << 15;
+/// Picoseconds that a sum of a chunk takes to join the others.
+const ADDED: usize = 300;
 /// The multiplications that are worth another thread.
 const WORTH: usize = 1 << 16;
 
 /// The places along k of each panel but the last: as even as whole blocks allow.
 fn panel(depth: usize) -> usize {
     depth.div_ceil(depth.div_ceil(PANEL)).next_multiple_of(tile::BLOCK)
+}
+
+/// The places along k of each chunk but the last: as even as whole blocks allow, so that threads have as much to do.
+fn even_chunk(k: usize) -> usize {
+    k.div_ceil(k.div_ceil(CHUNK).max(1)).next_multiple_of(tile::BLOCK).max(tile::BLOCK)
 }
 
 /// The columns of a strip.
@@ -88,6 +96,11 @@ fn room(rows: usize, k: usize, columns: usize, apart: bool) -> [usize; 4] {
     ]
 }
 
+/// Writes so many lanes of a factor side by side, for each of the places along k that fill `to`.
+pub(crate) fn side_by_side<T: Factor>(from: Lanes<T>, lanes: usize, to: &mut [T::Term]) {
+    from.pack(lanes, lanes, to, T::Term::tiles(instruction_set()).turn);
+}
+
 /// The elements of scratch that [`multiply`] wants, perhaps adding to what stands in the output.
 pub(crate) fn scratch<T: Factor>(m: usize, k: usize, n: usize, accumulate: bool) -> usize {
     let (m, n) = if n == 1 { (n, m) } else { (m, n) };
@@ -101,7 +114,7 @@ pub(crate) fn products_scratch<T: Factor>([m, k, n]: [usize; 3], layout: impl La
     }
     let apart = is_apart::<T>(layout, accumulate);
     let own: usize = room(m.min(ROWS), k, n.min(strip::<T::Term>()), apart).iter().sum();
-    let chunks = if is_split(m, k, n) { k.div_ceil(CHUNK) * m * n } else { 0 };
+    let chunks = if is_split(m, k, n) { k.div_ceil(even_chunk(k)) * m * n } else { 0 };
     // Scratch need not be aligned for terms, nor begin where a cache line does.
     (own + chunks) * (size_of::<T::Term>() / size_of::<T>()) + 128 / size_of::<T>()
 }
@@ -407,8 +420,9 @@ impl<T: Factor> Shared<'_, T> {
             });
         };
         let (a, b) = (a.from(row, 0), b.from(column, 0));
-        for start in (0..k).step_by(CHUNK) {
-            let sizes = [rows, CHUNK.min(k - start), columns];
+        let each = even_chunk(k);
+        for start in (0..k).step_by(each) {
+            let sizes = [rows, each.min(k - start), columns];
             let factors = (a.from(0, start), b.from(0, start));
             let target = if start == 0 { whole } else { Target { first: room.chunk.as_mut_ptr(), pitch: columns } };
             // SAFETY: the block of the output is this thread's, and the room has been counted for the block.
@@ -453,12 +467,45 @@ impl<T: Factor> Shared<'_, T> {
     ) {
         let [m, k, n] = self.sizes;
         let mut room = Room::of(aligned(bytes), room(rows, k, columns, false));
-        let (start, factors) = (place * CHUNK, (a.from(row, place * CHUNK), b.from(column, place * CHUNK)));
+        let each = even_chunk(k);
+        let (start, factors) = (place * each, (a.from(row, place * each), b.from(column, place * each)));
         // SAFETY: the block of this chunk is this thread's.
         unsafe {
             let first = self.chunks.add(place * m * n + row * n + column);
-            let sizes = [rows, CHUNK.min(k - start), columns];
+            let sizes = [rows, each.min(k - start), columns];
             chunk(self.tiles, factors, sizes, Target { first, pitch: n }, &mut room, (Tail::NONE, &|_, _| ()));
+        }
+    }
+
+    /// Adds the sums of all chunks up for some rows of the product `index`, and writes them where `layout` says.
+    ///
+    /// # Safety
+    /// Nobody else reads or writes those rows, of the sums and of the output.
+    #[allow(unsafe_code)]
+    unsafe fn add_up(&self, layout: impl Layout, index: usize, rows: Range<usize>, chunks: usize) {
+        let [m, _, n] = self.sizes;
+        let (first, count) = (rows.start * n, rows.len() * n);
+        // SAFETY: there are the sums of so many chunks, and the rows are the caller's.
+        let sums = unsafe { from_raw_parts_mut(self.chunks.add(first), count) };
+        for chunk in 1..chunks {
+            // SAFETY: as above.
+            let other = unsafe { from_raw_parts_mut(self.chunks.add(chunk * m * n + first), count) };
+            for (sum, &term) in sums.iter_mut().zip(&*other) {
+                *sum = sum.add(term);
+            }
+        }
+        if let Some(finish) = self.finish {
+            let read = |i: usize, first: usize, row: &mut [T]| {
+                for (slot, &sum) in row.iter_mut().zip(&sums[i * n + first..]) {
+                    *slot = T::narrow(sum);
+                }
+            };
+            // SAFETY: the rows of the output are the caller's.
+            return unsafe { self.finish(finish, layout, (index, [rows.start, 0], [rows.len(), n]), &read) };
+        }
+        for (row, sums) in rows.zip(sums.chunks_exact(n)) {
+            // SAFETY: as above.
+            unsafe { self.write(layout, row, 0, sums) };
         }
     }
 
@@ -645,7 +692,7 @@ pub(crate) unsafe fn products<T: Factor, A: Panels<Term = T::Term>, B: Panels<Te
     let tiles = T::Term::tiles(instruction_set());
     let own = bytemuck::cast_slice_mut::<T, u8>(scratch);
     let split = is_split(m, k, n);
-    let chunks = if split { k.div_ceil(CHUNK) } else { 1 };
+    let chunks = if split { k.div_ceil(even_chunk(k)) } else { 1 };
     let (sums, own) = if split {
         let terms = aligned::<T::Term>(own);
         let (sums, own) = terms.split_at_mut(chunks * m * n);
@@ -716,27 +763,10 @@ pub(crate) unsafe fn products<T: Factor, A: Panels<Term = T::Term>, B: Panels<Te
                 shared.block_of_chunk((a, b), first, sizes, chunk, shared.bytes(lent));
             }
         });
-        let (sums, others) = sums.split_at_mut(m * n);
-        for other in others.chunks_exact(m * n) {
-            for (sum, &term) in sums.iter_mut().zip(other) {
-                *sum = sum.add(term);
-            }
-        }
-        if let Some(finish) = finish {
-            // SAFETY: the blocks are done.
-            unsafe {
-                shared.finish(finish, layout, (index, [0, 0], [m, n]), &|i, first, row| {
-                    for (slot, &sum) in row.iter_mut().zip(&sums[i * n + first..]) {
-                        *slot = T::narrow(sum);
-                    }
-                });
-            }
-            continue;
-        }
-        for (row, sums) in sums.chunks_exact(n).enumerate() {
-            // SAFETY: the blocks are done.
-            unsafe { shared.write(layout, row, 0, sums) };
-        }
+        divide(m, chunks * n * ADDED, 1, &|rows, _| {
+            // SAFETY: the blocks are done, and these rows are nobody else's.
+            unsafe { shared.add_up(layout, index, rows, chunks) };
+        });
     }
 }
 

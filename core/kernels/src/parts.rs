@@ -4,6 +4,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::slice::from_raw_parts_mut;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::instruction_set::{instruction_set, with_instruction_set};
 use crate::pool;
@@ -149,6 +150,99 @@ unsafe impl<A: Rows, B: Rows> Rows for (A, B) {
     }
 }
 
+// SAFETY: as of each.
+#[allow(unsafe_code)]
+unsafe impl<R: Rows, const N: usize> Rows for [R; N] {
+    type Part = [R::Part; N];
+
+    fn rows(&self) -> Option<usize> {
+        self.iter().filter_map(R::rows).min()
+    }
+
+    unsafe fn part(&self, rows: &Range<usize>) -> Self::Part {
+        // SAFETY: the caller keeps the contract.
+        std::array::from_fn(|i| unsafe { self[i].part(rows) })
+    }
+}
+
+/// Rooms of which each is lent to one at a time.
+struct Rooms<'a, R> {
+    all: Parts<'a, R>,
+    /// A bit for each that is free.
+    free: AtomicU64,
+}
+
+/// A room that is given back when this is dropped.
+struct Lent<'a, 'r, R> {
+    from: &'a Rooms<'r, R>,
+    number: u32,
+}
+
+impl<'r, R> Rooms<'r, R> {
+    /// The first that is free, as soon as one is.
+    fn lend(&self) -> Lent<'_, 'r, R> {
+        let mut free = self.free.load(Ordering::Acquire);
+        loop {
+            if free == 0 {
+                std::thread::yield_now();
+                free = self.free.load(Ordering::Acquire);
+                continue;
+            }
+            match self.free.compare_exchange_weak(free, free & (free - 1), Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Lent { from: self, number: free.trailing_zeros() },
+                Err(now) => free = now,
+            }
+        }
+    }
+}
+
+impl<R> Drop for Lent<'_, '_, R> {
+    fn drop(&mut self) {
+        self.from.free.fetch_or(1 << self.number, Ordering::Release);
+    }
+}
+
+/// Calls `body` once for each of so many parts, perhaps on several threads at a time: with its number, its rows of each of
+/// the outputs, and a room that nobody else has meanwhile. Of an output whose rows have so many bytes, part i has row i, and the
+/// last row may be shorter. Kernels that `body` runs find help where threads are left.
+///
+/// ```
+/// let (mut squares, mut rooms) = ([0; 5], [0, 0]);
+/// modulor_kernels::run_parts(3, [(&mut squares[..], 2)], &mut rooms, |part, [squares], room| {
+///     *room += 1;
+///     squares.fill((part * part) as u8);
+/// });
+/// assert_eq!(squares, [0, 0, 1, 1, 4]);
+/// assert_eq!(rooms[0] + rooms[1], 3);
+/// ```
+///
+/// # Panics
+/// When there is no room, there are more than 64, or an output has fewer rows; as `body` does.
+pub fn run_parts<R: Send, const N: usize>(
+    count: usize,
+    outputs: [(&mut [u8], usize); N],
+    rooms: &mut [R],
+    body: impl Fn(usize, [&mut [u8]; N], &mut R) + Sync,
+) {
+    assert!((1..=64).contains(&rooms.len()), "there are 1 to 64 rooms, not {}", rooms.len());
+    let outputs = outputs.map(|(output, width)| Matrix::new(output, width));
+    assert!(outputs.rows().is_none_or(|rows| rows >= count), "there is a row for each part");
+    let free = AtomicU64::new(u64::MAX >> (64 - rooms.len()));
+    let (rooms, set) = (Rooms { all: Parts::new(rooms), free }, instruction_set());
+    let run = |part: usize, _: &mut [u8]| {
+        let lent = rooms.lend();
+        let number = lent.number as usize;
+        // SAFETY: parts are run once, and a room is lent to one at a time.
+        #[allow(unsafe_code)]
+        let (rows, room) = unsafe { (outputs.part(&(part..part + 1)), rooms.all.part(number..number + 1)) };
+        with_instruction_set(set, || body(part, rows, &mut room[0]));
+    };
+    match rooms.all.len() {
+        1 => (0..count).for_each(|part| run(part, &mut [])),
+        _ => pool::run(count, &run),
+    }
+}
+
 /// Calls `body` with ranges that make up 0 to `count`, and the rows of `outputs` that belong to each, perhaps on several
 /// threads at a time, as `work`, the elements read or written in all, is worth it. Not at all where `count` is 0.
 ///
@@ -191,6 +285,29 @@ mod tests {
                 out.iter_mut().enumerate().for_each(|(i, out)| *out += start + i + 1);
             });
             assert!(out.iter().enumerate().all(|(i, &out)| out == i + 1));
+        }
+    }
+
+    #[test]
+    fn rooms_are_lent_to_one_at_a_time_and_come_back() {
+        for rooms in [1, 2, 64] {
+            let (mut rooms, mut rows) = (vec![0_usize; rooms], vec![0_u8; 100 * 3 - 1]);
+            for round in 1..20 {
+                let outputs = [(&mut rows[..], 3), (&mut [][..], 0)];
+                let panics = |part: usize| round % 5 == 0 && part % 7 == 3;
+                let run = || {
+                    run_parts(100, outputs, &mut rooms, |part, [rows, nothing], room| {
+                        assert!(rows.len() == if part == 99 { 2 } else { 3 } && nothing.is_empty());
+                        rows.fill(round);
+                        *room += 1;
+                        assert!(!panics(part), "part {part}");
+                    });
+                };
+                let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err();
+                assert_eq!(panicked, (0..100).any(panics));
+                assert!(panicked || rows.iter().all(|&row| row == round));
+            }
+            assert!(rooms.len() == 1 || rooms.iter().sum::<usize>() == 1900);
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Every result is made by one thread, of terms in an order that its place says: gradients are gathered, not scattered.
 
+mod beside;
+
 use std::fmt;
 use std::ops::Range;
 
@@ -15,6 +17,7 @@ use crate::number::Number;
 use crate::parts::{Matrix, by_rows};
 use crate::sliding::{Block, Gather, Slide, Term, Total, gather_row, load, store};
 use crate::window::{Format, Images, Window};
+use beside::{Beside, gradient_units};
 
 /// The numbers of which windows have a greatest: f32, f64, f16, bf16 and the integers of 8 to 64 bits.
 ///
@@ -584,7 +587,15 @@ macro_rules! pooling {
                 dx: &mut [Self],
                 scratch: &mut [u32],
             ) {
+                by_instruction_set!(fn part(
+                    of: &Beside, units: Range<usize>, x: &[$t], dy: &[$t], dx: &mut [$t]
+                ) = gradient_units::<$t>);
                 check(window, images, &[x.len(), dx.len()], &[dy.len()]);
+                if let Some(of) = Beside::new(window, images) {
+                    let [units, each] = of.units();
+                    let work = x.len() + dy.len() + dx.len();
+                    return by_rows(units, work, Matrix::new(dx, each), |units, dx| part(&of, units, x, dy, dx));
+                }
                 let taps = &mut scratch[..dy.len()];
                 $t::taps(window, images, x, taps);
                 $t::to_greatest(window, images, taps, dy, dx);

@@ -106,13 +106,13 @@ fn edges() -> Vec<[usize; 3]> {
         sizes.push([1, 7, n]);
         sizes.push([13, 9, n]);
     }
-    for k in [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 383, 384, 385, 415, 769, 2047, 2048, 2049, 4099] {
+    for k in [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 383, 384, 385, 415, 769, 2063, 2064, 2065, 4129] {
         sizes.push([1, k, 17]);
         sizes.push([14, k, 5]);
         sizes.push([5, k, 1]);
     }
     // Beyond what is split along k, and more rows than a block with room has.
-    sizes.extend([[163, 2049, 202], [163, 40, 391]]);
+    sizes.extend([[163, 2065, 202], [163, 40, 391]]);
     sizes
 }
 
@@ -127,7 +127,7 @@ fn products_are_those_of_a_plain_loop() {
     let edges = edges();
     on_every_set(|| check::<f32>(f32::EPSILON.into(), &edges));
     on_every_set(|| check::<f64>(f64::EPSILON, &edges));
-    let few = [[13, 127, 31], [3, 2049, 33], [1, 40, 10], [29, 16, 270], [241, 3, 5], [17, 513, 1]];
+    let few = [[13, 127, 31], [3, 2065, 33], [1, 40, 10], [29, 16, 270], [241, 3, 5], [17, 513, 1]];
     on_every_set(|| check::<f16>(f16::EPSILON.into(), &few));
     on_every_set(|| check::<bf16>(bf16::EPSILON.into(), &few));
     check::<Complex<f32>>(f32::EPSILON.into(), &few);

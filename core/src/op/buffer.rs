@@ -239,12 +239,14 @@ pub struct Scratch {
     words: Vec<u128>,
     /// For an op of other ops, which take of `words` meanwhile.
     aside: Vec<u128>,
+    /// For ops that run side by side.
+    others: Vec<Scratch>,
 }
 
 impl Scratch {
     /// None yet.
     pub const fn new() -> Scratch {
-        Scratch { words: Vec::new(), aside: Vec::new() }
+        Scratch { words: Vec::new(), aside: Vec::new(), others: Vec::new() }
     }
 
     /// Makes room for so many bytes; this may allocate.
@@ -252,15 +254,25 @@ impl Scratch {
         grow(&mut self.words, bytes.div_ceil(size_of::<u128>()))
     }
 
-    /// So many words of garbage that are no part of what is taken; this may allocate, unless as many were
-    /// [put back](Self::put_aside).
-    pub(crate) fn aside(&mut self, words: usize) -> Result<Vec<u128>> {
-        let mut aside = std::mem::take(&mut self.aside);
-        grow(&mut aside, words)?;
-        Ok(aside)
+    /// So many others, each with room for so many bytes and as many words aside; this may allocate, unless there have been as
+    /// many.
+    pub(crate) fn others(&mut self, count: usize, bytes: usize, aside: usize) -> Result<&mut [Scratch]> {
+        if self.others.len() < count {
+            self.others.resize_with(count, Scratch::new);
+        }
+        for other in &mut self.others[..count] {
+            other.reserve(bytes)?;
+            grow(&mut other.aside, aside)?;
+        }
+        Ok(&mut self.others[..count])
     }
 
-    /// Keeps them for the next who asks.
+    /// What is aside, which may be used while ops take of the rest, until it is [put back](Self::put_aside).
+    pub(crate) fn take_aside(&mut self) -> Vec<u128> {
+        std::mem::take(&mut self.aside)
+    }
+
+    /// Puts it back.
     pub(crate) fn put_aside(&mut self, aside: Vec<u128>) {
         self.aside = aside;
     }

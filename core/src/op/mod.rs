@@ -143,8 +143,8 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         None
     }
 
-    /// The inputs, 0 among them, of which each place along the first axis is all that the same place of the one output needs,
-    /// beside all of the others: graphs may then run it on some of these samples at a time. None of an op that is not so.
+    /// The inputs of which each place along the first axis is all that the same place of the one output needs, beside all of
+    /// the others: graphs may then run it on some of these samples at a time. None of an op that is not so.
     fn samples(&self) -> &'static [usize] {
         &[]
     }

@@ -222,7 +222,11 @@ impl Op for Convolve {
         self.slide.attrs(true, self.is_explicit())
     }
     fn samples(&self) -> &'static [usize] {
-        if self.wanted == Wanted::Output { &[0] } else { &[] }
+        match self.wanted {
+            Wanted::Output => &[0],
+            Wanted::Input => &[2],
+            Wanted::Filter => &[],
+        }
     }
     fn describe(&self) -> String {
         let bias = if self.bias { ", BiasAdd" } else { "" };
