@@ -25,6 +25,8 @@ pub enum ErrorKind {
     ResourceExhausted,
     /// Stored bytes are not what was written.
     DataLoss,
+    /// Somebody asked for the end of it.
+    Cancelled,
     /// A promise of this library was broken; please report it.
     Internal,
 }
@@ -81,6 +83,8 @@ constructors! {
     resource_exhausted ResourceExhausted;
     /// An error of kind [`ErrorKind::DataLoss`].
     data_loss DataLoss;
+    /// An error of kind [`ErrorKind::Cancelled`].
+    cancelled Cancelled;
     /// An error of kind [`ErrorKind::Internal`].
     internal Internal;
 }

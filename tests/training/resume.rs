@@ -31,6 +31,9 @@ struct End {
     history: History,
     log: String,
     stopped: Option<usize>,
+    /// The best number that a model was saved for, and the models that were.
+    best: Option<f64>,
+    saved: Vec<String>,
 }
 
 const SAMPLES: usize = 44;
@@ -41,6 +44,9 @@ fn train(folder: &Path, backup: Option<usize>, interrupt: Option<usize>) -> Resu
     let y = classes(&x, 3);
     let (model, log) = (model(), folder.join("log.csv"));
     let mut stopping = EarlyStopping::new().patience(2).monitor("val_accuracy").restore_best_weights(true);
+    let mut saving = ModelCheckpoint::new(folder.join("best/{epoch:02d}-{val_loss:.4f}").display().to_string())
+        .save_best_only(true)
+        .save_weights_only(true);
     let mut trainer = model
         .compile(AdamW::new().learning_rate(0.03), "sparse_categorical_crossentropy")?
         .metrics(["accuracy"])?
@@ -56,6 +62,7 @@ fn train(folder: &Path, backup: Option<usize>, interrupt: Option<usize>) -> Resu
         .callback(&mut stopping)
         .callback(ReduceLROnPlateau::new().patience(1).factor(0.5))
         .callback(CSVLogger::new(&log))
+        .callback(&mut saving)
         .callback(Interrupt(interrupt));
     if let Some(batches) = backup {
         fit = fit.callback(BackupAndRestore::new(folder.join("backup")).save_freq(batches));
@@ -63,7 +70,13 @@ fn train(folder: &Path, backup: Option<usize>, interrupt: Option<usize>) -> Resu
     let history = fit.run()?;
     let stopped = stopping.stopped_epoch();
     let log = std::fs::read_to_string(log).expect("it was written");
-    Ok(End { bits: bits(&model), history, log, stopped })
+    let mut saved: Vec<String> = std::fs::read_dir(folder.join("best"))
+        .expect("a model was saved")
+        .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+        .filter(|name| name.ends_with(".index"))
+        .collect();
+    saved.sort();
+    Ok(End { bits: bits(&model), history, log, stopped, best: saving.best(), saved })
 }
 
 #[test]

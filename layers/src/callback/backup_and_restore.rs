@@ -32,7 +32,8 @@ impl BackupAndRestore {
         BackupAndRestore { backup_dir: backup_dir.into(), save_freq, delete_checkpoint: true, since }
     }
 
-    /// How often: after every epoch unless set, or after so many batches.
+    /// How often: after every epoch unless set, or after so many batches. One that is interrupted by the
+    /// [`Interrupt`](crate::training::Interrupt) it was given is saved there in any case.
     #[must_use]
     pub fn save_freq(mut self, freq: impl Into<SaveFreq>) -> Self {
         self.save_freq = freq.into();
@@ -73,14 +74,14 @@ impl Callback for BackupAndRestore {
     }
 
     fn on_train_batch_end(&mut self, batch: usize, context: &mut Context) -> Result<()> {
-        if self.since.is_due(batch, self.save_freq) {
+        if self.since.is_due(batch, self.save_freq) || context.is_interrupted() {
             context.save_training(self.prefix());
         }
         Ok(())
     }
 
     fn on_epoch_end(&mut self, _: usize, context: &mut Context) -> Result<()> {
-        if self.save_freq == SaveFreq::Epoch {
+        if self.save_freq == SaveFreq::Epoch || context.is_interrupted() {
             context.save_training(self.prefix());
         }
         Ok(())

@@ -69,6 +69,7 @@ pub struct Context {
     directions: BTreeMap<String, Direction>,
     is_stopping: bool,
     is_failed: bool,
+    is_interrupted: bool,
     /// What is saved of the training beside model and optimizer.
     pub(crate) further: Vec<(String, Arc<dyn Module>)>,
     /// From what the orders of the epochs follow.
@@ -98,6 +99,7 @@ impl Context {
             directions: BTreeMap::new(),
             is_stopping: false,
             is_failed: false,
+            is_interrupted: false,
             further: Vec::new(),
             seed: 0,
             resumed: None,
@@ -179,6 +181,16 @@ impl Context {
     /// Says that the training ended by an error.
     pub fn set_failed(&mut self) {
         self.is_failed = true;
+    }
+
+    /// Whether somebody has asked from outside for the training to end after the hooks of this moment.
+    pub fn is_interrupted(&self) -> bool {
+        self.is_interrupted
+    }
+
+    /// Says that somebody has asked for the end.
+    pub fn set_interrupted(&mut self) {
+        self.is_interrupted = true;
     }
 
     /// Says of which numbers the greatest is the best, and of which the least.

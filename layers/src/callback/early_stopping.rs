@@ -176,6 +176,7 @@ impl Callback for EarlyStopping {
         self.monitor.save(&mut state);
         state.set_count("wait", self.wait)?;
         state.set_count("best_epoch", self.best_epoch)?;
+        self.stopped_epoch.map_or(Ok(()), |epoch| state.set_count("stopped_epoch", epoch))?;
         self.best_weights.iter().for_each(|best| state.set_list("weight", best));
         Ok(state)
     }
@@ -183,6 +184,7 @@ impl Callback for EarlyStopping {
     fn set_state(&mut self, state: &State) -> Result<()> {
         self.monitor.restore(state)?;
         (self.wait, self.best_epoch) = (state.count("wait")?, state.count("best_epoch")?);
+        self.stopped_epoch = state.get("stopped_epoch").map(|_| state.count("stopped_epoch")).transpose()?;
         self.best_weights = Some(state.list("weight")).filter(|best| !best.is_empty());
         Ok(())
     }

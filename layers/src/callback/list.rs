@@ -1,4 +1,5 @@
 use super::{Callback, Context, State};
+use crate::data::caught;
 use modulor::Result;
 
 /// Callbacks that are called one after the other.
@@ -29,19 +30,19 @@ impl<'a> CallbackList<'a> {
         wanted.reduce(|a, b| if a == super::NonFinite::Fail { a } else { b })
     }
 
-    /// Calls one hook of all, up to the first error, and then does what they asked for.
+    /// Calls one hook of all, up to the first error, and then does what they asked for. A panic is an error.
     pub(super) fn each(
         &mut self,
         context: &mut Context,
         hook: impl Fn(&mut dyn Callback, &mut Context) -> Result<()>,
     ) -> Result<()> {
         for callback in &mut self.callbacks {
-            hook(&mut **callback, context).map_err(|error| error.within(callback.name()))?;
+            one(&mut **callback, context, &hook)?;
         }
         for prefix in std::mem::take(&mut context.restores) {
             let states = context.restore(&prefix, &self.names())?;
             for (callback, state) in self.callbacks.iter_mut().zip(states) {
-                callback.set_state(&state).map_err(|error| error.within(callback.name()))?;
+                one(&mut **callback, context, |callback, _| callback.set_state(&state))?;
             }
         }
         for prefix in std::mem::take(&mut context.saves) {
@@ -54,8 +55,7 @@ impl<'a> CallbackList<'a> {
     pub(crate) fn end(&mut self, context: &mut Context) -> Result<()> {
         let mut outcome = Ok(());
         for callback in &mut self.callbacks {
-            let ended = callback.on_train_end(context).map_err(|error| error.within(callback.name()));
-            outcome = outcome.and(ended);
+            outcome = outcome.and(one(&mut **callback, context, |callback, context| callback.on_train_end(context)));
         }
         outcome
     }
@@ -69,6 +69,16 @@ impl<'a> CallbackList<'a> {
         let states = self.names().into_iter().zip(&self.callbacks);
         states.map(|(name, callback)| Ok((name, callback.state()?))).collect()
     }
+}
+
+/// Calls a hook of one.
+fn one(
+    callback: &mut dyn Callback,
+    context: &mut Context,
+    hook: impl Fn(&mut dyn Callback, &mut Context) -> Result<()>,
+) -> Result<()> {
+    let outcome = caught("a hook", || hook(callback, context));
+    outcome.map_err(|error| error.within(callback.name()))
 }
 
 impl std::fmt::Debug for CallbackList<'_> {

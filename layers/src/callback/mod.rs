@@ -58,8 +58,8 @@ macro_rules! hooks {
         /// What happens beside the steps of training: a hook for each of its moments, all of which do nothing unless they
         /// are written.
         ///
-        /// An error of a hook ends the training, which gives it back; what the model holds is that of the last step. The
-        /// callbacks that training began with all hear of its end in any case.
+        /// An error of a hook ends the training, which gives it back, and so does a panic, as an error; what the model holds is
+        /// that of the last step. The callbacks that training began with all hear of its end in any case.
         ///
         /// ```
         /// use modulor::Result;

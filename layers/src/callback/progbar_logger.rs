@@ -102,8 +102,8 @@ impl ProgbarLogger {
         let now = Instant::now();
         let per_step = match (self.seen, self.after_first) {
             (0, _) => Duration::ZERO,
-            (seen @ 2.., Some(first)) => (now - first) / (seen - 1) as u32,
-            (seen, _) => (now - self.begin) / seen as u32,
+            (seen @ 2.., Some(first)) => (now - first).div_f64((seen - 1) as f64),
+            (seen, _) => (now - self.begin).div_f64(seen as f64),
         };
         let (mut line, mut hidden) = (String::new(), 0);
         let paint = |text: &str, code: u8, hidden: &mut usize| {
@@ -116,7 +116,7 @@ impl ProgbarLogger {
         };
         match steps {
             Some(steps) => {
-                let done = BAR * self.seen.min(steps) / steps.max(1);
+                let done = (BAR as f64 * self.seen.min(steps) as f64 / steps.max(1) as f64) as usize;
                 let digits = steps.to_string().len();
                 line += &paint(&format!("{:>digits$}/{steps}", self.seen), 1, &mut hidden);
                 line += " ";
@@ -126,7 +126,7 @@ impl ProgbarLogger {
             None => line += &format!("{:>7}/Unknown", self.seen),
         }
         let time = match steps {
-            Some(steps) if !is_last => clock(per_step * steps.saturating_sub(self.seen) as u32),
+            Some(steps) if !is_last => clock(per_step.as_secs_f64() * steps.saturating_sub(self.seen) as f64),
             _ => format!("{:.0}s", (now - self.begin).as_secs_f64()),
         };
         line += &format!(" {} {}", paint(&time, 1, &mut hidden), each(per_step));
@@ -147,8 +147,8 @@ impl ProgbarLogger {
 }
 
 /// The time that is left.
-fn clock(time: Duration) -> String {
-    match time.as_secs() {
+fn clock(seconds: f64) -> String {
+    match seconds as u64 {
         seconds @ 3601.. => format!("{}:{:02}:{:02}", seconds / 3600, seconds % 3600 / 60, seconds % 60),
         seconds @ 61.. => format!("{}:{:02}", seconds / 60, seconds % 60),
         seconds => format!("{seconds}s"),

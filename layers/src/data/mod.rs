@@ -45,6 +45,7 @@ pub use file::Compression;
 pub use idx::read_idx;
 pub use npy::{read_npy, read_npz};
 pub use padded::Padding;
+pub(crate) use parallel::caught;
 pub use text::TextFolder;
 pub use tf_record::ExampleParser;
 

@@ -114,11 +114,11 @@ fn serve<T, U>(
         return false;
     }
     let Some(items) = &mut source.items else { return false };
-    match caught(|| items.next().transpose()) {
+    match caught(THREAD, || items.next().transpose()) {
         Ok(Some(item)) => {
             source.next += 1;
             drop(source);
-            desk.leave(at, caught(|| f(item, at)));
+            desk.leave(at, caught(THREAD, || f(item, at)));
             return true;
         }
         Ok(None) => desk.end(at),
@@ -131,14 +131,16 @@ fn serve<T, U>(
     false
 }
 
-/// What `f` returns, or a panic as an error.
-fn caught<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+const THREAD: &str = "a thread that reads data";
+
+/// What `f` returns, or a panic as an error, of what is named.
+pub(crate) fn caught<R>(what: &str, f: impl FnOnce() -> Result<R>) -> Result<R> {
     let said = |panic: Box<dyn Any + Send>| {
         let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
         words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without words".to_owned())
     };
     catch_unwind(AssertUnwindSafe(f))
-        .unwrap_or_else(|panic| Err(Error::internal(format!("a thread that reads data panicked: {}", said(panic)))))
+        .unwrap_or_else(|panic| Err(Error::internal(format!("{what} panicked: {}", said(panic)))))
 }
 
 /// The results in order.

@@ -49,7 +49,7 @@ impl<T: Clone + Send + Sync + 'static> FromIterator<T> for Dataset<T> {
 impl<T: 'static> Dataset<T> {
     /// The elements that a function gives, which is called with the number of an epoch whenever one begins.
     ///
-    /// An error that it gives ends the epoch.
+    /// An error that it gives ends the epoch, with the number of the element.
     ///
     /// ```
     /// use modulor::{Error, Tensor};
@@ -67,7 +67,12 @@ impl<T: 'static> Dataset<T> {
         E: IntoIterator<Item = Result<T>>,
         E::IntoIter: Send + 'static,
     {
-        Dataset::of(Generated(move |epoch| Box::new(generator(epoch).into_iter()) as Items<T>))
+        Dataset::of(Generated(move |epoch| {
+            let elements = generator(epoch).into_iter().zip(0_u64..).map(|(element, at)| {
+                element.map_err(|error| error.note(format!("from the generator, in the place of element {at}")))
+            });
+            Box::new(elements) as Items<T>
+        }))
     }
 }
 

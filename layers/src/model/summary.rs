@@ -168,8 +168,8 @@ impl Summary {
         self
     }
 
-    /// In lines of this length; otherwise they are as long as Keras's, or as the terminal allows (the variable `COLUMNS`, or
-    /// 80).
+    /// In lines of this length; otherwise they are as long as Keras's, or as the terminal allows: the variable `COLUMNS` says
+    /// how wide it is, or else the terminal itself, or else 80 columns are taken for it.
     pub fn line_length(mut self, characters: usize) -> Summary {
         self.line_length = Some(characters);
         self
@@ -223,10 +223,7 @@ impl Summary {
             ends.push(1.0);
             length += 12;
         }
-        let length = self.line_length.unwrap_or_else(|| {
-            let terminal = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-            length.min(terminal.filter(|&columns| columns > 0).unwrap_or(80_usize).saturating_sub(4))
-        });
+        let length = self.line_length.unwrap_or_else(|| length.min(terminal_width().saturating_sub(4)));
         let mut table = Table::new(&columns, &ends, length);
         for row in self.rows.iter().filter(|row| self.expands || row.depth == 0) {
             table.row(self.cells(row));
@@ -251,6 +248,13 @@ impl Summary {
         }
         cells
     }
+}
+
+/// How many columns there are to write in.
+fn terminal_width() -> usize {
+    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let terminal = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+    said.or_else(terminal).filter(|&columns| columns > 0).unwrap_or(80)
 }
 
 /// `(None, 3)`, `[(None, 3), (None, 2)]`, or `?`.

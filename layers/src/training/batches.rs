@@ -1,6 +1,6 @@
 //! Batches of data: slices of tensors, or what else gives them.
 
-use crate::data::Dataset;
+use crate::data::{Cardinality, Dataset, caught};
 use modulor::{Error, Function, Result, Structure, Tensor, Tree};
 use std::collections::BTreeMap;
 
@@ -20,6 +20,11 @@ pub trait Batches<In> {
     /// How many an epoch has, if that is known.
     fn cardinality(&self) -> Option<usize>;
 
+    /// Whether an epoch has no end, so that it must be said how many of its batches are wanted.
+    fn is_infinite(&self) -> bool {
+        false
+    }
+
     /// Those of an epoch but for the first `skip`. Orders, where they are random, follow from `seed` and the epoch.
     fn epoch<'b>(
         &'b self,
@@ -32,6 +37,10 @@ pub trait Batches<In> {
 impl<In, B: Batches<In> + ?Sized> Batches<In> for &B {
     fn cardinality(&self) -> Option<usize> {
         (**self).cardinality()
+    }
+
+    fn is_infinite(&self) -> bool {
+        (**self).is_infinite()
     }
 
     fn epoch<'b>(
@@ -52,6 +61,10 @@ macro_rules! datasets {
                 self.cardinality().known().and_then(|count| count.try_into().ok())
             }
 
+            fn is_infinite(&self) -> bool {
+                self.cardinality() == Cardinality::Infinite
+            }
+
             fn epoch<'b>(
                 &'b self,
                 _: u64,
@@ -67,6 +80,26 @@ macro_rules! datasets {
 datasets! {
     (X, Y), <Y> |(x, y)| Batch { x, y: y.to_tree(), weight: Tree::None };
     (X, Y, W), <Y, W> |(x, y, weight)| Batch { x, y: y.to_tree(), weight: weight.to_tree() };
+}
+
+/// The batches of an epoch but for the first `skip`; where they panic, that is an error in the place of a batch.
+pub(super) fn guarded<'b, In>(
+    batches: &'b dyn Batches<In>,
+    seed: u64,
+    epoch: usize,
+    skip: usize,
+) -> Result<impl Iterator<Item = Result<Batch<In>>> + use<'b, In>> {
+    const WHAT: &str = "what gives the batches";
+    let mut found = caught(WHAT, || batches.epoch(seed, epoch, skip))?;
+    Ok(std::iter::from_fn(move || caught(WHAT, || found.next().transpose()).transpose()))
+}
+
+/// An error where the data has no end and nothing says how much of it is wanted.
+pub(super) fn must_end<In>(batches: &dyn Batches<In>, steps: Option<usize>, setting: &str) -> Result<()> {
+    match steps.is_none() && batches.is_infinite() {
+        true => Err(Error::invalid_argument(format!("the data has no end: say how many batches with `{setting}`"))),
+        false => Ok(()),
+    }
 }
 
 /// Slices of tensors along their first axis.

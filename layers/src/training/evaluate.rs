@@ -1,6 +1,8 @@
-use super::Batches;
+use super::batches::{guarded, must_end};
 use super::fit::Data;
+use super::interrupt::Interrupt;
 use super::trainer::Trainer;
+use super::{Batches, fit};
 use crate::callback::{Callback, CallbackList, Context, Logs, Params, ProgbarLogger};
 use modulor::{Error, Result, Structure, Tensor, Tree};
 
@@ -26,11 +28,21 @@ struct Settings<'f> {
     verbose: u8,
     steps: Option<usize>,
     callbacks: CallbackList<'f>,
+    interrupt: Interrupt,
+}
+
+impl Settings<'_> {
+    fn check<In>(&self, batches: &dyn Batches<In>) -> Result<()> {
+        fit::check_counts(&[("steps", self.steps)])?;
+        fit::check_verbose(self.verbose)?;
+        must_end(batches, self.steps, "steps")
+    }
 }
 
 impl Default for Settings<'_> {
     fn default() -> Self {
-        Settings { batch_size: None, verbose: 1, steps: None, callbacks: CallbackList::new() }
+        let (callbacks, interrupt) = (CallbackList::new(), Interrupt::new());
+        Settings { batch_size: None, verbose: 1, steps: None, callbacks, interrupt }
     }
 }
 
@@ -64,6 +76,12 @@ macro_rules! settings {
                 self.settings.callbacks = self.settings.callbacks.with(callback);
                 self
             }
+
+            /// With a way to end it from elsewhere, at the edge of a batch.
+            pub fn interrupt(mut self, interrupt: &Interrupt) -> Self {
+                self.settings.interrupt = interrupt.clone();
+                self
+            }
         }
     };
 }
@@ -84,11 +102,12 @@ impl<'f, In: Structure, Out: Structure> Evaluate<'f, In, Out> {
     pub fn run(self) -> Result<Logs> {
         let Evaluate { trainer, data, settings } = self;
         let batches = data.batches(settings.batch_size, false)?;
+        settings.check(&*batches)?;
         let first = first(&*batches)?;
         trainer.ready(&first)?;
         let (mut callbacks, mut context) =
             begin(trainer, settings.callbacks, settings.verbose, settings.steps.or(batches.cardinality()));
-        evaluate(trainer, &*batches, settings.steps, &mut callbacks, &mut context)
+        evaluate(trainer, &*batches, settings.steps, &mut callbacks, &mut context, Some(&settings.interrupt))
     }
 }
 
@@ -109,7 +128,7 @@ fn begin<'f, In: Structure, Out: Structure>(
 
 /// The first batch, without which there is nothing to do.
 fn first<In>(batches: &dyn Batches<In>) -> Result<super::Batch<In>> {
-    let first = batches.epoch(0, 0, 0)?.next();
+    let first = guarded(batches, 0, 0, 0)?.next();
     first.unwrap_or_else(|| Err(Error::invalid_argument("there are 0 batches")))
 }
 
@@ -120,11 +139,15 @@ pub(super) fn evaluate<In: Structure, Out: Structure>(
     steps: Option<usize>,
     callbacks: &mut CallbackList,
     context: &mut Context,
+    interrupt: Option<&Interrupt>,
 ) -> Result<Logs> {
     trainer.training.reset_metrics()?;
     callbacks.on_test_begin(context)?;
     let mut count = 0;
-    for batch in batches.epoch(0, 0, 0)?.take(steps.unwrap_or(usize::MAX)) {
+    for batch in guarded(batches, 0, 0, 0)?.take(steps.unwrap_or(usize::MAX)) {
+        if interrupt.is_some_and(Interrupt::is_interrupted) {
+            return Err(Error::cancelled(format!("interrupted after {count} batches of an evaluation")));
+        }
         let note = |error: Error| error.note(format!("in batch {count} of an evaluation"));
         let batch = batch.map_err(note)?;
         callbacks.on_test_batch_begin(count, context)?;
@@ -151,6 +174,7 @@ impl<'f, In: Structure, Out: Structure> Predict<'f, In, Out> {
     pub fn run(self) -> Result<Out> {
         let Predict { trainer, data, settings } = self;
         let batches = data.batches(settings.batch_size, false)?;
+        settings.check(&*batches)?;
         let first = first(&*batches)?;
         trainer.ready(&first)?;
         let (mut callbacks, mut context) =
@@ -158,7 +182,10 @@ impl<'f, In: Structure, Out: Structure> Predict<'f, In, Out> {
         context.set_logs(Logs::default());
         callbacks.on_predict_begin(&mut context)?;
         let (mut given, mut like): (Vec<Vec<Tensor>>, Option<Tree>) = Default::default();
-        for (count, batch) in batches.epoch(0, 0, 0)?.take(settings.steps.unwrap_or(usize::MAX)).enumerate() {
+        for (count, batch) in guarded(&*batches, 0, 0, 0)?.take(settings.steps.unwrap_or(usize::MAX)).enumerate() {
+            if settings.interrupt.is_interrupted() {
+                return Err(Error::cancelled(format!("interrupted after {count} batches of a prediction")));
+            }
             let note = |error: Error| error.note(format!("in batch {count} of a prediction"));
             let batch = batch.map_err(note)?;
             callbacks.on_predict_batch_begin(count, &mut context)?;

@@ -1,10 +1,12 @@
 use super::Batches;
-use super::batches::{Batch, TensorBatches, split, weights_of_classes};
+use super::batches::{Batch, TensorBatches, guarded, must_end, split, weights_of_classes};
+use super::interrupt::Interrupt;
 use super::trainer::Trainer;
 use crate::callback::{Callback, CallbackList, Context, History, NonFinite, Params, ProgbarLogger};
 use modulor::variable::root_seed;
 use modulor::{Error, Feed, ModuleExt, Result, Structure, Tensor, Tree};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// What a model is trained on.
 pub(super) enum Data<'f, In> {
@@ -50,6 +52,7 @@ pub struct Fit<'f, In: Structure, Out: Structure> {
     validation_batch_size: Option<usize>,
     validation_freq: ValidationFreq,
     seed: Option<u64>,
+    interrupt: Interrupt,
 }
 
 /// After which epochs there is a validation.
@@ -78,6 +81,7 @@ impl<'f, In: Structure, Out: Structure> Fit<'f, In, Out> {
             validation_batch_size: None,
             validation_freq: ValidationFreq::Every(1),
             seed: None,
+            interrupt: Interrupt::new(),
         }
     }
 
@@ -192,12 +196,23 @@ impl<'f, In: Structure, Out: Structure> Fit<'f, In, Out> {
         self
     }
 
+    /// With a way to end it from elsewhere.
+    pub fn interrupt(mut self, interrupt: &Interrupt) -> Self {
+        self.interrupt = interrupt.clone();
+        self
+    }
+
     /// Trains.
     ///
     /// # Errors
     ///
-    /// Settings that make no sense, shapes that do not fit, data that ends too early or fails, and errors of callbacks. The
-    /// model is as the last step left it, callbacks have heard of the end, and it may be trained again.
+    /// Settings that make no sense, shapes that do not fit, data that ends too early or fails, errors and panics of callbacks and
+    /// of what gives the data, and an [`Interrupt`]. The model is as the last step left it, callbacks have heard of the end, and it
+    /// may be trained again.
+    ///
+    /// # Panics
+    ///
+    /// Where the model does, or the loss, or a step of one's own; callbacks have heard of the end.
     pub fn run(self) -> Result<History> {
         self.check()?;
         let prepared = self.prepare()?;
@@ -205,7 +220,7 @@ impl<'f, In: Structure, Out: Structure> Fit<'f, In, Out> {
     }
 
     fn check(&self) -> Result<()> {
-        let counts = [
+        check_counts(&[
             ("epochs", Some(self.epochs)),
             ("steps_per_epoch", self.steps_per_epoch),
             ("validation_steps", self.validation_steps),
@@ -217,20 +232,14 @@ impl<'f, In: Structure, Out: Structure> Fit<'f, In, Out> {
                     ValidationFreq::After(_) => None,
                 },
             ),
-        ];
-        if let Some((name, _)) = counts.iter().find(|(_, count)| *count == Some(0)) {
-            return Err(Error::invalid_argument(format!("`{name}` must be 1 or more, found 0")));
-        }
+        ])?;
         if let Some((class, weight)) = self.class_weight.iter().flatten().find(|(_, weight)| !weight.is_finite()) {
             return Err(Error::invalid_argument(format!("the weight of class {class} must be finite, found {weight}")));
         }
         if self.sample_weight.is_some() && self.class_weight.is_some() {
             return Err(Error::invalid_argument("`class_weight` and `sample_weight` cannot both be given"));
         }
-        if self.verbose > 2 {
-            return Err(Error::invalid_argument(format!("`verbose` must be 0, 1 or 2, found {}", self.verbose)));
-        }
-        Ok(())
+        check_verbose(self.verbose)
     }
 
     /// Splits, weighs and makes batches.
@@ -265,6 +274,10 @@ impl<'f, In: Structure, Out: Structure> Fit<'f, In, Out> {
         };
         let validation = validation.map(|data| data.batches(validation_size, false)).transpose()?;
         let batches = self.data.batches(batch_size, self.shuffle)?;
+        must_end(&*batches, self.steps_per_epoch, "steps_per_epoch")?;
+        if let Some(validation) = &validation {
+            must_end(&**validation, self.validation_steps, "validation_steps")?;
+        }
         let steps = self.steps_per_epoch.or(batches.cardinality());
         if steps == Some(0) {
             return Err(Error::invalid_argument("there are 0 batches to train on"));
@@ -284,7 +297,23 @@ impl<'f, In: Structure, Out: Structure> Fit<'f, In, Out> {
             steps_per_epoch: self.steps_per_epoch,
             params,
             seed: self.seed.unwrap_or_else(root_seed),
+            interrupt: self.interrupt,
         })
+    }
+}
+
+/// An error for a count that is 0.
+pub(super) fn check_counts(counts: &[(&str, Option<usize>)]) -> Result<()> {
+    match counts.iter().find(|(_, count)| *count == Some(0)) {
+        Some((name, _)) => Err(Error::invalid_argument(format!("`{name}` must be 1 or more, found 0"))),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn check_verbose(verbose: u8) -> Result<()> {
+    match verbose {
+        0..=2 => Ok(()),
+        _ => Err(Error::invalid_argument(format!("`verbose` must be 0, 1 or 2, found {verbose}"))),
     }
 }
 
@@ -314,12 +343,13 @@ struct Running<'f, In: Structure, Out: Structure> {
     steps_per_epoch: Option<usize>,
     params: Params,
     seed: u64,
+    interrupt: Interrupt,
 }
 
 impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
     fn run(mut self) -> Result<History> {
         let mut history = History::default();
-        let first = self.batches.epoch(self.seed, self.initial_epoch, 0)?.next();
+        let first = guarded(&*self.batches, self.seed, self.initial_epoch, 0)?.next();
         let first = first.ok_or_else(|| Error::invalid_argument("there are 0 batches to train on"))?;
         let first = self.weighed(first.map_err(|error| at(error, self.initial_epoch, 0))?)?;
         let on_failure = self.callbacks.non_finite();
@@ -336,12 +366,13 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
             callbacks = callbacks.with(ProgbarLogger::new());
         }
         let on_failure = if self.trainer.check_numerics { Some(NonFinite::Fail) } else { on_failure };
-        let trained = self.train(&mut callbacks, &mut context, on_failure);
-        if trained.is_err() {
+        let trained = catch_unwind(AssertUnwindSafe(|| self.train(&mut callbacks, &mut context, on_failure)));
+        if !matches!(trained, Ok(Ok(()))) {
             context.set_failed();
         }
         let ended = callbacks.end(&mut context);
         drop(callbacks);
+        let trained = trained.unwrap_or_else(|panic| resume_unwind(panic));
         trained.and(ended).map(|()| history)
     }
 
@@ -352,6 +383,8 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
         on_failure: Option<NonFinite>,
     ) -> Result<()> {
         callbacks.on_train_begin(context)?;
+        self.notice(context);
+        self.go_on(context)?;
         let (begin, mut done) =
             context.resumed.take().map_or((self.initial_epoch, 0), |resumed| (resumed.epoch, resumed.batch));
         for epoch in begin..self.params.epochs {
@@ -371,11 +404,14 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
                     validation.steps,
                     callbacks,
                     context,
+                    None,
                 )?;
                 found.iter().for_each(|(name, value)| logs.set(&format!("val_{name}"), value));
             }
             context.at_end(epoch, logs);
+            self.notice(context);
             callbacks.on_epoch_end(epoch, context)?;
+            self.go_on(context)?;
         }
         let variables = self.trainer.model().trainable_variables();
         self.trainer.optimizer().finalize(&variables)
@@ -395,6 +431,8 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
         if done == 0 {
             self.trainer.training.reset_metrics()?;
             callbacks.on_epoch_begin(epoch, context)?;
+            // A callback may have frozen or thawed something.
+            self.trainer.follow()?;
         }
         let mut stream = stream(&*self.batches, context.seed, epoch, done, self.steps_per_epoch)?;
         let mut step = done;
@@ -402,7 +440,7 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
         loop {
             let begin = step;
             let limit = self.steps_per_epoch.unwrap_or(usize::MAX);
-            while step < limit.min(begin + per_execution) {
+            while step < limit.min(begin.saturating_add(per_execution)) {
                 let Some(batch) = stream.next() else { break };
                 let batch = batch
                     .and_then(|batch| weighed(batch, self.by_class.as_ref()))
@@ -425,7 +463,9 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
                 break;
             }
             context.at(epoch, step);
+            self.notice(context);
             callbacks.on_train_batch_end(step - 1, context)?;
+            self.go_on(context)?;
             if context.is_stopping() {
                 break;
             }
@@ -441,6 +481,21 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
             return Err(Error::invalid_argument(format!("epoch {} has 0 batches", epoch + 1)));
         }
         Ok(None)
+    }
+
+    /// Lets callbacks know where somebody has asked for the end.
+    fn notice(&self, context: &mut Context) {
+        if self.interrupt.is_interrupted() {
+            context.set_interrupted();
+        }
+    }
+
+    /// An error where callbacks know that somebody has asked for the end.
+    fn go_on(&self, context: &Context) -> Result<()> {
+        match context.is_interrupted() {
+            true => Err(Error::cancelled(format!("interrupted after step {}", self.trainer.steps))),
+            false => Ok(()),
+        }
     }
 
     fn weighed(&self, batch: Batch<In>) -> Result<Batch<In>> {
@@ -471,7 +526,7 @@ fn stream<'b, In>(
     epoch: usize,
     done: usize,
     steps_per_epoch: Option<usize>,
-) -> Result<Box<dyn Iterator<Item = Result<Batch<In>>> + 'b>> {
+) -> Result<impl Iterator<Item = Result<Batch<In>>> + use<'b, In>> {
     let (pass, skip) = match (steps_per_epoch, batches.cardinality()) {
         (None, _) => (epoch, done),
         (Some(steps), Some(count)) => {
@@ -480,5 +535,5 @@ fn stream<'b, In>(
         }
         (Some(steps), None) => (0, epoch.saturating_mul(steps).saturating_add(done)),
     };
-    batches.epoch(seed, pass, skip)
+    guarded(batches, seed, pass, skip)
 }

@@ -28,6 +28,7 @@
 mod batches;
 mod evaluate;
 mod fit;
+mod interrupt;
 mod losses;
 mod metrics;
 mod numerics;
@@ -38,6 +39,7 @@ mod trainer;
 pub use batches::{Batch, Batches};
 pub use evaluate::{Evaluate, Predict};
 pub use fit::Fit;
+pub use interrupt::Interrupt;
 pub use losses::{LossOf, Losses};
 pub use metrics::{MetricOf, Metrics};
 pub use step::{Forward, Training};

@@ -191,10 +191,6 @@ impl<In: Structure, Out: Structure> Training<In, Out> {
             Some(outputs) => outputs.clone(),
             None => {
                 let outputs = Arc::new(self.traced_outputs(x)?);
-                let variables = self.shared.model.trainable_variables();
-                if !variables.is_empty() {
-                    self.shared.optimizer.prepare(&variables)?;
-                }
                 *known = Some(outputs.clone());
                 outputs
             }

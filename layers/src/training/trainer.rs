@@ -105,7 +105,7 @@ pub struct Trainer<In: Structure = Tensor, Out: Structure = Tensor> {
     pub(super) check_numerics: bool,
     functions: Option<Functions<In, Out>>,
     /// How many steps of training there have been.
-    steps: u64,
+    pub(super) steps: u64,
 }
 
 /// What a step is given: input, targets and weights.
@@ -297,8 +297,17 @@ impl<In: Structure, Out: Structure> Trainer<In, Out> {
     /// Makes all ready for batches like this one.
     pub(super) fn ready(&mut self, like: &Batch<In>) -> Result<()> {
         self.training.build(&like.x, &like.y)?;
-        let trainable: Vec<u64> = self.model().trainable_variables().iter().map(|variable| variable.id()).collect();
+        self.follow()
+    }
+
+    /// Sees what has been frozen and thawed.
+    pub(super) fn follow(&mut self) -> Result<()> {
+        let variables = self.model().trainable_variables();
+        let trainable: Vec<u64> = variables.iter().map(|variable| variable.id()).collect();
         if self.functions.as_ref().is_none_or(|functions| functions.trainable != trainable) {
+            if !variables.is_empty() {
+                self.optimizer().prepare(&variables)?;
+            }
             let (training, step) = (self.training.clone(), self.train_step.clone());
             let train = Function::keyed(move |(x, y, weight): &Given<In>, is_checked: &bool| {
                 step(&training.checked(*is_checked), x, y, weight)
