@@ -5,10 +5,10 @@
 //! [`Recording`] that holds the layer; calls within that one are the layer's own affair. An operation on it is recorded as it is.
 
 use super::{Layer, call};
-use crate::module::{Held, Identity, Visitor};
+use crate::module::{Held, Identity, Node as Holder, Site, Visitor, walk};
 use crate::op::{Node, Op, Origin, scope};
 use crate::structure::Part;
-use crate::{Module, Result, Spec, Structure, Tensor, Tree, Variable};
+use crate::{Error, Module, Result, Spec, Structure, Tensor, Tree, Variable};
 use std::any::Any;
 use std::fmt;
 use std::panic::Location;
@@ -101,7 +101,13 @@ where
     let nothing = Tensor::scalar(false);
     let structure = x.replace(&mut |_| Ok(nothing.clone()))?;
     let results = result.replace(&mut |_| Ok(nothing.clone()))?.to_tree();
-    let call = Called { layer: layer.share_arc(), structure, results, masks: masks.clone() };
+    let place = scope::with(|scopes| scopes.holder.clone()).filter(|_| !scope::tracing());
+    let find = |holder: &Holder| {
+        let module = layer.as_module();
+        holder.find(Site::of(module), Identity::of(module, None).as_ref())
+    };
+    let place = place.and_then(|holder| holder.downcast_ref::<Holder>().and_then(find));
+    let call = Called { layer: layer.share_arc(), structure, results, masks: masks.clone(), place };
     let call: Arc<dyn Recorded> = Arc::new(call);
     let node = Node::new(Origin::Call(Arc::new(call)), x.to_tree().leaves(), specs);
     let symbols = node.outputs();
@@ -126,6 +132,15 @@ pub trait Recorded: Send + Sync {
     /// Which output is the mask of output `output`, if that has one.
     fn mask(&self, output: usize) -> Option<usize>;
 
+    /// Where the layer is in the one whose [`inline`](Recorded::inline) recorded this, as `blocks/0`.
+    fn place(&self) -> Option<&str>;
+
+    /// Runs `forward` alone on symbols of models, so that the calls and operations in it are recorded, each with its
+    /// [place](Recorded::place): the tensors of its result, in order.
+    ///
+    /// Fails where `forward` cannot take symbols, and where the layer has variables of its own without values yet.
+    fn inline(&self, inputs: &mut dyn Iterator<Item = Tensor>) -> Result<Vec<Tensor>>;
+
     /// Calls the layer again: the tensors of its result, in order, each with its mask.
     fn call(&self, inputs: &mut dyn Iterator<Item = Tensor>) -> Result<Vec<Tensor>>;
 }
@@ -135,6 +150,15 @@ struct Called<In: Structure, Out: Structure> {
     structure: In,
     results: Tree,
     masks: Vec<Option<usize>>,
+    place: Option<String>,
+}
+
+impl<In: Structure, Out: Structure> Called<In, Out> {
+    /// What the layer is called with, out of these tensors.
+    fn given(&self, inputs: &mut dyn Iterator<Item = Tensor>) -> Result<In> {
+        let missing = || Error::internal("a recorded call has fewer inputs than it had");
+        self.structure.replace(&mut |_| inputs.next().ok_or_else(missing))
+    }
 }
 
 impl<In: Structure, Out: Structure> Recorded for Called<In, Out> {
@@ -154,10 +178,35 @@ impl<In: Structure, Out: Structure> Recorded for Called<In, Out> {
         self.masks.get(output).copied().flatten()
     }
 
+    fn place(&self) -> Option<&str> {
+        self.place.as_deref()
+    }
+
+    fn inline(&self, inputs: &mut dyn Iterator<Item = Tensor>) -> Result<Vec<Tensor>> {
+        /// The variables of a module itself.
+        struct Own(Vec<Variable>);
+        impl Visitor for Own {
+            fn variable(&mut self, _: &str, variable: &Variable) {
+                self.0.push(variable.clone());
+            }
+            fn module(&mut self, _: &str, _: &dyn Module) {}
+        }
+        let (x, module) = (self.given(inputs)?, self.layer.as_module());
+        let mut own = Own(Vec::new());
+        module.fields(&mut own);
+        if let Some(variable) = own.0.iter().find(|variable| !variable.is_valued()) {
+            let name = variable.name();
+            return Err(Error::failed_precondition(format!("`{name}` has no value before the first call")));
+        }
+        let result = scope::changed(|scopes| scopes.holder = Some(walk(module)), || self.layer.forward(&x))?;
+        let leaves = result.to_tree().leaves();
+        leaves.iter().try_for_each(Tensor::check)?;
+        Ok(leaves)
+    }
+
     #[track_caller]
     fn call(&self, inputs: &mut dyn Iterator<Item = Tensor>) -> Result<Vec<Tensor>> {
-        let missing = || crate::Error::internal("a recorded call has fewer inputs than it had");
-        let x = self.structure.replace(&mut |_| inputs.next().ok_or_else(missing))?;
+        let x = self.given(inputs)?;
         let result = match is_functional(&x) {
             true => record(&*self.layer, &x, Location::caller())?,
             false => call::run(&*self.layer, &x, Location::caller(), true)?,

@@ -114,7 +114,7 @@ impl<In: Structure, Out: Structure> Model<In, Out> {
 }
 
 impl Functional {
-    fn new(inputs: Tree, outputs: Tree) -> Result<Functional> {
+    pub(super) fn new(inputs: Tree, outputs: Tree) -> Result<Functional> {
         let graph = Graph::new(inputs, outputs)?;
         let schedule = Schedule::of(&graph);
         Ok(Functional { network: Arc::new(Network { graph, schedule }) })

@@ -423,7 +423,8 @@ fn layer_of(symbol: &Tensor) -> Arc<InputLayer> {
     })
 }
 
-/// Gives every place its name: the one that it was given, or that of its class with a number, in the order of first calls.
+/// Gives every place its name: the one that it was given, or where it is in the layer that is looked into, or that of its class
+/// with a number, in the order of first calls.
 fn give_names(places: &mut [Place], fed: &[Tensor]) -> Result<()> {
     let given = |place: &Place| match &place.what {
         What::Input(_) => {
@@ -458,7 +459,7 @@ fn give_names(places: &mut [Place], fed: &[Tensor]) -> Result<()> {
     for at in waiting {
         let base = match &places[at].what {
             What::Input(layer) => layer.default_name().to_owned(),
-            What::Layer(layer) => layer.layer().default_name().to_owned(),
+            What::Layer(layer) => layer.place().unwrap_or(layer.layer().default_name()).to_owned(),
             What::Op(op) => operation::default_name(&**op),
         };
         let count = counts.entry(base.clone()).or_default();

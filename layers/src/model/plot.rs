@@ -6,9 +6,10 @@ mod svg;
 
 use super::functional::Functional;
 use super::graph::{Kind, Masked, Source, What};
+use super::inline::{within, within_layer, within_place};
 use crate::library::Sequential;
 use modulor::module::{Module, ModuleExt};
-use modulor::{Error, Result, Shape, Spec, Tensor, Tree};
+use modulor::{Error, Feed, Layer, Result, Shape, Spec, Structure, Tensor, Tree};
 use std::any::Any;
 
 /// A picture of a model: Keras's `plot_model`.
@@ -84,18 +85,61 @@ struct Item {
 
 /// A picture of a [`Model`](super::Model) or of a [`Sequential`].
 ///
-/// Fails for other modules: what calls what in them is in their code alone.
+/// Fails for other modules: what calls what in them is in their code alone, and [`plot_model_on`] asks it.
 pub fn plot_model(model: &(impl Module + ?Sized)) -> Result<Plot> {
     let diagram = Diagram::of(model.as_module(), model.default_name()).ok_or_else(|| {
         let class = model.class_name();
         let message =
             format!("what calls what in a `{class}` is not known: a picture is of a `Model` or a `Sequential`");
-        Error::invalid_argument(message)
+        Error::invalid_argument(message).note("`plot_model_on` takes an input, and shows what is called on it")
     })?;
-    Ok(Plot { diagram, ways: Ways { shapes: true, dtypes: false, names: true, expands: true } })
+    Ok(Plot::of(diagram))
+}
+
+/// A picture of what any layer calls where it is called on `x`: on symbols, as `&Input::new([3])`, or on tensors, of which only
+/// dtypes and shapes count. Layers have the names of their fields.
+///
+/// ```
+/// use modulor::{Call, Layer, Module, Result, Tensor};
+/// use modulor_layers::library::Dense;
+/// use modulor_layers::model::{Input, plot_model_on};
+///
+/// #[derive(Module)]
+/// struct Residual {
+///     up: Dense,
+///     down: Dense,
+/// }
+///
+/// impl Layer for Residual {
+///     fn forward(&self, x: &Tensor) -> Result<Tensor> {
+///         self.down.call(&self.up.call(x)?)?.add(x)
+///     }
+/// }
+///
+/// let residual = Residual { up: Dense::new(8), down: Dense::new(4) };
+/// let picture = plot_model_on(&residual, &Input::new([4]))?.to_svg();
+/// assert!(picture.contains(">up<") && picture.contains("None×4 → None×8"));
+/// # Ok::<(), modulor::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`summary_on`](super::Summarize::summary_on).
+pub fn plot_model_on<In: Structure, Out: Structure>(
+    model: &(impl Layer<In, Out> + ?Sized),
+    x: impl Feed<In>,
+) -> Result<Plot> {
+    let Some(calls) = within(model, x)? else { return plot_model(model) };
+    let mut diagram = Diagram::of_functional(&calls);
+    diagram.title = model.default_name().to_owned();
+    Ok(Plot::of(diagram))
 }
 
 impl Plot {
+    fn of(diagram: Diagram) -> Plot {
+        Plot { diagram, ways: Ways { shapes: true, dtypes: false, names: true, expands: true } }
+    }
+
     /// With the shapes of what layers take and give; they are shown unless this says no.
     pub fn show_shapes(mut self, shows: bool) -> Plot {
         self.ways.shapes = shows;
@@ -190,6 +234,16 @@ impl Diagram {
         Some(diagram)
     }
 
+    /// What is in a layer: it is a model, or its calls are known.
+    fn within(layer: &dyn Module, calls: Option<Functional>, name: &str) -> Option<Box<Diagram>> {
+        let mut diagram = match calls {
+            Some(calls) => Diagram::of_functional(&calls),
+            None => Diagram::of(layer, name)?,
+        };
+        diagram.title = name.to_owned();
+        Some(Box::new(diagram))
+    }
+
     fn of_functional(model: &Functional) -> Diagram {
         let graph = &model.network.graph;
         let mut diagram = Diagram::default();
@@ -236,7 +290,7 @@ impl Diagram {
                 call: (call + 1, place.steps.len()),
                 takes,
                 gives: gives[at][..count].to_vec(),
-                inner: module.and_then(|module| Diagram::of(module, place.name())).map(Box::new),
+                inner: module.and_then(|module| Diagram::within(module, within_place(place, call), place.name())),
             });
         }
         for source in &graph.results {
@@ -270,6 +324,7 @@ impl Diagram {
             if at > 0 {
                 diagram.connect(at - 1, at);
             }
+            let calls = before.first().and_then(|before| within_layer(&**layer, before));
             diagram.boxes.push(Item {
                 name: name.clone(),
                 class_name: layer.class_name().to_owned(),
@@ -277,7 +332,7 @@ impl Diagram {
                 call: (1, 1),
                 takes: std::mem::replace(&mut before, gives.clone()),
                 gives,
-                inner: Diagram::of(layer.as_module(), name).map(Box::new),
+                inner: Diagram::within(layer.as_module(), calls, name),
             });
         }
         diagram.inputs = vec![0];

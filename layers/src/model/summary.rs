@@ -3,10 +3,11 @@
 mod table;
 
 use super::functional::Functional;
-use super::graph::{Kind, Masked, Place, Source};
+use super::graph::{Kind, Masked, Place, Source, What};
+use super::inline::{is_own, within, within_layer, within_place};
 use crate::library::Sequential;
 use modulor::module::{Held, Module, ModuleExt, Visitor, walk};
-use modulor::{Shape, Tensor, Tree, Variable};
+use modulor::{Feed, Layer, Result, Shape, Structure, Tensor, Tree, Variable};
 use std::any::Any;
 use std::fmt;
 use table::{Align, Table};
@@ -16,7 +17,7 @@ pub trait Summarize: Module {
     /// A table of the layers with their shapes and numbers of parameters, as Keras prints it.
     ///
     /// Of a model made of symbols and of a [`Sequential`] it has the shapes of what the layers give, as far as they are known;
-    /// of any other module it has the modules that it holds, without shapes.
+    /// of any other module it has the modules that it holds, without shapes: [`summary_on`](Summarize::summary_on) has them.
     ///
     /// ```
     /// use modulor_layers::library::Dense;
@@ -45,7 +46,63 @@ pub trait Summarize: Module {
     /// # }
     /// ```
     fn summary(&self) -> Summary {
-        Summary::of(self.as_module(), self.default_name())
+        Summary::of(self.as_module(), self.default_name(), None)
+    }
+
+    /// The same with the shapes of what the layers give where this one is called on `x`: on a symbol, as `&Input::new([3])`, or
+    /// on tensors, of which only dtypes and shapes count.
+    ///
+    /// It gives the variables their shapes, as a call does, and computes nothing. A layer that is not called has no shape, and of
+    /// one that is called several times it is the last that is shown, as in Keras. Other than there, layers of one's own have
+    /// their shapes too.
+    ///
+    /// ```
+    /// use modulor::{Call, Layer, Module, Result, Tensor};
+    /// use modulor_layers::library::Dense;
+    /// use modulor_layers::model::{Input, Summarize};
+    ///
+    /// #[derive(Module)]
+    /// struct Classifier {
+    ///     hidden: Dense,
+    ///     head: Dense,
+    /// }
+    ///
+    /// impl Layer for Classifier {
+    ///     fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    ///         self.head.call(&self.hidden.call(x)?.relu()?)
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<()> {
+    /// let model = Classifier { hidden: Dense::new(3), head: Dense::new(2) };
+    /// assert_eq!(
+    ///     model.summary_on(&Input::new([4]))?.line_length(62).to_string(),
+    ///     "Model: \"classifier\"\n\
+    ///      ┏━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━┓\n\
+    ///      ┃ Layer (type)             ┃ Output Shape       ┃    Param # ┃\n\
+    ///      ┡━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━┩\n\
+    ///      │ hidden (Dense)           │ (None, 3)          │         15 │\n\
+    ///      ├──────────────────────────┼────────────────────┼────────────┤\n\
+    ///      │ head (Dense)             │ (None, 2)          │          8 │\n\
+    ///      └──────────────────────────┴────────────────────┴────────────┘\n \
+    ///       Total params: 23 (92.00 B)\n \
+    ///       Trainable params: 23 (92.00 B)\n \
+    ///       Non-trainable params: 0 (0.00 B)\n"
+    /// );
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the call, and where the calls within are not to be seen: `forward` looks at the values of tensors, or at variables
+    /// of its own that have none before the first call.
+    fn summary_on<In: Structure, Out: Structure>(&self, x: impl Feed<In>) -> Result<Summary>
+    where
+        Self: Layer<In, Out>,
+    {
+        let calls = within(self, x)?;
+        Ok(Summary::of(self.as_module(), self.default_name(), calls.as_ref()))
     }
 }
 
@@ -139,9 +196,9 @@ fn grouped(number: usize) -> String {
 }
 
 impl Summary {
-    fn of(module: &dyn Module, name: &str) -> Summary {
+    fn of(module: &dyn Module, name: &str, calls: Option<&Functional>) -> Summary {
         let mut rows = Vec::new();
-        let is_chain = add_rows(module, 0, &mut rows);
+        let is_chain = add_rows(module, calls, 0, &mut rows);
         let (trained, other): (Vec<_>, Vec<_>) = module.weights().into_iter().partition(Variable::trainable);
         Summary {
             name: name.to_owned(),
@@ -289,8 +346,9 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Adds what a module holds; whether each layer is called once, on what the one before it gives.
-fn add_rows(module: &dyn Module, depth: usize, rows: &mut Vec<Row>) -> bool {
+/// Adds what a module holds, with the calls within it, if it is one's own and they are known; whether each layer is called once,
+/// on what the one before it gives.
+fn add_rows(module: &dyn Module, calls: Option<&Functional>, depth: usize, rows: &mut Vec<Row>) -> bool {
     let any = module.as_module() as &dyn Any;
     if let Some(model) = any.downcast_ref::<Functional>() {
         for place in model.layers() {
@@ -298,50 +356,64 @@ fn add_rows(module: &dyn Module, depth: usize, rows: &mut Vec<Row>) -> bool {
             let row = row(place.module(), place.name(), place.class_name(), depth, shapes);
             rows.push(Row { connected_to: connections(model, place), ..row });
             if let Some(module) = place.module().filter(|_| !place.is_input()) {
-                add_nested(module, depth, rows);
+                add_nested(module, within_last(place).as_ref(), depth, rows);
             }
         }
         return is_chain(model);
     }
     if let Some(model) = any.downcast_ref::<Sequential>() {
         let mut outputs = model.outputs().into_iter();
+        let mut before = model.input_spec().cloned();
         for (name, layer) in model.names().iter().zip(model.layers()) {
-            let shapes = outputs.next().into_iter().collect();
-            rows.push(row(Some(&**layer as &dyn Module), name, layer.class_name(), depth, shapes));
-            add_nested(layer.as_module(), depth, rows);
+            let output = outputs.next();
+            let calls = before.and_then(|before| within_layer(&**layer, &before));
+            before = output.as_ref().map(|output| output.spec().clone());
+            let outputs = output.into_iter().collect();
+            rows.push(row(Some(&**layer as &dyn Module), name, layer.class_name(), depth, outputs));
+            add_nested(layer.as_module(), calls.as_ref(), depth, rows);
         }
         return true;
     }
     struct Rows<'r> {
         depth: usize,
         rows: &'r mut Vec<Row>,
+        calls: Option<&'r Functional>,
     }
     impl Visitor for Rows<'_> {
         fn variable(&mut self, _: &str, _: &Variable) {}
 
         fn module(&mut self, name: &str, module: &dyn Module) {
+            let is_it = |place: &&Place| matches!(&place.what, What::Layer(call) if call.place() == Some(name));
+            // One without variables is another place for each of its calls.
+            let place = self.calls.and_then(|calls| calls.layers().filter(is_it).last());
+            let outputs = place.and_then(|place| place.outputs().last()).map(Tree::leaves).unwrap_or_default();
             let name = name.replace("..", ".");
-            self.rows.push(row(Some(module), &name, module.class_name(), self.depth, Vec::new()));
-            add_nested(module, self.depth, self.rows);
+            self.rows.push(row(Some(module), &name, module.class_name(), self.depth, outputs));
+            add_nested(module, place.and_then(within_last).as_ref(), self.depth, self.rows);
         }
 
         fn held(&mut self, name: &str, module: &dyn Module, _: Held) {
             self.module(name, module);
         }
     }
-    module.fields(&mut Rows { depth, rows });
+    module.fields(&mut Rows { depth, rows, calls });
     true
 }
 
 /// Adds the layers of a model that is a layer: of a layer of the library what it holds is its own affair.
-fn add_nested(module: &dyn Module, depth: usize, rows: &mut Vec<Row>) {
+fn add_nested(module: &dyn Module, calls: Option<&Functional>, depth: usize, rows: &mut Vec<Row>) {
     let any = module.as_module() as &dyn Any;
     let is_model = any.is::<Functional>() || any.is::<Sequential>();
-    if is_model || module.package() != "keras.layers" {
+    if is_model || is_own(module) {
         let before = rows.len();
-        add_rows(module, depth + 1, rows);
+        add_rows(module, calls, depth + 1, rows);
         rows[before..].iter_mut().for_each(|row| row.connected_to.clear());
     }
+}
+
+/// The calls within the last call of a place.
+fn within_last(place: &Place) -> Option<Functional> {
+    within_place(place, place.outputs().len().saturating_sub(1))
 }
 
 fn row(module: Option<&dyn Module>, name: &str, class_name: &str, depth: usize, outputs: Vec<Tensor>) -> Row {

@@ -174,7 +174,38 @@ impl Rows {
                 self.settle(&self.rows[row], &wished, &mut x);
             }
         }
+        self.straighten(&mut x);
         x
+    }
+
+    /// Puts the cells of each chain of single lines below each other, as near to where they are as there is room.
+    fn straighten(&self, x: &mut [f64]) {
+        let next = |cell: usize| match self.below[cell][..] {
+            [below] if self.above[below].len() == 1 => Some(below),
+            _ => None,
+        };
+        let mut place = vec![0; self.cells.len()];
+        self.rows.iter().flat_map(|row| row.iter().enumerate()).for_each(|(at, &cell)| place[cell] = at);
+        let follows: Vec<usize> = (0..self.cells.len()).filter_map(next).collect();
+        for _ in 0..3 {
+            for first in (0..self.cells.len()).filter(|cell| !follows.contains(cell)) {
+                let chain: Vec<usize> = std::iter::successors(Some(first), |&cell| next(cell)).collect();
+                let (mut least, mut most) = (f64::MIN, f64::MAX);
+                for &cell in &chain {
+                    let (row, at) = (&self.rows[self.row_of[cell]], place[cell]);
+                    if let Some(&left) = at.checked_sub(1).and_then(|at| row.get(at)) {
+                        least = least.max(x[left] + self.apart(left, cell));
+                    }
+                    if let Some(&right) = row.get(at + 1) {
+                        most = most.min(x[right] - self.apart(cell, right));
+                    }
+                }
+                if chain.len() > 1 && least <= most {
+                    let mean = chain.iter().map(|&cell| x[cell]).sum::<f64>() / chain.len() as f64;
+                    chain.iter().for_each(|&cell| x[cell] = mean.clamp(least, most));
+                }
+            }
+        }
     }
 
     /// How far the middles of two neighbours are apart at least.
@@ -285,6 +316,16 @@ mod tests {
         assert_eq!(rows.crossings(), 1);
         rows.untangle();
         assert_eq!(rows.crossings(), 0);
+    }
+
+    #[test]
+    fn a_chain_is_straight_beside_another() {
+        // Two branches, whose widest boxes are in different rows.
+        let sizes = [40.0, 200.0, 210.0, 150.0, 120.0, 60.0].map(|width| [width, 40.0]);
+        let layout = layout(&sizes, &[(0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5)]);
+        let x = |at: usize| layout.boxes[at][0];
+        assert!((x(1) - x(3)).abs() < 1e-9 && (x(2) - x(4)).abs() < 1e-9, "{:?}", layout.boxes);
+        assert!((x(1) - x(2)).abs() >= 205.0 + BESIDE - 1e-6);
     }
 
     #[test]
