@@ -36,7 +36,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use function::{Cost, Function};
 pub use layer::{Call, Layer, NameLayer, add_loss, collecting_losses};
 pub use module::{FromConfig, Module, ModuleExt};
-pub use modulor_kernels::{Grid, Interpolation, SamplingKernel, num_threads, set_num_threads};
+pub use modulor_kernels::{FillMode, Grid, Interpolation, SamplingKernel, num_threads, set_num_threads};
 pub use op::{DTypePolicy, Operand, dtype_policy, scope, set_dtype_policy, with_dtype_policy};
 pub use ops::slice::{Ellipsis, Index, Indices, NewAxis, ToIndex, step};
 pub use ops::sliding::Sliding;

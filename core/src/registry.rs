@@ -5,9 +5,10 @@ pub mod class;
 use crate::flow;
 use crate::op::{Attrs, Op, OpDef};
 use crate::ops::{
-    array, bitwise, check, cholesky, concat, convolution, ctc, cumulative, decomposition, diagonal, distribution,
-    einsum, fill, gather, histogram, image, inverse, linalg, list, logic, math, nn, order, pad, pooling, random,
-    reduce, sampling, search, segment, shift, slice, space, special, spectrum, state, stream, triangle, unique,
+    array, bitwise, check, cholesky, color, concat, convolution, ctc, cumulative, decomposition, diagonal,
+    distribution, einsum, fill, gather, histogram, image, inverse, linalg, list, logic, math, nn, order, pad, pooling,
+    projection, random, reduce, sampling, search, segment, shift, slice, space, special, spectrum, state, stream,
+    triangle, unique,
 };
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -24,6 +25,8 @@ const FAMILIES: &[&[&[OpDef]]] = &[
     pooling::OPS,
     image::OPS,
     sampling::OPS,
+    projection::OPS,
+    color::OPS,
     array::OPS,
     check::OPS,
     concat::OPS,

@@ -17,7 +17,7 @@
 //! | QR, Cholesky and LU decompositions, eigenvalues and singular values | [`qr`], [`cholesky`], [`lu`], [`jacobi`] |
 //! | random numbers and distributions | [`random`], [`distribution`] |
 //! | the loss of connectionist temporal classification | [`ctc`] |
-//! | images of other sizes | [`Resize`], [`Resampling`], [`Sampling`] |
+//! | images of other sizes, under projective maps, in other colors | [`Resize`], [`Resampling`], [`Sampling`], [`Projected`], [`Color`] |
 //!
 //! # Instruction sets
 //!
@@ -77,6 +77,7 @@
 mod attention;
 mod cast;
 pub mod cholesky;
+mod color;
 mod complex;
 mod convolution;
 pub mod ctc;
@@ -99,6 +100,7 @@ mod operation;
 mod parts;
 mod pool;
 mod pooling;
+mod projection;
 pub mod qr;
 pub mod random;
 mod recurrence;
@@ -115,6 +117,7 @@ mod window;
 
 pub use attention::{Attention, Scores};
 pub use cast::cast;
+pub use color::Color;
 pub use convolution::{Convolution, Filters};
 pub use depthwise::Depthwise;
 pub use expression::{Expression, InvalidExpression, Output, Register, Source, Step};
@@ -131,6 +134,7 @@ pub use parts::run_parts;
 pub use pool::run as run_region;
 pub use pool::{num_threads, set_num_threads};
 pub use pooling::{MaxPooling, NotInWindow, Pooling};
+pub use projection::{FillMode, Projected, Projection};
 pub use recurrence::{Cell, Gradients, Recurrence, Sequence, Sizes};
 pub use resize::{Grid, Interpolation, Resampling, Resize, Resized};
 pub use rows::{NoSuchRow, gather_rows, scatter_rows};
