@@ -125,11 +125,12 @@ fn an_error_ends_what_stands_behind_it() {
     let broken = Dataset::from_generator(|_| {
         (0..6_i64).map(|n| if n == 4 { Err(Error::data_loss("line 4")) } else { Ok(Tensor::scalar(n)) })
     });
-    assert_eq!(refused(&broken), (4, "line 4".into()));
-    assert_eq!(refused(&broken.batch(3)), (1, "line 4".into()));
-    assert_eq!(refused(&broken.skip(5)), (0, "line 4".into()));
-    assert_eq!(refused(&broken.repeat(2)), (4, "line 4".into()));
-    assert_eq!(refused(&broken.shard(3, 0)), (2, "line 4".into()));
-    assert_eq!(refused(&broken.shuffle(3, 0)).1, "line 4");
+    let cause = "line 4\n    from the generator, in the place of element 4";
+    assert_eq!(refused(&broken), (4, cause.into()));
+    assert_eq!(refused(&broken.batch(3)), (1, cause.into()));
+    assert_eq!(refused(&broken.skip(5)), (0, cause.into()));
+    assert_eq!(refused(&broken.repeat(2)), (4, cause.into()));
+    assert_eq!(refused(&broken.shard(3, 0)), (2, cause.into()));
+    assert_eq!(refused(&broken.shuffle(3, 0)).1, cause);
     assert_eq!(numbers(&broken.take(4)), [0, 1, 2, 3]);
 }

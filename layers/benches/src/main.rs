@@ -26,6 +26,7 @@ fn run(report: &Report) -> Result<()> {
         "W3" => transformer::train(report),
         "W4" => lstm::train(report),
         "W5" => inference::measure(report),
+        "W6" => mlp::fit(report),
         "W9" => elementwise::small_ops(report),
         "W10" => elementwise::chain(report),
         other => Err(Error::invalid_argument(format!("there are W1 to W5, W9 and W10, found {other:?}"))),

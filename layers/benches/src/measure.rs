@@ -67,6 +67,11 @@ impl Report {
         Ok(report)
     }
 
+    /// Whether ops are to be called as they are.
+    pub fn is_eager(&self) -> bool {
+        matches!(self.mode, Mode::Eager)
+    }
+
     /// The function of a workload in the mode that is asked for.
     pub fn function<In: Structure, Out: Structure>(
         &self,

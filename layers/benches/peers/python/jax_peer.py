@@ -119,6 +119,27 @@ match report.workload:
             for name, model, dims in (("mlp", mlp, (784,)), ("cnn", cnn, (28, 28, 1))):
                 call = ask(compiled(model), weights(name), jnp.asarray(digits(size, *dims)[0][0]))
                 report.ask(f"{name}_b{size}", call, call().sum())
+    case "W6":
+
+        def epochs(x, y):
+            p, random, y = weights("mlp"), np.random.default_rng(0), y.astype(np.int32)
+            state = adam.init(p)
+
+            @jax.jit
+            def step(p, state, x, y):
+                loss, gradients = jax.value_and_grad(lambda p: cross_entropy(mlp(p, x), y))(p)
+                changes, state = adam.update(gradients, state, p)
+                return optax.apply_updates(p, changes), state, loss
+
+            for _ in range(5):
+                order, total = random.permutation(len(x)), 0.0
+                for at in range(0, len(x), 128):
+                    some = order[at : at + 128]
+                    p, state, loss = step(p, state, x[some], y[some])
+                    total = total + loss * len(some)
+            return total / len(x)
+
+        report.fit(epochs)
     case "W9":
         p = weights("w9")
 

@@ -153,6 +153,25 @@ match report.workload:
         for size in (1, 256):
             ask("mlp", mlp(), tensor(digits(size, 784)[0][0]))
             ask("cnn", cnn(), tensor(digits(size, 1, 28, 28)[0][0]))
+    case "W6":
+
+        def epochs(x, y):
+            model = mlp()
+            optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-12)
+            digits = torch.utils.data.TensorDataset(tensor(x), tensor(y))
+            batches = torch.utils.data.DataLoader(digits, 128, shuffle=True)
+            call = compiled(model)
+            for _ in range(5):
+                total = 0.0
+                for x, y in batches:
+                    loss = F.cross_entropy(call(x), y)
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                    total += loss.item() * len(x)
+            return total / len(digits)
+
+        report.fit(epochs)
     case "W9":
         p = {key: tensor(value).requires_grad_() for key, value in read("w9").items()}
 

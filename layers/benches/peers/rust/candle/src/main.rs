@@ -115,6 +115,40 @@ fn train(report: &Report, p: &Variables, model: Model, batches: &[(Tensor, Tenso
     Ok(())
 }
 
+/// Numbers below `count` in an order without pattern.
+fn shuffled(count: usize, seed: u64) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..count as u32).collect();
+    let mut state = seed;
+    for at in (1..count).rev() {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        order.swap(at, (state >> 33) as usize % (at + 1));
+    }
+    order
+}
+
+/// The whole job: five epochs over ten thousand digits.
+fn fit(report: &Report) -> Result<()> {
+    let file = read("mnist");
+    let (x, y) = (tensor(&file["x"])?, tensor(&file["y"])?);
+    let (begin, count) = (std::time::Instant::now(), x.dim(0)?);
+    let p = variables("mlp")?;
+    let parameters = ParamsAdamW { lr: 1e-3, eps: 1e-12, weight_decay: 0.0, ..Default::default() };
+    let mut optimizer = AdamW::new(p.values().cloned().collect(), parameters)?;
+    let mut total = 0.0;
+    for epoch in 0..5 {
+        total = 0.0;
+        for some in shuffled(count, epoch).chunks(128) {
+            let places = Tensor::new(some, &CPU)?;
+            let loss = loss::cross_entropy(&mlp(&p, &x.index_select(&places, 0)?)?, &y.index_select(&places, 0)?)?;
+            optimizer.backward_step(&loss)?;
+            total += f64::from(loss.to_scalar::<f32>()?) * some.len() as f64;
+        }
+    }
+    report.emit("fit_s", begin.elapsed().as_secs_f64(), &[]);
+    report.emit("final_loss", total / count as f64, &[]);
+    Ok(())
+}
+
 fn digits(size: usize, dims: &[usize]) -> Result<Vec<(Tensor, Tensor)>> {
     let file = read("mnist");
     let (x, y) = (tensor(&file["x"])?, tensor(&file["y"])?);
@@ -181,6 +215,7 @@ fn main() -> Result<()> {
             }
             Ok(())
         }
+        "W6" => fit(&report),
         "W9" => small_ops(&report),
         "W10" => {
             let x = tensor(&read("w10")["x"])?;
