@@ -32,6 +32,17 @@ pub fn read(name: &str) -> HashMap<String, Values> {
     file.tensors().into_iter().map(values).collect()
 }
 
+/// Numbers below `count` in an order without pattern.
+pub fn shuffled(count: usize, seed: u64) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..count as u32).collect();
+    let mut state = seed;
+    for at in (1..count).rev() {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        order.swap(at, (state >> 33) as usize % (at + 1));
+    }
+    order
+}
+
 /// What is to be measured, and how long.
 pub struct Report {
     pub workload: String,

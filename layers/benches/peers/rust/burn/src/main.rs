@@ -15,7 +15,7 @@ use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
 use burn::tensor::activation::{gelu_approximate, relu, sigmoid, softmax};
 use burn::tensor::{Int, TensorData};
-use protocol::{BATCHES, Report, Values, read};
+use protocol::{BATCHES, Report, Values, read, shuffled};
 use std::collections::HashMap;
 use std::hint::black_box;
 
@@ -250,6 +250,32 @@ fn train<M: Module, X: Clone>(
     });
 }
 
+/// The whole job: five epochs over ten thousand digits.
+fn fit(report: &Report, mut optimizer: ModuleOptimizer, device: &Device) {
+    let file = read("mnist");
+    let (Values::Floats(_, x), Values::Ids(_, y)) = (&file["x"], &file["y"]) else {
+        panic!("floats and their classes")
+    };
+    let (begin, count) = (std::time::Instant::now(), y.len());
+    let loss = CrossEntropyLossConfig::new().init(device);
+    let (mut model, mut total) = (Mlp::new(device), 0.0);
+    for epoch in 0..5 {
+        total = 0.0;
+        for some in shuffled(count, epoch).chunks(128) {
+            let images: Vec<f32> = some.iter().flat_map(|&at| &x[at as usize * 784..][..784]).copied().collect();
+            let classes: Vec<i64> = some.iter().map(|&at| y[at as usize]).collect();
+            let images = Tensor::<2>::from_data(TensorData::new(images, [some.len(), 784]), device);
+            let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [some.len()]), device);
+            let loss = loss.forward(model.forward(images), classes);
+            let gradients = GradientsParams::from_grads(loss.backward(), &model);
+            model = optimizer.step(1e-3, model, gradients);
+            total += f64::from(scalar(loss.inner())) * some.len() as f64;
+        }
+    }
+    report.emit("fit_s", begin.elapsed().as_secs_f64(), &[]);
+    report.emit("final_loss", total / count as f64, &[]);
+}
+
 /// Images and classes in batches; what is asked of the first alone needs no more than that.
 fn digits<const N: usize>(batches: usize, dims: [usize; N], device: &Device) -> Vec<(Tensor<N>, Tensor<1, Int>)> {
     let file = read("mnist");
@@ -354,6 +380,7 @@ fn main() {
                 ask(&report, &format!("cnn_b{size}"), device, || cnn.forward(x.clone()));
             }
         }
+        "W6" => fit(&report, adam(), device),
         "W9" => small_ops(&report, device),
         "W10" => {
             let x = tensor::<1>(&read("w10")["x"], &plain);

@@ -5,7 +5,7 @@ mod protocol;
 
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW, loss, ops};
-use protocol::{BATCHES, Report, Values, read};
+use protocol::{BATCHES, Report, Values, read, shuffled};
 use std::collections::HashMap;
 
 const CPU: Device = Device::Cpu;
@@ -113,17 +113,6 @@ fn train(report: &Report, p: &Variables, model: Model, batches: &[(Tensor, Tenso
     };
     report.train(|at| step(at).expect("a step succeeds"));
     Ok(())
-}
-
-/// Numbers below `count` in an order without pattern.
-fn shuffled(count: usize, seed: u64) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..count as u32).collect();
-    let mut state = seed;
-    for at in (1..count).rev() {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        order.swap(at, (state >> 33) as usize % (at + 1));
-    }
-    order
 }
 
 /// The whole job: five epochs over ten thousand digits.
