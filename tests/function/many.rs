@@ -61,23 +61,6 @@ fn steps_of_many_threads_are_each_whole() {
     assert!(v.value().unwrap().item::<i64>().unwrap() >= 200);
 }
 
-/// A chain of a million ops is traced, compiled, run and dropped without recursion and in linear time: this would not end.
-#[test]
-#[ignore = "seconds in a release build"]
-fn a_million_nodes() {
-    let f = Function::new(|x: &Tensor| {
-        let mut y = x.clone();
-        for at in 0..1_000_000 {
-            y = if at % 2 == 0 { y.neg()? } else { y.abs()? };
-        }
-        Ok(y)
-    });
-    let y = f.call(Tensor::from([-2.0_f32, 3.0])).unwrap();
-    assert_eq!(y.to_vec::<f32>().unwrap(), [2.0, 3.0]);
-    let y = f.call(Tensor::from([5.0_f32, -3.0])).unwrap();
-    assert_eq!(y.to_vec::<f32>().unwrap(), [5.0, 3.0]);
-}
-
 #[test]
 fn a_profile_names_what_was_run() {
     let w = Variable::new(Tensor::from([[1.0_f32, 2.0], [3.0, 4.0]]));

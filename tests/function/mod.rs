@@ -4,5 +4,6 @@ mod attribute;
 mod control;
 mod cost;
 mod many;
+mod scale;
 mod steps;
 mod tracing;

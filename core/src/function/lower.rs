@@ -22,32 +22,43 @@ pub(crate) struct Lowered {
 /// What the variables hold at a place of the graph.
 #[derive(Default)]
 struct State {
-    /// By the number of the variable: itself, the symbol of the value it begins with, and its value now.
-    cells: HashMap<u64, (Variable, Option<Tensor>, Tensor)>,
+    /// By the number of the variable.
+    cells: HashMap<u64, Cell>,
     /// The numbers of those that were written, in the order of their first writes.
     written: Vec<u64>,
+}
+
+struct Cell {
+    variable: Variable,
+    /// The symbol of the value it begins with.
+    begins: Option<Tensor>,
+    now: Tensor,
+    is_written: bool,
 }
 
 impl Values for State {
     fn value(&mut self, handle: &Tensor) -> Result<Tensor> {
         let variable = Variable::of_handle(handle)?;
-        if let Some((_, _, value)) = self.cells.get(&variable.id()) {
-            return Ok(value.clone());
+        if let Some(cell) = self.cells.get(&variable.id()) {
+            return Ok(cell.now.clone());
         }
         let spec = variable.value()?.spec().clone();
         let symbols = Node::new(Origin::Placeholder, Vec::new(), vec![spec]).outputs();
         let symbol = symbols.into_iter().next().ok_or_else(|| Error::internal("a placeholder has an output"))?;
-        self.cells.insert(variable.id(), (variable, Some(symbol.clone()), symbol.clone()));
+        let cell = Cell { begins: Some(symbol.clone()), now: symbol.clone(), is_written: false, variable };
+        self.cells.insert(cell.variable.id(), cell);
         Ok(symbol)
     }
 
     fn assign(&mut self, handle: &Tensor, value: Tensor) -> Result<()> {
         let variable = Variable::of_handle(handle)?;
         let id = variable.id();
-        if !self.written.contains(&id) {
+        let new = || Cell { variable, begins: None, now: value.clone(), is_written: false };
+        let cell = self.cells.entry(id).or_insert_with(new);
+        cell.now = value.clone();
+        if !std::mem::replace(&mut cell.is_written, true) {
             self.written.push(id);
         }
-        self.cells.entry(id).and_modify(|cell| cell.2 = value.clone()).or_insert((variable, None, value));
         Ok(())
     }
 }
@@ -58,15 +69,15 @@ pub(crate) fn lower(graph: &Graph, specs: &[Spec]) -> Result<Lowered> {
     let mut state = State::default();
     let body = |symbols: &[Tensor]| {
         let mut outputs = graph.inlined(&symbols.iter().collect::<Vec<_>>(), &mut state)?;
-        let finals = state.written.iter().map(|id| state.cells[id].2.clone());
+        let finals = state.written.iter().map(|id| state.cells[id].now.clone());
         outputs.extend(finals);
         Ok(outputs)
     };
     let (mut lowered, captures) = trace_within(body, specs)?;
     let mut by_symbol: HashMap<u64, Variable> = HashMap::new();
-    for (variable, symbol, _) in state.cells.values() {
-        if let Some(symbol) = symbol {
-            by_symbol.insert(symbol.id(), variable.clone());
+    for cell in state.cells.values() {
+        if let Some(symbol) = &cell.begins {
+            by_symbol.insert(symbol.id(), cell.variable.clone());
         }
     }
     let read = captures.iter().map(|symbol| {
@@ -83,7 +94,7 @@ pub(crate) fn lower(graph: &Graph, specs: &[Spec]) -> Result<Lowered> {
     lowered.inputs.extend(order.iter().map(|&at| nodes[at]));
     Ok(Lowered {
         read: order.into_iter().map(|at| read[at].clone()).collect(),
-        written: state.written.iter().map(|id| state.cells[id].0.clone()).collect(),
+        written: state.written.iter().map(|id| state.cells[id].variable.clone()).collect(),
         inputs: specs.len(),
         outputs: graph.outputs.len(),
         graph: lowered,

@@ -9,7 +9,7 @@ use crate::shape::count;
 use crate::tensor::{Layout, Payload, Plain, Storage, bytes_of};
 use crate::{DType, Error, Result, Shape, Spec, Tensor, Variable};
 use std::any::Any;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 /// A buffer before it is settled which memory it is.
@@ -43,7 +43,8 @@ impl Plan {
         };
         let (input_specs, read_specs) = (specs(0, inputs), specs(inputs, graph.inputs.len()));
         let in_place = updates(&graph.nodes, &graph.inputs[inputs..], &graph.outputs[outputs..], &read, &written);
-        let by_update = |node: usize| in_place.iter().any(|update| update.node == node);
+        let update_nodes: HashSet<usize> = in_place.iter().map(|update| update.node).collect();
+        let by_update = |node: usize| update_nodes.contains(&node);
 
         let layouts = |specs: &[Spec]| -> Vec<Layout> {
             specs.iter().map(|spec| Layout::contiguous(spec.shape.known().unwrap_or_default().to_vec())).collect()
@@ -70,8 +71,9 @@ impl Plan {
         // Several variables are locked in the order of their numbers.
         let mut changed: Vec<_> = written.to_vec();
         changed.sort_by_key(Variable::id);
-        let number =
-            |variable: &Variable| changed.iter().position(|other| other.id() == variable.id()).unwrap_or(usize::MAX);
+        let numbers: HashMap<u64, usize> =
+            changed.iter().enumerate().map(|(at, variable)| (variable.id(), at)).collect();
+        let number = |variable: &Variable| numbers[&variable.id()];
         let results = graph.outputs[..outputs].iter();
         let results = results.map(|edge| compiler.leaving(edge, true)).collect::<Result<Vec<_>>>()?;
         let mut assigned = Vec::new();
@@ -103,15 +105,18 @@ impl Plan {
         let mut updates: Vec<InPlace> = updates.collect();
         compiler.lifetimes(|buffer| needed.contains(&buffer));
         let memory = compiler.settle();
-        let stays = |at: usize| {
-            let reads =
-                |place: &Place| matches!(place, Place::Static { source: Source::Read(read), .. } if *read == at);
-            let gives = |giver: &Giver| matches!(giver, Giver::Source(Source::Read(read)) if *read == at);
-            updates.iter().flat_map(|update| &update.others).any(reads)
-                || results.iter().chain(assigned.iter().map(|assigned| &assigned.value)).any(gives)
-        };
-        let is_changed = |at: usize| changed.iter().any(|variable| variable.id() == read[at].id());
-        let released = (0..read.len()).filter(|&at| is_changed(at) && !stays(at)).collect();
+        let reads = updates.iter().flat_map(|update| &update.others).filter_map(|place| match place {
+            Place::Static { source: Source::Read(read), .. } => Some(*read),
+            _ => None,
+        });
+        let gives = results.iter().chain(assigned.iter().map(|assigned| &assigned.value));
+        let gives = gives.filter_map(|giver| match giver {
+            Giver::Source(Source::Read(read)) => Some(*read),
+            _ => None,
+        });
+        let stays: HashSet<usize> = reads.chain(gives).collect();
+        let is_changed = |at: usize| numbers.contains_key(&read[at].id());
+        let released = (0..read.len()).filter(|at| is_changed(*at) && !stays.contains(at)).collect();
         let settled = |place: &mut Place| {
             if let Place::Static { source: Source::Memory(buffer), .. } = place {
                 *buffer = memory.of[*buffer];
@@ -381,7 +386,7 @@ impl Compiler {
     fn settle(&mut self) -> Settled {
         let mut rooms: Vec<Room> = Vec::new();
         let mut of = vec![usize::MAX; self.buffers.len()];
-        let mut free: Vec<usize> = Vec::new();
+        let mut free = Free::default();
         for at in 0..self.steps.len() {
             let over = self.overwritten(at);
             let step = &mut self.steps[at];
@@ -397,7 +402,7 @@ impl Compiler {
                         rooms.push(Room { bytes: buffer.bytes, leaves: Some(spec.clone()) });
                         rooms.len() - 1
                     }
-                    _ => take(&mut rooms, &mut free, buffer.bytes),
+                    _ => free.take(&mut rooms, buffer.bytes),
                 };
             }
             if let (Some((input, _)), Some(_)) = (over, kept) {
@@ -413,7 +418,7 @@ impl Compiler {
                 .collect();
             ended.sort_unstable();
             ended.dedup();
-            free.extend(ended.into_iter().map(|buffer| of[buffer]));
+            ended.into_iter().for_each(|buffer| free.give(&rooms, of[buffer]));
         }
         Settled { rooms, of }
     }
@@ -445,21 +450,36 @@ struct Settled {
     of: Vec<usize>,
 }
 
-/// The smallest free memory that is large enough, else the largest made larger, else new memory; of whole elements of any
-/// dtype.
-fn take(rooms: &mut Vec<Room>, free: &mut Vec<usize>, bytes: usize) -> usize {
-    let bytes = bytes.next_multiple_of(size_of::<u128>());
-    let fits = (0..free.len()).filter(|&i| rooms[free[i]].bytes >= bytes).min_by_key(|&i| rooms[free[i]].bytes);
-    let found = fits.or_else(|| (0..free.len()).max_by_key(|&i| rooms[free[i]].bytes));
-    match found {
-        Some(i) => {
-            let room = free.swap_remove(i);
-            rooms[room].bytes = rooms[room].bytes.max(bytes);
+/// Memory that nothing needs any more, by its size.
+#[derive(Default)]
+struct Free(BTreeMap<usize, Vec<usize>>);
+
+impl Free {
+    fn give(&mut self, rooms: &[Room], room: usize) {
+        self.0.entry(rooms[room].bytes).or_default().push(room);
+    }
+
+    /// The smallest that is large enough, else the largest made larger, else new memory; of whole elements of any dtype.
+    fn take(&mut self, rooms: &mut Vec<Room>, bytes: usize) -> usize {
+        let bytes = bytes.next_multiple_of(size_of::<u128>());
+        let fits = self.0.range(bytes..).next().or_else(|| self.0.last_key_value()).map(|(&size, _)| size);
+        let found = fits.and_then(|size| {
+            let of_size = self.0.get_mut(&size)?;
+            let room = of_size.pop();
+            if of_size.is_empty() {
+                self.0.remove(&size);
+            }
             room
-        }
-        None => {
-            rooms.push(Room { bytes, leaves: None });
-            rooms.len() - 1
+        });
+        match found {
+            Some(room) => {
+                rooms[room].bytes = rooms[room].bytes.max(bytes);
+                room
+            }
+            None => {
+                rooms.push(Room { bytes, leaves: None });
+                rooms.len() - 1
+            }
         }
     }
 }

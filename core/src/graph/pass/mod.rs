@@ -17,10 +17,13 @@ pub(crate) fn optimized(graph: Graph) -> Graph {
     by_samples(fuse(append(share(graph))))
 }
 
-/// Where each output of each node goes: node and input of those that take it, or none for an output of the graph.
+/// Where each output of each node goes: the nodes that take it, each as often as it does; none stands for an output of the graph.
 struct Uses {
+    /// Where the outputs of each node begin among those of all.
     first: Vec<usize>,
-    all: Vec<Vec<Option<usize>>>,
+    /// Where the uses of each output end; they begin where those of the one before end.
+    ends: Vec<usize>,
+    all: Vec<Option<usize>>,
 }
 
 impl Uses {
@@ -31,26 +34,30 @@ impl Uses {
             first.push(count);
             count += node.specs.len();
         }
-        let mut uses = Uses { first, all: vec![Vec::new(); count] };
-        for (at, node) in graph.nodes.iter().enumerate() {
-            for edge in &node.inputs {
-                let place = uses.place(edge);
-                uses.all[place].push(Some(at));
-            }
+        let place = |edge: &Edge| first[edge.node] + edge.output;
+        let takes =
+            graph.nodes.iter().enumerate().flat_map(|(at, node)| node.inputs.iter().map(move |e| (e, Some(at))));
+        let gives = graph.outputs.iter().map(|edge| (edge, None));
+        let edges = || takes.clone().chain(gives.clone());
+        let mut ends = vec![0; count];
+        edges().for_each(|(edge, _)| ends[place(edge)] += 1);
+        // From how many there are to where they begin, which becomes where they end.
+        let mut begin = 0;
+        for end in &mut ends {
+            begin += std::mem::replace(end, begin);
         }
-        for edge in &graph.outputs {
-            let place = uses.place(edge);
-            uses.all[place].push(None);
+        let mut all = vec![None; begin];
+        for (edge, user) in edges() {
+            let next = &mut ends[place(edge)];
+            all[*next] = user;
+            *next += 1;
         }
-        uses
+        Uses { first, ends, all }
     }
 
-    fn place(&self, edge: &Edge) -> usize {
-        self.first[edge.node] + edge.output
-    }
-
-    /// The nodes that take an output, each as often as it does; none stands for an output of the graph.
     fn of_edge(&self, edge: &Edge) -> &[Option<usize>] {
-        &self.all[self.place(edge)]
+        let place = self.first[edge.node] + edge.output;
+        let begin = if place == 0 { 0 } else { self.ends[place - 1] };
+        &self.all[begin..self.ends[place]]
     }
 }

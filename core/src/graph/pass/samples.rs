@@ -11,8 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The bytes of what lies between the ops for so many samples as go together: they stay in the cache.
 const BYTES: usize = 1 << 19;
-/// The most outputs.
+/// The most ops in a row, each of which may be an output.
 const KEPT: usize = 8;
+/// What more nodes than these read begins no row, so that the time for a graph stays in proportion to its size.
+const USERS: usize = 64;
 
 /// Ops of which each reads one before, on some samples at a time, so that what lies between them is read while it is in the
 /// cache. What others read of it is an output too; the rest never reaches memory. Bits are the same.
@@ -72,7 +74,10 @@ pub(crate) fn by_samples(graph: Graph) -> Graph {
     let mut taken = vec![false; graph.nodes.len()];
     let mut moved: HashMap<usize, Edge> = HashMap::new();
     for at in 0..graph.nodes.len() {
-        if taken[at] || sampled(&graph, at).is_none() {
+        // Little is small enough as it is.
+        let bytes = |spec: &Spec| bytes_of(spec.dtype, spec.shape.elements()?).ok();
+        let is_little = |spec: &Spec| bytes(spec).is_none_or(|bytes| bytes < 2 * BYTES / KEPT);
+        if taken[at] || graph.nodes[at].specs.iter().all(is_little) || sampled(&graph, at).is_none() {
             continue;
         }
         let mut row = vec![at];
@@ -135,7 +140,11 @@ fn sampled(graph: &Graph, at: usize) -> Option<Vec<bool>> {
 /// A node that may follow the last of a row.
 fn next(graph: &Graph, uses: &Uses, places: &[usize], taken: &[bool], row: &[usize]) -> Option<usize> {
     let last = Edge { node: *row.last()?, output: 0 };
-    let users = uses.of_edge(&last).iter().flatten().copied();
+    let users = uses.of_edge(&last);
+    if users.len() > USERS {
+        return None;
+    }
+    let users = users.iter().flatten().copied();
     users.filter(|&user| !taken[user] && !row.contains(&user)).find(|&user| {
         let follows = |sampled: Vec<bool>| {
             graph.nodes[user].inputs.iter().zip(sampled).any(|(edge, is_sampled)| is_sampled && *edge == last)
