@@ -6,7 +6,7 @@ use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scalar, Scratch, View, ViewMut, allowed, apply_one, arity,
     given, same_dtype, unsupported,
 };
-use crate::shape::{MAX_RANK, broadcast};
+use crate::shape::{MAX_RANK, broadcast, same};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
 use modulor_kernels::{Binary, Fault, Number, Strided, Unary, cast};
 use std::borrow::Cow;
@@ -332,7 +332,7 @@ pub(super) fn repeated<T: bytemuck::Pod, R>(
     dims: &[usize],
     f: impl FnOnce(Strided<T>, Strided<T>) -> R,
 ) -> Result<R> {
-    if inputs[0].dims() == dims && inputs[1].dims() == dims {
+    if same(inputs[0].dims(), dims) && same(inputs[1].dims(), dims) {
         return Ok(f(inputs[0].elements()?, inputs[1].elements()?));
     }
     let (mut left, mut right) = ([0; MAX_RANK], [0; MAX_RANK]);

@@ -34,8 +34,8 @@ impl Tensor {
     }
 }
 
-/// The places of a node.
-const WIDTH: usize = 32;
+/// The places of a node: those of some nodes are copied for each element that comes or goes.
+const WIDTH: usize = 8;
 
 /// A list of tensors of one dtype and of compatible shapes, which shares what it has in common with the lists it was made
 /// from: another element at the end, one less, another in some place take a time that grows as the logarithm of the length.

@@ -7,6 +7,7 @@ use crate::function::lower::Lowered;
 use crate::graph::pass::optimized;
 use crate::graph::{Graph, GraphNode, Kind as NodeKind};
 use crate::op::{Op, View, ViewMut};
+use crate::shape::same;
 use crate::tensor::{Payload, Plain};
 use crate::{DType, Error, Result, Spec, Tensor};
 use std::sync::Arc;
@@ -134,8 +135,8 @@ impl Plan {
         if !is_buffer {
             let held = self.held(*source, workspace, inputs)?;
             if let Payload::Value(value) = held.payload() {
-                let is_whole = value.layout.dims == layout.dims
-                    && value.layout.strides == layout.strides
+                let is_whole = same(&value.layout.dims, &layout.dims)
+                    && same(&value.layout.strides, &layout.strides)
                     && layout.offset == if matches!(source, Source::Constant(_)) { value.layout.offset } else { 0 };
                 if held.dtype() == *dtype && (is_whole && held.is_contiguous() || dtype.size() == 0) {
                     return Ok(held.clone());
