@@ -40,6 +40,7 @@ const LAYERS: &[&str] = &[
     "loss",
     "metric",
     "optimizer",
+    "resize",
     "data",
     "library",
     "model",

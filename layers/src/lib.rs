@@ -17,6 +17,7 @@ pub mod metric;
 pub mod model;
 pub mod optimizer;
 pub mod regularizer;
+mod resize;
 mod setting;
 pub mod training;
 

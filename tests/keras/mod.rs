@@ -2,6 +2,7 @@
 
 mod activation;
 mod attention;
+mod augmentation;
 mod check;
 mod config;
 mod constraint;

@@ -7,6 +7,7 @@ mod activity_regularization;
 mod adaptive_pooling;
 mod attending;
 mod attention;
+mod augmentation;
 mod axes;
 mod batch_normalization;
 mod bidirectional;
@@ -14,12 +15,15 @@ mod borders;
 mod category_encoding;
 pub(crate) mod cell;
 mod cell_settings;
+mod center_crop;
 mod conv_lstm;
 mod convolution;
 mod dense;
 mod dropout;
 mod einsum_dense;
 mod embedding;
+mod factor;
+mod fill_mode;
 mod flatten;
 mod group_normalization;
 mod gru;
@@ -38,11 +42,16 @@ mod normalization;
 mod numbers;
 mod permute;
 mod pooling;
+mod random_affine;
+mod random_color;
+mod random_crop;
+mod random_flip;
 mod recurrent;
 mod recurrent_dropout;
 mod repeat_vector;
 mod rescaling;
 mod reshape;
+mod resizing;
 mod rms_normalization;
 mod seed_generator;
 mod separable;
@@ -69,18 +78,22 @@ pub use adaptive_pooling::{
 };
 pub use attending::{AttentionInputs, AttentionScores, CausalAttention};
 pub use attention::{AdditiveAttention, Attention, ScoreMode};
+pub use augmentation::Augmentation;
 pub use axes::LayerAxes;
 pub use batch_normalization::{BatchNormalization, RenormClipping};
 pub use bidirectional::{Bidirectional, Directions, MergeMode};
 pub use borders::{Cropping1D, Cropping2D, Cropping3D, Sides, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
 pub use category_encoding::{CategoryEncoding, OutputMode};
 pub use cell::{Cell, ShareCell};
+pub use center_crop::CenterCrop;
 pub use conv_lstm::{ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, ConvLSTMCell};
 pub use convolution::{Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use einsum_dense::{EinsumDense, OutputShape};
 pub use embedding::{Embedding, Reversed, ReversibleEmbedding};
+pub use factor::{Factor, FactorWithin};
+pub use fill_mode::FillMode;
 pub use flatten::{DataFormat, Flatten};
 pub use group_normalization::GroupNormalization;
 pub use gru::GRU;
@@ -106,10 +119,18 @@ pub use pooling::{
     GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, MaxPooling1D, MaxPooling2D,
     MaxPooling3D,
 };
+pub use random_affine::{RandomRotation, RandomShear, RandomTranslation, RandomZoom};
+pub use random_color::{
+    RandomBrightness, RandomColorDegeneration, RandomColorJitter, RandomContrast, RandomGrayscale, RandomHue,
+    RandomInvert, RandomPosterization, RandomSaturation, RandomSharpness, Solarization,
+};
+pub use random_crop::RandomCrop;
+pub use random_flip::{FlipMode, RandomFlip};
 pub use recurrent::{Otherwise, RNN, Recurrent, RecurrentLayer, WithStates};
 pub use repeat_vector::RepeatVector;
 pub use rescaling::Rescaling;
 pub use reshape::Reshape;
+pub use resizing::Resizing;
 pub use rms_normalization::RMSNormalization;
 pub use seed_generator::SeedGenerator;
 pub use separable::{DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D};
@@ -121,8 +142,10 @@ pub use spectral_normalization::SpectralNormalization;
 pub use stacked_rnn_cells::StackedRNNCells;
 pub use time_distributed::TimeDistributed;
 pub use unit_normalization::UnitNormalization;
-pub use up_sampling::{Interpolation, UpSampling1D, UpSampling2D, UpSampling3D};
+pub use up_sampling::{UpSampling1D, UpSampling2D, UpSampling3D};
 pub use window::{Padding, PerAxis};
+
+pub use crate::resize::Interpolation;
 
 /// One layer a row.
 macro_rules! list {
@@ -144,6 +167,9 @@ list! {
     GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention Identity
     InputLayer LSTM LSTMCell LayerNormalization LeakyReLU Masking MaxPooling1D MaxPooling2D MaxPooling3D Maximum
     Minimum MultiHeadAttention Multiply Normalization PReLU Permute RMSNormalization RNN ReLU RepeatVector Rescaling
+    CenterCrop RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomFlip
+    RandomGrayscale RandomHue RandomInvert RandomPosterization RandomRotation RandomSaturation RandomSharpness
+    RandomShear RandomTranslation RandomZoom Resizing Solarization
     Reshape ReversibleEmbedding SeparableConv1D SeparableConv2D Sequential SimpleRNN SimpleRNNCell Softmax
     SpatialDropout1D SpatialDropout2D SpatialDropout3D SpectralNormalization StackedRNNCells Subtract
     TimeDistributed UnitNormalization UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D

@@ -4,8 +4,8 @@ use super::reshape::under;
 use super::settings::defaults;
 use super::window::{at_least_one, images};
 use super::{DataFormat, PerAxis};
-use modulor::{DType, DTypePolicy, Error, Interpolation as Resize, Layer, Module, Result, SamplingKernel, Tensor};
-use serde::{Deserialize, Serialize};
+use crate::resize::Interpolation;
+use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor};
 
 /// Every place so many times, along each spatial axis.
 fn repeated(x: &Tensor, size: &[usize], format: DataFormat) -> Result<Tensor> {
@@ -23,23 +23,6 @@ fn repeated(x: &Tensor, size: &[usize], format: DataFormat) -> Result<Tensor> {
     }
     let y = y.tile(multiples)?;
     under(&y, &dims, || x.shape_tensor()?.cast(DType::I64)?.mul(Tensor::new([factors.len()], factors.clone())?))
-}
-
-/// How what lies between the places of an image is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Interpolation {
-    /// As at the nearest place.
-    #[default]
-    Nearest,
-    /// Along lines between places.
-    Bilinear,
-    /// By cubic polynomials through four places along each axis.
-    Bicubic,
-    /// By Lanczos's kernel over three places on each side.
-    Lanczos3,
-    /// By Lanczos's kernel over five places on each side.
-    Lanczos5,
 }
 
 /// Every step of a sequence `size` times: `[batch, steps, channels]` becomes `[batch, size · steps, channels]`.
@@ -101,19 +84,9 @@ pub struct UpSampling2D {
 
 impl Layer for UpSampling2D {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let lanczos = |kernel| move |x: &Tensor, size: [usize; 2]| x.resize_by(size, kernel, false);
-        match self.interpolation {
-            Interpolation::Nearest => repeated(x, &self.size.0, self.data_format),
-            Interpolation::Bilinear => self.resized(x, |x, size| x.resize(size, Resize::Bilinear)),
-            Interpolation::Bicubic => self.resized(x, |x, size| x.resize(size, Resize::Bicubic)),
-            Interpolation::Lanczos3 => self.resized(x, lanczos(SamplingKernel::Lanczos3)),
-            Interpolation::Lanczos5 => self.resized(x, lanczos(SamplingKernel::Lanczos5)),
+        if self.interpolation == Interpolation::Nearest {
+            return repeated(x, &self.size.0, self.data_format);
         }
-    }
-}
-
-impl UpSampling2D {
-    fn resized(&self, x: &Tensor, resize: impl FnOnce(&Tensor, [usize; 2]) -> Result<Tensor>) -> Result<Tensor> {
         at_least_one(&[("size", &self.size.0)])?;
         images(x, 2)?;
         let is_first = self.data_format == DataFormat::ChannelsFirst;
@@ -123,7 +96,7 @@ impl UpSampling2D {
             let message = format!("the rows and columns of the input must be known, found shape {}", x.shape());
             return Err(Error::invalid_argument(message));
         };
-        let y = resize(&last, [rows, columns])?.cast(x.dtype())?;
+        let y = self.interpolation.resized(&last, [rows, columns], false)?.cast(x.dtype())?;
         if is_first { y.permute([0, 3, 1, 2]) } else { Ok(y) }
     }
 }

@@ -1,0 +1,160 @@
+//! What layers that change images at random have in common.
+
+use super::{DataFormat, SeedGenerator};
+use modulor::{DType, DTypePolicy, Error, Layer, Result, Tensor};
+
+/// A layer that changes images at random in training, and otherwise hands them on, in the dtype that it computes in.
+///
+/// Images are `[batch, rows, columns, channels]`, each of which is changed in its own way, or one image without the batch; with
+/// [`DataFormat::ChannelsFirst`] the channels come before the rows. Integers become floats.
+///
+/// As a layer of a model it draws from its own state, so that the same seed gives the same in each training. In a pipeline of
+/// data, what is drawn follows from the element by [`Dataset::map_seeded`](crate::data::Dataset::map_seeded), on any number of
+/// threads:
+///
+/// ```
+/// use modulor::{DType, Tensor};
+/// use modulor_layers::data::Dataset;
+/// use modulor_layers::library::{Augmentation, RandomFlip};
+/// # fn main() -> modulor::Result<()> {
+/// let images = Dataset::from_tensor_slices(Tensor::from([[[[1.0_f32], [2.0]]]; 8]))?;
+/// let flip = RandomFlip::new();
+/// let flipped = images.map_seeded(7, move |image, seed| flip.augment(&image, &seed)).threads(2);
+/// let all = || flipped.iter().map(|image| image?.to_vec::<f32>()).collect::<modulor::Result<Vec<_>>>();
+/// assert_eq!(all()?, all()?);
+/// assert!(all()?.contains(&vec![1.0, 2.0]) && all()?.contains(&vec![2.0, 1.0]));
+/// # Ok(())
+/// # }
+/// ```
+pub trait Augmentation: Layer {
+    /// What training makes of images, as `seed`, integers of `[2]`, has it: a function of the two, which leaves the layer's
+    /// state as it is.
+    fn augment(&self, images: &Tensor, seed: &Tensor) -> Result<Tensor>;
+}
+
+/// Where what is drawn comes from.
+pub(super) enum Draws<'a> {
+    /// One seed of a layer's state after the other.
+    State(&'a SeedGenerator),
+    /// A seed, and how often it was drawn from.
+    Seed(&'a Tensor, usize),
+}
+
+impl Draws<'_> {
+    fn next_seed(&mut self) -> Result<Tensor> {
+        match self {
+            Draws::State(seeds) => seeds.next_seed(),
+            Draws::Seed(seed, count) => {
+                *count += 1;
+                // All that were drawn so far and two more.
+                let bits = Tensor::stateless_bits(&Tensor::from([2 * *count as i64]), seed, DType::I64)?;
+                bits.slice(2 * (*count as i64 - 1)..)
+            }
+        }
+    }
+
+    /// A number for each image from `low` to `high`, of `[batch]`.
+    pub(super) fn uniform(&mut self, x: &Tensor, low: f64, high: f64, dtype: DType) -> Result<Tensor> {
+        let drawn = Tensor::stateless_uniform(&batch(x)?, &self.next_seed()?, dtype)?;
+        between(&drawn, low, high)
+    }
+
+    /// A number for all images from `low` to `high`, a scalar of float32.
+    pub(super) fn one(&mut self, low: f64, high: f64) -> Result<Tensor> {
+        between(&Tensor::stateless_uniform(&Tensor::from(vec![0_i32; 0]), &self.next_seed()?, DType::F32)?, low, high)
+    }
+
+    /// An integer for each image from `low` to below `high`, int64 of `[batch]`.
+    pub(super) fn integers(&mut self, x: &Tensor, low: i64, high: i64) -> Result<Tensor> {
+        Tensor::stateless_uniform_int(&batch(x)?, &self.next_seed()?, &Tensor::scalar(low), &Tensor::scalar(high))
+    }
+}
+
+/// The number of images, as a shape.
+fn batch(x: &Tensor) -> Result<Tensor> {
+    match x.shape().dim(0) {
+        Some(count) => Ok(Tensor::from([count as i64])),
+        None => x.shape_tensor()?.slice(..1),
+    }
+}
+
+/// Numbers from 0 to 1 as numbers from `low` to `high`, with the rounding of TensorFlow.
+fn between(drawn: &Tensor, low: f64, high: f64) -> Result<Tensor> {
+    let [low, high] = [low, high].map(|bound| Tensor::scalar(bound).cast(drawn.dtype()));
+    let (low, high) = (low?, high?);
+    (drawn * (high - &low)).add(low)
+}
+
+/// A number for each image as one that goes with all of it.
+pub(super) fn for_each_image(numbers: &Tensor) -> Result<Tensor> {
+    numbers.reshape([-1, 1, 1, 1])
+}
+
+/// What `f` makes of images as a batch whose channels are last, in the dtype that a layer computes in.
+pub(super) fn changed(
+    x: &Tensor,
+    policy: &DTypePolicy,
+    format: DataFormat,
+    f: impl FnOnce(&Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let x = given(x, policy)?;
+    let is_one = x.rank() == Some(3);
+    let batch = if is_one { x.expand_dims(0)? } else { x };
+    let y = match format {
+        DataFormat::ChannelsLast => f(&batch)?,
+        DataFormat::ChannelsFirst => f(&batch.permute([0, 2, 3, 1])?)?.permute([0, 3, 1, 2])?,
+    };
+    if is_one { y.squeeze([0]) } else { Ok(y) }
+}
+
+/// Images in the dtype that a layer computes in.
+pub(super) fn given(x: &Tensor, policy: &DTypePolicy) -> Result<Tensor> {
+    match x.rank() {
+        Some(3 | 4) => x.cast(policy.compute_dtype()?),
+        Some(_) => Err(Error::invalid_argument(format!(
+            "images have 4 dims, of a batch, rows, columns and channels, or 3 without the batch, found shape {}",
+            x.shape()
+        ))),
+        None => Err(Error::invalid_argument("the rank of the input must be known")),
+    }
+}
+
+/// Layers with fields `dtype`, `seed`, `data_format` and `seed_generator`, and what training makes of a batch of images whose
+/// channels are last.
+macro_rules! augmentations {
+    ($($class:ident |$layer:ident, $x:ident, $draws:ident| $made:expr;)*) => { $(
+        impl $class {
+            fn made(&self, $x: &modulor::Tensor, $draws: &mut $crate::library::augmentation::Draws) -> modulor::Result<modulor::Tensor> {
+                let $layer = self;
+                $made
+            }
+        }
+
+        impl modulor::module::ManualBuild for $class {
+            fn build(&self, _: &modulor::module::InputShapes) -> modulor::Result<()> {
+                self.seed_generator.declare(self.seed);
+                Ok(())
+            }
+        }
+
+        impl $crate::library::Augmentation for $class {
+            fn augment(&self, images: &modulor::Tensor, seed: &modulor::Tensor) -> modulor::Result<modulor::Tensor> {
+                $crate::library::augmentation::changed(images, &self.dtype, self.data_format, |x| {
+                    self.made(x, &mut $crate::library::augmentation::Draws::Seed(seed, 0))
+                })
+            }
+        }
+
+        impl modulor::Layer for $class {
+            fn forward(&self, x: &modulor::Tensor) -> modulor::Result<modulor::Tensor> {
+                if !modulor::op::scope::training() {
+                    return $crate::library::augmentation::given(x, &self.dtype);
+                }
+                $crate::library::augmentation::changed(x, &self.dtype, self.data_format, |x| {
+                    self.made(x, &mut $crate::library::augmentation::Draws::State(&self.seed_generator))
+                })
+            }
+        }
+    )* };
+}
+pub(super) use augmentations;
