@@ -2,6 +2,7 @@
 
 mod files;
 mod golden;
+mod kept;
 mod order;
 mod rows;
 mod threads;

@@ -1,7 +1,8 @@
 //! Tables of comma-separated values.
 
-use super::Dataset;
 use super::file::{Compression, Source, broken};
+use super::node::Items;
+use super::{Dataset, source};
 use modulor::{DType, Error, Result, Structure, Tensor, Tree, nearest};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -99,33 +100,40 @@ impl Csv {
     ///
     /// An error names the file, the line, the column and what stands there.
     pub fn columns(&self) -> Result<BTreeMap<String, Tensor>> {
-        let bytes = Source::open(&self.path, Compression::of(&self.path))?.rest()?;
-        let mut reader = ::csv::ReaderBuilder::new()
+        let mut records = self.records()?;
+        let mut rows = Vec::new();
+        while let Some(row) = records.next_row()? {
+            rows.push(row);
+        }
+        let names = records.names.unwrap_or_default();
+        let mut columns = BTreeMap::new();
+        for (name, place) in self.places(&names)? {
+            columns.insert(name.clone(), Column { csv: self, name, place, rows: &rows }.tensor()?);
+        }
+        Ok(columns)
+    }
+
+    /// The rows as they stand in the file.
+    fn records(&self) -> Result<Records<'_>> {
+        let file = Source::open(&self.path, Compression::of(&self.path))?;
+        let reader = ::csv::ReaderBuilder::new()
             .has_headers(false)
             .delimiter(self.delimiter)
             .flexible(true)
-            .from_reader(&*bytes);
-        let mut records = reader.byte_records();
-        let refused = |error: ::csv::Error| broken(&self.path, error);
-        let first = if self.header { records.next().transpose().map_err(refused)? } else { None };
-        let mut names = self.names.clone();
-        if let (None, Some(first)) = (&names, &first) {
+            .from_reader(file.into_reader());
+        let mut records = Records { csv: self, rows: reader.into_byte_records(), names: self.names.clone() };
+        let first = if self.header { records.rows.next() } else { None };
+        let first = first.transpose().map_err(|error| broken(&self.path, error))?;
+        if let (None, Some(first)) = (&records.names, &first) {
             let utf8 = |name: &[u8]| String::from_utf8(name.to_vec());
             let read = first.iter().map(utf8).collect::<Result<Vec<_>, _>>();
-            names = Some(read.map_err(|_| broken(&self.path, "line 1: the name of a column must be UTF-8"))?);
+            records.names = Some(read.map_err(|_| broken(&self.path, "line 1: the name of a column must be UTF-8"))?);
         }
-        let mut rows = Vec::new();
-        for record in records {
-            let record = record.map_err(refused)?;
-            let names = names.get_or_insert_with(|| (0..record.len()).map(|at| at.to_string()).collect());
-            if record.len() != names.len() {
-                let line = record.position().map_or(0, ::csv::Position::line);
-                let message = format!("line {line}: {} fields, and there are {} columns", record.len(), names.len());
-                return Err(broken(&self.path, message));
-            }
-            rows.push(record);
-        }
-        let names = names.unwrap_or_default();
+        Ok(records)
+    }
+
+    /// The columns that are read, and where they are among those of these names.
+    fn places<'a>(&'a self, names: &'a [String]) -> Result<Vec<(&'a String, usize)>> {
         let place = |name: &String| match names.iter().position(|known| known == name) {
             Some(place) => Ok(place),
             None => {
@@ -135,20 +143,65 @@ impl Csv {
             }
         };
         self.dtypes.keys().chain(self.defaults.keys()).try_for_each(|name| place(name).map(drop))?;
-        let mut columns = BTreeMap::new();
-        for name in self.select.as_ref().unwrap_or(&names) {
-            let column = Column { csv: self, name, place: place(name)?, rows: &rows };
-            if columns.insert(name.clone(), column.tensor()?).is_some() {
+        let mut places = Vec::new();
+        for name in self.select.as_deref().unwrap_or(names) {
+            if places.iter().any(|(other, _)| *other == name) {
                 return Err(broken(&self.path, format!("two columns are called `{name}`")));
             }
+            places.push((name, place(name)?));
         }
-        Ok(columns)
+        Ok(places)
     }
 
     /// A dataset of the lines: maps of scalars by the names of the columns, or a struct whose fields are called as they are.
     pub fn rows<T: Structure>(&self) -> Result<Dataset<T>> {
         let columns = self.columns()?;
         Dataset::from_tensor_slices(T::from_tree(map(columns))?)
+    }
+
+    /// As [`rows`](Csv::rows), reading each line when it is drawn, so that the file may be larger than the memory. The dtypes of
+    /// all columns that are read must be said, by [`dtype`](Csv::dtype): an error says which is not, as others do when an
+    /// iteration comes to them.
+    ///
+    /// ```
+    /// use modulor::{DType, Tensor};
+    /// use modulor_layers::data::Csv;
+    /// use std::collections::BTreeMap;
+    /// # fn main() -> modulor::Result<()> {
+    /// # let path = std::env::temp_dir().join(format!("steps-{}.csv", std::process::id()));
+    /// # std::fs::write(&path, "step,loss\n1,0.5\n2,0.25\n").unwrap();
+    /// let lines = Csv::new(&path).dtype("step", DType::I64).dtype("loss", DType::F32).stream::<BTreeMap<String, Tensor>>()?;
+    /// let losses = lines.iter().map(|line| line?["loss"].item::<f32>()).collect::<modulor::Result<Vec<_>>>()?;
+    /// assert_eq!(losses, [0.5, 0.25]);
+    /// # std::fs::remove_file(path).unwrap();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stream<T: Structure>(&self) -> Result<Dataset<T>> {
+        let csv = self.clone();
+        // What is wrong with the columns is said at once, if they have names before the first row.
+        if let Some(names) = &self.records()?.names {
+            self.typed(names)?;
+        }
+        Ok(source::of_files([self.path.clone()], move |_| match csv.records() {
+            Err(error) => source::only(error),
+            Ok(records) => lines(csv.clone(), records.rows, records.names.clone()),
+        }))
+    }
+
+    /// As [`places`](Csv::places), with the dtypes, all of which must have been said.
+    fn typed<'a>(&'a self, names: &'a [String]) -> Result<Vec<(&'a String, usize, DType)>> {
+        let typed = |(name, place): (&'a String, usize)| match self.dtypes.get(name) {
+            Some(&dtype) => Ok((name, place, dtype)),
+            None => {
+                let message = format!(
+                    "{}: the dtype of column `{name}` must be said before lines are read one by one",
+                    self.path.display()
+                );
+                Err(Error::failed_precondition(message))
+            }
+        };
+        self.places(names)?.into_iter().map(typed).collect()
     }
 
     /// As [`rows`](Csv::rows), with the column `label` beside the others.
@@ -161,6 +214,49 @@ impl Csv {
         };
         Dataset::from_tensor_slices((T::from_tree(map(columns))?, label))
     }
+}
+
+/// The rows of a file, and what its columns are called, once that is known.
+struct Records<'a> {
+    csv: &'a Csv,
+    rows: Rows,
+    names: Option<Vec<String>>,
+}
+
+type Rows = ::csv::ByteRecordsIntoIter<Box<dyn std::io::Read + Send>>;
+
+impl Records<'_> {
+    fn next_row(&mut self) -> Result<Option<::csv::ByteRecord>> {
+        let Some(row) = self.rows.next() else { return Ok(None) };
+        let row = row.map_err(|error| broken(&self.csv.path, error))?;
+        let names = self.names.get_or_insert_with(|| (0..row.len()).map(|at| at.to_string()).collect());
+        if row.len() == names.len() {
+            return Ok(Some(row));
+        }
+        let line = row.position().map_or(0, ::csv::Position::line);
+        let message = format!("line {line}: {} fields, and there are {} columns", row.len(), names.len());
+        Err(broken(&self.csv.path, message))
+    }
+}
+
+/// The elements that rows are.
+fn lines<T: Structure>(csv: Csv, rows: Rows, names: Option<Vec<String>>) -> Items<T> {
+    let (mut rows, mut names) = (Some(rows), names);
+    Box::new(std::iter::from_fn(move || {
+        let mut records = Records { csv: &csv, rows: rows.take()?, names: names.take() };
+        let element = records.next_row().transpose()?.and_then(|row| {
+            let names = records.names.as_deref().unwrap_or_default();
+            let mut columns = BTreeMap::new();
+            for (name, place, dtype) in csv.typed(names)? {
+                let column = Column { csv: &csv, name, place, rows: std::slice::from_ref(&row) };
+                columns.insert(name.clone(), column.of(dtype)?.squeeze([0])?);
+            }
+            T::from_tree(map(columns))
+        });
+        let Records { rows: rest, names: known, .. } = records;
+        (rows, names) = (Some(rest), known);
+        Some(element)
+    }))
 }
 
 fn map(columns: BTreeMap<String, Tensor>) -> Tree {

@@ -27,6 +27,7 @@ mod cache;
 mod combine;
 mod csv;
 mod file;
+mod file_cache;
 mod idx;
 mod leaves;
 mod map;

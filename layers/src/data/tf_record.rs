@@ -24,6 +24,7 @@ impl Dataset<Tensor> {
                 let begin = file.at;
                 let record = next_record(&mut file, begin).transpose()?;
                 number += 1;
+                let record = record.and_then(|record| Tensor::strings([], [record]));
                 Some(record.map_err(|error| error.note(format!("record {number}, at byte {begin}"))))
             })) as Items<Tensor>
         })
@@ -31,7 +32,7 @@ impl Dataset<Tensor> {
 }
 
 /// The next record of a file, if it does not end before it.
-fn next_record(file: &mut Source, begin: u64) -> Result<Option<Tensor>> {
+pub(super) fn next_record(file: &mut Source, begin: u64) -> Result<Option<Vec<u8>>> {
     let header = file.take(12)?;
     if header.is_empty() {
         return Ok(None);
@@ -52,7 +53,7 @@ fn next_record(file: &mut Source, begin: u64) -> Result<Option<Tensor>> {
         return Err(file.broken(message));
     }
     check(file, &data, &stored, "the data of a record")?;
-    Tensor::strings([], [data]).map(Some)
+    Ok(Some(data))
 }
 
 /// That the checksum of some bytes is the one that is stored.
