@@ -44,7 +44,7 @@ pub(super) fn within_place(place: &Place, call: usize) -> Option<Functional> {
 
 /// As [`calls_within`], of a layer that is given such a tensor.
 pub(super) fn within_layer(layer: &dyn Layer, takes: &Spec) -> Option<Functional> {
-    let y = Some(layer).filter(|layer| is_own(layer.as_module()))?.call(&stand_in(takes)).ok()?;
+    let y = Some(layer).filter(|layer| is_own(layer.as_module()))?.call(stand_in(takes)).ok()?;
     calls_within(&y).ok()
 }
 

@@ -377,7 +377,7 @@ mod tests {
         let (between, loss) = tape.record(|| {
             let between = x.convolution(first, &Sliding::new())?.relu()?;
             let y = between.convolution(second, &Sliding::new().same())?.relu()?;
-            let pooled = y.max_pool(&[2, 2], &Sliding::new().strides([2, 2]))?;
+            let pooled = y.max_pool([2, 2], &Sliding::new().strides([2, 2]))?;
             Ok((between, (&pooled * &pooled).sum(..)?))
         })?;
         let gradients = tape.gradients(&loss, [x, first, second])?;
