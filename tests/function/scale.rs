@@ -38,7 +38,7 @@ fn functions_of_very_many_nodes_are_compiled_and_dropped() {
             let function = Function::new(move |x: &Tensor| form(x, 12_000));
             let eager = form(&x(), 12_000)?;
             for _ in 0..2 {
-                assert_eq!(function.call(&x())?.to_bytes()?, eager.to_bytes()?);
+                assert_eq!(function.call(x())?.to_bytes()?, eager.to_bytes()?);
             }
         }
         Ok(())
@@ -72,7 +72,7 @@ fn very_many_nodes_have_gradients() {
                 let y = tape.record(|| form(x, 3_000))?;
                 tape.gradient(&y, x)
             });
-            assert_eq!(function.call(&x())?.to_bytes()?, found[0].to_bytes()?);
+            assert_eq!(function.call(x())?.to_bytes()?, found[0].to_bytes()?);
         }
         Ok(())
     });
@@ -85,7 +85,7 @@ fn a_million_nodes() {
     on_little_stack(|| {
         for form in FORMS {
             let function = Function::new(move |x: &Tensor| form(x, 1_000_000));
-            assert_eq!(function.call(&x())?.to_bytes()?, form(&x(), 1_000_000)?.to_bytes()?);
+            assert_eq!(function.call(x())?.to_bytes()?, form(&x(), 1_000_000)?.to_bytes()?);
         }
         Ok(())
     });

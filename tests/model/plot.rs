@@ -260,9 +260,9 @@ fn a_table_of_a_struct_has_the_shapes_of_what_is_called() -> Result<()> {
     let table = after.expand_nested(true).line_length(76).to_string();
     assert!(table.contains("│ never (Dense)                   │ ?                      │   0 (unbuilt) │"), "{table}");
     assert!(table.contains("   └ up (Dense)"), "{table}");
-    let any = model.summary_on(&Input::new([4]))?;
+    let any = model.summary_on(Input::new([4]))?;
     assert_eq!(shapes(&any)[0], "first (None, 8)");
-    assert!(model.summary_on(&Input::new([3])).is_err(), "it was built for 4");
+    assert!(model.summary_on(Input::new([3])).is_err(), "it was built for 4");
     // In a model, and one after the other, it is looked into as well.
     let x = Input::new([4]);
     let within = Model::new(&x, &model.call(&x)?)?.summary();
@@ -275,7 +275,7 @@ fn a_table_of_a_struct_has_the_shapes_of_what_is_called() -> Result<()> {
 
 #[test]
 fn a_picture_of_a_struct_has_its_calls_with_the_names_of_its_fields() -> Result<()> {
-    let plot = plot_model_on(&block(), &Input::new([None, Some(32)]))?;
+    let plot = plot_model_on(&block(), Input::new([None, Some(32)]))?;
     let svg = plot.to_svg();
     assert_eq!(count(&svg, ">attention<") + count(&svg, ">norm_1<") + count(&svg, ">norm_2<"), 3, "{svg}");
     assert!(svg.contains("None×None×32 → None×None×128"), "{svg}");
@@ -290,10 +290,10 @@ fn a_picture_of_a_struct_has_its_calls_with_the_names_of_its_fields() -> Result<
             if y.sum(..)?.item::<f32>()? > 0.0 { Ok(y) } else { Ok(-y) }
         }
     }
-    assert!(plot_model_on(&Peeking(Dense::new(2)), &Input::new([3])).is_err());
+    assert!(plot_model_on(&Peeking(Dense::new(2)), Input::new([3])).is_err());
     // What is known without being called on anything stays so.
     let model = two_branches()?;
-    assert_eq!(plot_model_on(&model, &Input::new([28, 28, 1]))?.to_svg(), plot_model(&model)?.to_svg());
+    assert_eq!(plot_model_on(&model, Input::new([28, 28, 1]))?.to_svg(), plot_model(&model)?.to_svg());
     Ok(())
 }
 

@@ -397,7 +397,7 @@ fn a_dataset_without_elements_or_batches_is_refused() {
     let optimizer = SGD::new();
     let mut trainer = Dense::new(1).compile(optimizer.share(), "mse").unwrap();
     for (size, steps) in [(100, 1), (usize::MAX, 2), (3, 4)] {
-        trainer.fit(&rows(4, 2), &zeros([4, 1])).batch_size(size).verbose(0).run().unwrap();
+        trainer.fit(rows(4, 2), &zeros([4, 1])).batch_size(size).verbose(0).run().unwrap();
         assert_eq!(steps_of(&optimizer), steps);
     }
 }
@@ -406,7 +406,7 @@ fn a_dataset_without_elements_or_batches_is_refused() {
 fn targets_without_the_last_axis_are_as_with_it() {
     let run = |y: &Tensor| {
         let model = Dense::new(1).kernel_initializer("ones");
-        model.compile("sgd", "mse").unwrap().fit(&rows(6, 2), y).batch_size(4).shuffle(false).verbose(0).run().unwrap()
+        model.compile("sgd", "mse").unwrap().fit(rows(6, 2), y).batch_size(4).shuffle(false).verbose(0).run().unwrap()
     };
     let y = rows(6, 1);
     assert_eq!(run(&y.reshape([6]).unwrap()), run(&y), "and not each with each");
@@ -414,7 +414,7 @@ fn targets_without_the_last_axis_are_as_with_it() {
     assert!(error.contains("(4,)") && error.contains("(4, 3)"), "{error}");
     let weighed = |weight: Tensor| {
         let mut trainer = Dense::new(3).compile("sgd", "mse").unwrap();
-        trainer.fit(&rows(8, 2), &zeros([8, 3])).batch_size(4).verbose(0).sample_weight(&weight).run()
+        trainer.fit(rows(8, 2), &zeros([8, 3])).batch_size(4).verbose(0).sample_weight(&weight).run()
     };
     let error = weighed(rows(7, 1).reshape([7]).unwrap()).unwrap_err().to_string();
     assert!(error.contains("`sample_weight` has 7 samples and `x` has 8"), "{error}");
@@ -632,7 +632,7 @@ fn a_loss_that_reaches_nothing_names_a_variable() {
     }
     let model = Blind { dense: Dense::new(1) };
     let mut trainer = model.compile("sgd", "mse").unwrap();
-    let error = trainer.fit(&rows(4, 2), &zeros([4, 1])).verbose(0).run().unwrap_err().to_string();
+    let error = trainer.fit(rows(4, 2), &zeros([4, 1])).verbose(0).run().unwrap_err().to_string();
     assert!(error.contains("no gradient") && error.contains("`blind/dense/bias`"), "{error}");
 }
 
