@@ -22,6 +22,7 @@ REPOSITORY = os.path.join(HERE, "..", "..", "..")
 OURS = os.environ.get("MODULOR_BENCH", os.path.join(REPOSITORY, "target", "benches", "release", "modulor-bench"))
 MODELS = "W1 W2 W3 W4"
 ALL = MODELS + " W5 W9 W10"
+LOOPS = ALL + " loops"
 
 # Where times are compared: the workload, the metric, the floating point operations of a step or call.
 FIGURES = [
@@ -36,6 +37,8 @@ FIGURES = [
     ("W5", "cnn_b256_us", 6.14e9),
     ("W9", "us_per_op", None),
     ("W10", "GB_per_s", None),
+    ("loops", "while_us", None),
+    ("loops", "scan_us", None),
 ]
 
 # How far losses may lie from the middle of all programs': the workload, the last step that counts, the difference. Later ones
@@ -64,13 +67,13 @@ def crate(name, mode="native"):
 def programs():
     """All programs: a name, a command, and the workloads that it knows."""
     return [
-        ("modulor-eager", [OURS, "--mode", "eager"], ALL),
-        ("modulor-compiled", [OURS, "--mode", "compiled"], ALL),
+        ("modulor-eager", [OURS, "--mode", "eager"], LOOPS),
+        ("modulor-compiled", [OURS, "--mode", "compiled"], LOOPS),
         ("tf-eager", python("tensorflow", "tensorflow_peer.py", "eager"), ALL),
-        ("tf-function", python("tensorflow", "tensorflow_peer.py", "function"), ALL),
-        ("tf-xla", python("tensorflow", "tensorflow_peer.py", "xla"), ALL),
+        ("tf-function", python("tensorflow", "tensorflow_peer.py", "function"), LOOPS),
+        ("tf-xla", python("tensorflow", "tensorflow_peer.py", "xla"), LOOPS),
         ("keras", python("tensorflow", "tensorflow_peer.py", "keras"), "W1 W2 W4 W5"),
-        ("jax-jit", python("jax", "jax_peer.py", "jit"), ALL),
+        ("jax-jit", python("jax", "jax_peer.py", "jit"), LOOPS),
         ("jax-eager", python("jax", "jax_peer.py", "eager"), "W5 W9 W10"),
         ("torch-eager", python("torch", "torch_peer.py", "eager"), ALL),
         ("torch-compile", python("torch", "torch_peer.py", "compile"), ALL),
@@ -197,7 +200,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--prepare", action="store_true")
     parser.add_argument("--table")
-    parser.add_argument("--workloads", default=ALL.replace(" ", ","))
+    parser.add_argument("--workloads", default=LOOPS.replace(" ", ","))
     parser.add_argument("--peers", default="")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", default="2")

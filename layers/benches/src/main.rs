@@ -9,9 +9,11 @@ mod cnn;
 mod data;
 mod elementwise;
 mod inference;
+mod loops;
 mod lstm;
 mod measure;
 mod mlp;
+mod scale;
 mod training;
 mod transformer;
 
@@ -29,7 +31,9 @@ fn run(report: &Report) -> Result<()> {
         "W6" => mlp::fit(report),
         "W9" => elementwise::small_ops(report),
         "W10" => elementwise::chain(report),
-        other => Err(Error::invalid_argument(format!("there are W1 to W5, W9 and W10, found {other:?}"))),
+        "loops" => loops::measure(report),
+        "scale" => scale::measure(report),
+        other => Err(Error::invalid_argument(format!("there are W1 to W5, W9, W10, loops and scale, found {other:?}"))),
     }
 }
 

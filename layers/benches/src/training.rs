@@ -2,6 +2,7 @@
 
 use crate::measure::Report;
 use modulor::prelude::*;
+use std::time::Instant;
 
 /// A model and what changes it.
 pub struct Training<M, O> {
@@ -28,8 +29,12 @@ impl<M: Layer, O: Optimizer> Training<M, O> {
     pub fn measure(self, report: &Report, batches: &[(Tensor, Tensor)]) -> Result<()> {
         let step = report.function(move |batch| self.step(batch));
         let mut batches = batches.iter().cycle();
+        let begin = Instant::now();
         for at in 1..=20 {
             let loss: f32 = step(batches.next().expect("a cycle has no end"))?.item()?;
+            if at == 1 && !report.check {
+                report.emit("first_step_ms", begin.elapsed().as_secs_f64() * 1e3, &[]);
+            }
             if report.check || [1, 6, 20].contains(&at) {
                 report.emit(&format!("loss_{at}"), loss.into(), &[]);
             }

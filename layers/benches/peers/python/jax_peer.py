@@ -156,3 +156,17 @@ match report.workload:
         x = weights("w10")["x"]
         function = compiled(lambda x: jnp.tanh(x * 1.3 + 0.7) * nn.sigmoid(x) + x)
         report.chain(lambda: function(x).block_until_ready(), x.size, function(x).mean())
+    case "loops":
+        counted = compiled(lambda x: lax.while_loop(lambda s: s[0] < 10000, lambda s: (s[0] + 1, s[1] * 0.999 + 0.001), (0, x))[1])
+
+        @compiled
+        def scanned(xs):
+            def step(y, x):
+                y = y * 0.999 + x
+                return y, y
+
+            return lax.scan(step, jnp.float32(0), xs)[1]
+
+        x, xs = jnp.float32(0.5), jnp.arange(10000, dtype=jnp.float32) * jnp.float32(1e-4)
+        calls = lambda: counted(x).block_until_ready(), lambda: scanned(xs).block_until_ready()
+        report.loops(calls, calls[0]() + calls[1]().mean())

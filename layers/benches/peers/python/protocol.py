@@ -142,3 +142,11 @@ class Report:
         if not self.check:
             middle, least, most = (8e-9 * elements / seconds for seconds in self.time(call))
             self.emit("GB_per_s", middle, best=least, worst=most)
+
+    def loops(self, calls, check):
+        """Two loops of 10000 iterations each: `while_loop` and a scan."""
+        self.emit("check", float(check))
+        if not self.check:
+            for name, call in zip(("while_us", "scan_us"), calls):
+                middle, least, most = (seconds * 1e6 / 10000 for seconds in self.time(call))
+                self.emit(name, middle, min=least, max=most)

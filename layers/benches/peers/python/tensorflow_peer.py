@@ -190,3 +190,10 @@ match report.workload:
         x = tf.constant(read("w10")["x"])
         function = compiled(lambda x: tf.tanh(x * 1.3 + 0.7) * tf.sigmoid(x) + x)
         report.chain(lambda: function(x), x.shape[0], tf.reduce_mean(function(x)))
+    case "loops":
+        body = lambda at, y: (at + 1, y * 0.999 + 0.001)
+        counted = compiled(lambda x: tf.while_loop(lambda at, _: at < 10000, body, (0, x))[1])
+        scanned = compiled(lambda xs: tf.scan(lambda y, x: y * 0.999 + x, xs, tf.constant(0.0)))
+        x, xs = tf.constant(0.5), tf.range(10000, dtype=tf.float32) * 1e-4
+        calls = lambda: counted(x).numpy(), lambda: scanned(xs).numpy()
+        report.loops(calls, calls[0]() + calls[1]().mean())
