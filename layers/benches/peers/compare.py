@@ -15,6 +15,8 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -23,6 +25,7 @@ OURS = os.environ.get("MODULOR_BENCH", os.path.join(REPOSITORY, "target", "bench
 MODELS = "W1 W2 W3 W4"
 ALL = MODELS + " W5 W9 W10"
 LOOPS = ALL + " loops"
+WHOLE = " W6"
 
 # Where times are compared: the workload, the metric, the floating point operations of a step or call.
 FIGURES = [
@@ -35,6 +38,9 @@ FIGURES = [
     ("W5", "mlp_b256_us", 342.4e6),
     ("W5", "cnn_b1_us", 23.98e6),
     ("W5", "cnn_b256_us", 6.14e9),
+    ("W6", "wall_s", None),
+    ("W6", "cpu_s", None),
+    ("W6", "peak_MB", None),
     ("W9", "us_per_op", None),
     ("W10", "GB_per_s", None),
     ("loops", "while_us", None),
@@ -68,18 +74,18 @@ def programs():
     """All programs: a name, a command, and the workloads that it knows."""
     return [
         ("modulor-eager", [OURS, "--mode", "eager"], LOOPS),
-        ("modulor-compiled", [OURS, "--mode", "compiled"], LOOPS),
+        ("modulor-compiled", [OURS, "--mode", "compiled"], LOOPS + WHOLE),
         ("tf-eager", python("tensorflow", "tensorflow_peer.py", "eager"), ALL),
         ("tf-function", python("tensorflow", "tensorflow_peer.py", "function"), LOOPS),
         ("tf-xla", python("tensorflow", "tensorflow_peer.py", "xla"), LOOPS),
-        ("keras", python("tensorflow", "tensorflow_peer.py", "keras"), "W1 W2 W4 W5"),
-        ("jax-jit", python("jax", "jax_peer.py", "jit"), LOOPS),
+        ("keras", python("tensorflow", "tensorflow_peer.py", "keras"), "W1 W2 W4 W5" + WHOLE),
+        ("jax-jit", python("jax", "jax_peer.py", "jit"), LOOPS + WHOLE),
         ("jax-eager", python("jax", "jax_peer.py", "eager"), "W5 W9 W10"),
-        ("torch-eager", python("torch", "torch_peer.py", "eager"), ALL),
-        ("torch-compile", python("torch", "torch_peer.py", "compile"), ALL),
+        ("torch-eager", python("torch", "torch_peer.py", "eager"), ALL + WHOLE),
+        ("torch-compile", python("torch", "torch_peer.py", "compile"), ALL + WHOLE),
         ("onnxruntime", python("torch", "onnxruntime_peer.py", "ask"), "W5"),
-        ("candle", crate("candle-peer"), ALL),
-        ("burn-flex", crate("burn-peer", "flex"), ALL),
+        ("candle", crate("candle-peer"), ALL + WHOLE),
+        ("burn-flex", crate("burn-peer", "flex"), ALL + WHOLE),
         ("burn-ndarray", crate("burn-peer", "ndarray"), ALL),
         ("tract", crate("tract-peer"), "W5"),
     ]
@@ -96,25 +102,25 @@ def run(command, workload, threads, seconds, limit):
     """The lines of one program, each with the cores that others took meanwhile, and what went wrong."""
     flags = ["--workload", workload, "--threads", str(threads), "--seconds", str(seconds)]
     pin = ["taskset", "-c", "1"] if threads == 1 else []
-    begin, taken = time.time(), busy()
     pools = {"RAYON_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(pin + command + flags, env={**os.environ, **pools}, **pipes)
-    try:
-        out, err = process.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        out, err = process.communicate()
-        err = f"took more than {limit} s"
-    own = os.times()
-    children = own.children_user + own.children_system
-    run.children, before = children, run.children
-    other = max(0.0, busy() - taken - (children - before)) / (time.time() - begin)
-    lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
-    return [{**line, "other": round(other, 3)} for line in lines], err if process.returncode else ""
-
-
-run.children = 0.0
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        begin, taken = time.time(), busy()
+        process = subprocess.Popen(pin + command + flags, env={**os.environ, **pools}, stdout=out, stderr=err)
+        late = threading.Timer(limit, process.kill)
+        late.start()
+        _, status, used = os.wait4(process.pid, 0)
+        late.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        wall, own = time.time() - begin, used.ru_utime + used.ru_stime
+        other = max(0.0, busy() - taken - own) / wall
+        out.seek(0), err.seek(0)
+        lines = [json.loads(line) for line in out if line.startswith("{")]
+        error = err.read() if wall < limit else f"took more than {limit} s"
+    if workload in WHOLE.split() and lines:
+        # From the start of the process to its end.
+        whole = {"wall_s": wall, "cpu_s": own, "peak_MB": used.ru_maxrss * 1024 / 1e6}
+        lines += [{**lines[0], "metric": metric, "value": value} for metric, value in whole.items()]
+    return [{**line, "other": round(other, 3)} for line in lines], error if process.returncode else ""
 
 
 def prepare():
@@ -200,7 +206,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--prepare", action="store_true")
     parser.add_argument("--table")
-    parser.add_argument("--workloads", default=LOOPS.replace(" ", ","))
+    parser.add_argument("--workloads", default=(LOOPS + WHOLE).replace(" ", ","))
     parser.add_argument("--peers", default="")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", default="2")

@@ -33,7 +33,7 @@ fn run(report: &Report) -> Result<()> {
         "W10" => elementwise::chain(report),
         "loops" => loops::measure(report),
         "scale" => scale::measure(report),
-        other => Err(Error::invalid_argument(format!("there are W1 to W5, W9, W10, loops and scale, found {other:?}"))),
+        other => Err(Error::invalid_argument(format!("there are W1 to W6, W9, W10, loops and scale, found {other:?}"))),
     }
 }
 
