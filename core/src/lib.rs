@@ -41,6 +41,8 @@ pub use op::{DTypePolicy, Operand, dtype_policy, scope, set_dtype_policy, with_d
 pub use ops::slice::{Ellipsis, Index, Indices, NewAxis, ToIndex, step};
 pub use ops::sliding::Sliding;
 pub use ops::spectrum::NormOrder;
+pub use ops::string::CharUnit;
+pub use ops::table::HashTable;
 pub use shape::{MAX_RANK, Shape};
 pub use structure::{Feed, Refs, Structure, Tree};
 pub use tape::{GradientTape, UnconnectedGradients, custom_gradient, hessian, jvp, value_and_grad};

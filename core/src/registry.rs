@@ -8,7 +8,7 @@ use crate::ops::{
     array, bitwise, check, cholesky, color, concat, convolution, ctc, cumulative, decomposition, diagonal,
     distribution, einsum, fill, gather, histogram, image, inverse, linalg, list, logic, math, nn, order, pad, pooling,
     projection, random, reduce, sampling, search, segment, shift, slice, space, special, spectrum, state, stream,
-    triangle, unique,
+    string, table, triangle, unique,
 };
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -55,6 +55,8 @@ const FAMILIES: &[&[&[OpDef]]] = &[
     distribution::OPS,
     stream::OPS,
     state::OPS,
+    string::OPS,
+    table::OPS,
     list::OPS,
     flow::OPS,
 ];

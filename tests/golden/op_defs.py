@@ -18,7 +18,8 @@ FILE = HERE.parents[1] / "core/src/graph_def/op_defs.txt"
 
 # Those that are no computation of values, or of lists of them, and so have no golden cases of their own.
 STRUCTURE = """
-    Case Const EmptyTensorList If NoOp OptionalFromValue OptionalGetValue OptionalHasValue OptionalNone PartitionedCall Placeholder
+    Case Const EmptyTensorList HashTableV2 If InitializeTableV2 LookupTableExportV2 LookupTableFindV2 LookupTableImportV2
+    LookupTableInsertV2 LookupTableRemoveV2 LookupTableSizeV2 MutableHashTableV2 NoOp OptionalFromValue OptionalGetValue OptionalHasValue OptionalNone PartitionedCall Placeholder
     PlaceholderWithDefault StatefulPartitionedCall StatelessCase StatelessIf StatelessWhile TensorListElementShape
     TensorListFromTensor TensorListGetItem TensorListLength TensorListPopBack TensorListPushBack TensorListReserve
     TensorListSetItem TensorListStack VarHandleOp VariableShape While

@@ -54,6 +54,8 @@ pub(crate) mod special;
 pub(crate) mod spectrum;
 pub(crate) mod state;
 pub(crate) mod stream;
+pub mod string;
+pub mod table;
 pub(crate) mod triangle;
 pub(crate) mod unique;
 
