@@ -1,7 +1,7 @@
 //! Checkpoints: files of TensorFlow, files that are broken, faults while writing, and what is restored.
 
 mod broken;
-mod fault_vfs;
+pub mod fault_vfs;
 mod faults;
 mod fixtures;
 mod fuzz;

@@ -1,6 +1,7 @@
 //! Trainings that were interrupted, and are taken up again.
 
 use super::*;
+use crate::checkpoint::fault_vfs::FaultVfs;
 use modulor::keras::callback::{CSVLogger, Context, LearningRateScheduler, ReduceLROnPlateau};
 use std::path::Path;
 
@@ -107,6 +108,34 @@ fn one_that_was_interrupted_twice_or_between_epochs_is_the_same_too() {
         train(folder.path(), Some(2), Some(at)).unwrap_err();
     }
     assert_eq!(train(folder.path(), Some(2), None).unwrap(), whole);
+}
+
+#[test]
+fn one_is_saved_and_logged_on_the_file_system_that_it_is_told() {
+    let vfs: std::sync::Arc<dyn modulor::vfs::Vfs> = std::sync::Arc::new(FaultVfs::default());
+    let run = |vfs: &std::sync::Arc<dyn modulor::vfs::Vfs>, interrupt: Option<usize>| {
+        let (x, model) = (rows(SAMPLES, 5), model());
+        let y = classes(&x, 3);
+        let mut trainer = model.compile("adam", "sparse_categorical_crossentropy")?;
+        let fit = trainer.fit(&x, &y).batch_size(8).epochs(3).verbose(0).seed(5).callback(Interrupt(interrupt));
+        let fit = fit.callback(CSVLogger::new("log.csv").on(vfs.clone()));
+        let fit = fit.callback(ModelCheckpoint::new("best-{epoch}").save_weights_only(true).on(vfs.clone()));
+        fit.callback(BackupAndRestore::new("backup").save_freq(2).on(vfs.clone())).run().map(|_| bits(&model))
+    };
+    let root = Path::new(".");
+    let whole = run(&vfs, None).unwrap();
+    let log = vfs.open(Path::new("log.csv")).unwrap().len();
+    let names = |vfs: &std::sync::Arc<dyn modulor::vfs::Vfs>| {
+        vfs.list(root).unwrap().into_iter().map(|name| name.to_string_lossy().into_owned()).collect::<Vec<_>>()
+    };
+    assert!(names(&vfs).contains(&"best-3.index".to_owned()) && !names(&vfs).contains(&"backup".to_owned()));
+    let other: std::sync::Arc<dyn modulor::vfs::Vfs> = std::sync::Arc::new(FaultVfs::default());
+    run(&other, Some(10)).unwrap_err();
+    assert!(names(&other).contains(&"backup".to_owned()), "{:?}", names(&other));
+    assert_eq!(run(&other, None).unwrap(), whole);
+    assert_eq!(names(&other), names(&vfs));
+    assert_eq!(other.open(Path::new("log.csv")).unwrap().len(), log);
+    assert!(!root.join("backup").exists() && !root.join("log.csv").exists(), "nothing of it is on the disk");
 }
 
 #[test]

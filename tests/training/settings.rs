@@ -4,6 +4,8 @@ use super::*;
 use modulor::GradientTape;
 use modulor::keras::metric::AUC;
 use modulor::keras::training::MetricOf;
+use modulor::keras::training::{Losses, Metrics};
+use std::collections::BTreeMap;
 
 const SGD_MSE: (&str, &str) = ("sgd", "mse");
 
@@ -124,4 +126,70 @@ fn metrics_are_looked_at_by_their_handles() {
     assert_eq!(f64::from(found), logs["auc"]);
     let error = trainer.metrics(["mse"]).unwrap_err();
     assert!(error.message().contains("before the first batch"), "{error}");
+}
+
+#[test]
+fn outputs_of_models_have_the_names_of_their_layers() -> Result<()> {
+    let build = || -> Result<Model<Tensor, (Tensor, Tensor)>> {
+        let x = Input::new([2]);
+        let hidden = Dense::new(4).kernel_initializer("ones").call(&x)?;
+        let answer = Dense::new(1).kernel_initializer("ones").named("answer").call(&hidden)?;
+        let kind = Dense::new(3).kernel_initializer("ones").activation("softmax").named("kind").call(&hidden)?;
+        Model::new(&x, (&answer, &kind))
+    };
+    assert_eq!(build()?.output_names(), ["answer", "kind"]);
+    let (x, answers) = (rows(8, 2), rows(8, 1));
+    let kinds = classes(&x, 3);
+    let trainer = || {
+        let losses = Losses::named([("kind", "sparse_categorical_crossentropy"), ("answer", "mse")]);
+        let metrics = Metrics::named([("kind", vec![MetricOf::from("accuracy")]), ("answer", vec!["mae".into()])]);
+        build()?.compile("sgd", losses)?.metrics(metrics)
+    };
+    let in_order = trainer()?.fit(&x, &(answers.clone(), kinds.clone())).verbose(0).shuffle(false).run()?;
+    let names: Vec<&str> = in_order.series().iter().map(|series| &*series.name).collect();
+    // Keras's names of the same model.
+    assert_eq!(names, ["answer_loss", "answer_mae", "kind_accuracy", "kind_loss", "loss"]);
+    let by_name = BTreeMap::from([("kind".to_owned(), kinds), ("answer".to_owned(), answers.clone())]);
+    assert_eq!(trainer()?.fit(&x, &by_name).verbose(0).shuffle(false).run()?, in_order);
+    // One that has no loss has no targets.
+    let mut one = build()?.compile("sgd", Losses::named([("answer", "mse")]))?;
+    let of_one = BTreeMap::from([("answer".to_owned(), answers)]);
+    let history = one.fit(&x, &of_one).verbose(0).run()?;
+    assert_eq!(history.series().len(), 1);
+    let mut wrong = build()?.compile("sgd", Losses::named([("anser", "mse")]))?;
+    let error = wrong.fit(&x, &of_one).verbose(0).run().unwrap_err().to_string();
+    assert!(error.contains("`anser`") && error.contains("did you mean `answer`?"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn metrics_that_layers_hold_are_told() -> Result<()> {
+    /// Counts how large its answers are.
+    #[derive(Module)]
+    #[module(package = "settings")]
+    struct Counting {
+        dense: Dense,
+        size: Mean,
+    }
+    impl Layer for Counting {
+        fn forward(&self, x: &Tensor) -> Result<Tensor> {
+            let y: Tensor = self.dense.call(x)?;
+            self.size.update_state(&y.abs()?, None)?;
+            Ok(y)
+        }
+    }
+    let (x, y) = (rows(8, 2), zeros([8, 1]));
+    for eagerly in [false, true] {
+        let model = Counting { dense: Dense::new(1).kernel_initializer("ones"), size: Mean::new().name("size") };
+        let mut trainer = model.compile(SGD::new().learning_rate(0.0), "mse")?.metrics(["mae"])?.run_eagerly(eagerly);
+        let fit = trainer.fit(&x, &y).batch_size(4).epochs(2).verbose(0).validation_data(&x, &y);
+        let history = fit.run()?;
+        // Targets are 0, so that it is the same.
+        assert_eq!(history["size"].len(), 2);
+        for name in ["size", "val_size"] {
+            assert!((history[name][1] - history["mae"][1]).abs() < 1e-6, "{history}");
+        }
+        assert_eq!(trainer.evaluate(&x, &y).verbose(0).run()?.len(), 3);
+    }
+    Ok(())
 }

@@ -1,7 +1,10 @@
+use super::file::on_vfs;
 use super::saving::Since;
 use super::{Callback, Context, SaveFreq, State, refused};
-use modulor::{Error, Result};
+use modulor::Result;
+use modulor::vfs::{Vfs, disk};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Saves the training to a folder, and takes it up there where one that was interrupted left it: Keras's
 /// `BackupAndRestore`.
@@ -21,6 +24,7 @@ pub struct BackupAndRestore {
     save_freq: SaveFreq,
     delete_checkpoint: bool,
     since: Since,
+    vfs: Arc<dyn Vfs>,
 }
 
 const NAME: &str = "training";
@@ -29,8 +33,10 @@ impl BackupAndRestore {
     /// To this folder, which is made if it is missing, after every epoch.
     pub fn new(backup_dir: impl Into<PathBuf>) -> BackupAndRestore {
         let (save_freq, since) = (SaveFreq::Epoch, Since::default());
-        BackupAndRestore { backup_dir: backup_dir.into(), save_freq, delete_checkpoint: true, since }
+        BackupAndRestore { backup_dir: backup_dir.into(), save_freq, delete_checkpoint: true, since, vfs: disk() }
     }
+
+    on_vfs! { BackupAndRestore }
 
     /// How often: after every epoch unless set, or after so many batches. One that is interrupted by the
     /// [`Interrupt`](crate::training::Interrupt) it was given is saved there in any case.
@@ -51,8 +57,8 @@ impl BackupAndRestore {
         self.backup_dir.join(NAME)
     }
 
-    fn is_there(&self) -> bool {
-        self.backup_dir.join(format!("{NAME}.index")).exists()
+    fn is_there(&self) -> Result<bool> {
+        self.vfs.exists(&self.backup_dir.join(format!("{NAME}.index")))
     }
 }
 
@@ -67,40 +73,39 @@ impl Callback for BackupAndRestore {
         if self.backup_dir.as_os_str().is_empty() {
             return Err(refused("BackupAndRestore", "backup_dir", "the path of a folder", "an empty one"));
         }
-        if self.is_there() {
-            context.restore_training(self.prefix());
+        if self.is_there()? {
+            context.restore_training_on(self.vfs.clone(), self.prefix());
         }
         Ok(())
     }
 
     fn on_train_batch_end(&mut self, batch: usize, context: &mut Context) -> Result<()> {
         if self.since.is_due(batch, self.save_freq) || context.is_interrupted() {
-            context.save_training(self.prefix());
+            context.save_training_on(self.vfs.clone(), self.prefix());
         }
         Ok(())
     }
 
     fn on_epoch_end(&mut self, _: usize, context: &mut Context) -> Result<()> {
         if self.save_freq == SaveFreq::Epoch || context.is_interrupted() {
-            context.save_training(self.prefix());
+            context.save_training_on(self.vfs.clone(), self.prefix());
         }
         Ok(())
     }
 
     fn on_train_end(&mut self, context: &mut Context) -> Result<()> {
-        if !self.delete_checkpoint || context.is_failed() || !self.is_there() {
+        if !self.delete_checkpoint || context.is_failed() || !self.is_there()? {
             return Ok(());
         }
-        let failed =
-            |error: std::io::Error| Error::failed_precondition(format!("{}: {error}", self.backup_dir.display()));
-        for entry in std::fs::read_dir(&self.backup_dir).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            if entry.file_name().to_string_lossy().starts_with(&format!("{NAME}.")) {
-                std::fs::remove_file(entry.path()).map_err(failed)?;
-            }
+        // The index goes first: without it the rest is no backup.
+        let mut names = self.vfs.list(&self.backup_dir)?;
+        names.retain(|name| name.to_string_lossy().starts_with(&format!("{NAME}.")));
+        names.sort_by_key(|name| !name.to_string_lossy().ends_with(".index"));
+        for name in names {
+            self.vfs.remove_file(&self.backup_dir.join(name))?;
         }
         // A folder that holds something else stays.
-        drop(std::fs::remove_dir(&self.backup_dir));
+        drop(self.vfs.remove_dir(&self.backup_dir));
         Ok(())
     }
 

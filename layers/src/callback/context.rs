@@ -2,6 +2,7 @@ use super::monitor::Direction;
 use super::saving::{Parts, Saving};
 use super::{Logs, State};
 use crate::optimizer::Optimizer;
+use modulor::vfs::{Vfs, disk};
 use modulor::{Module, Result, Variable};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -76,8 +77,8 @@ pub struct Context {
     pub(crate) seed: u64,
     pub(crate) resumed: Option<Resumed>,
     /// Where callbacks want the training saved, and where they want it taken up from.
-    pub(super) saves: Vec<PathBuf>,
-    pub(super) restores: Vec<PathBuf>,
+    pub(super) saves: Vec<(Arc<dyn Vfs>, PathBuf)>,
+    pub(super) restores: Vec<(Arc<dyn Vfs>, PathBuf)>,
 }
 
 impl Context {
@@ -211,13 +212,23 @@ impl Context {
     /// Saves the training, with the states of all callbacks, when the hooks of this moment are through: what
     /// [`restore_training`](Context::restore_training) takes it up from.
     pub fn save_training(&mut self, prefix: impl Into<PathBuf>) {
-        self.saves.push(prefix.into());
+        self.save_training_on(disk(), prefix);
+    }
+
+    /// As [`save_training`](Context::save_training), on a file system.
+    pub fn save_training_on(&mut self, vfs: Arc<dyn Vfs>, prefix: impl Into<PathBuf>) {
+        self.saves.push((vfs, prefix.into()));
     }
 
     /// Takes up a training that was saved at `prefix`, when the hooks of this moment are through; to be called in
     /// `on_train_begin`.
     pub fn restore_training(&mut self, prefix: impl Into<PathBuf>) {
-        self.restores.push(prefix.into());
+        self.restore_training_on(disk(), prefix);
+    }
+
+    /// As [`restore_training`](Context::restore_training), on a file system.
+    pub fn restore_training_on(&mut self, vfs: Arc<dyn Vfs>, prefix: impl Into<PathBuf>) {
+        self.restores.push((vfs, prefix.into()));
     }
 
     /// The numbers are to be computed anew.
@@ -266,13 +277,13 @@ impl Context {
     }
 
     /// Saves the training with these states of callbacks.
-    pub(super) fn save(&self, prefix: &Path, states: &[(String, State)]) -> Result<()> {
-        self.saving().save(prefix, states)
+    pub(super) fn save(&self, vfs: &Arc<dyn Vfs>, prefix: &Path, states: &[(String, State)]) -> Result<()> {
+        self.saving().save(vfs, prefix, states)
     }
 
     /// Takes the training up; gives the states of these callbacks.
-    pub(super) fn restore(&mut self, prefix: &Path, callbacks: &[String]) -> Result<Vec<State>> {
-        let restored = self.saving().restore(prefix, callbacks)?;
+    pub(super) fn restore(&mut self, vfs: &Arc<dyn Vfs>, prefix: &Path, callbacks: &[String]) -> Result<Vec<State>> {
+        let restored = self.saving().restore(vfs, prefix, callbacks)?;
         (self.seed, self.resumed) = (restored.seed, Some(restored.next));
         self.is_stopping = restored.is_stopping;
         Ok(restored.states)

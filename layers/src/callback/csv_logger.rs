@@ -1,12 +1,16 @@
+use super::file::{self, on_vfs};
 use super::{Callback, Context, Logs, State};
+use modulor::vfs::{Vfs, disk};
 use modulor::{Error, Result};
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Writes the numbers of every epoch to a file of separated values, with a line of names at the top: Keras's `CSVLogger`.
 ///
 /// The names are those of the first epoch that is written; where it had no validation, their `val_` names too, and `NA`
-/// stands for what an epoch lacks. A training that is taken up again goes on with the file as it was at that place.
+/// stands for what an epoch lacks. A training that is taken up again goes on with the file as it was at that place. The file is
+/// written anew after every epoch, and takes the place of the one before in one step.
 ///
 /// ```
 /// use modulor_layers::callback::CSVLogger;
@@ -19,13 +23,17 @@ pub struct CSVLogger {
     append: bool,
     text: String,
     keys: Vec<String>,
+    vfs: Arc<dyn Vfs>,
 }
 
 impl CSVLogger {
     /// To this file, in place of one that is there.
     pub fn new(filename: impl Into<PathBuf>) -> CSVLogger {
-        CSVLogger { filename: filename.into(), separator: ',', append: false, text: String::new(), keys: Vec::new() }
+        let (text, keys) = (String::new(), Vec::new());
+        CSVLogger { filename: filename.into(), separator: ',', append: false, text, keys, vfs: disk() }
     }
+
+    on_vfs! { CSVLogger }
 
     /// What stands between two values; a comma unless set.
     #[must_use]
@@ -42,7 +50,7 @@ impl CSVLogger {
     }
 
     fn write(&self) -> Result<()> {
-        std::fs::write(&self.filename, &self.text).map_err(|error| failed(&self.filename, &error))
+        file::replace(&self.vfs, &self.filename, &self.text)
     }
 
     fn line<'s>(&mut self, values: impl Iterator<Item = &'s str>) {
@@ -68,14 +76,6 @@ impl CSVLogger {
     }
 }
 
-fn failed(path: &Path, error: &std::io::Error) -> Error {
-    let kind = match error.kind() {
-        std::io::ErrorKind::StorageFull => modulor::ErrorKind::ResourceExhausted,
-        _ => modulor::ErrorKind::FailedPrecondition,
-    };
-    Error::new(kind, format!("{}: {error}", path.display()))
-}
-
 impl Callback for CSVLogger {
     fn name(&self) -> &str {
         "csv_logger"
@@ -84,8 +84,8 @@ impl Callback for CSVLogger {
     fn on_train_begin(&mut self, _: &mut Context) -> Result<()> {
         self.keys.clear();
         self.text.clear();
-        if self.append && self.filename.exists() {
-            self.text = std::fs::read_to_string(&self.filename).map_err(|error| failed(&self.filename, &error))?;
+        if self.append && self.vfs.exists(&self.filename)? {
+            self.text = file::read(&self.vfs, &self.filename)?;
         }
         self.write()
     }

@@ -1,5 +1,5 @@
 use super::context::weights;
-use super::monitor::{Monitor, monitored};
+use super::monitor::{Monitor, monitored, patient};
 use super::{Callback, Context, State};
 use modulor::variable::{commit, snapshot};
 use modulor::{Result, Tensor};
@@ -13,8 +13,6 @@ use modulor::{Result, Tensor};
 #[derive(Clone, Debug)]
 pub struct EarlyStopping {
     monitor: Monitor,
-    patience: usize,
-    verbose: u8,
     baseline: Option<f64>,
     restore_best_weights: bool,
     start_from_epoch: usize,
@@ -27,9 +25,7 @@ pub struct EarlyStopping {
 impl Default for EarlyStopping {
     fn default() -> Self {
         EarlyStopping {
-            monitor: Monitor::new(0.0),
-            patience: 0,
-            verbose: 0,
+            monitor: Monitor::new(0.0, 0),
             baseline: None,
             restore_best_weights: false,
             start_from_epoch: 0,
@@ -48,27 +44,7 @@ impl EarlyStopping {
     }
 
     monitored! { EarlyStopping }
-
-    /// By how much a number must be better to count; 0 unless set.
-    #[must_use]
-    pub fn min_delta(mut self, min_delta: f64) -> Self {
-        self.monitor.min_delta = min_delta;
-        self
-    }
-
-    /// How many epochs may pass without a better number; 0 unless set.
-    #[must_use]
-    pub fn patience(mut self, epochs: usize) -> Self {
-        self.patience = epochs;
-        self
-    }
-
-    /// Whether it says what it does: 0 unless set, or 1.
-    #[must_use]
-    pub fn verbose(mut self, verbose: u8) -> Self {
-        self.verbose = verbose;
-        self
-    }
+    patient! { EarlyStopping, min_delta = "0", patience = "0" }
 
     /// What a number must be better than to begin the patience anew, beside the best one.
     #[must_use]
@@ -150,7 +126,7 @@ impl Callback for EarlyStopping {
             }
             return Ok(());
         }
-        if self.wait >= self.patience && epoch > 0 {
+        if self.wait >= self.monitor.patience && epoch > 0 {
             self.stopped_epoch = Some(epoch);
             context.stop_training();
         }
@@ -158,12 +134,12 @@ impl Callback for EarlyStopping {
     }
 
     fn on_train_end(&mut self, context: &mut Context) -> Result<()> {
-        if let (Some(epoch), 1..) = (self.stopped_epoch, self.verbose) {
+        if let (Some(epoch), 1..) = (self.stopped_epoch, self.monitor.verbose) {
             println!("Epoch {}: early stopping", epoch + 1);
         }
         // After an error the model stays as the last step left it.
         if let (Some(best), false) = (&self.best_weights, context.is_failed()) {
-            if self.verbose > 0 {
+            if self.monitor.verbose > 0 {
                 println!("Restoring model weights from the end of the best epoch: {}.", self.best_epoch + 1);
             }
             commit(weights(context).into_iter().zip(best.iter().cloned()))?;

@@ -39,14 +39,14 @@ impl<'a> CallbackList<'a> {
         for callback in &mut self.callbacks {
             one(&mut **callback, context, &hook)?;
         }
-        for prefix in std::mem::take(&mut context.restores) {
-            let states = context.restore(&prefix, &self.names())?;
+        for (vfs, prefix) in std::mem::take(&mut context.restores) {
+            let states = context.restore(&vfs, &prefix, &self.names())?;
             for (callback, state) in self.callbacks.iter_mut().zip(states) {
                 one(&mut **callback, context, |callback, _| callback.set_state(&state))?;
             }
         }
-        for prefix in std::mem::take(&mut context.saves) {
-            context.save(&prefix, &self.states()?)?;
+        for (vfs, prefix) in std::mem::take(&mut context.saves) {
+            context.save(&vfs, &prefix, &self.states()?)?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod backup_and_restore;
 mod context;
 mod csv_logger;
 mod early_stopping;
+mod file;
 mod history;
 mod lambda_callback;
 mod learning_rate_scheduler;

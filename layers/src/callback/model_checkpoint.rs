@@ -1,9 +1,12 @@
+use super::file::on_vfs;
 use super::monitor::{Monitor, monitored};
 use super::saving::Since;
 use super::{Callback, Context, Logs, SaveFreq, State};
 use modulor::checkpoint::Checkpoint;
+use modulor::vfs::{Vfs, disk};
 use modulor::{Error, Result, nearest};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Saves the model during training, always or where it became better: Keras's `ModelCheckpoint`.
 ///
@@ -19,7 +22,6 @@ use std::path::PathBuf;
 pub struct ModelCheckpoint {
     filepath: String,
     monitor: Monitor,
-    verbose: u8,
     save_best_only: bool,
     save_weights_only: bool,
     save_freq: SaveFreq,
@@ -27,6 +29,7 @@ pub struct ModelCheckpoint {
     since: Since,
     epoch: usize,
     last_saved: Option<PathBuf>,
+    vfs: Arc<dyn Vfs>,
 }
 
 impl ModelCheckpoint {
@@ -34,8 +37,7 @@ impl ModelCheckpoint {
     pub fn new(filepath: impl Into<String>) -> ModelCheckpoint {
         ModelCheckpoint {
             filepath: filepath.into(),
-            monitor: Monitor::new(0.0),
-            verbose: 0,
+            monitor: Monitor::new(0.0, 0),
             save_best_only: false,
             save_weights_only: false,
             save_freq: SaveFreq::Epoch,
@@ -43,17 +45,12 @@ impl ModelCheckpoint {
             since: Since::default(),
             epoch: 0,
             last_saved: None,
+            vfs: disk(),
         }
     }
 
     monitored! { ModelCheckpoint }
-
-    /// Whether it says what it does: 0 unless set, or 1.
-    #[must_use]
-    pub fn verbose(mut self, verbose: u8) -> Self {
-        self.verbose = verbose;
-        self
-    }
+    on_vfs! { ModelCheckpoint }
 
     /// Whether the model is saved only where the number that is looked at is the best so far.
     #[must_use]
@@ -99,15 +96,16 @@ impl ModelCheckpoint {
         if !self.is_wanted(epoch, &path, context)? {
             return Ok(());
         }
-        let checkpoint = Checkpoint::new(&context.parts(self.save_weights_only));
+        let checkpoint = Checkpoint::new(&context.parts(self.save_weights_only)).on(self.vfs.clone());
         checkpoint.write(&path)?;
         self.last_saved = Some(path.into());
         Ok(())
     }
 
     fn is_wanted(&mut self, epoch: usize, path: &str, context: &mut Context) -> Result<bool> {
+        let verbose = self.monitor.verbose;
         let say = |what: String| {
-            if self.verbose > 0 {
+            if verbose > 0 {
                 println!("\nEpoch {}: {what}", epoch + 1);
             }
         };

@@ -28,13 +28,17 @@ pub(super) struct Monitor {
     pub name: String,
     pub mode: Mode,
     pub min_delta: f64,
+    /// How many epochs may pass without a better number.
+    pub patience: usize,
+    pub verbose: u8,
     pub best: Option<f64>,
     has_warned: bool,
 }
 
 impl Monitor {
-    pub fn new(min_delta: f64) -> Monitor {
-        Monitor { name: "val_loss".to_owned(), mode: Mode::Auto, min_delta, best: None, has_warned: false }
+    pub fn new(min_delta: f64, patience: usize) -> Monitor {
+        let name = "val_loss".to_owned();
+        Monitor { name, mode: Mode::Auto, min_delta, patience, verbose: 0, best: None, has_warned: false }
     }
 
     pub fn check(&self, class: &str) -> Result<()> {
@@ -98,6 +102,33 @@ macro_rules! monitored {
             self.monitor.mode = mode;
             self
         }
+
+        /// Whether it says what it does: 0 unless set, or 1.
+        #[must_use]
+        pub fn verbose(mut self, verbose: u8) -> Self {
+            self.monitor.verbose = verbose;
+            self
+        }
     };
 }
 pub(super) use monitored;
+
+/// The further settings of those that wait for some epochs, with what they are unless set.
+macro_rules! patient {
+    ($class:ident, min_delta = $min_delta:literal, patience = $patience:literal) => {
+        #[doc = concat!("By how much a number must be better to count; ", $min_delta, " unless set.")]
+        #[must_use]
+        pub fn min_delta(mut self, min_delta: f64) -> Self {
+            self.monitor.min_delta = min_delta;
+            self
+        }
+
+        #[doc = concat!("How many epochs may pass without a better number; ", $patience, " unless set.")]
+        #[must_use]
+        pub fn patience(mut self, epochs: usize) -> Self {
+            self.monitor.patience = epochs;
+            self
+        }
+    };
+}
+pub(super) use patient;

@@ -1,4 +1,4 @@
-use super::monitor::{Monitor, monitored};
+use super::monitor::{Monitor, monitored, patient};
 use super::{Callback, Context, State, refused};
 use modulor::Result;
 
@@ -14,8 +14,6 @@ use modulor::Result;
 pub struct ReduceLROnPlateau {
     monitor: Monitor,
     factor: f64,
-    patience: usize,
-    verbose: u8,
     cooldown: usize,
     min_lr: f64,
     cooldown_counter: usize,
@@ -25,10 +23,8 @@ pub struct ReduceLROnPlateau {
 impl Default for ReduceLROnPlateau {
     fn default() -> Self {
         ReduceLROnPlateau {
-            monitor: Monitor::new(1e-4),
+            monitor: Monitor::new(1e-4, 10),
             factor: 0.1,
-            patience: 10,
-            verbose: 0,
             cooldown: 0,
             min_lr: 0.0,
             cooldown_counter: 0,
@@ -44,32 +40,12 @@ impl ReduceLROnPlateau {
     }
 
     monitored! { ReduceLROnPlateau }
+    patient! { ReduceLROnPlateau, min_delta = "1e-4", patience = "10" }
 
     /// What the learning rate is multiplied by, above 0 and below 1; 0.1 unless set.
     #[must_use]
     pub fn factor(mut self, factor: f64) -> Self {
         self.factor = factor;
-        self
-    }
-
-    /// How many epochs may pass without a better number; 10 unless set.
-    #[must_use]
-    pub fn patience(mut self, epochs: usize) -> Self {
-        self.patience = epochs;
-        self
-    }
-
-    /// Whether it says what it does: 0 unless set, or 1.
-    #[must_use]
-    pub fn verbose(mut self, verbose: u8) -> Self {
-        self.verbose = verbose;
-        self
-    }
-
-    /// By how much a number must be better to count; 1e-4 unless set.
-    #[must_use]
-    pub fn min_delta(mut self, min_delta: f64) -> Self {
-        self.monitor.min_delta = min_delta;
         self
     }
 
@@ -94,7 +70,7 @@ impl ReduceLROnPlateau {
         }
         let reduced = (rate * self.factor).max(self.min_lr);
         context.set_learning_rate(reduced)?;
-        if self.verbose > 0 {
+        if self.monitor.verbose > 0 {
             println!("\nEpoch {}: ReduceLROnPlateau reducing learning rate to {reduced}.", epoch + 1);
         }
         (self.cooldown_counter, self.wait) = (self.cooldown, 0);
@@ -130,7 +106,7 @@ impl Callback for ReduceLROnPlateau {
             (self.monitor.best, self.wait) = (Some(current), 0);
         } else if self.cooldown_counter == 0 {
             self.wait += 1;
-            if self.wait >= self.patience {
+            if self.wait >= self.monitor.patience {
                 self.reduce(epoch, context)?;
             }
         }

@@ -3,9 +3,10 @@
 use super::context::Resumed;
 use super::{State, refused};
 use crate::optimizer::Optimizer;
-use modulor::checkpoint::{Checkpoint, list_variables};
+use modulor::checkpoint::{Checkpoint, bundle::Bundle};
 use modulor::module::{Config, InputShapes, Module, Track, Visitor, walk};
 use modulor::variable::{Declaration, IntoInit};
+use modulor::vfs::Vfs;
 use modulor::{Error, Result, Tensor, Variable};
 use serde_json::Value;
 use std::path::Path;
@@ -96,7 +97,7 @@ const EXACT: &str = "exact";
 const CALLBACKS: &str = "callbacks";
 
 impl Saving<'_> {
-    pub fn save(&self, prefix: &Path, states: &[(String, State)]) -> Result<()> {
+    pub fn save(&self, vfs: &Arc<dyn Vfs>, prefix: &Path, states: &[(String, State)]) -> Result<()> {
         let mut values = vec![
             (format!("{PLACE}/epoch"), Tensor::scalar(self.next.epoch as i64)),
             (format!("{PLACE}/batch"), Tensor::scalar(self.next.batch as i64)),
@@ -112,14 +113,14 @@ impl Saving<'_> {
             values.extend(state.iter().map(|(key, value)| (format!("{CALLBACKS}/{name}/{key}"), value.clone())));
         }
         let held = values.into_iter().map(|(name, value)| (name, holding(value))).collect();
-        Checkpoint::new(&self.parts(held)).write(prefix)
+        Checkpoint::new(&self.parts(held)).on(vfs.clone()).write(prefix)
     }
 
     /// Restores all variables; gives the rest, with the states of the callbacks of these names.
-    pub fn restore(&self, prefix: &Path, callbacks: &[String]) -> Result<Restored> {
+    pub fn restore(&self, vfs: &Arc<dyn Vfs>, prefix: &Path, callbacks: &[String]) -> Result<Restored> {
         const SUFFIX: &str = "/.ATTRIBUTES/VARIABLE_VALUE";
         let mut held = Vec::new();
-        for (key, entry) in list_variables(prefix)? {
+        for (key, entry) in Bundle::open_on(vfs, prefix)?.entries() {
             let Some(name) = key.strip_suffix(SUFFIX) else { continue };
             if [PLACE, EXACT, CALLBACKS].iter().any(|part| name.split('/').next() == Some(part)) {
                 let dtype =
@@ -137,7 +138,7 @@ impl Saving<'_> {
             return Err(Error::failed_precondition(message)
                 .note("take a training up with the callbacks it began with, in their order"));
         }
-        Checkpoint::new(&self.parts(held.clone())).read(prefix)?.assert_consumed()?;
+        Checkpoint::new(&self.parts(held.clone())).on(vfs.clone()).read(prefix)?.assert_consumed()?;
         let value = |name: &str| {
             let found = held.iter().find(|(other, _)| other == name);
             let missing = || Error::data_loss(format!("{}: has no `{name}`, and is no training", prefix.display()));

@@ -9,6 +9,11 @@ mean! {
 }
 
 impl Mean {
+    /// The name that logs have.
+    pub fn label(&self) -> &str {
+        &self.name
+    }
+
     /// Counts values, each by its weight if there are weights: a scalar, or of the first dims of the values. What the
     /// mask of the values leaves out does not count.
     pub fn update_state(&self, values: &Tensor, sample_weight: Option<&Tensor>) -> Result<()> {
@@ -72,6 +77,11 @@ impl Default for Sum {
 }
 
 impl Sum {
+    /// The name that logs have.
+    pub fn label(&self) -> &str {
+        &self.name
+    }
+
     fn total(&self) -> Total<'_> {
         Total { saved: &self.total, exact: &self.exact_total }
     }

@@ -1,7 +1,7 @@
 //! Models out of symbols.
 
 use super::config;
-use super::graph::{Graph, Place, What};
+use super::graph::{Graph, Place, Source, What};
 use super::run::Schedule;
 use crate::library::admitted;
 use modulor::layer::AnyLayer;
@@ -97,6 +97,11 @@ impl<In: Structure, Out: Structure> Model<In, Out> {
         Out::from_tree(self.functional.network.graph.outputs.clone())
     }
 
+    /// The name of the layer, operation or input that each output comes from, which losses and metrics are given by.
+    pub fn output_names(&self) -> Vec<String> {
+        self.functional.output_names()
+    }
+
     /// The layers, operations and inputs, in Keras's order: those come first from which the way to the outputs is longest.
     pub fn layers(&self) -> impl ExactSizeIterator<Item = &Place> {
         self.functional.layers()
@@ -148,6 +153,16 @@ impl Functional {
     /// The outputs, as symbols.
     pub fn outputs(&self) -> &Tree {
         &self.network.graph.outputs
+    }
+
+    /// As [`Model::output_names`].
+    pub fn output_names(&self) -> Vec<String> {
+        let graph = &self.network.graph;
+        let names = graph.results.iter().map(|result| match result {
+            Source::Made { step, .. } => graph.places[graph.steps[*step].place].name().to_owned(),
+            Source::Value(_) => String::new(),
+        });
+        names.collect()
     }
 
     /// Computes the outputs.

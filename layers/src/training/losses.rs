@@ -109,7 +109,9 @@ impl<L: Into<LossOf>, const N: usize> From<[L; N]> for Losses {
 }
 
 impl Losses {
-    /// A loss for each output by its name; those that are not named have none.
+    /// A loss for each output by its name; those that are not named have none. The outputs of a
+    /// [`Model`](crate::model::Model) have the names of the layers that they come from, those of a map or a derived struct their
+    /// keys; others are `output_0`, `output_1`, ..
     pub fn named<'n, L: Into<LossOf>>(losses: impl IntoIterator<Item = (&'n str, L)>) -> Losses {
         Losses(Setting::Named(losses.into_iter().map(|(name, loss)| (name.to_owned(), loss.into())).collect()))
     }

@@ -28,6 +28,7 @@
 mod batches;
 mod evaluate;
 mod fit;
+mod held;
 mod interrupt;
 mod losses;
 mod metrics;

@@ -1,12 +1,15 @@
 //! The outputs of a model, which may be a structure of tensors.
 
 use super::losses::Targets;
-use modulor::{Error, Result, Spec, Tensor, Tree};
+use crate::model::Functional;
+use modulor::{Error, Module, Result, Spec, Tensor, Tree};
+use std::any::Any;
 
 /// One tensor that a model gives.
 #[derive(Clone, Debug)]
 pub(super) struct Output {
-    /// Its name: the key in a map or derived struct, `output_0` in a list.
+    /// Its name: the key in a map or derived struct; of a model made of symbols that of the layer it comes from; else
+    /// `output_0` in a list.
     pub name: String,
     pub spec: Spec,
 }
@@ -35,6 +38,20 @@ impl Output {
         outputs
     }
 
+    /// All that a model gives, by what it gives.
+    pub fn of_model(model: &dyn Module, tree: &Tree) -> Vec<Output> {
+        let mut outputs = Output::of(tree);
+        let model = (model.as_module() as &dyn Any).downcast_ref::<Functional>();
+        if let Some(model) = model.filter(|_| !has_keys(tree)) {
+            let names = model.output_names();
+            for (at, (output, name)) in outputs.iter_mut().zip(&names).enumerate() {
+                let before = names[..at].iter().filter(|other| *other == name).count();
+                output.name = modulor::module::name::numbered(name, before);
+            }
+        }
+        outputs
+    }
+
     /// What targets are to its predictions, by Keras's rule: the last dim and the ranks tell.
     pub fn targets(&self, y_true: &Tensor) -> Targets {
         let last = |spec: &Spec| spec.shape.dims().and_then(|dims| *dims.last()?);
@@ -47,6 +64,24 @@ impl Output {
             true => Targets::Sparse,
             false => Targets::Categorical,
         }
+    }
+}
+
+fn has_keys(tree: &Tree) -> bool {
+    match tree {
+        Tree::Map(_) => true,
+        Tree::List(parts) => parts.iter().any(has_keys),
+        Tree::Leaf(_) | Tree::None => false,
+    }
+}
+
+/// What is said by the names of outputs, in the order of the outputs.
+pub(super) fn by_names(tree: &Tree, outputs: &[Output]) -> Tree {
+    match tree {
+        Tree::Map(parts) if parts.keys().all(|key| outputs.iter().any(|output| output.name == *key)) => {
+            Tree::List(outputs.iter().filter_map(|output| parts.get(&output.name).cloned()).collect())
+        }
+        other => other.clone(),
     }
 }
 

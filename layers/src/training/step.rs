@@ -1,8 +1,9 @@
 //! What a step of training, evaluation and prediction does.
 
+use super::held::{Held, held_by};
 use super::losses::CompiledLoss;
 use super::metrics::{CompiledMetrics, Counted};
-use super::outputs::Output;
+use super::outputs::{Output, by_names};
 use crate::callback::{Direction, Logs};
 use crate::metric::Mean;
 use crate::optimizer::Optimizer;
@@ -97,7 +98,8 @@ impl<In: Structure, Out: Structure> Training<In, Out> {
         let call = || scope::with_training(training, || self.shared.model.call(x));
         let (y_pred, added) = collecting_losses(call);
         let y_pred: Out = y_pred?;
-        let (loss, each) = self.shared.loss.value(y, &y_pred.to_tree().leaves(), weight)?;
+        let (y, weight) = (self.in_order(y), self.in_order(weight));
+        let (loss, each) = self.shared.loss.value(&y, &y_pred.to_tree().leaves(), &weight)?;
         let penalties = self.shared.model.regularization_losses()?;
         let mut sum = loss;
         for more in added.into_iter().chain(penalties) {
@@ -136,7 +138,19 @@ impl<In: Structure, Out: Structure> Training<In, Out> {
         let samples = samples_of(x)?;
         self.shared.mean_loss.update_state(&forward.loss, Some(&samples))?;
         self.shared.loss.count(&forward.each, &samples)?;
-        self.shared.metrics.update(y, &forward.y_pred.to_tree().leaves(), weight)
+        let (y, weight) = (self.in_order(y), self.in_order(weight));
+        self.shared.metrics.update(&y, &forward.y_pred.to_tree().leaves(), &weight)
+    }
+
+    /// What is said by the names of the outputs, in their order.
+    fn in_order(&self, tree: &Tree) -> Tree {
+        let outputs = self.shared.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+        outputs.as_ref().map_or_else(|| tree.clone(), |outputs| by_names(tree, outputs))
+    }
+
+    /// The metrics that layers hold.
+    fn held(&self) -> Vec<Held> {
+        held_by(self.shared.model.as_module())
     }
 
     /// What `fit` does with a batch unless it is told otherwise: forward, back, a step of the optimizer, and counting. Gives the
@@ -197,8 +211,9 @@ impl<In: Structure, Out: Structure> Training<In, Out> {
         };
         drop(known);
         if !matches!(y, Tree::None) {
-            self.shared.loss.build(y, &outputs)?;
-            self.shared.metrics.build(y, &outputs)?;
+            let y = by_names(y, &outputs);
+            self.shared.loss.build(&y, &outputs)?;
+            self.shared.metrics.build(&y, &outputs)?;
         }
         Ok(())
     }
@@ -214,7 +229,7 @@ impl<In: Structure, Out: Structure> Training<In, Out> {
                 Ok(symbol.with_mask(leaf.mask().cloned()))
             })?;
             let y_pred: Out = scope::with_training(true, || self.shared.model.call(&x))?;
-            outputs = Output::of(&y_pred.to_tree());
+            outputs = Output::of_model(self.shared.model.as_module(), &y_pred.to_tree());
             Ok(Vec::new())
         };
         graph::trace(body, &specs)?;
@@ -229,12 +244,16 @@ impl<In: Structure, Out: Structure> Training<In, Out> {
             logs.set(&name, super::metrics::number(&mean.result()?)?);
         }
         self.shared.metrics.logs(&mut logs)?;
+        for held in self.held() {
+            logs.set(held.name(), super::metrics::number(&held.result()?)?);
+        }
         Ok(logs)
     }
 
     pub(super) fn reset_metrics(&self) -> Result<()> {
         self.shared.mean_loss.reset_state()?;
         self.shared.loss.means().iter().try_for_each(|(_, mean)| mean.reset_state())?;
+        self.held().iter().try_for_each(Held::reset_state)?;
         self.shared.metrics.all().iter().try_for_each(|Counted { metric, .. }| metric.reset_state())
     }
 
@@ -247,6 +266,9 @@ impl<In: Structure, Out: Structure> Training<In, Out> {
         }
         for (at, Counted { metric, .. }) in self.shared.metrics.all().iter().enumerate() {
             counters.push((format!("metric_{at}"), metric.clone()));
+        }
+        for (at, held) in self.held().into_iter().enumerate() {
+            counters.push((format!("held_{at}"), held.into_module()));
         }
         counters
     }

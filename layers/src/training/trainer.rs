@@ -133,6 +133,9 @@ impl<In: Structure, Out: Structure> Trainer<In, Out> {
     }
 
     /// With metrics, which count without the weights of samples. An error for a name that no metric has.
+    ///
+    /// A [`Mean`](crate::metric::Mean) or [`Sum`](crate::metric::Sum) that is a field of a layer, which counts in it in `forward`,
+    /// is told in the logs without being said here.
     pub fn metrics(self, metrics: impl Into<Metrics>) -> Result<Self> {
         self.training.metrics().set(Some(metrics.into()), None)?;
         Ok(self)
@@ -251,10 +254,7 @@ impl<In: Structure, Out: Structure> Trainer<In, Out> {
         y: &Y,
         sample_weight: Option<&Tensor>,
     ) -> Result<Logs> {
-        let batch = batch(x.feed(), y, sample_weight)?;
-        self.ready(&batch)?;
-        self.step(batch, self.check_numerics)?;
-        self.training.logs()
+        self.on_batch(x.feed(), y, sample_weight, |trainer, batch| trainer.step(batch, trainer.check_numerics))
     }
 
     /// The loss and the metrics on these samples beside those since the metrics were reset.
@@ -264,9 +264,23 @@ impl<In: Structure, Out: Structure> Trainer<In, Out> {
         y: &Y,
         sample_weight: Option<&Tensor>,
     ) -> Result<Logs> {
-        let batch = batch(x.feed(), y, sample_weight)?;
+        self.on_batch(x.feed(), y, sample_weight, |trainer, batch| trainer.test(batch))
+    }
+
+    /// Does something with these samples; gives the numbers.
+    fn on_batch<Y: Structure>(
+        &mut self,
+        x: In,
+        y: &Y,
+        sample_weight: Option<&Tensor>,
+        run: impl FnOnce(&mut Self, Batch<In>) -> Result<()>,
+    ) -> Result<Logs> {
+        let weight = sample_weight.map_or(Tree::None, |weight| Tree::Leaf(weight.clone()));
+        let y = y.to_tree();
+        super::batches::samples(&x, &y, &weight)?;
+        let batch = Batch { x, y, weight };
         self.ready(&batch)?;
-        self.test(batch)?;
+        run(self, batch)?;
         self.training.logs()
     }
 
@@ -387,13 +401,6 @@ impl<In: Structure, Out: Structure> Trainer<In, Out> {
             false => self.functions()?.predict.call(&x),
         }
     }
-}
-
-fn batch<In: Structure, Y: Structure>(x: In, y: &Y, sample_weight: Option<&Tensor>) -> Result<Batch<In>> {
-    let weight = sample_weight.map_or(Tree::None, |weight| Tree::Leaf(weight.clone()));
-    let y = y.to_tree();
-    super::batches::samples(&x, &y, &weight)?;
-    Ok(Batch { x, y, weight })
 }
 
 impl<In: Structure, Out: Structure> std::fmt::Debug for Trainer<In, Out> {

@@ -59,7 +59,8 @@ fn size(item: &Item, inner: &Option<(String, Size)>, ways: Ways) -> Size {
     let lines = item.text(ways);
     match inner {
         Some((_, room)) => {
-            let title = text_width(&lines.join(" · "));
+            // It is bold as a whole.
+            let title = 1.08 * text_width(&lines.join(" · "));
             [room[0].max(title) + 2.0 * MARGIN, room[1] + 2.0 * MARGIN + LINE]
         }
         None => {
