@@ -207,6 +207,7 @@ mod tests {
                 match array.dtype.as_str() {
                     "string" => assert_eq!(array.strings.len(), count),
                     "complex64" => assert_eq!(array.bytes.len(), 8 * count),
+                    "complex128" => assert_eq!(array.bytes.len(), 16 * count),
                     _ => assert_eq!(array.to_f64().len(), count, "{}: {}", case.op, case.case),
                 }
             }
