@@ -311,6 +311,12 @@ fn every_layer_keeps_what_layers_promise() {
             checked.check::<Vec<Tensor>, Tensor>(row, &x);
         }
     }
+    for row in rows("preprocessing").filter(|row| !row.values.contains_key("adapt")) {
+        match super::preprocessing::inputs(row).as_slice() {
+            [x] => checked.check::<Tensor, Tensor>(row, x),
+            all => checked.check::<Vec<Tensor>, Tensor>(row, &all.to_vec()),
+        }
+    }
     let settings = json!({
         "batch_shape": [null, 3], "dtype": "float32", "name": "input_layer", "optional": false, "ragged": false,
         "sparse": false

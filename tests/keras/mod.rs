@@ -20,6 +20,7 @@ mod noise;
 mod normalization;
 mod optimizer;
 mod policy;
+mod preprocessing;
 mod recurrent;
 mod regularizer;
 mod reshaping;
@@ -92,6 +93,9 @@ impl Row {
 fn tensor(entry: &Entry) -> Tensor {
     let array = KERAS.array(entry).expect("an entry names an array");
     let dtype = DType::from_name(&array.dtype).expect("a dtype");
+    if dtype == DType::String {
+        return Tensor::strings(array.shape, &array.strings).expect("as many strings");
+    }
     Tensor::from_bytes(dtype, array.shape, &array.bytes).expect("bytes of that dtype and shape")
 }
 
@@ -120,6 +124,10 @@ fn epsilon(dtype: DType) -> f64 {
 /// one below 1. NaN and infinities must be the same.
 fn assert_near(found: &Tensor, expected: &Tensor, tolerance: f64, about: &str) {
     assert_eq!(found.shape(), expected.shape(), "{about}");
+    if expected.dtype() == DType::String {
+        let [found, expected] = [found, expected].map(|x| x.to_strings().expect("strings"));
+        return assert_eq!(found, expected, "{about}");
+    }
     for (x, y) in to_f64(found).into_iter().zip(to_f64(expected)) {
         let same = x == y || x.is_nan() && y.is_nan();
         assert!(same || (x - y).abs() <= tolerance * y.abs().max(1.0), "{about}: {x} is not {y}: {found:?}");

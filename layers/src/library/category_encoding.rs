@@ -17,6 +17,8 @@ pub enum OutputMode {
 
 /// Categories, integers from 0 on, as vectors of `num_tokens`; of one that is no such integer nothing is in the vector.
 ///
+/// As in Keras, a category below 0 is an error where as many as two axes are counted, and is left out elsewhere.
+///
 /// # Shapes
 ///
 /// `[.., n]` becomes `[.., n, num_tokens]` by `OneHot`, `[.., 1]` becomes `[.., num_tokens]`; by the other modes `[n]`
@@ -50,21 +52,24 @@ impl Layer for CategoryEncoding {
     }
 }
 
-/// Categories below `depth` as vectors.
-fn encoded(x: &Tensor, mode: OutputMode, depth: usize, dtype: DType) -> Result<Tensor> {
+/// Categories below `depth` as vectors. Of at most two axes, what is counted must not be negative.
+pub(super) fn encoded(x: &Tensor, mode: OutputMode, depth: usize, dtype: DType) -> Result<Tensor> {
     if depth == 0 {
         return Err(Error::invalid_argument("`num_tokens` must be at least 1, found 0"));
     }
     let rank = x.rank().ok_or_else(|| Error::invalid_argument("the rank of the input is needed"))?;
     let x = if x.dtype() == DType::I32 { x.clone() } else { x.cast(DType::I64)? };
     let x = if rank == 0 { x.expand_dims(0)? } else { x };
-    let axis = i64::from(rank > 1);
+    // What counts are made of; the narrower floats are rounded from it.
+    let counted = if dtype == DType::F64 || dtype.is_integer() { dtype } else { DType::F32 };
     match mode {
         OutputMode::OneHot if rank > 1 && x.shape().dim(rank - 1) == Some(1) => {
             x.squeeze([rank as i64 - 1])?.one_hot(depth, dtype)
         }
         OutputMode::OneHot => x.one_hot(depth, dtype),
-        OutputMode::MultiHot => x.one_hot(depth, dtype)?.sum([axis])?.minimum(1.0),
-        OutputMode::Count => x.one_hot(depth, dtype)?.sum([axis]),
+        OutputMode::MultiHot if rank <= 2 => x.occurs(depth, counted)?.cast(dtype),
+        OutputMode::Count if rank <= 2 => x.bincount(depth, Some(&Tensor::zeros([0], counted)?))?.cast(dtype),
+        OutputMode::MultiHot => x.one_hot(depth, dtype)?.sum([1])?.minimum(1.0),
+        OutputMode::Count => x.one_hot(depth, dtype)?.sum([1]),
     }
 }

@@ -10,6 +10,7 @@ mod attention;
 mod augmentation;
 mod axes;
 mod batch_normalization;
+mod batches;
 mod bidirectional;
 mod borders;
 mod category_encoding;
@@ -19,6 +20,7 @@ mod center_crop;
 mod conv_lstm;
 mod convolution;
 mod dense;
+mod discretization;
 mod dropout;
 mod einsum_dense;
 mod embedding;
@@ -28,9 +30,12 @@ mod flatten;
 mod group_normalization;
 mod gru;
 mod gru_cell;
+mod hashed_crossing;
+mod hashing;
 mod identity;
 mod input;
 mod layer_normalization;
+mod lookup;
 mod lora;
 mod lstm;
 mod lstm_cell;
@@ -62,10 +67,12 @@ mod simple_rnn_cell;
 mod spatial_dropout;
 mod spectral_normalization;
 mod stacked_rnn_cells;
+mod text_vectorization;
 mod time_distributed;
 mod unit_normalization;
 mod up_sampling;
 pub(crate) mod variants;
+mod vocabulary;
 mod window;
 
 pub use activation::Activation;
@@ -81,6 +88,7 @@ pub use attention::{AdditiveAttention, Attention, ScoreMode};
 pub use augmentation::Augmentation;
 pub use axes::LayerAxes;
 pub use batch_normalization::{BatchNormalization, RenormClipping};
+pub use batches::IntoBatch;
 pub use bidirectional::{Bidirectional, Directions, MergeMode};
 pub use borders::{Cropping1D, Cropping2D, Cropping3D, Sides, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
 pub use category_encoding::{CategoryEncoding, OutputMode};
@@ -89,6 +97,7 @@ pub use center_crop::CenterCrop;
 pub use conv_lstm::{ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, ConvLSTMCell};
 pub use convolution::{Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose};
 pub use dense::Dense;
+pub use discretization::Discretization;
 pub use dropout::Dropout;
 pub use einsum_dense::{EinsumDense, OutputShape};
 pub use embedding::{Embedding, Reversed, ReversibleEmbedding};
@@ -98,10 +107,13 @@ pub use flatten::{DataFormat, Flatten};
 pub use group_normalization::GroupNormalization;
 pub use gru::GRU;
 pub use gru_cell::GRUCell;
+pub use hashed_crossing::HashedCrossing;
+pub use hashing::{BinOutput, Hashing, MaskValue};
 pub use identity::{Identity, IdentityOver};
 pub use input::InputLayer;
 pub(crate) use input::admitted;
 pub use layer_normalization::LayerNormalization;
+pub use lookup::{IntegerLookup, StringLookup};
 pub use lstm::LSTM;
 pub use lstm_cell::LSTMCell;
 pub use masking::Masking;
@@ -140,9 +152,11 @@ pub use simple_rnn_cell::SimpleRNNCell;
 pub use spatial_dropout::{SpatialDropout1D, SpatialDropout2D, SpatialDropout3D};
 pub use spectral_normalization::SpectralNormalization;
 pub use stacked_rnn_cells::StackedRNNCells;
+pub use text_vectorization::{NGrams, Split, Standardize, TextVectorization};
 pub use time_distributed::TimeDistributed;
 pub use unit_normalization::UnitNormalization;
 pub use up_sampling::{UpSampling1D, UpSampling2D, UpSampling3D};
+pub use vocabulary::{OovMethod, Salt, TokenOutput};
 pub use window::{Padding, PerAxis};
 
 pub use crate::resize::Interpolation;
@@ -160,20 +174,20 @@ macro_rules! list {
 list! {
     Activation ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
     AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add AdditiveAttention AlphaDropout Attention
-    Average AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional CategoryEncoding Concatenate
-    Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Cropping1D
-    Cropping2D Cropping3D Dense DepthwiseConv1D DepthwiseConv2D Dot Dropout ELU EinsumDense Embedding Flatten GRU
-    GRUCell GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
-    GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention Identity
-    InputLayer LSTM LSTMCell LayerNormalization LeakyReLU Masking MaxPooling1D MaxPooling2D MaxPooling3D Maximum
-    Minimum MultiHeadAttention Multiply Normalization PReLU Permute RMSNormalization RNN ReLU RepeatVector Rescaling
-    CenterCrop RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomFlip
-    RandomGrayscale RandomHue RandomInvert RandomPosterization RandomRotation RandomSaturation RandomSharpness
-    RandomShear RandomTranslation RandomZoom Resizing Solarization
-    Reshape ReversibleEmbedding SeparableConv1D SeparableConv2D Sequential SimpleRNN SimpleRNNCell Softmax
-    SpatialDropout1D SpatialDropout2D SpatialDropout3D SpectralNormalization StackedRNNCells Subtract
-    TimeDistributed UnitNormalization UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D
-    ZeroPadding3D
+    Average AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional CategoryEncoding
+    CenterCrop Concatenate Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D
+    ConvLSTM2D ConvLSTM3D Cropping1D Cropping2D Cropping3D Dense DepthwiseConv1D DepthwiseConv2D Discretization Dot
+    Dropout ELU EinsumDense Embedding Flatten GRU GRUCell GaussianDropout GaussianNoise GlobalAveragePooling1D
+    GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D
+    GroupNormalization GroupQueryAttention HashedCrossing Hashing Identity InputLayer IntegerLookup LSTM LSTMCell
+    LayerNormalization LeakyReLU Masking MaxPooling1D MaxPooling2D MaxPooling3D Maximum Minimum MultiHeadAttention
+    Multiply Normalization PReLU Permute RMSNormalization RNN RandomBrightness RandomColorDegeneration
+    RandomColorJitter RandomContrast RandomCrop RandomFlip RandomGrayscale RandomHue RandomInvert
+    RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom
+    ReLU RepeatVector Rescaling Reshape Resizing ReversibleEmbedding SeparableConv1D SeparableConv2D Sequential
+    SimpleRNN SimpleRNNCell Softmax Solarization SpatialDropout1D SpatialDropout2D SpatialDropout3D
+    SpectralNormalization StackedRNNCells StringLookup Subtract TextVectorization TimeDistributed UnitNormalization
+    UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
 }
 
 /// Keras's other names: of the types, and in configs.

@@ -1,11 +1,10 @@
-use super::Numbers;
 use super::axes::{LayerAxes, floating};
+use super::{IntoBatch, Numbers};
 use crate::initializer::{AnyInitializer, Ones, Zeros};
 use modulor::module::{InputShapes, ManualBuild};
 use modulor::variable::commit;
 use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor, Variable};
 use serde::{Deserialize, Serialize};
-use std::borrow::Borrow;
 
 /// Every feature, a place along some axes, by a mean and a variance that are told or learnt beforehand:
 /// `(x − mean)/√variance`.
@@ -162,13 +161,13 @@ impl Normalization {
     ///
     /// An error where they are told, where there is no batch, and where one is of another shape than the layer is built
     /// for.
-    pub fn adapt<T: Borrow<Tensor>>(&self, batches: impl IntoIterator<Item = T>) -> Result<()> {
+    pub fn adapt<B: IntoBatch>(&self, batches: impl IntoIterator<Item = B>) -> Result<()> {
         if self.mean.is_some() {
             return Err(Error::failed_precondition("`mean` and `variance` are told, and not learnt"));
         }
         let mut learnt: Option<(f64, Tensor, Tensor)> = None;
         for batch in batches {
-            let batch = batch.borrow();
+            let batch = &batch.into_batch()?;
             ManualBuild::build(self, &InputShapes::of(std::slice::from_ref(batch)))?;
             let (wide, _) = floating(batch, &self.dtype)?;
             let dims = batch.dims()?;
