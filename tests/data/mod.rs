@@ -2,6 +2,7 @@
 
 mod files;
 mod golden;
+mod images;
 mod kept;
 mod order;
 mod rows;

@@ -103,34 +103,63 @@ pub(super) fn refused(path: &Path, error: &io::Error) -> Error {
     Error::new(kind, format!("{}: {error}", path.display()))
 }
 
-/// The paths below a directory by class: the names of its directories in order, and the files in each, in order, that end
-/// in one of `extensions`.
-pub(super) fn classes(directory: &Path, extensions: &[&str]) -> Result<(Vec<String>, Vec<(PathBuf, usize)>)> {
-    let listed = |directory: &Path| -> Result<Vec<PathBuf>> {
-        let entries = std::fs::read_dir(directory).and_then(|entries| entries.map(|e| Ok(e?.path())).collect());
-        let mut paths: Vec<PathBuf> = entries.map_err(|error| refused(directory, &error))?;
-        paths.sort();
-        Ok(paths)
-    };
-    let (mut names, mut files) = (Vec::new(), Vec::new());
-    for class in listed(directory)?.into_iter().filter(|path| path.is_dir()) {
-        let Some(name) = class.file_name().and_then(|name| name.to_str()) else {
-            return Err(broken(&class, "the name of a class must be UTF-8"));
-        };
-        for path in listed(&class)? {
-            let known = path
-                .extension()
-                .and_then(|extension| extension.to_str())
-                .is_some_and(|extension| extensions.iter().any(|known| extension.eq_ignore_ascii_case(known)));
-            if known && path.is_file() {
-                files.push((path, names.len()));
+/// The files below a directory, of whatever depth, whose names end in one of `extensions`: directory by directory, each in
+/// order. Links to directories are not followed.
+pub(super) fn files_below(directory: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
+    let (mut waiting, mut directories) = (vec![directory.to_owned()], Vec::new());
+    while let Some(directory) = waiting.pop() {
+        let (mut files, refuse) = (Vec::new(), |error| refused(&directory, &error));
+        for entry in std::fs::read_dir(&directory).map_err(refuse)? {
+            let entry = entry.map_err(refuse)?;
+            let path = entry.path();
+            if entry.file_type().map_err(refuse)?.is_dir() {
+                waiting.push(path);
+                continue;
+            }
+            let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+            if extensions.iter().any(|known| extension.eq_ignore_ascii_case(known)) && path.is_file() {
+                files.push(path);
             }
         }
-        names.push(name.to_owned());
+        files.sort_by(by_bytes);
+        directories.push((directory, files));
+    }
+    directories.sort_by(|(a, _), (b, _)| by_bytes(a, b));
+    Ok(directories.into_iter().flat_map(|(_, files)| files).collect())
+}
+
+/// The order of texts, in which a directory may come between another one and what is in that.
+fn by_bytes(a: &PathBuf, b: &PathBuf) -> std::cmp::Ordering {
+    a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes())
+}
+
+/// The names of the directories in a directory, in order, but for those that begin with a dot.
+pub(super) fn class_names(directory: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(|error| refused(directory, &error))? {
+        let path = entry.map_err(|error| refused(directory, &error))?.path();
+        if path.is_dir() {
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+                return Err(broken(&path, "the name of a class must be UTF-8"));
+            };
+            names.extend((!name.starts_with('.')).then(|| name.to_owned()));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The files below the directories of `names` in a directory, each with the place of its class among them; an error where
+/// there are none.
+pub(super) fn files_by_class(directory: &Path, names: &[String], extensions: &[&str]) -> Result<Vec<(PathBuf, usize)>> {
+    let mut files = Vec::new();
+    for (class, name) in names.iter().enumerate() {
+        let found = files_below(&directory.join(name), extensions)?;
+        files.extend(found.into_iter().map(|path| (path, class)));
     }
     if files.is_empty() {
         let message = format!("{}: has no directories with files of {}", directory.display(), extensions.join(", "));
         return Err(Error::not_found(message));
     }
-    Ok((names, files))
+    Ok(files)
 }

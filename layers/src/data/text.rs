@@ -1,6 +1,6 @@
 //! Text: lines, and files by class.
 
-use super::file::{Compression, Source, broken, classes, refused};
+use super::file::{Compression, Source, broken, class_names, files_by_class, refused};
 use super::node::Items;
 use super::{Dataset, source};
 use modulor::{Result, Tensor};
@@ -76,9 +76,11 @@ pub struct TextFolder {
 }
 
 impl TextFolder {
-    /// The files that end in `.txt` in the directories of `directory`; an error where there are none.
+    /// The files that end in `.txt` below the directories of `directory`, but for those whose names begin with a dot; an error
+    /// where there are none.
     pub fn new(directory: impl AsRef<Path>) -> Result<TextFolder> {
-        let (classes, files) = classes(directory.as_ref(), &["txt"])?;
+        let classes = class_names(directory.as_ref())?;
+        let files = files_by_class(directory.as_ref(), &classes, &["txt"])?;
         Ok(TextFolder { classes, files })
     }
 
