@@ -143,3 +143,22 @@ fn what_treats_each_sample_by_itself_does_so_on_the_way_back() {
     let (_, profile) = modulor::op::profiled(|| function.call(&x));
     assert!(profile.to_string().contains("MaxPoolGrad → ReluGrad"), "{profile}");
 }
+
+#[test]
+fn steps_of_many_inputs_and_outputs_allocate_nothing() {
+    let x = Tensor::new([3, 40], (0..120).map(|i| (i as f32).sin()).collect::<Vec<_>>()).unwrap();
+    let body = |x: &Tensor| {
+        let mut parts = x.split(40, 1)?;
+        let sum = Tensor::add_n(&parts)?;
+        parts.reverse();
+        Tensor::concat(&parts, 1)?.add(sum)?.mul(Tensor::stack(&parts, 1)?.sum(-1)?)
+    };
+    let function = Function::new(body);
+    let eager = body(&x).unwrap();
+    for _ in 0..2 {
+        assert_eq!(function.call(&x).unwrap().to_bytes().unwrap(), eager.to_bytes().unwrap());
+    }
+    let (_, profile) = modulor::op::profiled(|| function.call(&x));
+    assert!(profile.to_string().contains("Split"), "{profile}");
+    assert_eq!(allocations(|| drop(function.call(&x).unwrap())).1, 0);
+}

@@ -15,6 +15,7 @@ use crate::ops::optimizer::UpdateStep;
 use crate::tensor::{Layout, Plain};
 use crate::{DType, Spec, Tensor, Variable};
 use control::{Flow, Inner};
+use run::Many;
 use smallvec::SmallVec;
 use std::sync::{Arc, Mutex};
 
@@ -137,6 +138,7 @@ struct InPlace {
 struct Workspace {
     memory: Vec<Memory>,
     scratch: Scratch,
+    many: Many,
     read: Vec<Option<Tensor>>,
     made: Vec<Option<Tensor>>,
     /// The values of the variables that are changed, while they are.

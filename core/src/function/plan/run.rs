@@ -9,9 +9,23 @@ use crate::{Error, Result, Spec, Tensor, Variable};
 use smallvec::SmallVec;
 use std::sync::PoisonError;
 
-/// What a step sees of its inputs, and what it fills; more of them than this are rare, and allocate.
+/// What a step sees of its inputs, and what it fills; more of them than this lie in room that is kept.
 type Views<'a> = SmallVec<[View<'a>; 12]>;
 type Targets<'a> = SmallVec<[ViewMut<'a>; 8]>;
+
+/// Room for steps of many inputs or outputs, empty between them.
+#[derive(Default)]
+pub(super) struct Many {
+    views: Vec<View<'static>>,
+    targets: Vec<ViewMut<'static>>,
+    taken: Vec<Memory>,
+}
+
+/// The room of a vector, for elements of another lifetime.
+fn emptied<A, B>(mut room: Vec<A>) -> Vec<B> {
+    room.clear();
+    room.into_iter().map(|_| unreachable!("it is empty")).collect()
+}
 
 /// Values that a run gives back.
 pub(crate) type Values = SmallVec<[Tensor; 8]>;
@@ -174,20 +188,28 @@ impl Plan {
             return Ok(());
         }
         let mut taken: SmallVec<[Memory; 8]> = SmallVec::new();
+        if step.outputs.len() > taken.inline_size() {
+            taken = SmallVec::from_vec(std::mem::take(&mut workspace.many.taken));
+        }
         for target in &step.outputs {
             taken.push(std::mem::replace(&mut workspace.memory[target.memory], Memory::Away));
         }
         let outcome = self.compute(step, workspace, inputs, &mut taken);
-        for (target, taken) in step.outputs.iter().zip(taken) {
+        for (target, taken) in step.outputs.iter().zip(taken.drain(..)) {
             workspace.memory[target.memory] = taken;
+        }
+        if taken.spilled() {
+            workspace.many.taken = taken.into_vec();
         }
         outcome
     }
 
     fn compute(&self, step: &Step, workspace: &mut Workspace, inputs: &[Tensor], taken: &mut [Memory]) -> Result<()> {
         let mut scratch = std::mem::take(&mut workspace.scratch);
-        let outcome = self.compute_in(step, workspace, inputs, taken, &mut scratch);
+        let mut many = std::mem::take(&mut workspace.many);
+        let outcome = self.compute_in(step, workspace, inputs, taken, &mut scratch, &mut many);
         workspace.scratch = scratch;
+        workspace.many = many;
         outcome
     }
 
@@ -198,19 +220,26 @@ impl Plan {
         inputs: &[Tensor],
         taken: &mut [Memory],
         scratch: &mut Scratch,
+        many: &mut Many,
     ) -> Result<()> {
         let mut views = Views::new();
+        if step.inputs.len() > views.inline_size() {
+            views = SmallVec::from_vec(emptied(std::mem::take(&mut many.views)));
+        }
         for (at, place) in step.inputs.iter().enumerate() {
             if step.kind != Kind::Over(at) {
                 views.push(self.view(place, workspace, inputs)?);
             }
         }
         let mut targets = Targets::new();
+        if step.outputs.len() > targets.inline_size() {
+            targets = SmallVec::from_vec(emptied(std::mem::take(&mut many.targets)));
+        }
         for (target, taken) in step.outputs.iter().zip(taken) {
             let wanted = target.dims.iter().product::<usize>() * target.dtype.size();
             targets.push(ViewMut::new(target.dtype, &target.dims, &mut taken.bytes_mut()?[..wanted])?);
         }
-        match step.kind {
+        let outcome = match step.kind {
             Kind::Over(at) => scratch
                 .reserve(step.op.scratch_over())
                 .and_then(|()| step.op.run_over(at, &views, &mut targets[0], scratch)),
@@ -218,7 +247,14 @@ impl Plan {
             Kind::Run | Kind::Make(_) | Kind::Flow(_) => scratch
                 .reserve(step.op.scratch(&views, &targets))
                 .and_then(|()| step.op.run(&views, &mut targets, scratch)),
+        };
+        if views.spilled() {
+            many.views = emptied(views.into_vec());
         }
+        if targets.spilled() {
+            many.targets = emptied(targets.into_vec());
+        }
+        outcome
     }
 
     /// The tensor behind a source that is one.
