@@ -3,7 +3,7 @@
 use crate::dtype::{by_width, dispatch};
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allocate, allowed, apply_one, arity,
-    int_values, ints, on_strings, with_rank,
+    int_values, ints, on_strings, same_dtype, with_rank,
 };
 use crate::shape::{broadcast, count, normalize_axis};
 use crate::tensor::Layout;
@@ -516,6 +516,43 @@ tells! {
     "Rank" RankOf rank_tensor, |x| Shape::scalar(), |dims| [dims.len()];
 }
 
+/// The dims of several tensors, each as a vector.
+#[derive(Debug)]
+struct ShapeN {
+    out_type: DType,
+}
+
+impl Op for ShapeN {
+    fn name(&self) -> &'static str {
+        "ShapeN"
+    }
+    fn attrs(&self) -> Attrs {
+        Attrs::new().with("out_type", self.out_type)
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        same_dtype(inputs)?;
+        let one = ShapeOf { out_type: self.out_type };
+        let specs = inputs.iter().map(|input| one.infer(std::slice::from_ref(input)));
+        Ok(specs.collect::<Result<Vec<_>>>()?.concat())
+    }
+    fn known(&self, inputs: &[Input]) -> Option<Vec<Tensor>> {
+        let one = ShapeOf { out_type: self.out_type };
+        let known = inputs.iter().map(|input| one.known(std::slice::from_ref(input)));
+        Some(known.collect::<Option<Vec<_>>>()?.concat())
+    }
+    fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        let one = ShapeOf { out_type: self.out_type };
+        let made = inputs.iter().map(|input| one.make(&[input]));
+        Ok(made.collect::<Result<Vec<_>>>()?.concat())
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
+        inputs.iter().zip(outputs).try_for_each(|(x, out)| write_ints(x.dims().iter().copied(), out))
+    }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![None; b.inputs().len()])
+    }
+}
+
 impl Tensor {
     /// The same elements under other dims; one of them may be -1 for whatever is left. TensorFlow's `Reshape`.
     ///
@@ -624,6 +661,11 @@ pub(crate) const OPS: &[&[OpDef]] = &[
         OpDef::plain::<Transpose>("Transpose", Accuracy::Exact),
         OpDef::plain::<BroadcastTo>("BroadcastTo", Accuracy::Exact),
         OpDef::plain::<ExpandDims>("ExpandDims", Accuracy::Exact),
+        OpDef {
+            name: "ShapeN",
+            parse: |attrs| Ok(Arc::new(ShapeN { out_type: attrs.dtype("out_type", DType::I32)? })),
+            accuracy: Accuracy::Exact,
+        },
         OpDef {
             name: "Squeeze",
             parse: |attrs| Ok(Arc::new(Squeeze { axes: attrs.ints("squeeze_dims")? })),

@@ -3,11 +3,11 @@
 use super::array::index_tensor;
 use crate::dtype::by_width;
 use crate::op::{
-    Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, apply, apply_one, arity, int_values, ints,
-    on_strings, one_int, same_dtype,
+    Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allowed, apply, apply_one, arity, int_values,
+    ints, on_strings, one_int, same_dtype, with_rank,
 };
 use crate::shape::{MAX_RANK, count, normalize_axis, write_row_major};
-use crate::{Error, Result, Shape, Spec, Tensor};
+use crate::{DType, Error, Result, Shape, Spec, Tensor};
 use bytemuck::Pod;
 use std::sync::Arc;
 
@@ -119,6 +119,66 @@ impl Op for ConcatV2 {
         let sizes = Tensor::stack(&sizes, 0)?;
         let gradients = apply(SplitV { num_split: parts.len() as i64 }, &[b.dy(0), &sizes, axis])?;
         Ok(gradients.into_iter().map(Some).chain([None]).collect())
+    }
+}
+
+/// Where each of several tensors of these shapes begins in what they are joined to along an axis: zeros, but for that axis.
+#[derive(Debug, Default)]
+struct ConcatOffset;
+
+impl Op for ConcatOffset {
+    fn name(&self) -> &'static str {
+        "ConcatOffset"
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let [axis, shapes @ ..] = inputs else {
+            return Err(Error::invalid_argument("expected an axis and shapes, and nothing was given"));
+        };
+        if shapes.len() < 2 {
+            let message = format!("expected at least 2 shapes, and {} were given", shapes.len());
+            return Err(Error::invalid_argument(message));
+        }
+        allowed(axis.spec.dtype, |d| d == DType::I32, "an axis of int32")?;
+        let axis = one_int(axis, "the axis")?;
+        let dtype = allowed(same_dtype(shapes)?, |d| matches!(d, DType::I32 | DType::I64), "shapes of int32 or int64")?;
+        let mut all = Shape::of_rank(1);
+        for shape in shapes {
+            let own = with_rank(&shape.spec.shape, 1, "a shape")?;
+            all = all.merge(&own).ok_or_else(|| {
+                Error::invalid_argument(format!("shapes must be of one rank, found vectors of shape {all} and {own}"))
+            })?;
+        }
+        if let (Some(axis), Some(rank)) = (axis, all.dim(0)) {
+            normalize_axis(axis, rank)?;
+        }
+        Ok(vec![Spec::new(dtype, all); shapes.len()])
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
+        let [axis, shapes @ ..] = inputs else { return Err(Error::internal("an axis was inferred")) };
+        let rank = shapes[0].len();
+        let axis = normalize_axis(axis.int(0)?, rank)?;
+        let mut start = 0_i64;
+        for (i, (shape, out)) in shapes.iter().zip(outputs).enumerate() {
+            for at in (0..rank).filter(|&at| at != axis) {
+                let (first, dim) = (shapes[0].int(at)?, shape.int(at)?);
+                if first != dim {
+                    return Err(Error::invalid_argument(format!(
+                        "tensors that are joined along axis {axis} must agree in all other dims: dim {at} of shape 0 is \
+                         {first}, and of shape {i} {dim}"
+                    )));
+                }
+            }
+            out.bytes().fill(0);
+            match out.dtype() {
+                DType::I32 => out.elements::<i32>()?[axis] = i32::try_from(start).map_err(|_| too_long(axis))?,
+                _ => out.elements::<i64>()?[axis] = start,
+            }
+            start = start.checked_add(shape.int(axis)?).ok_or_else(|| too_long(axis))?;
+        }
+        Ok(())
+    }
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![None; b.inputs().len()])
     }
 }
 
@@ -449,6 +509,7 @@ impl Tensor {
 /// The ops of this file.
 pub(crate) const OPS: &[&[OpDef]] = &[&[
     OpDef::plain::<ConcatV2>("ConcatV2", Accuracy::Exact),
+    OpDef::plain::<ConcatOffset>("ConcatOffset", Accuracy::Exact),
     OpDef {
         name: "Split",
         parse: |attrs| Ok(Arc::new(Split { num_split: attrs.int("num_split", None)? })),
