@@ -97,7 +97,7 @@ fn into_garbage(op: &dyn Op, inputs: &[Tensor]) -> Result<Option<(Vec<Tensor>, u
     let specs = op.infer(&seen)?;
     let references: Vec<&Tensor> = inputs.iter().collect();
     let plain = |spec: &Spec| spec.dtype.size() > 0 && spec.shape.is_known();
-    if !specs.iter().all(plain) || !inputs.iter().all(|input| plain(input.spec())) {
+    if op.always_makes() || !specs.iter().all(plain) || !inputs.iter().all(|input| plain(input.spec())) {
         return Ok(None);
     }
     if let [spec] = &*specs
