@@ -29,7 +29,7 @@ pub(super) fn named_dtype(config: &mut Config) {
 }
 
 /// What goes into the hash first, in TensorFlow.
-const KEY: u64 = 0xdeca_fcaf_fe;
+const KEY: u64 = 0xde_cafc_affe;
 
 /// By what fingerprints are multiplied to become one.
 const FACTOR: u64 = 0xc6a4_a793_5bd1_e995;
