@@ -62,7 +62,7 @@ macro_rules! colors {
                 each(x, out, |hsv| {
                     let [hue, saturation, value]: [$wide; 3] = hsv.map($widen);
                     let sixths = hue * 6.0;
-                    let bound = |x: $wide| x.max(0.0).min(1.0);
+                    let bound = |x: $wide| x.clamp(0.0, 1.0);
                     let red = bound((sixths - 3.0).abs() - 1.0);
                     let green = bound(2.0 - (sixths - 2.0).abs());
                     let blue = bound(2.0 - (sixths - 4.0).abs());

@@ -121,7 +121,7 @@ pub(super) fn files_below(directory: &Path, extensions: &[&str]) -> Result<Vec<P
                 files.push(path);
             }
         }
-        files.sort_by(by_bytes);
+        files.sort_by(|a, b| by_bytes(a, b));
         directories.push((directory, files));
     }
     directories.sort_by(|(a, _), (b, _)| by_bytes(a, b));
@@ -129,7 +129,7 @@ pub(super) fn files_below(directory: &Path, extensions: &[&str]) -> Result<Vec<P
 }
 
 /// The order of texts, in which a directory may come between another one and what is in that.
-fn by_bytes(a: &PathBuf, b: &PathBuf) -> std::cmp::Ordering {
+fn by_bytes(a: &Path, b: &Path) -> std::cmp::Ordering {
     a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes())
 }
 
