@@ -4,17 +4,19 @@ mod epilogue;
 mod fusion;
 mod samples;
 mod share;
+mod simplify;
 
 use epilogue::append;
 use fusion::fuse;
 use samples::by_samples;
 use share::share;
+use simplify::simplify;
 
 use super::{Edge, Graph};
 
 /// A graph of known shapes on values, by all passes.
 pub(crate) fn optimized(graph: Graph) -> Graph {
-    by_samples(fuse(append(share(graph))))
+    by_samples(fuse(append(share(simplify(graph)))))
 }
 
 /// Where each output of each node goes: the nodes that take it, each as often as it does; none stands for an output of the graph.
