@@ -7,3 +7,4 @@ mod many;
 mod scale;
 mod steps;
 mod tracing;
+mod weights;

@@ -3,7 +3,7 @@
 use super::cost::Cost;
 use super::is_watched;
 use super::lower::lower;
-use super::plan::Plan;
+use super::plan::{Packs, Plan};
 use super::signature::{Signature, leaves, with_leaves};
 use crate::graph::pass::optimized;
 use crate::graph::{Graph, Kind, trace};
@@ -26,6 +26,7 @@ pub struct Concrete<Out: Structure = Tensor> {
     losses: usize,
     plans: RwLock<Vec<Arc<ForShapes>>>,
     compiling: Mutex<()>,
+    packs: Packs,
 }
 
 /// A plan, and the specs of the inputs that it is for.
@@ -70,7 +71,14 @@ impl<Out: Structure> Concrete<Out> {
         if !is_first {
             refuse_new(&graph, begin)?;
         }
-        Ok(Concrete { graph, output, losses, plans: RwLock::default(), compiling: Mutex::default() })
+        Ok(Concrete {
+            graph,
+            output,
+            losses,
+            plans: RwLock::default(),
+            compiling: Mutex::default(),
+            packs: Packs::default(),
+        })
     }
 
     /// What was traced.
@@ -175,7 +183,7 @@ impl<Out: Structure> Concrete<Out> {
         let specs: Vec<Spec> = inputs.iter().map(|input| input.spec().clone()).collect();
         let mut lowered = lower(&self.graph, &specs)?;
         lowered.graph = optimized(lowered.graph);
-        let plan = Plan::new(lowered)?;
+        let plan = Plan::new(lowered, &self.packs)?;
         let plan = Arc::new(ForShapes { specs, plan });
         let mut plans = self.plans.write().unwrap_or_else(PoisonError::into_inner);
         if plans.len() == PLANS {

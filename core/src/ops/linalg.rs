@@ -9,6 +9,7 @@ use crate::shape::{Brackets, MAX_RANK, broadcast};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
 use bytemuck::Pod;
 use modulor_kernels::{Binary, Epilogue, Float, Fold, Number, Strided, Unary};
+use std::any::Any;
 use std::sync::Arc;
 
 pub(super) fn multiplies(dtype: DType) -> Result<DType> {
@@ -216,6 +217,10 @@ pub(crate) struct ProductWith {
     pub(crate) spec: Spec,
 }
 
+/// A right factor in the form that products read.
+#[derive(Debug)]
+pub(crate) struct Packed(Box<dyn Any + Send + Sync>);
+
 impl ProductWith {
     /// The scratch of the product of all rows, and of those of each matrix.
     fn room<T: Float>(&self, inputs: &[View], out: &ViewMut) -> usize {
@@ -224,8 +229,35 @@ impl ProductWith {
         T::matmul_with_scratch(rows, k, n).max(T::matmul_with_scratch(m, k, n))
     }
 
+    /// The right factor as products read it; none where they are several, or there is no memory for it.
+    pub(crate) fn packed(&self, inputs: &[View], out: &[usize]) -> Option<Packed> {
+        let (_, (dims, strides)) = one_product(inputs, out, self.transpose_a, self.transpose_b)?;
+        dispatch!(self.spec.dtype, float T => {
+            let factor = T::packed(inputs[1].restrided(&dims, &strides).ok()?).ok()?;
+            Some(Packed(Box::new(factor)))
+        }, else => None)
+    }
+
+    /// As [`run`](Op::run), to the same bits, by the right factor in the form that [`packed`](Self::packed) gives, if it is there.
+    pub(crate) fn multiply(
+        &self,
+        inputs: &[View],
+        packed: Option<&Packed>,
+        out: &mut ViewMut,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let dtype = self.spec.dtype;
+        dispatch!(dtype, float T => self.run_of::<T>(inputs, packed, out, scratch), else => Err(unsupported(dtype)))
+    }
+
     #[inline(never)]
-    fn run_of<T: Float>(&self, inputs: &[View], out: &mut ViewMut, scratch: &mut Scratch) -> Result<()> {
+    fn run_of<T: Float>(
+        &self,
+        inputs: &[View],
+        packed: Option<&Packed>,
+        out: &mut ViewMut,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
         let n = out.dims()[out.dims().len() - 1];
         let wanted = self.room::<T>(inputs, out);
         let mut rest = inputs[2..].iter();
@@ -254,7 +286,10 @@ impl ProductWith {
                 let (a, b) = (inputs[0].restrided(&a.0, &a.1)?, inputs[1].restrided(&b.0, &b.1)?);
                 let flat = add.flatten().and_then(|add| Strided::new(add, &flat, &steps, 0));
                 let epilogue = Epilogue { add: flat.or(epilogue.add), ..epilogue };
-                T::matmul_with(a, b, epilogue, out.elements()?, scratch);
+                match packed.and_then(|packed| packed.0.downcast_ref::<modulor_kernels::Packed<T>>()) {
+                    Some(packed) => T::matmul_packed(a, packed, epilogue, out.elements()?, scratch),
+                    None => T::matmul_with(a, b, epilogue, out.elements()?, scratch),
+                }
                 return Ok(());
             }
         }
@@ -298,8 +333,7 @@ impl Op for ProductWith {
         (bias + words) * size_of::<u128>()
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
-        let dtype = self.spec.dtype;
-        dispatch!(dtype, float T => self.run_of::<T>(inputs, &mut outputs[0], scratch), else => Err(unsupported(dtype)))
+        self.multiply(inputs, None, &mut outputs[0], scratch)
     }
 }
 

@@ -1,7 +1,7 @@
 //! From a graph to a plan.
 
 use super::control::{Flow, Goes};
-use super::{Assigned, Giver, InPlace, Kind, Place, Plan, Room, Source, Step, Target};
+use super::{Assigned, Giver, InPlace, Kind, Packs, Place, Plan, Room, Source, Step, Target};
 use crate::function::lower::Lowered;
 use crate::graph::{Edge, Graph, GraphNode, Kind as NodeKind};
 use crate::ops::optimizer::UpdateStep;
@@ -35,8 +35,9 @@ struct Compiler {
 }
 
 impl Plan {
-    /// The plan of a graph; its inputs and variables have wholly known specs.
-    pub(crate) fn new(lowered: Lowered) -> Result<Plan> {
+    /// The plan of a graph; its inputs and variables have wholly known specs. What it keeps of weights is in `packs`, for others
+    /// of the same graph.
+    pub(crate) fn new(lowered: Lowered, packs: &Packs) -> Result<Plan> {
         let Lowered { graph, read, written, inputs, outputs } = lowered;
         let specs = |from: usize, to: usize| -> Vec<Spec> {
             graph.inputs[from..to].iter().map(|&node| graph.nodes[node].specs[0].clone()).collect()
@@ -132,7 +133,7 @@ impl Plan {
             step.outputs.iter_mut().for_each(|target| target.memory = memory.of[target.memory]);
         }
         assigned.iter_mut().for_each(|assigned| assigned.value = giver(assigned.value));
-        Ok(Plan {
+        let mut plan = Plan {
             released,
             given_specs: input_specs,
             flows: compiler.flows,
@@ -146,8 +147,11 @@ impl Plan {
             changed,
             assigned,
             updates,
+            kept: Vec::new(),
             idle: Mutex::default(),
-        })
+        };
+        plan.keep_weights(packs);
+        Ok(plan)
     }
 }
 

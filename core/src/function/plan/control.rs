@@ -1,7 +1,7 @@
 //! Branches, loops and calls in a plan: their graphs are plans of their own, whose buffers are used again from one iteration to
 //! the next.
 
-use super::{Memory, Place, Plan, Source, Step, Workspace};
+use super::{Memory, Packs, Place, Plan, Source, Step, Workspace};
 use crate::flow::{Control, chosen, spend};
 use crate::function::lower::Lowered;
 use crate::graph::pass::optimized;
@@ -66,7 +66,7 @@ impl Flow {
         let plan = |graph: &Graph| {
             let (inputs, outputs) = (graph.inputs.len(), graph.outputs.len());
             let graph = optimized(graph.clone());
-            Plan::new(Lowered { graph, read: Vec::new(), written: Vec::new(), inputs, outputs }).ok()
+            Plan::new(Lowered { graph, read: Vec::new(), written: Vec::new(), inputs, outputs }, &Packs::default()).ok()
         };
         let plans = graphs.iter().map(|graph| plan(graph)).collect::<Option<Vec<Plan>>>()?;
         let is_loop = matches!(control, Control::Repeat { .. });

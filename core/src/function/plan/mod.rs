@@ -8,6 +8,7 @@ mod commit;
 mod compile;
 mod control;
 mod cost;
+mod kept;
 mod run;
 
 use crate::op::{Op, Scratch};
@@ -15,6 +16,8 @@ use crate::ops::optimizer::UpdateStep;
 use crate::tensor::{Layout, Plain};
 use crate::{DType, Spec, Tensor, Variable};
 use control::{Flow, Inner};
+use kept::Pack;
+pub(crate) use kept::Packs;
 use run::Many;
 use smallvec::SmallVec;
 use std::sync::{Arc, Mutex};
@@ -35,6 +38,8 @@ pub(crate) struct Plan {
     results: Vec<Giver>,
     /// Ops that run graphs.
     flows: Vec<Flow>,
+    /// Weights of products.
+    kept: Vec<Arc<Pack>>,
     /// The variables that are changed, in the order of their numbers.
     changed: Vec<Variable>,
     assigned: Vec<Assigned>,
@@ -88,6 +93,8 @@ struct Step {
 enum Kind {
     /// By the kernel, into buffers.
     Run,
+    /// By the kernel of products, into buffers, with a right factor that may be kept: which one.
+    Packed(usize),
     /// By the kernel that writes over this input.
     Over(usize),
     /// The one input is copied.

@@ -3,10 +3,12 @@
 use super::{Giver, Kind, Memory, Place, Plan, Room, SPARE, Source, Step, Workspace};
 use crate::function::concrete::several;
 use crate::op::{Scratch, View, ViewMut, dispatch, timed};
+use crate::ops::linalg::ProductWith;
 use crate::tensor::{Payload, Plain, Storage};
 use crate::variable::values_at_once;
 use crate::{Error, Result, Spec, Tensor, Variable};
 use smallvec::SmallVec;
+use std::any::Any;
 use std::sync::PoisonError;
 
 /// What a step sees of its inputs, and what it fills; more of them than this lie in room that is kept.
@@ -244,6 +246,9 @@ impl Plan {
                 .reserve(step.op.scratch_over())
                 .and_then(|()| step.op.run_over(at, &views, &mut targets[0], scratch)),
             Kind::Copy => crate::ops::array::copy_view(views[0], &mut targets[0]),
+            Kind::Packed(at) => scratch
+                .reserve(step.op.scratch(&views, &targets))
+                .and_then(|()| self.multiply(step, at, &views, &mut targets, scratch, (workspace, inputs))),
             Kind::Run | Kind::Make(_) | Kind::Flow(_) => scratch
                 .reserve(step.op.scratch(&views, &targets))
                 .and_then(|()| step.op.run(&views, &mut targets, scratch)),
@@ -255,6 +260,26 @@ impl Plan {
             many.targets = emptied(targets.into_vec());
         }
         outcome
+    }
+
+    /// Makes a product, by its right factor as it is kept if it is.
+    fn multiply(
+        &self,
+        step: &Step,
+        at: usize,
+        views: &[View],
+        targets: &mut [ViewMut],
+        scratch: &mut Scratch,
+        (workspace, inputs): (&Workspace, &[Tensor]),
+    ) -> Result<()> {
+        let (Some(op), Some(Place::Static { source, .. })) =
+            ((&*step.op as &dyn Any).downcast_ref::<ProductWith>(), step.inputs.get(1))
+        else {
+            return Err(Error::internal("a product has a factor that lies somewhere"));
+        };
+        let weight = self.held(*source, workspace, inputs)?.id();
+        let packed = self.kept[at].find(weight, || op.packed(views, targets[0].dims()));
+        op.multiply(views, packed.as_deref(), &mut targets[0], scratch)
     }
 
     /// The tensor behind a source that is one.
