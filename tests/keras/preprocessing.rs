@@ -152,7 +152,7 @@ fn a_functional_model_looks_terms_up() {
     let lookup = StringLookup::new().vocabulary(["a", "b"]).output_mode(TokenOutput::OneHot);
     let y: Tensor = lookup.call(&x).expect("a symbol");
     let model = Model::new(&x, &y).expect("a model");
-    let found: Tensor = model.call(&words(["b", "z"]).reshape([2, 1]).expect("a column")).expect("strings");
+    let found: Tensor = model.call(words(["b", "z"]).reshape([2, 1]).expect("a column")).expect("strings");
     assert_eq!(found.to_vec::<i64>().expect("vectors"), [0, 0, 1, 1, 0, 0]);
 }
 
@@ -247,7 +247,7 @@ fn closures_may_be_steps_of_a_text() {
         .split(Split::from(pairs))
         .ngrams(NGrams::from([2]))
         .vocabulary(["a A", "b B"]);
-    let y: Tensor = layer.call(&words(["b", "a", "c"])).expect("texts");
+    let y: Tensor = layer.call(words(["b", "a", "c"])).expect("texts");
     assert_eq!(y.to_vec::<i64>().expect("indices"), [3, 2, 1]);
     assert_eq!(y.dims().expect("a value"), [3, 1]);
 }

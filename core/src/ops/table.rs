@@ -589,7 +589,7 @@ mod tests {
         let graph = trace(|x| Ok(vec![own.find(&x[0], &default)?]), &[spec]).unwrap();
         assert_eq!(graph.run(&[&keys]).unwrap()[0].to_vec::<i64>().unwrap(), expected);
         let function =
-            Function::new(move |x: &Tensor| table.find(x, &Tensor::scalar(-1_i64))?.add(&Tensor::scalar(1_i64)));
+            Function::new(move |x: &Tensor| table.find(x, &Tensor::scalar(-1_i64))?.add(Tensor::scalar(1_i64)));
         for _ in 0..2 {
             let found: Tensor = function.call(&keys).unwrap();
             assert_eq!(found.to_vec::<i64>().unwrap(), [4, 0, 2, 0]);
