@@ -208,10 +208,17 @@ impl Plan {
 
     fn compute(&self, step: &Step, workspace: &mut Workspace, inputs: &[Tensor], taken: &mut [Memory]) -> Result<()> {
         let mut scratch = std::mem::take(&mut workspace.scratch);
-        let mut many = std::mem::take(&mut workspace.many);
+        let mut many = Many::default();
+        let has_many =
+            step.inputs.len() > Views::new().inline_size() || step.outputs.len() > Targets::new().inline_size();
+        if has_many {
+            many = std::mem::take(&mut workspace.many);
+        }
         let outcome = self.compute_in(step, workspace, inputs, taken, &mut scratch, &mut many);
         workspace.scratch = scratch;
-        workspace.many = many;
+        if has_many {
+            workspace.many = many;
+        }
         outcome
     }
 
