@@ -2,8 +2,8 @@
 //!
 //! Every element of the product is a sum of sums of sums, each in order from 0: over [`BLOCK`](tile::BLOCK) terms, over
 //! the blocks of at most [`PANEL`] terms, over the panels of even chunks of at most [`CHUNK`] terms, and over the chunks. That is
-//! a function of k alone: the bits do not depend on the other sizes, on how the factors lie in memory, or on the number of threads. Products are
-//! added without being rounded first, but by portable code, which rounds both.
+//! a function of k alone: the bits do not depend on the other sizes, on how the factors lie in memory, or on the number of
+//! threads. Products are added without being rounded first, but by portable code, which rounds both.
 
 mod epilogue;
 mod layout;

@@ -264,6 +264,7 @@ impl Op for BySamples {
         for ((slot, output), step) in kept.iter_mut().zip(outputs).zip(steps) {
             *slot = (output.bytes(), step.bytes(0)?);
         }
+        // Of several the one of the first samples, whichever thread is faster.
         let failure = Mutex::new(None);
         modulor_kernels::run_parts(parts, kept, scratch, |part, mut kept, scratch| {
             let which = usize::from((part + 1) * self.samples > self.all);
@@ -274,10 +275,13 @@ impl Op for BySamples {
             });
             scratch.put_aside(aside);
             if let Err(error) = ran {
-                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                if failure.as_ref().is_none_or(|&(first, _)| part < first) {
+                    *failure = Some((part, error));
+                }
             }
         });
-        failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+        failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), |(_, error)| Err(error))
     }
 }
 
