@@ -23,6 +23,8 @@ const STEPS: usize = 64;
 const INPUTS: usize = 16;
 const HELD: usize = 16;
 const OUTPUTS: usize = 8;
+/// As many inputs as most expressions have, for which less is made ready at each tile.
+const FEW: usize = 4;
 /// Places for what is held and for outputs.
 const CELLS: usize = HELD + OUTPUTS;
 /// The bytes of a tile of values: a few of them stay in the first cache.
@@ -31,9 +33,9 @@ const TILE_BYTES: usize = 4096;
 const IS_INPUT: u8 = 0x80;
 /// Where parts and tiles begin, in elements: whole cache lines.
 const UNIT: usize = 64;
-/// The bytes of an output from which on tiles are half as long: the processor fetches what is next by itself, and from afar it
-/// does so for short runs.
-const FAR: usize = 1 << 20;
+/// The bytes of an output from which on it, and what is read, come from memory and not from a cache: tiles are half as long then,
+/// and while one is worked on the next is asked for, some of it before each step.
+const FAR: usize = 8 << 20;
 
 /// The number of a register: first come those of the inputs of values, then those of the inputs of masks, then one for each
 /// step. A mask is made of u8 that are 0 or 1.
@@ -421,8 +423,7 @@ pub(crate) fn evaluate<T: Elementwise>(
         return Ok(());
     }
     let (steps, held) = (&expression.steps[..expression.len], expression.held);
-    let tile = tile::<T>() / if outputs[0].len() * size_of::<T>() < FAR { 1 } else { 2 };
-    run((steps, expression.joined), held, values, masks, outputs, scratch, tile)
+    run((steps, expression.joined), held, values, masks, outputs, scratch, tile::<T>())
 }
 
 /// Does one step, of the inputs in their order.
@@ -511,6 +512,8 @@ fn at_once<T: Elementwise>(own: Step, values: Dense<T>, masks: Dense<u8>, output
 #[derive(Clone, Copy)]
 enum Input<'a, T> {
     Dense(&'a [T]),
+    /// All elements are this one.
+    Same(T),
     Apart(&'a Strided<'a, T>),
     /// The cell of an output.
     Own(usize),
@@ -521,7 +524,16 @@ impl<'a, T: Pod> Input<'a, T> {
         match source {
             Source::View(view) => {
                 assert!(view.len() == len, "the outputs of a kernel have as many elements as its inputs");
-                view.as_slice().map_or(Self::Apart(view), Self::Dense)
+                if let Some(slice) = view.as_slice() {
+                    return Self::Dense(slice);
+                }
+                let reader = Reader::new(*view);
+                if !reader.is_constant() {
+                    return Self::Apart(view);
+                }
+                let mut one = [T::zeroed()];
+                reader.gather(0, &mut one);
+                Self::Same(one[0])
             }
             Source::Over(output) => Self::Own(cell(*output).expect("an input lies in an output of its kind")),
         }
@@ -535,17 +547,13 @@ impl<'a, T: Pod> Input<'a, T> {
     {
         match self {
             Self::Dense(slice) => &slice[start..start + count],
-            Self::Apart(view) => {
-                let reader = Reader::new(*view);
-                if !reader.is_constant() {
-                    return reader.chunk(start, &mut buffer[..count]);
-                }
-                if first && count > 0 {
-                    reader.gather(start, &mut buffer[..1]);
-                    buffer.fill(buffer[0]);
+            Self::Same(one) => {
+                if first {
+                    buffer.fill(one);
                 }
                 &buffer[..count]
             }
+            Self::Apart(view) => Reader::new(*view).chunk(start, &mut buffer[..count]),
             Self::Own(cell) => {
                 buffer[..count].copy_from_slice(&cells[cell][..count]);
                 &buffer[..count]
@@ -582,7 +590,10 @@ impl<T> Bank<'_, '_, T> {
 fn both<T: Elementwise>((first, made): (Step, u8), (second, to): (Step, u8), values: &mut Bank<T>) -> bool {
     let (Step::Binary(op, a, b), Step::Binary(then, x, y)) = (first, second) else { return false };
     let (leads, c) = if x == made { (true, y) } else { (false, x) };
-    values.with(to, |values, out| T::pair([op, then], leads, [a, b, c].map(|place| values.get(place)), out)).is_ok()
+    let pair = |values: &Bank<T>, out: &mut [T]| {
+        T::pair([op, then], leads, [values.get(a), values.get(b), values.get(c)], out)
+    };
+    values.with(to, pair).is_ok()
 }
 
 /// One step over one tile.
@@ -648,6 +659,23 @@ impl<'a, T: Pod> Side<'a, T> {
         &self.inputs[..self.input_count]
     }
 
+    /// Asks for the lines of some elements, of outputs and of inputs that lie as they do.
+    ///
+    /// # Safety
+    /// Nobody else has these elements of the outputs.
+    #[allow(unsafe_code)]
+    unsafe fn ask_for(&self, range: Range<usize>) {
+        for input in self.inputs() {
+            if let Input::Dense(slice) = input {
+                prefetch(&slice[range.clone()]);
+            }
+        }
+        for output in self.outputs() {
+            // SAFETY: nobody else has them.
+            prefetch(unsafe { output.part(range.clone()) });
+        }
+    }
+
     fn outputs(&self) -> impl Iterator<Item = &Parts<'a, T>> {
         self.outputs[..self.output_count].iter().flatten()
     }
@@ -678,7 +706,7 @@ impl<'a, T: Pod> Side<'a, T> {
     unsafe fn load<'m, 'b>(
         &'m self,
         (cells, copies): (&mut [&'m mut [T]; CELLS], &'b mut [&mut [T]; INPUTS]),
-        inputs: &mut [&'b [T]; INPUTS],
+        inputs: &mut [&'b [T]],
         start: usize,
         count: usize,
         is_first: bool,
@@ -704,6 +732,22 @@ impl<'a, T: Pod> Side<'a, T> {
             first.addr() % UNIT / size_of::<T>()
         })
     }
+}
+
+/// Asks for the lines of a slice.
+#[inline(always)]
+fn prefetch<T>(slice: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for byte in (0..size_of_val(slice)).step_by(UNIT) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch may be of any place. It has not always been safe.
+        #[allow(unsafe_code, unused_unsafe)]
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(slice.as_ptr().cast::<i8>().wrapping_add(byte));
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = slice;
 }
 
 /// The fault that the steps one after the other would have met with.
@@ -738,38 +782,72 @@ fn run<T: Elementwise>(
         outputs.get(output).filter(|output| output.is_mask() == mask)?;
         Some(outputs[..output].iter().filter(|output| output.is_mask() == mask).count())
     };
-    let mut values = Side::new(held[0], values, len, |output| place(output, false));
-    let mut masks = Side::new(held[1], masks, len, |output| place(output, true));
+    let is_far = len * size_of::<T>() >= FAR;
+    let mut all = Run {
+        steps,
+        joined,
+        values: Side::new(held[0], values, len, |output| place(output, false)),
+        masks: Side::new(held[1], masks, len, |output| place(output, true)),
+        room: Parts::new(bytemuck::cast_slice_mut::<T, u8>(scratch)),
+        tile: if is_far { tile / 2 / UNIT * UNIT } else { tile },
+        is_far,
+        first_fault: FirstFault(Mutex::new(None)),
+    };
     for output in outputs {
         match output {
-            Output::Values(out) => values.push(out),
-            Output::Mask(out) => masks.push(out),
+            Output::Values(out) => all.values.push(out),
+            Output::Mask(out) => all.masks.push(out),
         }
     }
-    let room = [values.room(), masks.room()];
-    let own = Parts::new(bytemuck::cast_slice_mut::<T, u8>(scratch));
-    let first_fault = FirstFault(Mutex::new(None));
     let cost = steps.iter().map(|(step, _)| step.cost(size_of::<T>())).sum();
-    let body = |range: Range<usize>, lent: &mut [u8]| {
+    let few = all.values.input_count.max(all.masks.input_count) <= FEW;
+    match few {
+        true => divide(len, cost, UNIT, &|range, lent| all.part::<FEW>(range, lent)),
+        false => divide(len, cost, UNIT, &|range, lent| all.part::<INPUTS>(range, lent)),
+    }
+    all.first_fault.done()
+}
+
+/// Steps over their inputs and outputs, which threads do in parts.
+struct Run<'a, T> {
+    steps: &'a [(Step, u8)],
+    joined: u64,
+    values: Side<'a, T>,
+    masks: Side<'a, u8>,
+    /// The caller's.
+    room: Parts<'a, u8>,
+    tile: usize,
+    /// See [`FAR`].
+    is_far: bool,
+    first_fault: FirstFault,
+}
+
+impl<T: Elementwise> Run<'_, T> {
+    /// Does all steps for the elements of a range, where there are at most `N` inputs of each kind, in the room that was lent or
+    /// else in the caller's.
+    fn part<const N: usize>(&self, range: Range<usize>, lent: &mut [u8]) {
+        let Self { steps, joined, values, masks, room: own, tile, is_far, first_fault } = self;
         let bytes = match lent {
             // SAFETY: with nothing lent this is the caller's thread, whose room it is.
             #[allow(unsafe_code)]
             [] => unsafe { own.part(0..own.len()) },
             lent => lent,
         };
-        let tile = if room == [0; 2] { range.len() } else { tile.min(range.len()).max(1) };
+        let room = [values.room(), masks.room()];
+        let tile = if room == [0; 2] { range.len() } else { (*tile).min(range.len()).max(1) };
         let line = bytes.as_ptr().align_offset(UNIT).min(bytes.len());
         let (value_room, mask_room) = bytes[line..].split_at_mut(room[0] * tile * size_of::<T>());
         let value_room = if room[0] == 0 { &mut [] } else { bytemuck::cast_slice_mut(value_room) };
         let (mut value_tiles, mut mask_tiles) = (Tiles::default(), Tiles::default());
         values.cut(value_room, tile, &mut value_tiles);
         masks.cut(mask_room, tile, &mut mask_tiles);
+        let share = tile.div_ceil(steps.len()).next_multiple_of(UNIT);
         let mut start = range.start;
         loop {
             let is_first = start == range.start;
             let count = if is_first && range.len() > tile { tile - values.past_line(start) } else { tile };
             let count = count.min(range.end - start);
-            let (mut inputs, mut mask_inputs) = ([&[][..]; INPUTS], [&[][..]; INPUTS]);
+            let (mut inputs, mut mask_inputs) = ([&[][..]; N], [&[][..]; N]);
             // SAFETY: neither ranges nor tiles overlap.
             #[allow(unsafe_code)]
             unsafe {
@@ -778,15 +856,25 @@ fn run<T: Elementwise>(
                 let tiles = (&mut mask_tiles.cells, &mut mask_tiles.copies);
                 masks.load(tiles, &mut mask_inputs, start, count, is_first);
             }
-            let values = &mut Bank { inputs: &inputs, cells: &mut value_tiles.cells, count };
-            let masks = &mut Bank { inputs: &mask_inputs, cells: &mut mask_tiles.cells, count };
+            let bank = &mut Bank { inputs: &inputs, cells: &mut value_tiles.cells, count };
+            let mask_bank = &mut Bank { inputs: &mask_inputs, cells: &mut mask_tiles.cells, count };
+            let (mut asked, until) = (start + count, if *is_far { range.end.min(start + 2 * count) } else { 0 });
             let mut number = 0;
             while let Some(&(now, to)) = steps.get(number) {
-                if joined >> number & 1 == 1 && both((now, to), steps[number + 1], values) {
+                if asked < until {
+                    let now = asked..until.min(asked + share);
+                    asked = now.end;
+                    // SAFETY: ranges do not overlap, and this lies behind the tile.
+                    #[allow(unsafe_code)]
+                    unsafe {
+                        values.ask_for(now);
+                    }
+                }
+                if joined >> number & 1 == 1 && both((now, to), steps[number + 1], bank) {
                     number += 2;
                     continue;
                 }
-                if let Err(fault) = step(now, to, values, masks) {
+                if let Err(fault) = step(now, to, bank, mask_bank) {
                     first_fault.note(number, start, fault);
                     break;
                 }
@@ -797,7 +885,5 @@ fn run<T: Elementwise>(
                 break;
             }
         }
-    };
-    divide(len, cost, UNIT, &body);
-    first_fault.done()
+    }
 }

@@ -51,7 +51,7 @@
 //!
 //! An [`Expression`] runs elementwise steps one after the other over a tile that stays in the first cache, each by the same
 //! function that runs it alone, or two sums or products in one pass. So what is fused has the bits of what is not, and only
-//! memory is read less often; where that is far away, tiles are shorter, and the processor fetches the next one by itself.
+//! memory is read less often; where that is far away, tiles are shorter, and the next one is asked for between the steps.
 //!
 //! # Threads
 //!

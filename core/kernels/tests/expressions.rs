@@ -312,6 +312,45 @@ fn threads_and_instruction_sets_change_no_bit() {
     all::<f16>();
 }
 
+/// What is too long for any cache, for which the tiles are others: it is what its pieces are by themselves.
+#[test]
+fn a_long_expression_is_that_of_its_pieces() {
+    const PIECE: usize = 100_003;
+    let _alone = THREADS.lock().expect("no test panicked");
+    // y ← tanh(x·a + y)·y, and where that is above x.
+    let steps = [
+        Step::Binary(Binary::Mul, 0, 1),
+        Step::Binary(Binary::Add, 3, 2),
+        Step::Unary(Unary::Tanh, 4),
+        Step::Binary(Binary::Mul, 5, 2),
+        Step::Compare(Compare::Greater, 6, 0),
+    ];
+    let expression = Expression::<f32>::new(3, 0, &steps, &[6, 7]).expect("it is one");
+    let n = 21 * PIECE + 5;
+    let mut random = Random(6);
+    let (x, a, y) = (random.numbers::<f32>(n), random.numbers::<f32>(1), random.numbers::<f32>(n));
+    let mut scratch = vec![0.0; expression.scratch()];
+    let mut evaluate = |x: &[f32], y: &mut [f32], mask: &mut [u8]| {
+        let shape = [x.len()];
+        let a = Source::View(Strided::new(&a, &shape, &[0], 0).expect("in bounds"));
+        let sources = [Source::View(dense(x, &shape)), a, Source::Over(0)];
+        f32::evaluate(&expression, &sources, &[], &mut [Output::Values(y), Output::Mask(mask)], &mut scratch)
+            .expect("floats have it");
+    };
+    let (mut expected, mut expected_mask) = (y.clone(), vec![9; n]);
+    for ((x, y), mask) in x.chunks(PIECE).zip(expected.chunks_mut(PIECE)).zip(expected_mask.chunks_mut(PIECE)) {
+        evaluate(x, y, mask);
+    }
+    for threads in [1, 2, 3] {
+        set_num_threads(threads);
+        let (mut found, mut mask) = (y.clone(), vec![9; n]);
+        evaluate(&x, &mut found, &mut mask);
+        assert!(bytemuck::cast_slice::<_, u32>(&found) == bytemuck::cast_slice::<_, u32>(&expected));
+        assert!(mask == expected_mask);
+    }
+    set_num_threads(0);
+}
+
 /// Two sums or products in one pass, in every order, beside a step that reads what they read.
 #[test]
 fn sums_and_products_in_one_pass_are_those_one_after_the_other() {
