@@ -62,9 +62,14 @@ fn panel(depth: usize) -> usize {
     depth.div_ceil(depth.div_ceil(PANEL)).next_multiple_of(tile::BLOCK)
 }
 
-/// The places along k of each chunk but the last: as even as whole blocks allow, so that threads have as much to do.
+/// The places along k of each chunk but the last: as even as whole blocks allow, and a number of them that two threads share
+/// evenly.
 fn even_chunk(k: usize) -> usize {
-    k.div_ceil(k.div_ceil(CHUNK).max(1)).next_multiple_of(tile::BLOCK).max(tile::BLOCK)
+    let chunks = match k.div_ceil(CHUNK) {
+        0 | 1 => 1,
+        many => many.next_multiple_of(2),
+    };
+    k.div_ceil(chunks).next_multiple_of(tile::BLOCK).max(tile::BLOCK)
 }
 
 /// The columns of a strip.

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::instruction_set::{instruction_set, with_instruction_set};
 use crate::pool;
 
-/// Picoseconds of work that are worth the help of other threads.
+/// Picoseconds of work that are worth waking other threads, of which a part has at least half.
 const WORTH: usize = 20_000_000;
-/// The work of a part, at least.
-const PART: usize = WORTH / 2;
+/// The same where another thread is awake and looks for work.
+const WORTH_AWAKE: usize = 6_000_000;
 /// Parts for each thread, so that one that comes late does less.
 const PARTS: usize = 4;
 /// Picoseconds for an element, where [`by_rows`] is told how many are read and written.
@@ -20,7 +20,11 @@ const ELEMENT: usize = 150;
 
 /// How many parts so much work is to be cut into, given in picoseconds: 1 where other threads are not worth it.
 fn wanted(work: usize) -> usize {
-    if work < WORTH || pool::num_threads() == 1 { 1 } else { (work / PART).min(PARTS * pool::num_threads()) }
+    if work < WORTH_AWAKE || pool::num_threads() == 1 {
+        return 1;
+    }
+    let worth = if pool::is_awake() { WORTH_AWAKE } else { WORTH };
+    if work < worth { 1 } else { (work / (worth / 2)).min(PARTS * pool::num_threads()) }
 }
 
 /// Calls `body` with the parts of so many units of work, each of so many picoseconds, perhaps on several threads at a
@@ -278,7 +282,8 @@ mod tests {
 
     #[test]
     fn every_element_is_in_one_part() {
-        for (count, unit, cost) in [(0, 1, 1), (1, 64, WORTH), (1000, 64, WORTH), (1001, 7, PART), (63, 64, WORTH)] {
+        for (count, unit, cost) in [(0, 1, 1), (1, 64, WORTH), (1000, 64, WORTH), (1001, 7, WORTH / 2), (63, 64, WORTH)]
+        {
             let mut out = vec![0; count];
             divide_slice(&mut out, cost, unit, |start, out| {
                 assert_eq!(start % unit, 0);
