@@ -1,6 +1,6 @@
 //! Many calls at once, and many nodes.
 
-use crate::ops::allocations;
+use crate::ops::{allocations, bytes_asked};
 use modulor::graph::trace;
 use modulor::keras::library::{Conv2D, MaxPooling2D, Padding};
 use modulor::prelude::*;
@@ -161,4 +161,36 @@ fn steps_of_many_inputs_and_outputs_allocate_nothing() {
     let (_, profile) = modulor::op::profiled(|| function.call(&x));
     assert!(profile.to_string().contains("Split"), "{profile}");
     assert_eq!(allocations(|| drop(function.call(&x).unwrap())).1, 0);
+}
+
+#[test]
+fn plans_of_one_thread_have_their_buffers_in_common() {
+    let w = Variable::new(Tensor::ones([256, 1024], DType::F32).unwrap());
+    // The gradient of the weights is as large whatever the batch, a megabyte; what lies between the products is not.
+    let f = Function::new(move |x: &Tensor| {
+        let tape = GradientTape::new();
+        let loss = tape.record(|| x.matmul(&w)?.tanh()?.square()?.sum(..))?;
+        tape.gradient(&loss, &w)?.sum(..)
+    });
+    let batch = |rows: usize| Tensor::ones([rows, 256], DType::F32).unwrap();
+    let (large, small) = (batch(300), batch(200));
+    let (first, asked) = bytes_asked(|| f.call(&large).unwrap());
+    assert!(asked > 2 << 20, "{asked} bytes");
+    let (result, asked) = bytes_asked(|| f.call(&small).unwrap());
+    assert!(asked < 1 << 20, "{asked} bytes");
+    // What one takes from the other comes back; the second time each packs the weights.
+    for round in 0..3 {
+        let (again, asked) = bytes_asked(|| [f.call(&large).unwrap(), f.call(&small).unwrap()]);
+        assert!(round == 0 || asked < 64 << 10, "{asked} bytes");
+        for (again, result) in again.iter().zip([&first, &result]) {
+            assert_eq!(again.to_bytes().unwrap(), result.to_bytes().unwrap());
+        }
+    }
+    // Another thread takes nothing from this one.
+    f.call(&large).unwrap();
+    let other = Function::new(|x: &Tensor| x.matmul(&x.transpose()?)?.tanh()?.sum(..));
+    std::thread::scope(|scope| {
+        scope.spawn(|| other.call(batch(500)).unwrap());
+    });
+    assert_eq!(allocations(|| drop(f.call(&large).unwrap())).1, 0);
 }

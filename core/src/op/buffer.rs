@@ -254,6 +254,11 @@ impl Scratch {
         grow(&mut self.words, bytes.div_ceil(size_of::<u128>()))
     }
 
+    /// The bytes there is room for.
+    pub(crate) fn len(&self) -> usize {
+        size_of_val(&*self.words)
+    }
+
     /// So many others, each with room for so many bytes and as many words aside; this may allocate, unless there have been as
     /// many.
     pub(crate) fn others(&mut self, count: usize, bytes: usize, aside: usize) -> Result<&mut [Scratch]> {

@@ -1,6 +1,7 @@
 //! From a graph to a plan.
 
 use super::control::{Flow, Goes};
+use super::idle::Idle;
 use super::{Assigned, Giver, InPlace, Kind, Packs, Place, Plan, Room, Source, Step, Target};
 use crate::function::lower::Lowered;
 use crate::graph::{Edge, Graph, GraphNode, Kind as NodeKind};
@@ -10,7 +11,7 @@ use crate::tensor::{Layout, Payload, Plain, Storage, bytes_of};
 use crate::{DType, Error, Result, Shape, Spec, Tensor, Variable};
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// A buffer before it is settled which memory it is.
 struct Buffer {
@@ -148,7 +149,7 @@ impl Plan {
             assigned,
             updates,
             kept: Vec::new(),
-            idle: Mutex::default(),
+            idle: Idle::new(),
         };
         plan.keep_weights(packs);
         Ok(plan)

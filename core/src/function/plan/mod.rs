@@ -8,6 +8,7 @@ mod commit;
 mod compile;
 mod control;
 mod cost;
+mod idle;
 mod kept;
 mod run;
 
@@ -16,11 +17,12 @@ use crate::ops::optimizer::UpdateStep;
 use crate::tensor::{Layout, Plain};
 use crate::{DType, Spec, Tensor, Variable};
 use control::{Flow, Inner};
+use idle::Idle;
 use kept::Pack;
 pub(crate) use kept::Packs;
 use run::Many;
 use smallvec::SmallVec;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// A compiled graph.
 pub(crate) struct Plan {
@@ -44,7 +46,7 @@ pub(crate) struct Plan {
     changed: Vec<Variable>,
     assigned: Vec<Assigned>,
     updates: Vec<InPlace>,
-    idle: Mutex<Vec<Workspace>>,
+    idle: Arc<Idle>,
 }
 
 /// Where a value comes from.
@@ -154,6 +156,8 @@ struct Workspace {
     inner: Vec<Inner>,
     /// Whether a tensor that leaves and is still held is kept, for a later run: one of the next iterations.
     rotates: bool,
+    /// Which thread ran last in it.
+    thread: usize,
     /// Such tensors, by their buffers.
     spare: Vec<SmallVec<[Tensor; SPARE]>>,
 }

@@ -1,6 +1,6 @@
 //! Running a plan.
 
-use super::{Giver, Kind, Memory, Place, Plan, Room, SPARE, Source, Step, Workspace};
+use super::{Giver, Kind, Memory, Place, Plan, Room, SPARE, Source, Step, Workspace, idle};
 use crate::function::concrete::several;
 use crate::op::{Scratch, View, ViewMut, dispatch, timed};
 use crate::ops::linalg::ProductWith;
@@ -9,7 +9,6 @@ use crate::variable::values_at_once;
 use crate::{Error, Result, Spec, Tensor, Variable};
 use smallvec::SmallVec;
 use std::any::Any;
-use std::sync::PoisonError;
 
 /// What a step sees of its inputs, and what it fills; more of them than this lie in room that is kept.
 type Views<'a> = SmallVec<[View<'a>; 12]>;
@@ -38,11 +37,10 @@ impl Plan {
     pub(crate) fn run(&self, inputs: &[Tensor]) -> Result<Option<Values>> {
         let mut dense = SmallVec::new();
         let inputs = dense_all(inputs, &mut dense)?;
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut workspace = idle.unwrap_or_default();
+        let mut workspace = self.idle.take();
         let outcome = self.run_in(&mut workspace, inputs);
         workspace.release();
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+        self.idle.give(workspace);
         outcome
     }
 
@@ -50,8 +48,7 @@ impl Plan {
     /// else holds them. Whether the variables hold what the plan is for.
     pub(crate) fn run_into(&self, inputs: &[Tensor], out: &mut Tensor) -> Result<bool> {
         let [giver] = *self.results else { return Err(several(self.results.len())) };
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut workspace = idle.unwrap_or_default();
+        let mut workspace = self.idle.take();
         // Until the end, `out` is the plan's tensor, and what was the plan's is kept in its place.
         let leaves = match giver {
             Giver::Source(Source::Memory(at)) => {
@@ -72,7 +69,7 @@ impl Plan {
         let outcome = dense_all(inputs, &mut dense).and_then(|inputs| self.run_in(&mut workspace, inputs));
         workspace.release();
         exchange(&mut workspace);
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+        self.idle.give(workspace);
         let Some(mut results) = outcome? else { return Ok(false) };
         if let (None, Some(result)) = (leaves, results.pop()) {
             *out = result;
@@ -166,7 +163,12 @@ impl Plan {
             }
             match leaves {
                 _ if is_ready => {}
-                None => *memory = Memory::Plain(Plain::unfilled(*bytes)?),
+                None => {
+                    *memory = Memory::Plain(match idle::buffer(*bytes) {
+                        Some(plain) => plain,
+                        None => Plain::unfilled(*bytes)?,
+                    });
+                }
                 Some(spec) => {
                     let dims = spec.shape.known().unwrap_or_default().to_vec();
                     *memory = Memory::Tensor(Tensor::plain(spec.dtype, dims, Plain::unfilled(*bytes)?));
@@ -248,17 +250,22 @@ impl Plan {
             let wanted = target.dims.iter().product::<usize>() * target.dtype.size();
             targets.push(ViewMut::new(target.dtype, &target.dims, &mut taken.bytes_mut()?[..wanted])?);
         }
+        let bytes = match step.kind {
+            Kind::Copy => 0,
+            Kind::Over(_) => step.op.scratch_over(),
+            _ => step.op.scratch(&views, &targets),
+        };
+        if bytes > scratch.len()
+            && let Some(other) = idle::scratch(bytes)
+        {
+            *scratch = other;
+        }
+        scratch.reserve(bytes)?;
         let outcome = match step.kind {
-            Kind::Over(at) => scratch
-                .reserve(step.op.scratch_over())
-                .and_then(|()| step.op.run_over(at, &views, &mut targets[0], scratch)),
+            Kind::Over(at) => step.op.run_over(at, &views, &mut targets[0], scratch),
             Kind::Copy => crate::ops::array::copy_view(views[0], &mut targets[0]),
-            Kind::Packed(at) => scratch
-                .reserve(step.op.scratch(&views, &targets))
-                .and_then(|()| self.multiply(step, at, &views, &mut targets, scratch, (workspace, inputs))),
-            Kind::Run | Kind::Make(_) | Kind::Flow(_) => scratch
-                .reserve(step.op.scratch(&views, &targets))
-                .and_then(|()| step.op.run(&views, &mut targets, scratch)),
+            Kind::Packed(at) => self.multiply(step, at, &views, &mut targets, scratch, (workspace, inputs)),
+            Kind::Run | Kind::Make(_) | Kind::Flow(_) => step.op.run(&views, &mut targets, scratch),
         };
         if views.spilled() {
             many.views = emptied(views.into_vec());
