@@ -3,6 +3,8 @@
 use super::*;
 use modulor::ErrorKind;
 use modulor::keras::callback::{Context, LambdaCallback, LearningRateScheduler, TerminateOnNaN};
+use modulor::keras::optimizer::schedule::CosineDecay;
+use modulor::keras::optimizer::{LossScaleOptimizer, MultiOptimizer};
 use modulor::keras::training::{Fit, Interrupt, Losses};
 use modulor::tensor::{memory_in_use, set_memory_limit};
 use std::io::{BufRead, BufReader};
@@ -49,11 +51,6 @@ fn settings_that_make_no_sense_are_refused() {
     assert!(said(&|fit| fit.class_weight([(0, f64::NAN)]).run()).contains("class 0"));
     let both = said(&|fit| fit.class_weight([(0, 1.0)]).sample_weight(&Tensor::from([1.0_f32; 4])).run());
     assert!(both.contains("cannot both"), "{both}");
-    for rate in [-1.0, f64::NAN] {
-        let mut trainer = Dense::new(1).compile(SGD::new().learning_rate(rate), "mse").unwrap();
-        let error = trainer.fit(&x, &y).verbose(0).run().unwrap_err().to_string();
-        assert!(error.contains("learning_rate"), "{error}");
-    }
     let nothing = zeros([0, 2]);
     let mut trainer = Dense::new(1).compile("sgd", "mse").unwrap();
     let error = trainer.fit(&nothing, &zeros([0, 1])).verbose(0).run().unwrap_err();
@@ -452,26 +449,65 @@ fn absurd_numbers_are_refused_or_do_no_harm() {
     assert!(stepwise.evaluate(&x, &y).verbose(9).run().unwrap_err().message().contains("`verbose`"));
     assert!(Dense::new(1).compile::<Tensor, Tensor>("sgd", "mse").unwrap().steps_per_execution(0).is_err());
 
-    let said = |optimizer: SGD| {
-        let mut trainer = Dense::new(1).compile(optimizer, "mse").unwrap();
-        trainer.fit(&x, &y).verbose(0).run().unwrap_err().to_string()
-    };
-    for rate in [-1e-9, f64::INFINITY, 1e39, f64::NAN] {
-        assert!(said(SGD::new().learning_rate(rate)).contains("`learning_rate`"), "{rate}");
-    }
-    for momentum in [1.5, -0.1, f64::NAN] {
-        assert!(said(SGD::new().momentum(momentum)).contains("`momentum` must be between 0 and 1"), "{momentum}");
-    }
-    assert!(said(SGD::new().clipnorm(-1.0)).contains("`clipnorm`"));
-    assert!(said(SGD::new().weight_decay(f64::NAN)).contains("`weight_decay`"));
-    let mut adam = Dense::new(1).compile(Adam::new().beta_1(1.5), "mse").unwrap();
-    assert!(adam.fit(&x, &y).verbose(0).run().unwrap_err().to_string().contains("`beta_1`"));
     for rate in [f64::NAN, -0.5] {
         let scheduler = LearningRateScheduler::new(move |_, _| rate);
         let error = stepwise.fit(&x, &y).verbose(0).callback(scheduler).run().unwrap_err().to_string();
         assert!(error.contains("learning_rate") && error.contains(&rate.to_string()), "{error}");
     }
     stepwise.fit(&x, &y).verbose(0).run().unwrap();
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused_before_there_is_a_trainer() {
+    fn said(optimizer: impl Optimizer) -> String {
+        let error = Dense::new(1).compile::<Tensor, Tensor>(optimizer, "mse").map(|_| ()).expect_err("it makes no sense");
+        error.to_string()
+    }
+    for rate in [-1e-9, -0.5, 0.0, -0.0, 1e-60, f64::INFINITY, f64::NEG_INFINITY, 1e39, f64::NAN] {
+        let error = said(SGD::new().learning_rate(rate));
+        assert!(error.contains("sgd: ") && error.contains("`learning_rate` must be"), "{rate}: {error}");
+        let error = said(LossScaleOptimizer::new(Adam::new().learning_rate(rate)));
+        assert!(error.contains("`learning_rate` must be"), "{rate}: {error}");
+        let error = said(MultiOptimizer::new(Adam::new()).with("a", Adam::new().learning_rate(rate)));
+        assert!(error.contains("`learning_rate` must be"), "{rate}: {error}");
+    }
+    for momentum in [1.5, -0.1, f64::NAN] {
+        assert!(said(SGD::new().momentum(momentum)).contains("`momentum` must be between 0 and 1"), "{momentum}");
+    }
+    assert!(said(SGD::new().clipnorm(-1.0)).contains("`clipnorm`"));
+    assert!(said(SGD::new().weight_decay(f64::NAN)).contains("`weight_decay`"));
+    assert!(said(Adam::new().beta_1(1.5)).contains("`beta_1`"));
+    assert!(said(SGD::new().learning_rate(CosineDecay::new(f64::NAN, 10))).contains("`initial_learning_rate`"));
+    assert!(said(LossScaleOptimizer::new(SGD::new()).initial_scale(0.0)).contains("`initial_scale`"));
+}
+
+#[test]
+fn a_learning_rate_may_be_0_on_its_way() {
+    let (x, y) = (rows(8, 2), zeros([8, 1]));
+    let warm = CosineDecay { warmup_target: Some(0.5), warmup_steps: 2, ..CosineDecay::new(0.0, 2) };
+    let (model, optimizer) = (Dense::new(1), SGD::new().learning_rate(warm));
+    let mut trainer = model.compile(optimizer.share(), "mse").unwrap();
+    let mut seen = Vec::new();
+    let sees = LambdaCallback::new().on_train_batch_begin(|_, context| {
+        seen.push(context.learning_rate()?);
+        Ok(())
+    });
+    trainer.fit(&x, &y).batch_size(2).verbose(0).callback(sees).run().unwrap();
+    assert_eq!(seen, [0.0, 0.25, 0.5, 0.25]);
+
+    // By hand it becomes 0 and no less, whoever sets it.
+    let optimizer = SGD::new();
+    let mut trainer = model.compile(optimizer.share(), "mse").unwrap();
+    trainer.fit(&x, &y).verbose(0).run().unwrap();
+    for rate in [-1e-9, f64::NAN, f64::INFINITY] {
+        let error = optimizer.set_learning_rate(rate).unwrap_err().to_string();
+        assert_eq!(error, format!("sgd: `learning_rate` must be a finite number not below 0, found {rate}"));
+    }
+    assert_eq!(optimizer.current_learning_rate().unwrap(), f64::from(0.01_f32));
+    optimizer.set_learning_rate(0.0).unwrap();
+    let before = bits(&model);
+    trainer.fit(&x, &y).verbose(0).run().unwrap();
+    assert_eq!(bits(&model), before);
 }
 
 #[test]

@@ -124,7 +124,8 @@ impl Context {
         self.optimizer.current_learning_rate()
     }
 
-    /// Changes the learning rate, from the next step on; an error where it follows a schedule.
+    /// Changes the learning rate, from the next step on; an error for what is not a finite number of 0 or more, and where it
+    /// follows a schedule.
     pub fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
         self.optimizer.set_learning_rate(rate)
     }

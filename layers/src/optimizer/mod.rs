@@ -152,13 +152,19 @@ pub trait Optimizer: Module + Rule {
         step::prepare(self, variables).map_err(|error| error.within(self.parts().name))
     }
 
+    /// What says how far a step goes: one, unless it is made of several optimizers.
+    fn learning_rates(&self) -> Vec<&LearningRate> {
+        vec![self.parts().learning_rate]
+    }
+
     /// The learning rate as it is now.
     fn current_learning_rate(&self) -> Result<f64> {
         let Parts { iteration, learning_rate, .. } = self.parts();
         learning_rate.at(if iteration.is_valued() { iteration.value()?.item()? } else { 0 })
     }
 
-    /// Changes the learning rate, from the next step on; an error where it follows a schedule.
+    /// Changes the learning rate, from the next step on; an error for what is not a finite number of 0 or more, and where it
+    /// follows a schedule.
     fn set_learning_rate(&self, rate: f64) -> Result<()> {
         self.parts().learning_rate.set(rate).map_err(|error| error.within(self.parts().name))
     }

@@ -301,6 +301,10 @@ impl Optimizer for MultiOptimizer {
     }
 
     /// An error: the optimizers have learning rates of their own.
+    fn learning_rates(&self) -> Vec<&LearningRate> {
+        self.optimizers().map(|optimizer| optimizer.parts().learning_rate).collect()
+    }
+
     fn set_learning_rate(&self, _: f64) -> Result<()> {
         Err(no_rate().within(&self.name))
     }

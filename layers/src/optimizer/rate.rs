@@ -63,6 +63,16 @@ impl LearningRate {
         }
     }
 
+    /// Refuses a number of 0, with which a training cannot begin: it would change nothing.
+    pub(crate) fn check_first(&self) -> Result<()> {
+        let first = match &self.0 {
+            Kind::Number { .. } => self.at(0)?,
+            Kind::Schedule(_) => return Ok(()),
+        };
+        let what = "above 0 at first (a warm-up from 0 is a schedule, or set by a callback; what is not to be trained is frozen)";
+        super::class::within("learning_rate", first, |rate| rate > 0.0, what)
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         match &self.0 {
             Kind::Number { .. } => sensible(self.at(0)?),

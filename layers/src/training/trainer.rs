@@ -45,7 +45,8 @@ pub trait Compile: Module {
     ///
     /// # Errors
     ///
-    /// For a name that no optimizer or loss has; it says which one is near.
+    /// For a name that no optimizer or loss has; it says which one is near. For settings of the optimizer that make no sense,
+    /// and, unlike in Keras, for a learning rate of 0: later it may become that, as where a schedule begins or ends with it.
     fn compile<In: Structure, Out: Structure>(
         &self,
         optimizer: impl CompileOptimizer,
@@ -60,6 +61,10 @@ pub trait Compile: Module {
             true => Arc::new(LossScaleOptimizer::scaling(optimizer)),
             false => optimizer,
         };
+        optimizer.prepare(&[])?;
+        for rate in optimizer.learning_rates() {
+            rate.check_first().map_err(|error| error.within(optimizer.parts().name))?;
+        }
         Ok(Trainer::of(Training::new(self.share_arc(), optimizer, CompiledLoss::new(loss.into())?)))
     }
 }
