@@ -8,8 +8,9 @@ use modulor::keras::library::{
     CategoryEncoding, Dense, Discretization, Embedding, HashedCrossing, Hashing, IntegerLookup, MaskValue, NGrams,
     OovMethod, OutputMode, Sequential, Split, Standardize, StringLookup, TextVectorization, TokenOutput,
 };
-use modulor::module::{Config, Track};
-use modulor::{Call, Error, FromConfig, Function, Layer, ModuleExt, Spec};
+use modulor::layer::AnyLayer;
+use modulor::module::{Config, Track, object};
+use modulor::{Call, Error, FromConfig, Function, Layer, ModuleExt, Spec, Tree};
 use serde_json::json;
 
 /// The inputs of a row.
@@ -117,11 +118,66 @@ fn a_vocabulary_is_read_from_a_file() {
     layer.set_vocabulary_from_file(&path).expect("a file");
     let x = words(["a", "b", "c", "[UNK]"]);
     assert_eq!(layer.call(&x).and_then(|y| y.to_vec::<i64>()).expect("strings"), [2, 1, 0, 3]);
+    // As Keras's archives have it, with special terms in front; ends of lines are of either kind.
+    std::fs::write(&path, "\n[UNK]\n[UNK]\na\r\nc d").expect("a file");
+    let told = StringLookup::new().mask_token("").num_oov_indices(2).vocabulary_file(&path).expect("a file");
+    let x = words(["a", "c d", "", "b"]);
+    let y = told.call(&x).and_then(|y| y.to_vec::<i64>()).expect("strings");
+    assert_eq!((&y[..3], told.vocabulary_size().expect("read")), (&[3_i64, 4, 0][..], 5));
+    assert_eq!(told.copy().and_then(|copy| copy.get_vocabulary(false)).expect("a config"), ["a", "c d"]);
+    std::fs::write(&path, "\n[UNK]\nb\na\n").expect("a file");
+    let text = TextVectorization::new().vocabulary_file(&path).expect("a file");
+    assert_eq!(text.call(&words(["a b x"])).and_then(|y| y.to_vec::<i64>()).expect("strings"), [3, 2, 1]);
+
+    let refused = |bytes: &[u8], wanted: &str| {
+        std::fs::write(&path, bytes).expect("a file");
+        let error = StringLookup::new().vocabulary_file(&path).map(|_| ()).expect_err(wanted).to_string();
+        assert!(error.contains(wanted) && error.contains("words.txt"), "{error}");
+    };
+    refused(b"", "the file is empty");
+    refused(b"a\n\nb\n", "line 2 is empty");
+    refused(b"a\nb\nc\nb\n", "line 4 is \"b\", as line 2 is");
+    refused(b"a\nb\xff\n", "line 2 is not UTF-8");
     std::fs::write(&path, "7\nx\n").expect("a file");
     let error = IntegerLookup::new().set_vocabulary_from_file(&path).expect_err("x is none").to_string();
-    assert!(error.contains("a line is no integer: \"x\"") && error.contains("words.txt"), "{error}");
+    assert!(error.contains("line 2 is no int64: \"x\"") && error.contains("words.txt"), "{error}");
+    std::fs::write(&path, "7\n5\n").expect("a file");
+    let numbers = IntegerLookup::new().vocabulary_file(&path).expect("numbers");
+    let y = numbers.call(&Tensor::from([5, 7, 6])).and_then(|y| y.to_vec::<i64>()).expect("integers");
+    assert_eq!(y, [2, 1, 0]);
     let error = layer.set_vocabulary_from_file(folder.path().join("none")).expect_err("no file");
     assert_eq!(error.kind(), modulor::ErrorKind::NotFound, "{error}");
+}
+
+#[test]
+fn categories_are_counted_by_their_weights() {
+    for row in rows("count_weights") {
+        let [x, weights, expected] = ["x", "weights", "y"].map(|name| row.tensor(name).expect("it is recorded"));
+        let layer = CategoryEncoding::new(4).output_mode(OutputMode::Count);
+        let Some(model) = row.get::<Option<Value>>("model") else {
+            let y: Tensor = layer.with_count_weights().call((&x, &weights)).expect("as many");
+            assert_near(&y, &expected, 1e-6, &row.case);
+            continue;
+        };
+        let read = AnyLayer::from_object(&model).expect("a model");
+        let written = object(read.module()).expect("a config");
+        let given = |config: &Value| config["config"]["layers"][2]["inbound_nodes"][0]["kwargs"].clone();
+        assert_eq!(given(&written), given(&model));
+        for model in [read, AnyLayer::from_object(&written).expect("a model")] {
+            let given = Tree::List(vec![Tree::Leaf(x.clone()), Tree::Leaf(weights.clone())]);
+            let y = model.call(&given).expect("as many").leaves().remove(0);
+            assert_near(&y, &expected, 1e-6, "a model");
+        }
+    }
+    let layer = CategoryEncoding::new(4);
+    let (x, weights) = (Tensor::from([1, 2]), Tensor::from([0.5_f32, 1.0]));
+    let fault = |layer: &CategoryEncoding, weights: &Tensor| {
+        let y: modulor::Result<Tensor> = layer.with_count_weights().call((&x, weights));
+        y.expect_err("it does not fit").to_string()
+    };
+    assert!(fault(&layer, &weights).contains("`count_weights` are for the `output_mode` count, found MultiHot"));
+    let short = fault(&layer.output_mode(OutputMode::Count), &Tensor::from([0.5_f32]));
+    assert!(short.contains("a weight for each of the categories of (2,), found (1,)"), "{short}");
 }
 
 #[test]

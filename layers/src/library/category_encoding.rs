@@ -1,3 +1,5 @@
+use super::recurrent::{Otherwise, Under};
+use modulor::module::{Config, Track};
 use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -48,12 +50,68 @@ pub struct CategoryEncoding {
 
 impl Layer for CategoryEncoding {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        encoded(x, self.output_mode, self.num_tokens, self.dtype.compute_dtype()?)
+        encoded(x, None, self.output_mode, self.num_tokens, self.dtype.compute_dtype()?)
     }
 }
 
-/// Categories below `depth` as vectors. Of at most two axes, what is counted must not be negative.
-pub(super) fn encoded(x: &Tensor, mode: OutputMode, depth: usize, dtype: DType) -> Result<Tensor> {
+/// The function of [`WeightedCounts`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CountWeights;
+
+impl Otherwise for CountWeights {
+    fn arguments(&self) -> Config {
+        Config::from_iter([("count_weights".to_owned(), serde_json::Value::Null)])
+    }
+}
+
+/// A [`CategoryEncoding`] from categories and a number for each of them.
+pub type WeightedCounts = Under<CategoryEncoding, CountWeights>;
+
+impl CategoryEncoding {
+    /// This layer, which counts each category as much as a number says that is given beside it, of the same shape: Keras's
+    /// `count_weights`. Its mode must be [`Count`](OutputMode::Count).
+    ///
+    /// ```
+    /// use modulor::{Call, Tensor};
+    /// use modulor_layers::library::{CategoryEncoding, OutputMode};
+    /// # fn main() -> modulor::Result<()> {
+    /// let layer = CategoryEncoding::new(3).output_mode(OutputMode::Count);
+    /// let (x, weights) = (Tensor::from([[0, 1, 1]]), Tensor::from([[0.5_f32, 1.0, 2.0]]));
+    /// assert_eq!(layer.with_count_weights().call((&x, &weights))?.to_vec::<f32>()?, [0.5, 3.0, 0.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_count_weights(&self) -> WeightedCounts {
+        Under::of(self.share(), CountWeights)
+    }
+}
+
+impl Layer<(Tensor, Tensor)> for WeightedCounts {
+    fn forward(&self, (x, weights): &(Tensor, Tensor)) -> Result<Tensor> {
+        let layer = self.module();
+        if layer.output_mode != OutputMode::Count {
+            let message = format!("`count_weights` are for the `output_mode` count, found {:?}", layer.output_mode);
+            return Err(Error::invalid_argument(message));
+        }
+        if !x.shape().is_compatible_with(weights.shape()) {
+            let message =
+                format!("there must be a weight for each of the categories of {}, found {}", x.shape(), weights.shape());
+            return Err(Error::invalid_argument(message));
+        }
+        let dtype = layer.dtype.compute_dtype()?;
+        encoded(x, Some(&weights.cast(dtype)?), layer.output_mode, layer.num_tokens, dtype)
+    }
+}
+
+/// Categories below `depth` as vectors, where they are counted by their weights. Of at most two axes, what is counted must not
+/// be negative.
+pub(super) fn encoded(
+    x: &Tensor,
+    weights: Option<&Tensor>,
+    mode: OutputMode,
+    depth: usize,
+    dtype: DType,
+) -> Result<Tensor> {
     if depth == 0 {
         return Err(Error::invalid_argument("`num_tokens` must be at least 1, found 0"));
     }
@@ -68,8 +126,18 @@ pub(super) fn encoded(x: &Tensor, mode: OutputMode, depth: usize, dtype: DType) 
         }
         OutputMode::OneHot => x.one_hot(depth, dtype),
         OutputMode::MultiHot if rank <= 2 => x.occurs(depth, counted)?.cast(dtype),
-        OutputMode::Count if rank <= 2 => x.bincount(depth, Some(&Tensor::zeros([0], counted)?))?.cast(dtype),
+        OutputMode::Count if rank <= 2 => {
+            let weights = match weights {
+                Some(weights) if rank == 0 => weights.expand_dims(0)?.cast(counted)?,
+                Some(weights) => weights.cast(counted)?,
+                None => Tensor::zeros([0], counted)?,
+            };
+            x.bincount(depth, Some(&weights))?.cast(dtype)
+        }
         OutputMode::MultiHot => x.one_hot(depth, dtype)?.sum([1])?.minimum(1.0),
-        OutputMode::Count => x.one_hot(depth, dtype)?.sum([1]),
+        OutputMode::Count => {
+            let each = x.one_hot(depth, dtype)?;
+            weights.map_or(Ok(each.clone()), |weights| each.mul(weights.expand_dims(-1)?))?.sum([1])
+        }
     }
 }

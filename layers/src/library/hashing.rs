@@ -25,9 +25,9 @@ impl BinOutput {
     pub(super) fn of(self, bins: &Tensor, depth: usize, dtype: DType) -> Result<Tensor> {
         match self {
             BinOutput::Int => bins.cast(dtype),
-            BinOutput::OneHot => encoded(bins, OutputMode::OneHot, depth, dtype),
-            BinOutput::MultiHot => encoded(bins, OutputMode::MultiHot, depth, dtype),
-            BinOutput::Count => encoded(bins, OutputMode::Count, depth, dtype),
+            BinOutput::OneHot => encoded(bins, None, OutputMode::OneHot, depth, dtype),
+            BinOutput::MultiHot => encoded(bins, None, OutputMode::MultiHot, depth, dtype),
+            BinOutput::Count => encoded(bins, None, OutputMode::Count, depth, dtype),
         }
     }
 }

@@ -67,6 +67,18 @@ macro_rules! lookups {
                 self.with(|told| told.vocabulary = vocabulary)
             }
 
+            /// As [`vocabulary`](Self::vocabulary), of a file with a term on each line: Keras's path in the place of a
+            /// vocabulary. The special terms of the settings so far are seen in front of the others, as Keras's archives have
+            /// them there, and a layer that Keras gives a path takes for others.
+            ///
+            /// # Errors
+            ///
+            /// What is no vocabulary, by its line: one that is empty, is no such term, or was there before.
+            pub fn vocabulary_file(self, path: impl AsRef<Path>) -> Result<$class> {
+                let vocabulary = self.settings.of_file(path.as_ref())?;
+                Ok(self.with(|told| told.vocabulary = Some(vocabulary)))
+            }
+
             /// What counts are multiplied by, one for each term of `vocabulary`; where that is without special terms, these
             /// get the mean.
             #[must_use]
@@ -140,7 +152,7 @@ macro_rules! lookups {
                 self.settings.set(vocabulary.into_iter().map(Into::into).collect(), Some(idf_weights.into()))
             }
 
-            /// As [`set_vocabulary`](Self::set_vocabulary), of a term on each line of a file.
+            /// As [`set_vocabulary`](Self::set_vocabulary), of a [file](Self::vocabulary_file).
             pub fn set_vocabulary_from_file(&self, path: impl AsRef<Path>) -> Result<()> {
                 self.settings.set_from_file(path.as_ref())
             }
@@ -174,7 +186,9 @@ lookups! {
     /// `num_oov_indices` for what the vocabulary lacks. The output is of int64, and with weights of float32.
     ///
     /// The vocabulary is in the config, also one that was learnt, so that it is in copies, and in whatever holds the config;
-    /// in Keras's configs one that was learnt is missing. It is no variable, and in no checkpoint.
+    /// in Keras's configs one that was learnt is missing. It is no variable, and in no checkpoint: nor is it in TensorFlow's
+    /// checkpoints or Keras's files of weights, which have weights of terms alone, but in Keras's archives, as a file that
+    /// [`vocabulary_file`](StringLookup::vocabulary_file) reads.
     ///
     /// # Shapes
     ///

@@ -91,7 +91,7 @@ pub use batch_normalization::{BatchNormalization, RenormClipping};
 pub use batches::IntoBatch;
 pub use bidirectional::{Bidirectional, Directions, MergeMode};
 pub use borders::{Cropping1D, Cropping2D, Cropping3D, Sides, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
-pub use category_encoding::{CategoryEncoding, OutputMode};
+pub use category_encoding::{CategoryEncoding, CountWeights, OutputMode, WeightedCounts};
 pub use cell::{Cell, ShareCell};
 pub use center_crop::CenterCrop;
 pub use conv_lstm::{ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, ConvLSTMCell};

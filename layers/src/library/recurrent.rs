@@ -93,7 +93,8 @@ impl<M, K> Under<M, K> {
 
 /// A function that a module has beside its own.
 pub trait Otherwise: Clone + Default + Send + Sync + 'static {
-    /// What tells a call of it from one of the module itself, by Keras's names of arguments.
+    /// What tells a call of it from one of the module itself, by Keras's names of arguments; null stands for the second part
+    /// of the input.
     #[doc(hidden)]
     fn arguments(&self) -> Config {
         Config::new()
@@ -105,7 +106,7 @@ impl Otherwise for Settings {}
 /// Keras has the states by a setting and not by an argument.
 impl Otherwise for BothWays {
     fn arguments(&self) -> Config {
-        Config::from_iter([("return_state".to_owned(), true.into())])
+        Config::from_iter([("return_state".to_owned(), true.into()), ("initial_state".to_owned(), Value::Null)])
     }
 }
 

@@ -454,6 +454,13 @@ impl TextVectorization {
         self.with(|text| text.vocabulary = vocabulary)
     }
 
+    /// As [`vocabulary`](TextVectorization::vocabulary), of a file; see
+    /// [`StringLookup::vocabulary_file`](super::StringLookup::vocabulary_file).
+    pub fn vocabulary_file(self, path: impl AsRef<Path>) -> Result<TextVectorization> {
+        let vocabulary = self.settings.lookup.of_file(path.as_ref())?;
+        Ok(self.with(|text| text.vocabulary = Some(vocabulary)))
+    }
+
     /// What counts are multiplied by, one for each term of `vocabulary`.
     #[must_use]
     pub fn idf_weights(self, idf_weights: impl Into<Vec<f64>>) -> TextVectorization {
@@ -492,7 +499,7 @@ impl TextVectorization {
         self.settings.lookup.set(vocabulary.into_iter().map(Into::into).collect(), Some(idf_weights.into()))
     }
 
-    /// As [`set_vocabulary`](Self::set_vocabulary), of a term on each line of a file.
+    /// As [`set_vocabulary`](Self::set_vocabulary), of a [file](Self::vocabulary_file).
     pub fn set_vocabulary_from_file(&self, path: impl AsRef<Path>) -> Result<()> {
         self.settings.lookup.set_from_file(path.as_ref())
     }

@@ -1,10 +1,10 @@
 //! Layers whose function follows from the arguments of a call, in configs: states of recurrent layers, what layers of
-//! attention are asked for.
+//! attention are asked for, weights of what is counted.
 
 use super::attending::{Attends, Causal, with_scores};
 use super::recurrent::{BothWays, Held, RecurrentLayer, Under};
 use super::{
-    AdditiveAttention, Attention, Bidirectional, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, GRU, GroupQueryAttention, LSTM,
+    AdditiveAttention, Attention, Bidirectional, CategoryEncoding, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, GRU, GroupQueryAttention, LSTM,
     MultiHeadAttention, RNN, ReversibleEmbedding, SimpleRNN,
 };
 use modulor::layer::AnyLayer;
@@ -34,6 +34,7 @@ pub(crate) fn variants(object: &Value, name: &str) -> Result<Option<Box<dyn Vari
         "AdditiveAttention" => several::<AdditiveAttention>(object, name),
         "Attention" => several::<Attention>(object, name),
         "Bidirectional" => several::<Bidirectional>(object, name),
+        "CategoryEncoding" => several::<CategoryEncoding>(object, name),
         "ConvLSTM1D" => several::<ConvLSTM1D>(object, name),
         "ConvLSTM2D" => several::<ConvLSTM2D>(object, name),
         "ConvLSTM3D" => several::<ConvLSTM3D>(object, name),
@@ -225,6 +226,17 @@ impl Variant for Bidirectional {
             false => Ok(None),
             true => AnyLayer::of(self.directions().named(name)).call(&Self::plain(wish)?).map(Some),
         }
+    }
+}
+
+impl Variant for CategoryEncoding {
+    type In = Tensor;
+
+    fn variant(&self, wish: &mut Wish, name: &str) -> Result<Option<Tree>> {
+        let Some(weights) = wish.take(1, "count_weights") else { return Ok(None) };
+        let x = Self::plain(wish)?;
+        wish.finish(&[])?;
+        AnyLayer::of(self.with_count_weights().named(name)).call(&Tree::List(vec![x, weights])).map(Some)
     }
 }
 

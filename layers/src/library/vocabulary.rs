@@ -102,8 +102,8 @@ pub(super) trait Term:
 
     fn terms(x: &Tensor) -> Result<Vec<Self>>;
 
-    /// A line of a file as a term.
-    fn of_line(line: &str) -> Result<Self>;
+    /// A line of a file as a term, if it is one.
+    fn of_line(line: &str) -> Option<Self>;
 }
 
 /// Settings that one of the classes has.
@@ -137,8 +137,8 @@ impl Term for String {
         };
         x.to_strings()?.iter().map(|text| term(text)).collect()
     }
-    fn of_line(line: &str) -> Result<Self> {
-        Ok(line.to_owned())
+    fn of_line(line: &str) -> Option<Self> {
+        Some(line.to_owned())
     }
 }
 
@@ -157,8 +157,8 @@ impl Term for i64 {
     fn terms(x: &Tensor) -> Result<Vec<Self>> {
         x.cast(DType::I64)?.to_vec()
     }
-    fn of_line(line: &str) -> Result<Self> {
-        line.trim().parse().map_err(|_| Error::invalid_argument(format!("a line is no integer: {line:?}")))
+    fn of_line(line: &str) -> Option<Self> {
+        line.trim().parse().ok()
     }
 }
 
@@ -261,6 +261,10 @@ impl<T: Term> Settings for Lookup<T> {}
 
 fn refused(message: impl Into<String>) -> Error {
     Error::invalid_argument(message)
+}
+
+fn in_file(error: Error, path: &Path) -> Error {
+    error.note(format!("in the vocabulary file {}", path.display()))
 }
 
 impl<T: Term> Lookup<T> {
@@ -421,14 +425,40 @@ impl<T: Term> Lookup<T> {
     }
 
     /// Sets the vocabulary to the lines of a file.
+    /// The terms of a file, one on each line, with all of the special ones in front or without them.
+    pub fn of_file(&self, path: &Path) -> Result<Vec<T>> {
+        let bytes = std::fs::read(path).map_err(|error| in_file(Error::not_found(error.to_string()), path))?;
+        if bytes.is_empty() {
+            return Err(in_file(refused("there is no term: the file is empty"), path));
+        }
+        let special = self.special();
+        let (mut terms, mut lines): (Vec<T>, HashMap<T, usize>) = Default::default();
+        for (line, text) in (1..).zip(bytes.strip_suffix(b"\n").unwrap_or(&bytes).split(|&byte| byte == b'\n')) {
+            let wrong = |what: String| in_file(refused(format!("line {line} is {what}")), path);
+            let text = text.strip_suffix(b"\r").unwrap_or(text);
+            let found = std::str::from_utf8(text);
+            let text = found.map_err(|_| wrong(format!("not UTF-8: {:?}", String::from_utf8_lossy(text))))?;
+            let term = T::of_line(text).ok_or_else(|| wrong(format!("no {}: {text:?}", T::DTYPE)))?;
+            terms.push(term.clone());
+            if special.starts_with(&terms) {
+                continue;
+            }
+            if text.is_empty() {
+                return Err(wrong("empty".to_owned()));
+            }
+            if let Some(first) = lines.insert(term, line) {
+                return Err(wrong(format!("{text:?}, as line {first} is: a term comes once")));
+            }
+        }
+        Ok(terms)
+    }
+
     pub fn set_from_file(&self, path: &Path) -> Result<()> {
-        let note = |error: Error| error.note(format!("in the vocabulary file {}", path.display()));
+        let note = |error: Error| in_file(error, path);
         if self.told.output_mode == TokenOutput::TfIdf {
             return Err(note(refused("a file has no weights, which the `output_mode` tf_idf needs")));
         }
-        let text = std::fs::read_to_string(path).map_err(|error| note(Error::not_found(error.to_string())))?;
-        let terms = text.lines().map(T::of_line).collect::<Result<Vec<_>>>().map_err(note)?;
-        self.set(terms, None).map_err(note)
+        self.set(self.of_file(path)?, None).map_err(note)
     }
 
     /// The terms by their indices.
@@ -514,7 +544,7 @@ impl<T: Term> Lookup<T> {
             TokenOutput::MultiHot => OutputMode::MultiHot,
             TokenOutput::Count | TokenOutput::TfIdf => OutputMode::Count,
         };
-        let encoded = encoded(&found, mode, depth, DType::I64)?;
+        let encoded = encoded(&found, None, mode, depth, DType::I64)?;
         match (&vocabulary.weights, self.told.output_mode) {
             (Some(weights), TokenOutput::TfIdf) => {
                 encoded.cast(DType::F32)?.mul(&Tensor::new([weights.len()], weights.as_slice())?)

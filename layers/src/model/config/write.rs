@@ -136,6 +136,8 @@ fn node(
     let structure = call.structure();
     let mut named = call.layer().call_arguments();
     let returns_state = named.remove("return_state").is_some();
+    let second = named.iter().find(|(_, value)| value.is_null()).map(|(name, _)| name.clone());
+    let second = second.and_then(|name| named.remove_entry(&name)).map(|(name, _)| name);
     let (mut args, mut kwargs) = (Vec::new(), Map::new());
     match (&structure, is_attention(&structure)) {
         (Tree::Map(parts), true) => {
@@ -151,12 +153,10 @@ fn node(
                 kwargs.insert(name.clone(), nested(part, forms)?);
             }
         }
-        (Tree::List(parts), _) if returns_state => {
+        (Tree::List(parts), _) if second.is_some() => {
             let mut parts = parts.iter().map(|part| nested(part, forms)).collect::<Result<Vec<_>>>()?.into_iter();
             args.extend(parts.next());
-            if let Some(states) = parts.next().filter(|states| !states.is_null()) {
-                kwargs.insert("initial_state".to_owned(), states);
-            }
+            kwargs.extend(second.zip(parts.next().filter(|part| !part.is_null())));
         }
         (other, _) => args.push(nested(other, forms)?),
     }
