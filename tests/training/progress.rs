@@ -60,3 +60,16 @@ fn a_terminal_gets_a_line_that_grows() {
 fn silence_is_silence() {
     assert_eq!(shown(true, 0), "");
 }
+
+#[test]
+fn a_bar_that_fit_is_given_is_the_one_that_shows_it() {
+    let (x, page) = (rows(8, 2), Page::default());
+    let mut trainer = Dense::new(1).compile("sgd", "mse").unwrap();
+    let bar = || ProgbarLogger::to(page.clone(), false);
+    trainer.fit(&x, &zeros([8, 1])).epochs(2).callback(bar()).run().unwrap();
+    trainer.evaluate(&x, &zeros([8, 1])).callback(bar()).run().unwrap();
+    let shown = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!((lines.len(), lines[0], lines[2]), (5, "Epoch 1/2", "Epoch 2/2"), "{shown}");
+    assert!(lines[4].starts_with("1/1 ") && lines[4].contains(" - loss: "), "{shown}");
+}

@@ -8,6 +8,7 @@
 mod cnn;
 mod data;
 mod elementwise;
+mod fit;
 mod inference;
 mod loops;
 mod lstm;
@@ -31,9 +32,10 @@ fn run(report: &Report) -> Result<()> {
         "W6" => mlp::fit(report),
         "W9" => elementwise::small_ops(report),
         "W10" => elementwise::chain(report),
+        "fit" => fit::beside_a_loop(report),
         "loops" => loops::measure(report),
         "scale" => scale::measure(report),
-        other => Err(Error::invalid_argument(format!("there are W1 to W6, W9, W10, loops and scale, found {other:?}"))),
+        other => Err(Error::invalid_argument(format!("there are W1 to W6, W9, W10, fit, loops and scale, found {other:?}"))),
     }
 }
 

@@ -39,7 +39,8 @@ pub struct Report {
     mode: Mode,
     threads: usize,
     seconds: f64,
-    repeats: usize,
+    /// How many windows or rounds there are.
+    pub repeats: usize,
 }
 
 impl Report {

@@ -1,4 +1,4 @@
-use super::{Callback, Context, State};
+use super::{Callback, Context, ProgbarLogger, State};
 use crate::data::caught;
 use modulor::Result;
 
@@ -22,6 +22,15 @@ impl<'a> CallbackList<'a> {
     pub fn with(mut self, callback: impl Callback + 'a) -> CallbackList<'a> {
         self.callbacks.push(Box::new(callback));
         self
+    }
+
+    /// With a bar at the end, unless all is to be silent or there is a bar already.
+    pub(crate) fn with_progress(self, verbose: u8) -> CallbackList<'a> {
+        let bar = ProgbarLogger::new();
+        match verbose == 0 || self.callbacks.iter().any(|callback| callback.name() == bar.name()) {
+            true => self,
+            false => self.with(bar),
+        }
     }
 
     /// What is to be done where a step computes what is not finite: the strictest of what callbacks want.

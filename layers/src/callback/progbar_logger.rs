@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// Shows how far a training is: Keras's `ProgbarLogger`.
 ///
 /// On a terminal a line grows with the steps, as Keras's does; elsewhere each epoch is one line. `fit` adds one, unless it is
-/// to be silent.
+/// to be silent or is given one.
 ///
 /// ```text
 /// Epoch 1/3

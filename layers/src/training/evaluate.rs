@@ -3,7 +3,7 @@ use super::fit::Data;
 use super::interrupt::Interrupt;
 use super::trainer::Trainer;
 use super::{Batches, fit};
-use crate::callback::{Callback, CallbackList, Context, Logs, Params, ProgbarLogger};
+use crate::callback::{Callback, CallbackList, Context, Logs, Params};
 use modulor::{Error, Result, Structure, Tensor, Tree};
 
 /// An evaluation that is about to begin: [`run`](Evaluate::run) does it.
@@ -114,16 +114,13 @@ impl<'f, In: Structure, Out: Structure> Evaluate<'f, In, Out> {
 /// What callbacks of an evaluation or a prediction are, and are given.
 fn begin<'f, In: Structure, Out: Structure>(
     trainer: &Trainer<In, Out>,
-    mut callbacks: CallbackList<'f>,
+    callbacks: CallbackList<'f>,
     verbose: u8,
     steps: Option<usize>,
 ) -> (CallbackList<'f>, Context) {
     let mut context = trainer.context();
     context.set_params(Params { epochs: 1, steps, verbose });
-    if verbose > 0 {
-        callbacks = callbacks.with(ProgbarLogger::new());
-    }
-    (callbacks, context)
+    (callbacks.with_progress(verbose), context)
 }
 
 /// The first batch, without which there is nothing to do.

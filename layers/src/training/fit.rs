@@ -2,7 +2,7 @@ use super::Batches;
 use super::batches::{Batch, TensorBatches, guarded, must_end, split, weights_of_classes};
 use super::interrupt::Interrupt;
 use super::trainer::Trainer;
-use crate::callback::{Callback, CallbackList, Context, History, NonFinite, Params, ProgbarLogger};
+use crate::callback::{Callback, CallbackList, Context, History, NonFinite, Params};
 use modulor::variable::root_seed;
 use modulor::{Error, Feed, ModuleExt, Result, Structure, Tensor, Tree};
 use std::collections::BTreeMap;
@@ -33,6 +33,10 @@ impl<'f, In: Structure> Data<'f, In> {
 }
 
 /// A training that is about to begin: [`run`](Fit::run) does it. The defaults are those of Keras's `fit`.
+///
+/// A step that has been taken before asks for no memory. Its batch does: for the numbers of rows that are gathered, seven or
+/// eight times; of rows that lie behind one another, for the operations that make views of them. So do callbacks, and the bar
+/// whenever it is shown, which is twenty times a second at most.
 #[must_use = "nothing is trained until `run`"]
 pub struct Fit<'f, In: Structure, Out: Structure> {
     trainer: &'f mut Trainer<In, Out>,
@@ -98,7 +102,8 @@ impl<'f, In: Structure, Out: Structure> Fit<'f, In, Out> {
         self
     }
 
-    /// How much is told: 0 nothing, 1 a line that grows, unless set, 2 a line for each epoch.
+    /// How much is told: 0 nothing, 1 a line that grows, unless set, 2 a line for each epoch. It goes to the standard output,
+    /// or where a [`ProgbarLogger`](crate::callback::ProgbarLogger) that is among the callbacks writes.
     pub fn verbose(mut self, verbose: u8) -> Self {
         self.verbose = verbose;
         self
@@ -361,10 +366,8 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
         let mut context = self.trainer.context();
         context.set_params(self.params);
         context.seed = self.seed;
-        let mut callbacks = std::mem::take(&mut self.callbacks).with(&mut history);
-        if self.params.verbose > 0 {
-            callbacks = callbacks.with(ProgbarLogger::new());
-        }
+        let callbacks = std::mem::take(&mut self.callbacks).with(&mut history);
+        let mut callbacks = callbacks.with_progress(self.params.verbose);
         let on_failure = if self.trainer.check_numerics { Some(NonFinite::Fail) } else { on_failure };
         let trained = catch_unwind(AssertUnwindSafe(|| self.train(&mut callbacks, &mut context, on_failure)));
         if !matches!(trained, Ok(Ok(()))) {
