@@ -57,11 +57,16 @@ pub fn bytes_asked<R>(f: impl FnOnce() -> R) -> (R, usize) {
     (result, asked)
 }
 
+/// How often this thread has asked for memory.
+pub fn asked() -> usize {
+    ASKED.get()
+}
+
 /// How often this thread asks for memory while `f` runs.
 pub fn allocations<R>(f: impl FnOnce() -> R) -> (R, usize) {
-    let before = ASKED.get();
+    let before = asked();
     let result = f();
-    (result, ASKED.get() - before)
+    (result, asked() - before)
 }
 
 // SAFETY: each call goes to the system's allocator as it came; the counter is a plain cell that allocates nothing.

@@ -15,7 +15,7 @@ mod report;
 mod variable;
 mod view;
 
-pub use allocation::{allocations, bytes_asked};
+pub use allocation::{allocations, asked, bytes_asked};
 use case::VARIABLES;
 pub use case::{CASES, Case, caught, run, tensor};
 use modulor::registry;

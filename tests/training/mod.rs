@@ -1,5 +1,6 @@
 //! `fit`, `evaluate` and `predict`: beside Keras, interrupted and taken up again, and with what goes wrong.
 
+mod allocation;
 mod callbacks;
 mod faults;
 mod progress;

@@ -1,6 +1,6 @@
 //! Elements side by side.
 
-use super::leaves::{columns, differ, rebuilt, stack};
+use super::leaves::{Gather, columns, differ, rebuilt, stack};
 use super::node::{Items, Node, Setting};
 use super::rows::Rows;
 use super::{Cardinality, Dataset};
@@ -12,6 +12,7 @@ struct Batch<T> {
     inner: Arc<dyn Node<T>>,
     size: u64,
     drop_remainder: bool,
+    gather: Gather,
 }
 
 impl<T: Structure> Dataset<T> {
@@ -22,7 +23,7 @@ impl<T: Structure> Dataset<T> {
         if size == 0 {
             return Dataset::failed(Error::invalid_argument("`batch` of 0 elements"));
         }
-        Dataset::of(Batch { inner: self.node.clone(), size: size as u64, drop_remainder: false })
+        Dataset::of(Batch { inner: self.node.clone(), size: size as u64, drop_remainder: false, gather: Gather::new() })
     }
 }
 
@@ -33,7 +34,7 @@ pub(super) fn batches(elements: Cardinality, size: u64, drop_remainder: bool) ->
 
 /// The next elements, at most `size`, or `None` where they do not fill a batch and should or there are none.
 pub(super) fn next_of<I>(items: &mut Items<I>, size: u64, drop_remainder: bool) -> Option<Result<Vec<I>>> {
-    let mut found = Vec::new();
+    let mut found = Vec::with_capacity(size.min(1024) as usize);
     while (found.len() as u64) < size {
         match items.next() {
             Some(Ok(item)) => found.push(item),
@@ -47,13 +48,18 @@ pub(super) fn next_of<I>(items: &mut Items<I>, size: u64, drop_remainder: bool) 
 
 impl<T: Structure> Node<T> for Batch<T> {
     fn items(&self, epoch: u64, skip: u64) -> Items<T> {
-        let &Batch { ref inner, size, drop_remainder } = self;
+        let &Batch { ref inner, size, drop_remainder, ref gather } = self;
         let skip = skip.saturating_mul(size);
         if let Some(Rows { tensors, order }) = inner.rows() {
-            let mut order = order.items(epoch, skip);
+            let (mut order, gather) = (order.items(epoch, skip), gather.clone());
+            // Full batches and the last one each have their buffers.
+            let (mut full, mut rest) = (Vec::new(), Vec::new());
             return Box::new(std::iter::from_fn(move || {
                 let places = next_of(&mut order, size, drop_remainder)?;
-                Some(places.and_then(|places| Rows::gather(&*tensors, &places)))
+                Some(places.and_then(|places| {
+                    let buffers = if places.len() as u64 == size { &mut full } else { &mut rest };
+                    Rows::side_by_side(&*tensors, &places, &gather, buffers)
+                }))
             }));
         }
         let mut items = inner.items(epoch, skip);
@@ -69,7 +75,8 @@ impl<T: Structure> Node<T> for Batch<T> {
 
     fn set(&self, setting: Setting) -> Option<Arc<dyn Node<T>>> {
         let Setting::DropRemainder = setting else { return None };
-        Some(Arc::new(Batch { inner: self.inner.clone(), size: self.size, drop_remainder: true }))
+        let &Batch { ref inner, size, ref gather, .. } = self;
+        Some(Arc::new(Batch { inner: inner.clone(), size, drop_remainder: true, gather: gather.clone() }))
     }
 }
 

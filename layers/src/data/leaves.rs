@@ -1,6 +1,6 @@
 //! The tensors of elements: their names, and many side by side.
 
-use modulor::{DType, Error, Result, Structure, Tensor, Tree};
+use modulor::{DType, Error, Function, Result, Structure, Tensor, Tree};
 
 /// What the leaves of a tree are called in messages: their places and names, as `0/query`.
 pub(super) fn names(tree: &Tree) -> Vec<String> {
@@ -31,6 +31,39 @@ pub(super) fn gather(tensor: &Tensor, places: &[usize]) -> Result<Tensor> {
     let size: usize = dims[1..].iter().product();
     let rows = places.iter().flat_map(|&place| &elements[place * size..(place + 1) * size]);
     Tensor::strings([&[places.len()], &dims[1..]].concat(), rows)
+}
+
+/// Rows of tensors side by side, in buffers that are used again once nobody else holds them. A clone is a handle to the same.
+#[derive(Clone)]
+pub(crate) struct Gather(Function<(Tensor, Tensor)>);
+
+impl Gather {
+    pub fn new() -> Gather {
+        Gather(Function::new(|(tensor, places): &(Tensor, Tensor)| tensor.gather(places, 0)))
+    }
+
+    /// What gives for one tensor after the other, with its mask, the rows at these places.
+    pub fn rows<'g>(
+        &'g self,
+        places: &'g [usize],
+        buffers: &'g mut Vec<Tensor>,
+    ) -> impl FnMut(&Tensor) -> Result<Tensor> + use<'g> {
+        let numbers = Tensor::from(places.iter().map(|&place| place as i64).collect::<Vec<_>>());
+        let mut at = 0;
+        move |tensor| {
+            let mask = tensor.mask().map(|mask| gather(mask, places)).transpose()?;
+            match buffers.get_mut(at) {
+                None => buffers.push(gather(&tensor.with_mask(None), places)?),
+                // A function takes what lies densely, and makes it so where it does not.
+                Some(buffer) if tensor.dtype() != DType::String && tensor.is_contiguous() => {
+                    self.0.call_into((&tensor.with_mask(None), &numbers), &(), buffer)?;
+                }
+                Some(buffer) => *buffer = gather(&tensor.with_mask(None), places)?,
+            }
+            at += 1;
+            Ok(buffers[at - 1].with_mask(mask))
+        }
+    }
 }
 
 /// Tensors of one shape along a new first axis.

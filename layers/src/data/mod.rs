@@ -49,6 +49,7 @@ pub use file::Compression;
 pub use idx::read_idx;
 pub use image_file::{ColorMode, read_image};
 pub use images::{ImageFolder, LabelMode, Subset};
+pub(crate) use leaves::Gather;
 pub use npy::{read_npy, read_npz};
 pub use padded::Padding;
 pub(crate) use parallel::caught;

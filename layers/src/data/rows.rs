@@ -1,10 +1,10 @@
 //! Tensors whose rows are the elements.
 
-use super::leaves::{self, names};
+use super::leaves::{Gather, names};
 use super::node::{Items, Node, Setting};
 use super::source::Counted;
 use super::{Cardinality, Dataset};
-use modulor::{Error, Result, Structure};
+use modulor::{Error, Result, Structure, Tensor};
 use std::sync::Arc;
 
 /// Rows of tensors in some order.
@@ -64,12 +64,12 @@ impl<T: Structure> Dataset<T> {
 }
 
 impl<T: Structure> Rows<T> {
-    /// The rows at these places, side by side: a view where they lie behind one another.
-    pub fn gather(tensors: &T, places: &[usize]) -> Result<T> {
+    /// The rows at these places, side by side: a view where they lie behind one another, and else in these buffers.
+    pub fn side_by_side(tensors: &T, places: &[usize], gather: &Gather, buffers: &mut Vec<Tensor>) -> Result<T> {
         let follows = places.windows(2).all(|pair| pair[0] + 1 == pair[1]);
         match places {
             [first, ..] if follows => tensors.replace(&mut |leaf| leaf.slice(*first..first + places.len())),
-            _ => tensors.replace(&mut |leaf| leaves::gather(leaf, places)),
+            _ => tensors.replace(&mut gather.rows(places, buffers)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Batches of data: slices of tensors, or what else gives them.
 
-use crate::data::{Cardinality, Dataset, caught};
-use modulor::{Error, Function, Result, Structure, Tensor, Tree};
+use crate::data::{Cardinality, Dataset, Gather, caught};
+use modulor::{Error, Result, Structure, Tensor, Tree};
 use std::collections::BTreeMap;
 
 /// Inputs, targets and weights of some samples.
@@ -110,7 +110,7 @@ pub(super) struct TensorBatches<In> {
     samples: usize,
     batch_size: usize,
     shuffle: bool,
-    rows: Function<(Tensor, Tensor)>,
+    gather: Gather,
 }
 
 impl<In: Structure> TensorBatches<In> {
@@ -122,8 +122,7 @@ impl<In: Structure> TensorBatches<In> {
         if samples == 0 {
             return Err(Error::invalid_argument("there are no samples, and so 0 batches"));
         }
-        let rows = Function::new(|(t, rows): &(Tensor, Tensor)| t.gather(rows, 0));
-        Ok(TensorBatches { x, y, weight, samples, batch_size, shuffle, rows })
+        Ok(TensorBatches { x, y, weight, samples, batch_size, shuffle, gather: Gather::new() })
     }
 
     fn slice(&self, begin: usize, end: usize) -> Result<Batch<In>> {
@@ -131,24 +130,10 @@ impl<In: Structure> TensorBatches<In> {
         Ok(Batch { x: self.x.replace(&mut slice)?, y: self.y.map(&mut slice)?, weight: self.weight.map(&mut slice)? })
     }
 
-    /// The rows of these numbers, in buffers that are used again once nobody else holds them.
-    fn gather(&self, rows: &Tensor, buffers: &mut Vec<Tensor>) -> Result<Batch<In>> {
-        let mut at = 0;
-        let mut gather = |t: &Tensor| {
-            if at == buffers.len() {
-                buffers.push(t.gather(rows, 0)?);
-            } else {
-                self.rows.call_into(&(t.with_mask(None), rows.clone()), &(), &mut buffers[at])?;
-            }
-            at += 1;
-            let mask = t.mask().map(|mask| mask.gather(rows, 0)).transpose()?;
-            Ok(buffers[at - 1].with_mask(mask))
-        };
-        Ok(Batch {
-            x: self.x.replace(&mut gather)?,
-            y: self.y.map(&mut gather)?,
-            weight: self.weight.map(&mut gather)?,
-        })
+    /// The rows at these places.
+    fn gather(&self, places: &[usize], buffers: &mut Vec<Tensor>) -> Result<Batch<In>> {
+        let mut rows = self.gather.rows(places, buffers);
+        Ok(Batch { x: self.x.replace(&mut rows)?, y: self.y.map(&mut rows)?, weight: self.weight.map(&mut rows)? })
     }
 }
 
@@ -173,19 +158,20 @@ impl<In: Structure> Batches<In> for TensorBatches<In> {
         let (mut full, mut rest) = (Vec::new(), Vec::new());
         Ok(Box::new(bounds.map(move |(begin, end)| {
             let buffers = if end - begin == self.batch_size { &mut full } else { &mut rest };
-            self.gather(&part(&order, begin, end)?, buffers)
+            self.gather(&order[begin..end], buffers)
         })))
     }
 }
 
 /// The numbers below `n` in an order that follows from a seed and the epoch.
-fn order(n: usize, seed: u64, epoch: usize) -> Result<Tensor> {
-    let n = i64::try_from(n).map_err(|_| Error::out_of_range(format!("{n} samples are more than can be counted")))?;
+fn order(n: usize, seed: u64, epoch: usize) -> Result<Vec<usize>> {
+    let count =
+        i64::try_from(n).map_err(|_| Error::out_of_range(format!("{n} samples are more than can be counted")))?;
     let seeds = Tensor::from([seed as i64, epoch as i64]);
-    let keys = Tensor::stateless_bits(&Tensor::from([n]), &seeds, modulor::DType::U64)?.to_vec::<u64>()?;
-    let mut order: Vec<i64> = (0..n).collect();
-    order.sort_by_key(|&at| keys[at as usize]);
-    Ok(Tensor::from(order))
+    let keys = Tensor::stateless_bits(&Tensor::from([count]), &seeds, modulor::DType::U64)?.to_vec::<u64>()?;
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by_key(|&at| keys[at]);
+    Ok(order)
 }
 
 /// Some of the elements of the first axis, without a copy, and of the mask.
