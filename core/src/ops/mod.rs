@@ -3,6 +3,7 @@
 //! What TensorFlow has no op for is a composite, in [`composite`]: a named function over public tensor operations. Some
 //! have a kernel of their own, in [`fused`].
 
+use crate::op::OpDef;
 use crate::{Error, MAX_RANK, Result};
 use modulor_kernels::Strided;
 
@@ -58,6 +59,53 @@ pub mod string;
 pub mod table;
 pub(crate) mod triangle;
 pub(crate) mod unique;
+
+/// Every family's rows: what [`registry`](crate::registry) finds by name.
+pub(crate) const FAMILIES: &[&[&[OpDef]]] = &[
+    math::OPS,
+    special::OPS,
+    logic::OPS,
+    bitwise::OPS,
+    nn::OPS,
+    ctc::OPS,
+    convolution::OPS,
+    pooling::OPS,
+    image::OPS,
+    sampling::OPS,
+    projection::OPS,
+    color::OPS,
+    array::OPS,
+    check::OPS,
+    concat::OPS,
+    slice::OPS,
+    shift::OPS,
+    space::OPS,
+    pad::OPS,
+    fill::OPS,
+    gather::OPS,
+    segment::OPS,
+    order::OPS,
+    search::OPS,
+    unique::OPS,
+    histogram::OPS,
+    reduce::OPS,
+    einsum::OPS,
+    cumulative::OPS,
+    linalg::OPS,
+    diagonal::OPS,
+    decomposition::OPS,
+    triangle::OPS,
+    cholesky::OPS,
+    inverse::OPS,
+    spectrum::OPS,
+    random::OPS,
+    distribution::OPS,
+    stream::OPS,
+    state::OPS,
+    string::OPS,
+    table::OPS,
+    list::OPS,
+];
 
 /// Calls `f` with every index below `dims`, in row-major order.
 fn each_index(dims: &[usize], f: &mut dyn FnMut(&[usize]) -> Result<()>) -> Result<()> {

@@ -25,23 +25,12 @@ mod state;
 mod swap_ema_weights;
 mod terminate_on_nan;
 
-pub use backup_and_restore::BackupAndRestore;
 pub use context::{Context, Params};
-pub use csv_logger::CSVLogger;
-pub use early_stopping::EarlyStopping;
-pub use history::{History, Series};
-pub use lambda_callback::LambdaCallback;
-pub use learning_rate_scheduler::LearningRateScheduler;
 pub use list::CallbackList;
 pub use logs::Logs;
-pub use model_checkpoint::ModelCheckpoint;
 pub use monitor::{Direction, Mode};
-pub use progbar_logger::ProgbarLogger;
-pub use reduce_lr_on_plateau::ReduceLROnPlateau;
 pub use saving::SaveFreq;
 pub use state::State;
-pub use swap_ema_weights::SwapEMAWeights;
-pub use terminate_on_nan::TerminateOnNaN;
 
 use modulor::{Error, Result};
 
@@ -174,20 +163,29 @@ hooks! {
     on_predict_batch_end(batch);
 }
 
-/// The class names of all that are built in.
-pub const CALLBACKS: &[&str] = &[
-    "BackupAndRestore",
-    "CSVLogger",
-    "EarlyStopping",
-    "History",
-    "LambdaCallback",
-    "LearningRateScheduler",
-    "ModelCheckpoint",
-    "ProgbarLogger",
-    "ReduceLROnPlateau",
-    "SwapEMAWeights",
-    "TerminateOnNaN",
-];
+/// One file a row: its callback, and after a bar what else of it is public.
+macro_rules! list {
+    ($($file:ident: $class:ident $(| $($other:ident)*)?;)*) => {
+        $(pub use $file::{$class, $($($other),*)?};)*
+
+        /// The class names of all that are built in.
+        pub const CALLBACKS: &[&str] = &[$(stringify!($class)),*];
+    };
+}
+
+list! {
+    backup_and_restore: BackupAndRestore;
+    csv_logger: CSVLogger;
+    early_stopping: EarlyStopping;
+    history: History | Series;
+    lambda_callback: LambdaCallback;
+    learning_rate_scheduler: LearningRateScheduler;
+    model_checkpoint: ModelCheckpoint;
+    progbar_logger: ProgbarLogger;
+    reduce_lr_on_plateau: ReduceLROnPlateau;
+    swap_ema_weights: SwapEMAWeights;
+    terminate_on_nan: TerminateOnNaN;
+}
 
 /// Tells the user something that is no error.
 fn warn(text: &str) {

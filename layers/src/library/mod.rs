@@ -1,4 +1,4 @@
-//! The layers, by Keras's names: one file each, and one row in [`LAYERS`].
+//! The layers, by Keras's names: a file, its `mod` line and its row in the list.
 
 mod activation;
 mod activation_layers;
@@ -75,119 +75,97 @@ pub(crate) mod variants;
 mod vocabulary;
 mod window;
 
-pub use activation::Activation;
-pub use activation_layers::{ELU, LeakyReLU, PReLU, ReLU, Softmax};
 pub use activity::ActivityRegularizer;
-pub use activity_regularization::ActivityRegularization;
-pub use adaptive_pooling::{
-    AdaptiveAveragePooling1D, AdaptiveAveragePooling2D, AdaptiveAveragePooling3D, AdaptiveMaxPooling1D,
-    AdaptiveMaxPooling2D, AdaptiveMaxPooling3D,
-};
 pub use attending::{AttentionInputs, AttentionScores, CausalAttention};
-pub use attention::{AdditiveAttention, Attention, ScoreMode};
 pub use augmentation::Augmentation;
 pub use axes::LayerAxes;
-pub use batch_normalization::{BatchNormalization, RenormClipping};
 pub use batches::IntoBatch;
-pub use bidirectional::{Bidirectional, Directions, MergeMode};
-pub use borders::{Cropping1D, Cropping2D, Cropping3D, Sides, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
-pub use category_encoding::{CategoryEncoding, CountWeights, OutputMode, WeightedCounts};
 pub use cell::{Cell, ShareCell};
-pub use center_crop::CenterCrop;
-pub use conv_lstm::{ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, ConvLSTMCell};
-pub use convolution::{Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose};
-pub use dense::Dense;
-pub use discretization::Discretization;
-pub use dropout::Dropout;
-pub use einsum_dense::{EinsumDense, OutputShape};
-pub use embedding::{Embedding, Reversed, ReversibleEmbedding};
 pub use factor::{Factor, FactorWithin};
 pub use fill_mode::FillMode;
-pub use flatten::{DataFormat, Flatten};
-pub use group_normalization::GroupNormalization;
-pub use gru::GRU;
-pub use gru_cell::GRUCell;
-pub use hashed_crossing::HashedCrossing;
-pub use hashing::{BinOutput, Hashing, MaskValue};
-pub use identity::{Identity, IdentityOver};
-pub use input::InputLayer;
 pub(crate) use input::admitted;
-pub use layer_normalization::LayerNormalization;
-pub use lookup::{IntegerLookup, StringLookup};
-pub use lstm::LSTM;
-pub use lstm_cell::LSTMCell;
-pub use masking::Masking;
-pub use merging::{
-    Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract, add, average, concatenate, dot, maximum,
-    minimum, multiply, subtract,
-};
-pub use multi_head_attention::{GroupQueryAttention, MultiHeadAttention};
-pub use noise::{AlphaDropout, GaussianDropout, GaussianNoise};
-pub use normalization::{KeptAxes, Normalization};
 pub use numbers::Numbers;
-pub use permute::Permute;
-pub use pooling::{
-    AveragePooling1D, AveragePooling2D, AveragePooling3D, GlobalAveragePooling1D, GlobalAveragePooling2D,
-    GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, MaxPooling1D, MaxPooling2D,
-    MaxPooling3D,
-};
-pub use random_affine::{RandomRotation, RandomShear, RandomTranslation, RandomZoom};
-pub use random_color::{
-    RandomBrightness, RandomColorDegeneration, RandomColorJitter, RandomContrast, RandomGrayscale, RandomHue,
-    RandomInvert, RandomPosterization, RandomSaturation, RandomSharpness, Solarization,
-};
-pub use random_crop::RandomCrop;
-pub use random_flip::{FlipMode, RandomFlip};
-pub use recurrent::{Otherwise, RNN, Recurrent, RecurrentLayer, WithStates};
-pub use repeat_vector::RepeatVector;
-pub use rescaling::Rescaling;
-pub use reshape::Reshape;
-pub use resizing::Resizing;
-pub use rms_normalization::RMSNormalization;
 pub use seed_generator::SeedGenerator;
-pub use separable::{DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D};
-pub use sequential::Sequential;
-pub use simple_rnn::SimpleRNN;
-pub use simple_rnn_cell::SimpleRNNCell;
-pub use spatial_dropout::{SpatialDropout1D, SpatialDropout2D, SpatialDropout3D};
-pub use spectral_normalization::SpectralNormalization;
-pub use stacked_rnn_cells::StackedRNNCells;
-pub use text_vectorization::{NGrams, Split, Standardize, TextVectorization};
-pub use time_distributed::TimeDistributed;
-pub use unit_normalization::UnitNormalization;
-pub use up_sampling::{UpSampling1D, UpSampling2D, UpSampling3D};
 pub use vocabulary::{OovMethod, Salt, TokenOutput};
 pub use window::{Padding, PerAxis};
 
 pub use crate::resize::Interpolation;
 
-/// One layer a row.
+/// One file a row: its layers, and after a bar what else of it is public.
 macro_rules! list {
-    ($($class:ident)*) => {
-        /// The class names of all layers that are built in; configs name them, and the registry finds them.
-        pub const LAYERS: &[&str] = &[$(stringify!($class)),*];
+    ($($file:ident: $($class:ident)* $(| $($other:ident)*)?;)*) => {
+        $(pub use $file::{$($class,)* $($($other),*)?};)*
 
-        crate::family::built_in!($($class)*);
+        /// The class names of all layers that are built in; configs name them, and the registry finds them.
+        pub const LAYERS: &[&str] = &[$($(stringify!($class),)*)*];
+
+        crate::family::built_in!($($($class)*)*);
     };
 }
 
 list! {
-    Activation ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
-    AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add AdditiveAttention AlphaDropout Attention
-    Average AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional CategoryEncoding
-    CenterCrop Concatenate Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D
-    ConvLSTM2D ConvLSTM3D Cropping1D Cropping2D Cropping3D Dense DepthwiseConv1D DepthwiseConv2D Discretization Dot
-    Dropout ELU EinsumDense Embedding Flatten GRU GRUCell GaussianDropout GaussianNoise GlobalAveragePooling1D
-    GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D
-    GroupNormalization GroupQueryAttention HashedCrossing Hashing Identity InputLayer IntegerLookup LSTM LSTMCell
-    LayerNormalization LeakyReLU Masking MaxPooling1D MaxPooling2D MaxPooling3D Maximum Minimum MultiHeadAttention
-    Multiply Normalization PReLU Permute RMSNormalization RNN RandomBrightness RandomColorDegeneration
-    RandomColorJitter RandomContrast RandomCrop RandomFlip RandomGrayscale RandomHue RandomInvert
-    RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom
-    ReLU RepeatVector Rescaling Reshape Resizing ReversibleEmbedding SeparableConv1D SeparableConv2D Sequential
-    SimpleRNN SimpleRNNCell Softmax Solarization SpatialDropout1D SpatialDropout2D SpatialDropout3D
-    SpectralNormalization StackedRNNCells StringLookup Subtract TextVectorization TimeDistributed UnitNormalization
-    UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
+    activation: Activation;
+    activation_layers: ELU LeakyReLU PReLU ReLU Softmax;
+    activity_regularization: ActivityRegularization;
+    adaptive_pooling: AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D
+        AdaptiveMaxPooling2D AdaptiveMaxPooling3D;
+    attention: AdditiveAttention Attention | ScoreMode;
+    batch_normalization: BatchNormalization | RenormClipping;
+    bidirectional: Bidirectional | Directions MergeMode;
+    borders: Cropping1D Cropping2D Cropping3D ZeroPadding1D ZeroPadding2D ZeroPadding3D | Sides;
+    category_encoding: CategoryEncoding | CountWeights OutputMode WeightedCounts;
+    center_crop: CenterCrop;
+    conv_lstm: ConvLSTM1D ConvLSTM2D ConvLSTM3D | ConvLSTMCell;
+    convolution: Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose;
+    dense: Dense;
+    discretization: Discretization;
+    dropout: Dropout;
+    einsum_dense: EinsumDense | OutputShape;
+    embedding: Embedding ReversibleEmbedding | Reversed;
+    flatten: Flatten | DataFormat;
+    group_normalization: GroupNormalization;
+    gru: GRU;
+    gru_cell: GRUCell;
+    hashed_crossing: HashedCrossing;
+    hashing: Hashing | BinOutput MaskValue;
+    identity: Identity | IdentityOver;
+    input: InputLayer;
+    layer_normalization: LayerNormalization;
+    lookup: IntegerLookup StringLookup;
+    lstm: LSTM;
+    lstm_cell: LSTMCell;
+    masking: Masking;
+    merging: Add Average Concatenate Dot Maximum Minimum Multiply Subtract | add average concatenate dot maximum minimum
+        multiply subtract;
+    multi_head_attention: GroupQueryAttention MultiHeadAttention;
+    noise: AlphaDropout GaussianDropout GaussianNoise;
+    normalization: Normalization | KeptAxes;
+    permute: Permute;
+    pooling: AveragePooling1D AveragePooling2D AveragePooling3D GlobalAveragePooling1D GlobalAveragePooling2D
+        GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D MaxPooling1D MaxPooling2D
+        MaxPooling3D;
+    random_affine: RandomRotation RandomShear RandomTranslation RandomZoom;
+    random_color: RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomGrayscale RandomHue
+        RandomInvert RandomPosterization RandomSaturation RandomSharpness Solarization;
+    random_crop: RandomCrop;
+    random_flip: RandomFlip | FlipMode;
+    recurrent: RNN | Otherwise Recurrent RecurrentLayer WithStates;
+    repeat_vector: RepeatVector;
+    rescaling: Rescaling;
+    reshape: Reshape;
+    resizing: Resizing;
+    rms_normalization: RMSNormalization;
+    separable: DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D;
+    sequential: Sequential;
+    simple_rnn: SimpleRNN;
+    simple_rnn_cell: SimpleRNNCell;
+    spatial_dropout: SpatialDropout1D SpatialDropout2D SpatialDropout3D;
+    spectral_normalization: SpectralNormalization;
+    stacked_rnn_cells: StackedRNNCells;
+    text_vectorization: TextVectorization | NGrams Split Standardize;
+    time_distributed: TimeDistributed;
+    unit_normalization: UnitNormalization;
+    up_sampling: UpSampling1D UpSampling2D UpSampling3D;
 }
 
 /// Keras's other names: of the types, and in configs.

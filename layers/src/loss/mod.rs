@@ -24,22 +24,8 @@ mod overlap;
 mod reduction;
 mod sparse;
 
-pub use alignment::{CTC, Circle, circle, ctc};
-pub use binary::{BinaryCrossentropy, BinaryFocalCrossentropy, binary_crossentropy, binary_focal_crossentropy};
-pub use categorical::{
-    CategoricalCrossentropy, CategoricalFocalCrossentropy, CategoricalGeneralizedCrossEntropy,
-    categorical_crossentropy, categorical_focal_crossentropy, categorical_generalized_cross_entropy,
-};
-pub use hinge::{CategoricalHinge, Hinge, SquaredHinge, categorical_hinge, hinge, squared_hinge};
-pub use mean::{
-    Huber, LogCosh, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError, MeanSquaredLogarithmicError,
-    Poisson, huber, log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error,
-    mean_squared_logarithmic_error, poisson,
-};
-pub use overlap::{CosineSimilarity, Dice, KLDivergence, Tversky, cosine_similarity, dice, kl_divergence, tversky};
 pub use reduction::Reduction;
 pub(crate) use reduction::same_rank;
-pub use sparse::{SparseCategoricalCrossentropy, sparse_categorical_crossentropy};
 
 use crate::family::family;
 use modulor::{DType, Error, Result, Tensor};
@@ -80,39 +66,65 @@ pub trait Loss: Send + Sync + 'static {
     }
 }
 
-family! {
-    /// Any of this module's losses.
-    ///
-    /// ```
-    /// use modulor_layers::loss::{AnyLoss, MeanSquaredError};
-    /// # fn main() -> modulor::Result<()> {
-    /// assert_eq!(AnyLoss::named("mse")?, MeanSquaredError::default().into());
-    /// # Ok(())
-    /// # }
-    /// ```
-    AnyLoss: Loss, "loss" of "keras.losses", listed in LOSSES;
-    BinaryCrossentropy "binary_crossentropy" "bce" "BCE";
-    BinaryFocalCrossentropy "binary_focal_crossentropy";
-    CategoricalCrossentropy "categorical_crossentropy";
-    CategoricalFocalCrossentropy "categorical_focal_crossentropy";
-    CategoricalGeneralizedCrossEntropy "categorical_generalized_cross_entropy";
-    CategoricalHinge "categorical_hinge";
-    Circle "circle";
-    CTC "ctc";
-    CosineSimilarity "cosine_similarity";
-    Dice "dice";
-    Hinge "hinge";
-    Huber "huber";
-    KLDivergence "kl_divergence" "kld" "KLD";
-    LogCosh "log_cosh" "logcosh";
-    MeanAbsoluteError "mean_absolute_error" "mae" "MAE";
-    MeanAbsolutePercentageError "mean_absolute_percentage_error" "mape" "MAPE";
-    MeanSquaredError "mean_squared_error" "mse" "MSE";
-    MeanSquaredLogarithmicError "mean_squared_logarithmic_error" "msle" "MSLE";
-    Poisson "poisson";
-    SquaredHinge "squared_hinge";
-    Tversky "tversky";
-    SparseCategoricalCrossentropy "sparse_categorical_crossentropy";
+/// One file a row: its losses, with Keras's other names for them, and after a bar what else of it is public.
+macro_rules! list {
+    ($($file:ident: $($class:ident $($alias:literal)*),* $(| $($other:ident)*)?;)*) => {
+        $(pub use $file::{$($class,)* $($($other),*)?};)*
+
+        family! {
+            /// Any of this module's losses.
+            ///
+            /// ```
+            /// use modulor_layers::loss::{AnyLoss, MeanSquaredError};
+            /// # fn main() -> modulor::Result<()> {
+            /// assert_eq!(AnyLoss::named("mse")?, MeanSquaredError::default().into());
+            /// # Ok(())
+            /// # }
+            /// ```
+            AnyLoss: Loss, "loss" of "keras.losses", listed in LOSSES;
+            $($($class $($alias)*;)*)*
+        }
+    };
+}
+
+list! {
+    alignment:
+        CTC "ctc",
+        Circle "circle"
+        | circle ctc;
+    binary:
+        BinaryCrossentropy "binary_crossentropy" "bce" "BCE",
+        BinaryFocalCrossentropy "binary_focal_crossentropy"
+        | binary_crossentropy binary_focal_crossentropy;
+    categorical:
+        CategoricalCrossentropy "categorical_crossentropy",
+        CategoricalFocalCrossentropy "categorical_focal_crossentropy",
+        CategoricalGeneralizedCrossEntropy "categorical_generalized_cross_entropy"
+        | categorical_crossentropy categorical_focal_crossentropy categorical_generalized_cross_entropy;
+    hinge:
+        CategoricalHinge "categorical_hinge",
+        Hinge "hinge",
+        SquaredHinge "squared_hinge"
+        | categorical_hinge hinge squared_hinge;
+    mean:
+        Huber "huber",
+        LogCosh "log_cosh" "logcosh",
+        MeanAbsoluteError "mean_absolute_error" "mae" "MAE",
+        MeanAbsolutePercentageError "mean_absolute_percentage_error" "mape" "MAPE",
+        MeanSquaredError "mean_squared_error" "mse" "MSE",
+        MeanSquaredLogarithmicError "mean_squared_logarithmic_error" "msle" "MSLE",
+        Poisson "poisson"
+        | huber log_cosh mean_absolute_error mean_absolute_percentage_error mean_squared_error
+          mean_squared_logarithmic_error poisson;
+    overlap:
+        CosineSimilarity "cosine_similarity",
+        Dice "dice",
+        KLDivergence "kl_divergence" "kld" "KLD",
+        Tversky "tversky"
+        | cosine_similarity dice kl_divergence tversky;
+    sparse:
+        SparseCategoricalCrossentropy "sparse_categorical_crossentropy"
+        | sparse_categorical_crossentropy;
 }
 
 impl Loss for AnyLoss {

@@ -32,25 +32,8 @@ mod reduction;
 mod score;
 mod total;
 
-pub use accuracy::{
-    Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, SparseTopKCategoricalAccuracy,
-    TopKCategoricalAccuracy,
-};
-pub use area::{AUC, Curve, Summation};
-pub use confusion::{
-    FalseNegatives, FalsePositives, Precision, PrecisionAtRecall, Recall, RecallAtPrecision, SensitivityAtSpecificity,
-    SpecificityAtSensitivity, Thresholds, TrueNegatives, TruePositives,
-};
 pub use correlation::{concordance_correlation, pearson_correlation};
-pub use loss::{
-    BinaryCrossentropy, CategoricalCrossentropy, CategoricalHinge, ConcordanceCorrelation, CosineSimilarity, Hinge,
-    KLDivergence, LogCoshError, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError,
-    MeanSquaredLogarithmicError, PearsonCorrelation, Poisson, RootMeanSquaredError, SparseCategoricalCrossentropy,
-    SquaredHinge,
-};
-pub use overlap::{BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU};
 pub use reduction::{Mean, Sum};
-pub use score::{Aggregation, Average, F1Score, FBetaScore, R2Score};
 
 use modulor::{Error, FromConfig, Module, Result, Tensor, module};
 use serde_json::Value;
@@ -93,63 +76,40 @@ fn make_given<M: Metric + FromConfig>(config: Option<&module::Config>) -> Result
     Ok(Box::new(M::from_config(config.unwrap_or(&module::Config::new()))?))
 }
 
+/// One file a row: its metrics, with Keras's other names for them, and after a bar what else of it is public.
 macro_rules! list {
-    ($($class:ident $(: $given:ident)? $($other:literal)*;)*) => {
-        const CLASSES: &[Class] =
-            &[$(Class { name: stringify!($class), others: &[$($other),*], make: list!(@$class $($given)?) }),*];
+    ($($file:ident: $($class:ident $($given:ident)? $($other_name:literal)*),* $(| $($other:ident)*)?;)*) => {
+        $(pub use $file::{$($class,)* $($($other),*)?};)*
+
+        const CLASSES: &[Class] = &[$($(Class {
+            name: stringify!($class),
+            others: &[$($other_name),*],
+            make: list!(@$class $($given)?),
+        },)*)*];
 
         /// The class names of all [`Metric`]s that are built in.
-        pub const METRICS: &[&str] = &[$(stringify!($class)),*];
+        pub const METRICS: &[&str] = &[$($(stringify!($class),)*)*];
 
-        crate::family::built_in!(Mean Sum $($class)*);
+        crate::family::built_in!(Mean Sum $($($class)*)*);
     };
     (@$class:ident) => { make::<$class> };
     (@$class:ident given) => { make_given::<$class> };
 }
 
 list! {
-    AUC;
-    Accuracy;
-    BinaryAccuracy;
-    BinaryCrossentropy "bce" "BCE";
-    BinaryIoU;
-    CategoricalAccuracy;
-    CategoricalCrossentropy;
-    CategoricalHinge;
-    ConcordanceCorrelation;
-    CosineSimilarity;
-    F1Score;
-    FBetaScore "f_beta_score";
-    FalseNegatives;
-    FalsePositives;
-    Hinge;
-    IoU: given "io_u";
-    KLDivergence;
-    LogCoshError "log_cosh_error";
-    MeanAbsoluteError "mae" "MAE";
-    MeanAbsolutePercentageError "mape" "MAPE";
-    MeanIoU: given "mean_io_u";
-    MeanSquaredError "mse" "MSE";
-    MeanSquaredLogarithmicError "msle" "MSLE";
-    OneHotIoU: given "one_hot_io_u";
-    OneHotMeanIoU: given "one_hot_mean_io_u";
-    PearsonCorrelation;
-    Poisson;
-    Precision;
-    PrecisionAtRecall: given "precision_at_recall";
-    R2Score;
-    Recall;
-    RecallAtPrecision: given "recall_at_precision";
-    RootMeanSquaredError;
-    SensitivityAtSpecificity: given "sensitivity_at_specificity";
-    SparseCategoricalAccuracy;
-    SparseCategoricalCrossentropy;
-    SparseTopKCategoricalAccuracy;
-    SpecificityAtSensitivity: given "specificity_at_sensitivity";
-    SquaredHinge;
-    TopKCategoricalAccuracy;
-    TrueNegatives;
-    TruePositives;
+    accuracy: Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, SparseTopKCategoricalAccuracy,
+        TopKCategoricalAccuracy;
+    area: AUC | Curve Summation;
+    confusion: FalseNegatives, FalsePositives, Precision, PrecisionAtRecall given "precision_at_recall", Recall,
+        RecallAtPrecision given "recall_at_precision", SensitivityAtSpecificity given "sensitivity_at_specificity",
+        SpecificityAtSensitivity given "specificity_at_sensitivity", TrueNegatives, TruePositives | Thresholds;
+    loss: BinaryCrossentropy "bce" "BCE", CategoricalCrossentropy, CategoricalHinge, ConcordanceCorrelation,
+        CosineSimilarity, Hinge, KLDivergence, LogCoshError "log_cosh_error", MeanAbsoluteError "mae" "MAE",
+        MeanAbsolutePercentageError "mape" "MAPE", MeanSquaredError "mse" "MSE", MeanSquaredLogarithmicError "msle"
+        "MSLE", PearsonCorrelation, Poisson, RootMeanSquaredError, SparseCategoricalCrossentropy, SquaredHinge;
+    overlap: BinaryIoU, IoU given "io_u", MeanIoU given "mean_io_u", OneHotIoU given "one_hot_io_u", OneHotMeanIoU given
+        "one_hot_mean_io_u";
+    score: F1Score, FBetaScore "f_beta_score", R2Score | Aggregation Average;
 }
 
 /// A metric by its class name, the name that logs have, or Keras's other names for it, with its defaults. An error for a

@@ -38,23 +38,10 @@ mod sgd;
 mod slots;
 mod step;
 
-pub use adadelta::Adadelta;
-pub use adafactor::Adafactor;
-pub use adagrad::Adagrad;
-pub use adam::{Adam, AdamW};
-pub use adamax::Adamax;
 pub use class::Parts;
-pub use ftrl::Ftrl;
-pub use lamb::Lamb;
-pub use lion::Lion;
 pub use loss_scale::LossScaleOptimizer;
 pub use multi_optimizer::MultiOptimizer;
-pub use muon::Muon;
-pub use nadam::Nadam;
 pub use rate::LearningRate;
-pub use rmsprop::RMSprop;
-pub use schedule_free::ScheduleFreeAdamW;
-pub use sgd::SGD;
 pub use slots::{SlotValues, Slots};
 pub use step::Step;
 
@@ -194,18 +181,35 @@ fn make<O: Optimizer + FromConfig + Default>(config: Option<&module::Config>) ->
     })
 }
 
+/// One file a row: its optimizers, and after a bar what else of it is public.
 macro_rules! list {
-    ($($class:ident)*) => {
-        const CLASSES: &[Class] = &[$(Class { name: stringify!($class), make: make::<$class> }),*];
+    ($($file:ident: $($class:ident)* $(| $($other:ident)*)?;)*) => {
+        $(pub use $file::{$($class,)* $($($other),*)?};)*
+
+        const CLASSES: &[Class] = &[$($(Class { name: stringify!($class), make: make::<$class> },)*)*];
 
         /// The class names of all that are built in.
-        pub const OPTIMIZERS: &[&str] = &[$(stringify!($class)),*];
+        pub const OPTIMIZERS: &[&str] = &[$($(stringify!($class),)*)*];
 
-        crate::family::built_in!($($class)*);
+        crate::family::built_in!($($($class)*)*);
     };
 }
 
-list! { Adadelta Adafactor Adagrad Adam AdamW Adamax Ftrl Lamb Lion Muon Nadam RMSprop SGD ScheduleFreeAdamW }
+list! {
+    adadelta: Adadelta;
+    adafactor: Adafactor;
+    adagrad: Adagrad;
+    adam: Adam AdamW;
+    adamax: Adamax;
+    ftrl: Ftrl;
+    lamb: Lamb;
+    lion: Lion;
+    muon: Muon;
+    nadam: Nadam;
+    rmsprop: RMSprop;
+    schedule_free: ScheduleFreeAdamW;
+    sgd: SGD;
+}
 
 crate::family::built_in!(LossScaleOptimizer);
 
