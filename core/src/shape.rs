@@ -1,6 +1,7 @@
 //! Shapes: dims that are known, unknown, or not even counted.
 
 use crate::{Error, Result};
+use smallvec::SmallVec;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
@@ -19,7 +20,10 @@ pub const MAX_RANK: usize = 254;
 /// assert_eq!(Shape::unknown().rank(), None);
 /// ```
 #[derive(Clone, Eq)]
-pub struct Shape(Option<Vec<usize>>);
+pub struct Shape(Option<Dims>);
+
+/// Those of most tensors lie in the shape itself.
+type Dims = SmallVec<[usize; 4]>;
 
 impl PartialEq for Shape {
     fn eq(&self, other: &Shape) -> bool {
@@ -51,18 +55,18 @@ impl Shape {
     }
 
     /// The shape of a scalar.
-    pub const fn scalar() -> Shape {
-        Shape(Some(Vec::new()))
+    pub fn scalar() -> Shape {
+        Shape(Some(Dims::new()))
     }
 
     /// A shape of known rank whose dims are all unknown.
     pub fn of_rank(rank: usize) -> Shape {
-        Shape(Some(vec![UNKNOWN; rank]))
+        Shape(Some(Dims::from_elem(UNKNOWN, rank)))
     }
 
     /// The number of dims, where known.
     pub fn rank(&self) -> Option<usize> {
-        self.0.as_ref().map(Vec::len)
+        self.0.as_ref().map(Dims::len)
     }
 
     /// The dims, where the rank is known; `None` for an unknown dim.
@@ -185,7 +189,7 @@ pub(crate) fn broadcast(a: &Shape, b: &Shape) -> Result<Shape> {
 
 impl<const N: usize> From<[usize; N]> for Shape {
     fn from(dims: [usize; N]) -> Shape {
-        Shape(Some(dims.to_vec()))
+        Shape(Some(Dims::from_slice(&dims)))
     }
 }
 
@@ -197,19 +201,19 @@ impl<const N: usize> From<[Option<usize>; N]> for Shape {
 
 impl From<Vec<usize>> for Shape {
     fn from(dims: Vec<usize>) -> Shape {
-        Shape(Some(dims))
+        Shape(Some(Dims::from_slice(&dims)))
     }
 }
 
 impl From<&[usize]> for Shape {
     fn from(dims: &[usize]) -> Shape {
-        Shape(Some(dims.to_vec()))
+        Shape(Some(Dims::from_slice(dims)))
     }
 }
 
 impl From<&Vec<usize>> for Shape {
     fn from(dims: &Vec<usize>) -> Shape {
-        Shape(Some(dims.clone()))
+        Shape(Some(Dims::from_slice(dims)))
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::op::{Backward, Call, Recorder, scope};
 use crate::ops::reduce::unbroadcast;
+use crate::tensor::{ByNumber, Numbers};
 use crate::{DType, Error, Result, Tensor};
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,9 +38,9 @@ struct Record {
 struct State {
     calls: Vec<Arc<Call>>,
     /// Tensors and handles whose gradients may be asked for, and all that was computed from them.
-    watched: HashSet<u64>,
+    watched: Numbers,
     /// Results that depend on a watched tensor through an op or dtype that carries no gradient: id, op.
-    cut: HashMap<u64, &'static str>,
+    cut: ByNumber<&'static str>,
     ignores_variables: bool,
     consumed: bool,
 }
@@ -195,8 +195,8 @@ impl GradientTape {
     ) -> Result<Vec<Option<Tensor>>> {
         let calls = self.calls()?;
         let sources: Vec<S> = sources.into_iter().collect();
-        let wanted: HashSet<u64> = sources.iter().map(|source| source.watched().id()).collect();
-        let mut gradients = backward(&calls, targets, HashMap::new(), &wanted)?;
+        let wanted: Numbers = sources.iter().map(|source| source.watched().id()).collect();
+        let mut gradients = backward(&calls, targets, ByNumber::default(), &wanted)?;
         // One source may be asked for twice.
         sources
             .iter()
@@ -217,7 +217,7 @@ impl GradientTape {
         sources: &[Tensor],
         already: &[Option<Tensor>],
     ) -> Result<Vec<Option<Tensor>>> {
-        let wanted: HashSet<u64> = sources.iter().map(Tensor::id).collect();
+        let wanted: Numbers = sources.iter().map(Tensor::id).collect();
         let begun = sources.iter().zip(already).filter_map(|(source, already)| Some((source.id(), already.clone()?)));
         let gradients = backward(&self.calls()?, targets, begun.collect(), &wanted)?;
         Ok(sources.iter().map(|source| gradients.get(&source.id()).cloned()).collect())
@@ -305,9 +305,9 @@ impl fmt::Debug for GradientTape {
 fn backward(
     calls: &[Arc<Call>],
     targets: &[(Tensor, Option<Tensor>)],
-    mut gradients: HashMap<u64, Tensor>,
-    wanted: &HashSet<u64>,
-) -> Result<HashMap<u64, Tensor>> {
+    mut gradients: ByNumber<Tensor>,
+    wanted: &Numbers,
+) -> Result<ByNumber<Tensor>> {
     let useful = leading_to(calls, wanted);
     for (target, weight) in targets {
         target.check()?;
@@ -315,7 +315,7 @@ fn backward(
             return Err(Error::invalid_argument(format!("a tensor of {} has no gradient", target.dtype())));
         }
         let seed = match weight {
-            Some(weight) if weight.shape() != target.shape() || weight.dtype() != target.dtype() => {
+            Some(weight) if !weight.shape().is_compatible_with(target.shape()) || weight.dtype() != target.dtype() => {
                 return Err(Error::invalid_argument(format!(
                     "the weight of a target must be like it: {} vs. {}",
                     weight.spec(),
@@ -371,7 +371,7 @@ fn nothing(output: &Tensor) -> Result<Tensor> {
 }
 
 /// The tensors through which a gradient may pass to one that is wanted.
-fn leading_to(calls: &[Arc<Call>], wanted: &HashSet<u64>) -> HashSet<u64> {
+fn leading_to(calls: &[Arc<Call>], wanted: &Numbers) -> Numbers {
     let mut useful = wanted.clone();
     for call in calls {
         let smooth = |t: &Tensor| t.dtype().is_differentiable();
@@ -382,7 +382,7 @@ fn leading_to(calls: &[Arc<Call>], wanted: &HashSet<u64>) -> HashSet<u64> {
     useful
 }
 
-fn accumulate(gradients: &mut HashMap<u64, Tensor>, id: u64, gradient: Tensor) -> Result<()> {
+fn accumulate(gradients: &mut ByNumber<Tensor>, id: u64, gradient: Tensor) -> Result<()> {
     let sum = match gradients.remove(&id) {
         Some(already) if already.dtype() == DType::Variant => Tensor::add_n(&[already, gradient])?,
         Some(already) => already.add(&gradient)?,

@@ -2,8 +2,8 @@
 
 use crate::graph::{Graph, trace_within};
 use crate::op::{Node, Origin, Values};
+use crate::tensor::ByNumber;
 use crate::{Error, Result, Spec, Tensor, Variable};
-use std::collections::HashMap;
 
 /// A graph without state.
 pub(crate) struct Lowered {
@@ -23,7 +23,7 @@ pub(crate) struct Lowered {
 #[derive(Default)]
 struct State {
     /// By the number of the variable.
-    cells: HashMap<u64, Cell>,
+    cells: ByNumber<Cell>,
     /// The numbers of those that were written, in the order of their first writes.
     written: Vec<u64>,
 }
@@ -74,7 +74,7 @@ pub(crate) fn lower(graph: &Graph, specs: &[Spec]) -> Result<Lowered> {
         Ok(outputs)
     };
     let (mut lowered, captures) = trace_within(body, specs)?;
-    let mut by_symbol: HashMap<u64, Variable> = HashMap::new();
+    let mut by_symbol: ByNumber<Variable> = ByNumber::default();
     for cell in state.cells.values() {
         if let Some(symbol) = &cell.begins {
             by_symbol.insert(symbol.id(), cell.variable.clone());

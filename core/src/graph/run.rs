@@ -1,7 +1,7 @@
 //! A graph run node by node, by the kernels of eager calls.
 
 use super::{Edge, Graph, Kind};
-use crate::op::{Scopes, Values, dispatch, dispatch_given, scope};
+use crate::op::{Values, dispatch, dispatch_given, scope};
 use crate::{Error, Result, Tensor};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,6 +19,19 @@ pub(crate) struct Running<'a> {
 fn held<'a>(values: &'a [Vec<Option<Tensor>>], edge: &Edge) -> Result<&'a Tensor> {
     let value = values[edge.node].get(edge.output).and_then(Option::as_ref);
     value.ok_or_else(|| Error::internal(format!("output {} of node %{} is gone", edge.output, edge.node)))
+}
+
+/// Runs `f` at this path.
+fn within<R>(path: &Option<Arc<str>>, f: impl FnOnce() -> R) -> R {
+    let is_there = scope::with(|scopes| match (&scopes.path, path) {
+        (Some(here), Some(path)) => Arc::ptr_eq(here, path),
+        (None, None) => true,
+        _ => false,
+    });
+    match is_there {
+        true => f(),
+        false => scope::changed(|scopes| scopes.path = path.clone(), f),
+    }
 }
 
 impl<'a> Running<'a> {
@@ -69,10 +82,7 @@ impl<'a> Running<'a> {
                     });
                     let given = given.collect::<Result<_>>()?;
                     let outputs = match &node.path {
-                        Some(path) if traced => {
-                            let there = |scopes: &mut Scopes| scopes.path = Some(Arc::clone(path));
-                            scope::changed(there, || dispatch_given(op.clone(), given))
-                        }
+                        Some(_) if traced => within(&node.path, || dispatch_given(op.clone(), given)),
                         _ => dispatch_given(op.clone(), given),
                     };
                     let outputs = outputs.map_err(|error| match &node.path {
@@ -115,8 +125,7 @@ impl Graph {
                         Some(outputs) => outputs,
                         None => dispatch(op.clone(), &given),
                     };
-                    let made = scope::changed(|scopes| scopes.path = node.path.clone(), call);
-                    values[at] = made.map_err(|error| match &node.path {
+                    values[at] = within(&node.path, call).map_err(|error| match &node.path {
                         Some(path) => error.within(&**path),
                         None => error,
                     })?;

@@ -2,9 +2,8 @@
 
 use super::{Edge, Graph, GraphNode, Kind};
 use crate::op::{Node, Origin, scope};
-use crate::tensor::{GraphNode as _, next_id};
+use crate::tensor::{ByNumber, GraphNode as _, Numbers, next_id};
 use crate::{Error, Result, Spec, Tensor};
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Runs `f` on symbols of these specs and keeps what it does.
@@ -46,9 +45,14 @@ pub(crate) fn trace_within(
 struct Builder {
     nodes: Vec<GraphNode>,
     /// Where a traced node, by its own number, or a captured value, by the tensor's, has gone.
-    places: HashMap<u64, usize>,
+    places: ByNumber<usize>,
     /// Where a symbol of another trace has gone, by its node's number and which output it is.
-    captured: HashMap<(u64, usize), usize>,
+    captured: ByNumber<usize, (u64, usize)>,
+    /// Those symbols.
+    captures: Vec<Tensor>,
+    /// Nodes of this trace that were met, and those of them whose inputs were not looked at yet.
+    met: Numbers,
+    pending: Vec<Arc<Node>>,
 }
 
 impl Builder {
@@ -63,32 +67,19 @@ impl Builder {
             self.places.insert(input.id, self.nodes.len());
             self.nodes.push(GraphNode::placeholder(input.specs[0].clone()));
         }
-        // Nodes that outputs or effects need, by number: numbers rise as nodes are made, so this is a running order.
-        let mut needed: BTreeMap<u64, Arc<Node>> = BTreeMap::new();
-        let mut captures = Vec::new();
-        let mut pending = effects;
         outputs.iter().try_for_each(Tensor::check)?;
-        let mut reached: Vec<&Tensor> = outputs.iter().collect();
-        let mut held;
-        loop {
-            for &tensor in &reached {
-                let Some((node, output)) = Node::of(tensor) else { continue };
-                let is_argument = || self.places.contains_key(&node.id);
-                if node.id >= begin && (is_argument() || matches!(node.origin, Origin::Op(_))) {
-                    pending.push(node);
-                } else if !self.captured.contains_key(&(node.id, output)) {
-                    self.captured.insert((node.id, output), self.nodes.len());
-                    self.nodes.push(GraphNode::placeholder(tensor.spec().clone()));
-                    captures.push(tensor.clone());
-                }
-            }
-            let Some(node) = pending.pop() else { break };
-            let is_new = !self.places.contains_key(&node.id) && needed.insert(node.id, node.clone()).is_none();
-            held = node;
-            reached = if is_new { held.inputs.iter().collect() } else { Vec::new() };
+        self.met.extend(effects.iter().map(|node| node.id));
+        self.pending = effects;
+        outputs.iter().for_each(|output| self.reach(output, begin));
+        // What outputs or effects need: numbers rise as nodes are made, so that in their order each follows its inputs.
+        let mut needed = Vec::new();
+        while let Some(node) = self.pending.pop() {
+            node.inputs.iter().for_each(|input| self.reach(input, begin));
+            needed.push(node);
         }
+        needed.sort_unstable_by_key(|node| node.id);
         let inputs = (0..self.nodes.len()).collect();
-        for node in needed.into_values() {
+        for node in needed {
             let edges = node.inputs.iter().map(|input| self.edge(input)).collect::<Result<Vec<_>>>()?;
             let kind = match &node.origin {
                 Origin::Placeholder | Origin::Input(_) | Origin::Call(_) => Kind::Placeholder,
@@ -98,12 +89,29 @@ impl Builder {
             self.nodes.push(GraphNode { kind, inputs: edges, specs: node.specs.clone(), path: node.path.clone() });
         }
         let outputs = outputs.iter().map(|output| self.edge(output)).collect::<Result<_>>()?;
-        Ok((Graph { nodes: self.nodes, inputs, outputs }, captures))
+        Ok((Graph { nodes: self.nodes, inputs, outputs }, self.captures))
+    }
+
+    /// Puts the node of a symbol aside to be looked into, or among what is captured, when it is met for the first time.
+    fn reach(&mut self, tensor: &Tensor, begin: u64) {
+        let Some((node, output)) = Node::behind(tensor) else { return };
+        if self.places.contains_key(&node.id) {
+            return;
+        }
+        if node.id >= begin && matches!(node.origin, Origin::Op(_)) {
+            if self.met.insert(node.id) {
+                self.pending.extend(Node::of(tensor).map(|(node, _)| node));
+            }
+        } else if !self.captured.contains_key(&(node.id, output)) {
+            self.captured.insert((node.id, output), self.nodes.len());
+            self.nodes.push(GraphNode::placeholder(tensor.spec().clone()));
+            self.captures.push(tensor.clone());
+        }
     }
 
     /// Where a tensor comes from: the node of a symbol, or a constant made for a value.
     fn edge(&mut self, tensor: &Tensor) -> Result<Edge> {
-        if let Some((node, output)) = Node::of(tensor) {
+        if let Some((node, output)) = Node::behind(tensor) {
             return Ok(match self.captured.get(&(node.id, output)) {
                 Some(&place) => Edge { node: place, output: 0 },
                 None => Edge { node: self.places[&node.id], output },

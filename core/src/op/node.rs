@@ -45,7 +45,14 @@ impl Node {
         (0..self.specs.len()).map(|i| Tensor::symbol(self.clone(), i, self.specs[i].clone())).collect()
     }
 
-    /// The node a symbol belongs to.
+    /// The node a symbol belongs to, and which of its outputs that is.
+    pub fn behind(tensor: &Tensor) -> Option<(&Node, usize)> {
+        let Payload::Symbol(symbol) = tensor.payload() else { return None };
+        let any: &dyn Any = &*symbol.node;
+        Some((any.downcast_ref().expect("this is the one type of node"), symbol.output))
+    }
+
+    /// As [`behind`](Node::behind), as another handle.
     pub fn of(tensor: &Tensor) -> Option<(Arc<Node>, usize)> {
         let Payload::Symbol(symbol) = tensor.payload() else { return None };
         let any: Arc<dyn Any + Send + Sync> = symbol.node.clone();

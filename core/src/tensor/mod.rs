@@ -6,6 +6,7 @@ mod bytes;
 mod convert;
 mod decimal;
 mod layout;
+mod number;
 mod print;
 mod resource;
 mod storage;
@@ -13,6 +14,7 @@ mod variant;
 
 pub use convert::Nested;
 pub use layout::Layout;
+pub(crate) use number::{ByNumber, Numbers};
 pub use resource::{Change, Resource};
 pub(crate) use storage::{Plain, Storage, room};
 pub use storage::{Text, memory_in_use, set_memory_limit, set_spare_memory};
@@ -57,7 +59,7 @@ impl std::fmt::Display for Spec {
 ///
 /// A clone is another handle to the same elements; nothing ever changes them. Rank and dtype are dynamic. Named
 /// operations return [`Result`]; an operator (`+`) that fails gives a tensor that carries the error, and whoever next
-/// names an operation on it or looks inside receives that error.
+/// names an operation on it or looks inside receives that error. `x += y` makes the variable `x` another tensor.
 ///
 /// Where `std::ops::Add` is imported, `t.add(x)` on an owned tensor is that operator and not the method of the same name.
 ///
