@@ -9,7 +9,9 @@ use modulor::graph::trace;
 use modulor::keras::library::{AttentionInputs, LAYERS};
 use modulor::module::{InputShapes, Track, object};
 use modulor::tape::{Source, UnconnectedGradients};
-use modulor::{Call, DType, Error, GradientTape, Layer, ModuleExt, Result, Spec, Structure, Tensor, Variable, scope};
+use modulor::{
+    Call, DType, Error, Function, GradientTape, Layer, ModuleExt, Result, Spec, Structure, Tensor, Variable, scope,
+};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 use std::marker::PhantomData;
@@ -39,6 +41,8 @@ fn tolerance(dtype: DType) -> f64 {
 /// - a checkpoint of it holds all that the outputs follow from;
 /// - traced it gives the outputs and changes the state as it does eagerly, for dims that are known, for batches of any size,
 ///   and for dims of which only the last is known or else with an error that says so;
+/// - as a compiled function it gives the same bits, of outputs, gradients and state, for dims that are known; for batches of any
+///   size the outputs and the state have the same bits, and the gradients are as near as their definitions;
 /// - a step down the gradient lowers a loss, if there is a gradient.
 ///
 /// Returns whether there was one.
@@ -54,6 +58,7 @@ pub fn check_layer<In: Structure, Out: Structure>(
     subject.shapes_build_it();
     subject.checkpoints_hold_it();
     subject.traces_as_it_computes();
+    subject.compiles_as_it_computes();
     subject.learns()
 }
 
@@ -211,6 +216,114 @@ impl<In: Structure, Out: Structure> Subject<'_, In, Out> {
             }
             for (found, expected) in values(&layer).iter().zip(values(&eager)) {
                 assert_near(found, &expected, tolerance(expected.dtype()), &format!("{about}: its state"));
+            }
+        }
+    }
+
+    /// The outputs, the gradients of their sum, weighted without pattern, at weights and inputs, and what the variables hold
+    /// then; the gradients alone are left out where there are none.
+    fn computed(
+        &self,
+        layer: &Any<In, Out>,
+        derived: bool,
+        call: impl FnOnce(&In) -> Result<Vec<Tensor>>,
+    ) -> Result<[Vec<Tensor>; 2]> {
+        let tape = GradientTape::new();
+        let leaves = self.x.to_tree().leaves();
+        let floats: Vec<&Tensor> = leaves.iter().filter(|leaf| derived && leaf.dtype().is_float()).collect();
+        floats.iter().for_each(|leaf| tape.watch(*leaf));
+        let outputs = if derived { tape.record(|| call(self.x))? } else { call(self.x)? };
+        if !derived {
+            return Ok([outputs, values(layer)]);
+        }
+        let gradients = self.gradients(&tape, &outputs, layer, floats)?;
+        Ok([[outputs, gradients].concat(), values(layer)])
+    }
+
+    fn gradients(
+        &self,
+        tape: &GradientTape,
+        outputs: &[Tensor],
+        layer: &Any<In, Out>,
+        floats: Vec<&Tensor>,
+    ) -> Result<Vec<Tensor>> {
+        let weights: Vec<Variable> = layer.weights().into_iter().filter(Variable::trainable).collect();
+        let smooth = outputs.iter().filter(|y| y.dtype().is_float());
+        let targets = smooth.map(|y| Ok((y.clone(), Some(y.mul(0.5)?.sin()?))));
+        let targets = targets.collect::<Result<Vec<_>>>()?;
+        if targets.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sources = weights.iter().map(|weight| weight as &dyn Source);
+        let sources = sources.chain(floats.iter().map(|leaf| *leaf as &dyn Source));
+        let gradients = tape.gradients_with(&targets, sources, UnconnectedGradients::None)?;
+        Ok(gradients.into_iter().flatten().collect())
+    }
+
+    fn compiles_as_it_computes(&self) {
+        let leaves = self.x.to_tree().leaves();
+        let bits = |all: &[Vec<Tensor>; 2]| -> Vec<_> {
+            let of = |x: &Tensor| match x.dtype() {
+                DType::String => x.to_strings().expect("strings").iter().flat_map(|s| s.to_vec()).collect(),
+                _ => x.to_bytes().expect("a value"),
+            };
+            all.iter().flatten().map(|x| (x.spec().to_string(), of(x))).collect()
+        };
+        for derived in [false, true] {
+            let eager = self.built();
+            let eager = match self.computed(&eager, derived, |x| self.call(&eager, x)) {
+                Ok(eager) => eager,
+                // There is no gradient.
+                Err(_) if derived => return,
+                Err(error) => self.fail(&error),
+            };
+            for open in [false, true] {
+                let (what, dims) =
+                    (if derived { "gradients" } else { "outputs" }, if open { "any batch" } else { "known dims" });
+                let about = format!("{} compiled for {what} and {dims}", self.about);
+                let layer = self.built();
+                let spec = |leaf: &Tensor| {
+                    let mut dims: Vec<Option<usize>> = leaf.shape().dims().unwrap_or_default();
+                    dims.iter_mut().take(usize::from(open)).for_each(|dim| *dim = None);
+                    Spec::new(leaf.dtype(), modulor::Shape::from(dims))
+                };
+                let specs: Vec<Spec> = leaves.iter().map(spec).collect();
+                let traced = |symbols: &[Tensor]| {
+                    let symbols = symbols.iter().zip(&leaves).map(|(symbol, leaf)| match leaf.mask() {
+                        Some(mask) => symbol.with_mask(Some(mask.clone())),
+                        None => symbol.clone(),
+                    });
+                    let x = In::from_tree(self.x.to_tree().with_leaves(symbols)?)?;
+                    if !derived {
+                        return self.call(&layer, &x);
+                    }
+                    let tape = GradientTape::new();
+                    let watched = x.to_tree().leaves();
+                    let floats: Vec<&Tensor> = watched.iter().filter(|leaf| leaf.dtype().is_float()).collect();
+                    floats.iter().for_each(|leaf| tape.watch(*leaf));
+                    let mut outputs = tape.record(|| self.call(&layer, &x))?;
+                    outputs.extend(self.gradients(&tape, &outputs, &layer, floats)?);
+                    Ok(outputs)
+                };
+                let graph = match trace(traced, &specs) {
+                    Ok(graph) => graph,
+                    Err(error) if open && error.to_string().contains("axis 0 of the input is unknown") => continue,
+                    Err(error) => panic!("{about}: {error}"),
+                };
+                let function = Function::new(move |x: &Vec<Tensor>| graph.run(&x.iter().collect::<Vec<_>>()));
+                let found = function.call(&leaves).unwrap_or_else(|error| panic!("{about}: {error}"));
+                let found = [found, values(&layer)];
+                if open && derived {
+                    for (found, eager) in found.iter().zip(&eager) {
+                        assert_eq!(found.len(), eager.len(), "{about}");
+                        for (found, eager) in found.iter().zip(eager) {
+                            // What is far from zero loses digits in either.
+                            assert_near(found, eager, 16.0 * tolerance(eager.dtype()), &about);
+                        }
+                    }
+                } else {
+                    assert!(bits(&found) == bits(&eager), "{about}: {found:?} is not {eager:?}");
+                }
             }
         }
     }

@@ -3,19 +3,19 @@
 use super::allocation::bytes_asked;
 use super::case::{reals, run, widened};
 use super::report::difference;
-use modulor::graph::trace;
+use modulor::graph::{OPEN_GRADIENTS, trace};
 use modulor::op::{Accuracy, Op};
 use modulor::ops::fused::{FUSED, Fused, FusedDef};
 use modulor::ops::optimizer::{Update, UpdateStep};
 use modulor::ops::recurrent::{Cell, Recurrence, Weights};
-use modulor::{DType, GradientTape, Result, Shape, Spec, Tensor, UnconnectedGradients, registry};
+use modulor::{DType, Function, GradientTape, Result, Shape, Spec, Tensor, UnconnectedGradients, registry};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 type Form = Arc<dyn Fused>;
 
 /// Calls `f` with every form of every composite and each of its samples.
-fn each(f: impl Fn(&str, &FusedDef, &Form, &[Tensor]) -> Result<()>) {
+fn each(mut f: impl FnMut(&str, &FusedDef, &Form, &[Tensor]) -> Result<()>) {
     for def in FUSED {
         for (form, sample) in &(def.calls)().unwrap() {
             let specs: Vec<&Spec> = sample.iter().map(Tensor::spec).collect();
@@ -34,6 +34,15 @@ fn steps(form: &Form) -> bool {
 fn narrowed(inputs: &[Tensor], dtype: DType) -> Result<Vec<Tensor>> {
     let float = |input: &Tensor| if input.dtype().is_float() { input.cast(dtype) } else { Ok(input.clone()) };
     inputs.iter().map(float).collect()
+}
+
+/// What is known of an input when its gradient is traced for dims that are not.
+fn opened(form: &Form, input: &Tensor) -> Shape {
+    let dims = input.dims().expect("a value").iter();
+    match steps(form) {
+        true => dims.map(|&dim| (dim != BATCH).then_some(dim)).collect::<Vec<_>>().into(),
+        false => dims.map(|_| None).collect::<Vec<_>>().into(),
+    }
 }
 
 /// The batch of sequences, a dim that nothing else of theirs has.
@@ -327,4 +336,64 @@ fn a_recurrence_refuses_what_does_not_fit() {
     );
     let unknown = trace(|x| GradientTape::new().record(|| output(x)), &[open]);
     assert!(unknown.unwrap_err().message().contains("the number of steps must be known"));
+}
+
+/// The first output, and its gradients by one tape, weighted.
+fn with_gradients(way: Way, form: &Form, inputs: &[Tensor], weight: &Tensor) -> Result<Vec<Tensor>> {
+    let tape = GradientTape::new();
+    let sources: Vec<&Tensor> = inputs.iter().filter(|input| input.dtype().is_float()).collect();
+    sources.iter().for_each(|input| tape.watch(*input));
+    let output = tape.record(|| way(form, inputs))?.swap_remove(0);
+    let targets = [(output.clone(), Some(weight.clone()))];
+    let gradients = tape.gradients_with(&targets, sources, UnconnectedGradients::Zero)?;
+    Ok([output].into_iter().chain(gradients.into_iter().flatten()).collect())
+}
+
+#[test]
+fn functions_compute_what_eager_calls_do_but_for_what_is_listed_of_dims_that_are_not_known() {
+    let mut otherwise = BTreeSet::new();
+    each(|about, def, form, sample| {
+        let inputs = narrowed(sample, DType::F32)?;
+        let eager = kernel(form, &inputs)?;
+        let weight = direction(&eager[0], 0.3)?.cast(eager[0].dtype())?;
+        let derived = with_gradients(kernel, form, &inputs, &weight)?;
+        let all: Vec<Tensor> = inputs.iter().chain([&weight]).cloned().collect();
+        let by_function = |open: bool, derived: bool| {
+            let shape = |x: &Tensor| if open { opened(form, x) } else { x.shape().clone() };
+            let taken: Vec<Tensor> = all.iter().map(|x| Tensor::placeholder(Spec::new(x.dtype(), shape(x)))).collect();
+            let form = form.clone();
+            let function = Function::new(move |all: &Vec<Tensor>| match all.split_last() {
+                Some((weight, inputs)) if derived => with_gradients(kernel, &form, inputs, weight),
+                Some((_, inputs)) => kernel(&form, inputs),
+                None => Ok(Vec::new()),
+            });
+            function.taking(&taken).call(&all)
+        };
+        let same = |found: &[Tensor], expected: &[Tensor]| {
+            assert_eq!(found.len(), expected.len(), "{about}");
+            found.iter().zip(expected).find_map(|(found, expected)| difference(found, expected))
+        };
+        assert_eq!(same(&by_function(false, false)?, &eager), None, "{about}");
+        assert_eq!(same(&by_function(false, true)?, &derived), None, "{about}: gradients");
+        assert_eq!(same(&by_function(true, false)?, &eager), None, "{about}: dims that are not known");
+        let found = by_function(true, true)?;
+        if same(&found, &derived).is_none() {
+            return Ok(());
+        }
+        otherwise.insert(def.name);
+        let wide = |x: &Tensor| if x.dtype().is_float() { x.cast(DType::F64) } else { Ok(x.clone()) };
+        let wide_inputs = inputs.iter().map(wide).collect::<Result<Vec<_>>>()?;
+        let expected = with_gradients(body, form, &wide_inputs, &weight.cast(DType::F64)?)?;
+        // Terms of several sums come together in a gradient.
+        all_near(
+            &format!("{about} of open dims"),
+            Accuracy::Sum,
+            [4.0 * f64::from(f32::EPSILON), 1e-7],
+            &found,
+            &expected,
+        );
+        Ok(())
+    });
+    let composites = OPEN_GRADIENTS.iter().filter(|name| FUSED.iter().any(|def| def.name == **name));
+    assert_eq!(otherwise, composites.copied().collect());
 }

@@ -1,9 +1,11 @@
 //! Gradients against TensorFlow's, against differences, and once more derived.
 
 use super::case::{CASES, Case, caught, reals, run, widened};
-use super::report::Report;
-use modulor::op::Op;
-use modulor::{DType, GradientTape, Result, Tensor, UnconnectedGradients};
+use super::report::{Report, difference};
+use modulor::graph::{OPEN_GRADIENTS, trace};
+use modulor::op::{Effect, Op};
+use modulor::{DType, Function, GradientTape, Result, Shape, Spec, Tensor, UnconnectedGradients, registry};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// `Σ output·dy` and its gradient with respect to every input of a float dtype; `None` for the others.
@@ -239,4 +241,110 @@ fn second_gradients_are_the_slopes_of_first_ones() {
         }
     }
     report.finish();
+}
+
+/// The gradients that there are.
+fn connected(op: &Arc<dyn Op>, inputs: &[Tensor], dy: &[Option<Tensor>]) -> Result<Vec<Tensor>> {
+    Ok(gradients(op, inputs, dy)?.into_iter().flatten().collect())
+}
+
+/// The gradients of a case by functions, with what they were traced for: of a tape in one, for dims that are known and for a
+/// first dim that is not, and of a tape around one.
+fn compiled(case: &Case, dys: &[Option<Tensor>]) -> Result<Vec<(&'static str, Result<Vec<Tensor>>)>> {
+    // Weights are fed like inputs, so that no gradient is a constant; axes and places are what they are.
+    let fed: Vec<usize> = (0..case.inputs.len()).filter(|&i| case.inputs[i].dtype().is_float()).collect();
+    let all: Vec<Tensor> = fed.iter().map(|&i| &case.inputs[i]).chain(dys.iter().flatten()).cloned().collect();
+    let op = case.op()?;
+    let with = |symbols: &[Tensor]| {
+        let mut inputs = case.inputs.clone();
+        fed.iter().zip(symbols).for_each(|(&i, symbol)| inputs[i] = symbol.clone());
+        let mut rest = symbols[fed.len()..].iter().cloned();
+        let dys: Vec<Option<Tensor>> = dys.iter().map(|dy| dy.as_ref().and_then(|_| rest.next())).collect();
+        (inputs, dys)
+    };
+    let open = |tensor: &Tensor| {
+        let mut dims = tensor.shape().dims().unwrap_or_default();
+        dims.iter_mut().take(1).for_each(|dim| *dim = None);
+        Spec::new(tensor.dtype(), Shape::from(dims))
+    };
+    let specs = [
+        ("within, dims known", all.iter().map(|x| x.spec().clone()).collect::<Vec<_>>()),
+        (OPEN, all.iter().map(open).collect()),
+    ];
+    let mut found = Vec::new();
+    for (what, specs) in specs {
+        let graph = trace(
+            |symbols| {
+                let (inputs, dys) = with(symbols);
+                connected(&op, &inputs, &dys)
+            },
+            &specs,
+        );
+        let function =
+            graph.map(|graph| Function::new(move |x: &Vec<Tensor>| graph.run(&x.iter().collect::<Vec<_>>())));
+        found.push((what, function.and_then(|function| function.call(&all))));
+    }
+    let (inputs, around) = (case.inputs.clone(), Function::new(move |inputs: &Vec<Tensor>| run(&op, inputs)));
+    let tape = GradientTape::new();
+    fed.iter().for_each(|&i| tape.watch(&inputs[i]));
+    let outputs = tape.record(|| around.call(&inputs))?;
+    let targets: Vec<_> = outputs.into_iter().zip(dys).filter_map(|(y, dy)| Some((y, Some(dy.clone()?)))).collect();
+    let sources: Vec<&Tensor> = fed.iter().map(|&i| &inputs[i]).collect();
+    let gradients = tape.gradients_with(&targets, sources, UnconnectedGradients::None)?;
+    found.push(("around", Ok(gradients.into_iter().flatten().collect())));
+    Ok(found)
+}
+
+/// What is said of a function that was traced for a first dim that is not known.
+const OPEN: &str = "within, dim 0 unknown";
+
+#[test]
+fn gradients_through_functions_have_the_bits_of_eager_ones() {
+    fn check(case: &Case, report: &mut Report, otherwise: &mut BTreeSet<&str>) -> Result<()> {
+        let op = case.op()?;
+        // One that draws goes on with its stream.
+        if op.effect() != Effect::Pure {
+            return Ok(());
+        }
+        let outputs = case.run()?;
+        let dys = outputs.iter().zip(&case.dy).map(|(y, dy)| dy.as_ref().map(|dy| dy.cast(y.dtype())).transpose());
+        let dys = dys.collect::<Result<Vec<_>>>()?;
+        let eager = connected(&op, &case.inputs, &dys)?;
+        for (what, found) in compiled(case, &dys)? {
+            match &found {
+                // Those of a decomposition need all dims.
+                Err(error) if what == OPEN && error.message().starts_with("no gradient of matrices of shape (None") => {
+                }
+                Ok(found) if what == OPEN && OPEN_GRADIENTS.contains(&case.def.name) => {
+                    for (found, eager) in found.iter().zip(&eager) {
+                        if difference(found, eager).is_some() {
+                            otherwise.insert(case.def.name);
+                        }
+                    }
+                    compare(case, Ok(found.iter().cloned().map(Some).collect()), sum_of(&outputs), what, report);
+                }
+                _ => report.same(case, what, &found, &eager),
+            }
+        }
+        Ok(())
+    }
+    let (mut report, mut otherwise) = (Report::new("compiled gradients"), BTreeSet::new());
+    for case in CASES.iter().filter(|case| !case.grads.is_empty()) {
+        if let Err(error) = caught(|| check(case, &mut report, &mut otherwise)) {
+            report.add(case, "compiled", format!("{error:?}"), "gradients");
+        }
+    }
+    report.finish();
+    let ops = OPEN_GRADIENTS.iter().filter(|name| registry::ops().any(|def| def.name == **name));
+    assert_eq!(otherwise, ops.copied().collect(), "ops that do something else where dims are not known");
+}
+
+/// How far the sums of a dtype may be off, of their largest.
+fn sum_of(outputs: &[Tensor]) -> f64 {
+    4.0 * match outputs[0].dtype() {
+        DType::F16 => half::f16::EPSILON.to_f64(),
+        DType::BF16 => half::bf16::EPSILON.to_f64(),
+        DType::F32 => f32::EPSILON.into(),
+        _ => f64::EPSILON,
+    }
 }

@@ -128,6 +128,11 @@ macro_rules! reductions {
                 fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
                     let x = inputs[0];
                     with_mask(inputs, |mask| dispatch!(x.dtype(), arithmetic T => {
+                        // What goes alone stays as it is: a negative zero, too.
+                        if x.dims().iter().zip(mask).all(|(&dim, &folded)| dim == 1 || !folded) {
+                            cast(x.elements::<T>()?, outputs[0].elements::<T>()?);
+                            return Ok(());
+                        }
                         T::fold(Fold::$op, x.elements()?, mask, outputs[0].elements()?)
                             .map_err(|_| unsupported(x.dtype()))
                     }, else => Err(unsupported(x.dtype()))))
@@ -209,7 +214,7 @@ fn products_of_others(x: &Tensor, dy: &Tensor, b: &Backward) -> Result<Tensor> {
     for axis in int_values(b.input(1))? {
         let before = product.cumprod_with(axis, true, false)?;
         let after = product.cumprod_with(axis, true, true)?;
-        gradient = gradient * (before * after);
+        gradient *= before * after;
         product = product.prod_keepdims(axis)?;
     }
     // Without axes nothing is multiplied.
