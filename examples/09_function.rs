@@ -20,7 +20,7 @@ fn collatz(n: &Tensor) -> Result<Tensor> {
     let (mut n, mut steps) = (n.clone(), Tensor::scalar(0));
     while n.not_equal(1.0)? {
         n = if n.floor_mod(2.0)?.equal(0.0)? { n.floor_div(2.0)? } else { n * 3.0 + 1.0 };
-        steps = steps + 1.0;
+        steps += 1.0;
     }
     Ok(steps)
 }

@@ -11,7 +11,7 @@
 //!     let (mut y, mut steps) = (x.clone(), Tensor::scalar(0));
 //!     while (&y * &y - x).abs()?.greater(tolerance)? {
 //!         y = (&y + x / &y) / 2.0;
-//!         steps = steps + 1.0;
+//!         steps += 1.0;
 //!     }
 //!     Ok((y, steps))
 //! }

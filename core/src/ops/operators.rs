@@ -1,11 +1,12 @@
-//! `+ − × ÷` and unary minus on tensors and numbers. A failure stays in the result; see [`Tensor`].
+//! `+ − × ÷`, with assignment too, and unary minus on tensors and numbers. A failure stays in the result; see [`Tensor`].
 
 use super::math;
 use crate::op::given;
 use crate::{Error, Result, Tensor};
 use std::borrow::Cow;
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 use std::panic::Location;
+use std::sync::LazyLock;
 
 /// The result, or a tensor that carries the error and where the operator stands in the caller's source.
 #[track_caller]
@@ -70,6 +71,33 @@ operator! {
     Div div RealDiv;
 }
 
+/// What stands in a variable while its tensor is given away.
+static NOTHING: LazyLock<Tensor> = LazyLock::new(|| Tensor::scalar(false));
+
+/// `x += y` is `x = x + y`, of which the old `x` ends with it: the variable becomes another tensor, in the same elements where
+/// nobody else holds them.
+macro_rules! assigning {
+    ($($trait:ident $assign:ident $operator:ident $method:ident;)*) => { $(
+        impl<O> $trait<O> for Tensor
+        where
+            Tensor: $operator<O, Output = Tensor>,
+        {
+            #[track_caller]
+            fn $assign(&mut self, other: O) {
+                let before = std::mem::replace(self, NOTHING.clone());
+                *self = $operator::$method(before, other);
+            }
+        }
+    )* };
+}
+
+assigning! {
+    AddAssign add_assign Add add;
+    SubAssign sub_assign Sub sub;
+    MulAssign mul_assign Mul mul;
+    DivAssign div_assign Div div;
+}
+
 impl Neg for Tensor {
     type Output = Tensor;
     #[track_caller]
@@ -83,5 +111,25 @@ impl Neg for &Tensor {
     #[track_caller]
     fn neg(self) -> Tensor {
         or_failed(Tensor::neg(self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_assigned_is_another_tensor_where_somebody_holds_the_old_one() {
+        let mut x = Tensor::from([1.0_f32, 2.0]);
+        let held = x.clone();
+        x += &held;
+        x *= 3.0;
+        x -= Tensor::scalar(2.0_f32);
+        x /= &crate::Variable::new(4.0);
+        assert_eq!(x.to_vec::<f32>().unwrap(), [1.0, 2.5]);
+        assert_eq!(held.to_vec::<f32>().unwrap(), [1.0, 2.0]);
+        x += Tensor::from([1.0_f32, 2.0, 3.0]);
+        let error = x.square().unwrap_err().to_string();
+        assert!(error.contains("Incompatible shapes") && error.contains("operators.rs"), "{error}");
     }
 }

@@ -238,9 +238,9 @@ impl Op for Svd {
             if self.full_matrices {
                 let others = (Ellipsis, short..);
                 let (v2, dv2) = (v.slice(others.clone())?, dv.slice(others)?);
-                rest = rest - v1.matmul_with(&dv2, true, false)?.matmul_with(&v2, false, true)?;
+                rest -= v1.matmul_with(&dv2, true, false)?.matmul_with(&v2, false, true)?;
             }
-            whole = whole + (u * safe_reciprocal(s)?.expand_dims(-2)?).matmul(rest)?;
+            whole += (u * safe_reciprocal(s)?.expand_dims(-2)?).matmul(rest)?;
         }
         whole.check()?;
         Ok(vec![Some(if rows > columns { turned(&whole)? } else { whole })])

@@ -45,7 +45,7 @@ impl Rule for ScheduleFreeAdamW {
         let [beta_1, beta_2, epsilon] = [self.beta_1, self.beta_2, self.epsilon].map(as_cast);
         let (number, mut rate) = (step.number(value.dtype())?, step.learning_rate(value.dtype())?);
         if self.warmup_steps > 0 {
-            rate = rate * (&number / f64::from(self.warmup_steps)).minimum(1.0)?;
+            rate *= (&number / f64::from(self.warmup_steps)).minimum(1.0)?;
         }
         let (before, velocity) = (slots.get("momentum")?, slots.get("velocity")?);
         let velocity = &velocity + (gradient.square()? - &velocity) * (1.0 - beta_2);

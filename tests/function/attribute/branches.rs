@@ -31,10 +31,10 @@ fn changes(x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
     if x.greater(1.0)? {
         let a_third = &a / 3.0;
         a = a_third * 6.0;
-        b = b + &kept;
+        b += &kept;
         c = kept;
     } else {
-        a = a - 1.0;
+        a -= 1.0;
         let b = float(100.0);
         c = b;
     }
@@ -63,9 +63,9 @@ fn nested(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     } else {
         let mut s = float(1.0);
         if y.greater(x)? {
-            s = s * 2.0;
+            s *= 2.0;
             if y.greater(10.0)? {
-                s = s + y;
+                s += y;
             }
         }
         s
@@ -90,7 +90,7 @@ fn guarded(x: &Tensor) -> Result<Tensor> {
     }
     let mut y = x.sqrt()?;
     if y.greater(10.0)? {
-        y = y + 1.0;
+        y += 1.0;
         if y.greater(20.0)? {
             return y.neg();
         }
@@ -127,7 +127,7 @@ fn plain(x: &Tensor, deep: bool, name: &str, rates: &[f64], flag: Option<bool>) 
     let unsure = is_long(name);
     if unsure {
         seen.push(100);
-        y = y + 1.0;
+        y += 1.0;
     } else {
         drop(y);
         y = float(-1.0);
@@ -179,7 +179,7 @@ fn listed(x: &Tensor) -> Result<Vec<Tensor>> {
 fn left(x: &Tensor) -> Result<Tensor> {
     let mut x = x.clone();
     loop {
-        x = x - 1.0;
+        x -= 1.0;
         if x.less(0.0)? {
             break;
         }

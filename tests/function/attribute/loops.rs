@@ -11,7 +11,7 @@ fn collatz(n: &Tensor) -> Result<Tensor> {
     let mut steps = Tensor::scalar(0.0_f32);
     while n.not_equal(1.0)? {
         n = if n.floor_mod(2.0)?.equal(0.0)? { n.div(2.0)? } else { n * 3.0 + 1.0 };
-        steps = steps + 1.0;
+        steps += 1.0;
     }
     Ok(steps)
 }
@@ -29,8 +29,8 @@ fn power(x: &Tensor, n: &Tensor) -> Result<Tensor> {
     let mut y = Tensor::scalar(1.0_f32);
     let mut i = Tensor::scalar(0_i32);
     while i.less(n)? {
-        y = y * x;
-        i = i + 1.0;
+        y *= x;
+        i += 1.0;
     }
     Ok(y)
 }
@@ -73,21 +73,21 @@ fn left_early(rows: &Tensor, limit: f64, plain: bool) -> Result<Tensor> {
         }
         for x in row.clone() {
             if plain {
-                inner = inner + 10.0;
+                inner += 10.0;
             }
             if x.less(0.0)? {
-                inner = inner - 1.0;
+                inner -= 1.0;
                 break;
             } else if x.equal(1.0)? {
                 continue;
             }
-            inner = inner + x;
+            inner += x;
         }
-        sum = sum + inner;
+        sum += inner;
         if sum.greater(limit)? {
             break;
         }
-        sum = sum + 0.5;
+        sum += 0.5;
     }
     Ok(sum)
 }
@@ -106,7 +106,7 @@ fn loops_are_left_early() {
 fn sought(x: &Tensor, most: &Tensor) -> Result<(Tensor, Tensor)> {
     let (mut i, mut found) = (Tensor::scalar(0_i32), Tensor::scalar(-1.0_f32));
     while i.less(most)? {
-        i = i + 1.0;
+        i += 1.0;
         let at = x.gather(&(&i - 1.0), 0)?;
         if at.less(0.0)? {
             continue;
@@ -146,11 +146,11 @@ fn unrolled(x: &Tensor, n: usize) -> Result<Tensor> {
     }
     let mut at = 0;
     while at < parts.len() {
-        y = y + &parts[at];
+        y += &parts[at];
         at += 1;
     }
     for part in parts {
-        y = y + part;
+        y += part;
     }
     Ok(y)
 }
@@ -167,7 +167,7 @@ fn counted(x: &Tensor) -> Result<Tensor> {
     let mut n = 0;
     let mut x = x.clone();
     while x.greater(0.0)? {
-        x = x - 1.0;
+        x -= 1.0;
         n += 1;
     }
     Ok(x * f64::from(n))
@@ -190,4 +190,22 @@ fn what_a_loop_of_tensors_cannot_do_is_an_error_that_says_so() {
     assert!(found.contains("changes `n`, a `i32`"), "{found}");
     let found = returned(&Tensor::from([1.0_f32])).unwrap_err().to_string();
     assert!(found.contains("is left by a `return`"), "{found}");
+}
+
+#[function]
+fn endless(x: &Tensor) -> Result<Tensor> {
+    let mut x = x.clone();
+    while x.greater(0.0)? {
+        x += 1.0;
+    }
+    Ok(x)
+}
+
+#[test]
+fn an_endless_loop_is_stopped_by_a_budget() {
+    for _ in 0..2 {
+        let error = modulor::with_iteration_budget(100, || endless(&float(1.0))).unwrap_err();
+        assert!(error.message().ends_with("exceeded 100 iterations"), "{error}");
+        assert_eq!(both(|| endless(&float(-1.0))), [-1.0]);
+    }
 }
