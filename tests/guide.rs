@@ -1,6 +1,7 @@
 //! TensorFlow's guide to modules, layers and models, block by block: what each block prints, asserted. Values that are
 //! random there are checked by shape, and by what must hold whatever they are.
 
+use modulor::autograph::traces_of;
 use modulor::checkpoint::{latest_checkpoint, list_variables};
 use modulor::keras::model::{Summarize, plot_model};
 use modulor::prelude::*;
@@ -388,6 +389,28 @@ fn s9_a_function_has_a_graph_for_each_kind_of_argument() -> Result<()> {
         assert_eq!(z.to_vec::<f32>()?, [y.to_vec::<f32>()?, y.to_vec()?].concat());
     }
     assert_eq!(function.traces(), ["it had not been traced", "argument 0 is float32(1, 2, 3), and was float32(1, 3)"]);
+    Ok(())
+}
+
+/// The same by the attribute.
+#[function]
+fn run(model: &SequentialModule, x: &Tensor) -> Result<Tensor> {
+    model.call(x)
+}
+
+#[test]
+fn s9_the_attribute_makes_a_graph_for_each_kind_of_argument() -> Result<()> {
+    let my_model = sequential_module();
+    let three = Tensor::from([[[2.0_f32; 3]; 2]]);
+    for _ in 0..2 {
+        for x in [&twos(), &three] {
+            let y = run(&my_model, x)?;
+            assert_eq!(y.shape(), my_model.call(x)?.shape());
+            assert_eq!(y.to_bytes()?, my_model.call(x)?.to_bytes()?);
+        }
+    }
+    let reasons = ["it had not been traced", "argument 0 is float32(1, 2, 3), and was float32(1, 3)"];
+    assert_eq!(traces_of(run), reasons);
     Ok(())
 }
 

@@ -72,7 +72,17 @@ fn a_profile_names_what_was_run() {
     let names: Vec<&str> = profile.events().iter().map(|event| &*event.name).collect();
     assert_eq!(names, ["MatMul, BiasAdd, Relu", "Sum"]);
     let trace: serde_json::Value = serde_json::from_str(&profile.chrome_trace()).unwrap();
-    assert_eq!(trace["traceEvents"][1]["name"], "Sum");
+    let event = &trace["traceEvents"][1];
+    assert_eq!((&event["name"], &event["ph"], &event["args"]["path"]), (&"Sum".into(), &"X".into(), &"".into()));
+    assert!(event["ts"].as_f64() >= trace["traceEvents"][0]["dur"].as_f64() && event["dur"].as_f64() >= Some(0.0));
+    let table = profile.to_string();
+    let columns = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let lines: Vec<Vec<String>> = table.lines().map(columns).collect();
+    assert_eq!(lines[0], ["op", "calls", "µs", "%"], "{table}");
+    let of = |name: &str| lines.iter().find(|line| line[0] == name).unwrap_or_else(|| panic!("{name} in {table}"));
+    assert_eq!((&*of("Sum")[1], &*of("all")[1], &*of("all")[3]), ("1", "2", "100.0"), "{table}");
+    let rows = profile.rows();
+    assert!(rows[0].time >= rows[1].time && rows[0].time + rows[1].time <= profile.time());
     let (_, eager) = modulor::op::profiled(|| x.relu().unwrap().sum(-1));
     assert_eq!(eager.events().iter().map(|event| &*event.name).collect::<Vec<_>>(), ["Relu", "Sum"]);
 }
