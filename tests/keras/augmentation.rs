@@ -3,8 +3,9 @@ use super::*;
 use modulor::data::Dataset;
 use modulor::keras::library::{
     Augmentation, CenterCrop, Conv2D, Dense, Factor, FillMode, Flatten, Interpolation, RandomBrightness,
-    RandomColorJitter, RandomContrast, RandomCrop, RandomFlip, RandomGrayscale, RandomRotation, RandomSharpness,
-    RandomShear, RandomTranslation, RandomZoom, Resizing, Sequential, Solarization,
+    RandomColorJitter, RandomContrast, RandomCrop, RandomElasticTransform, RandomErasing, RandomFlip,
+    RandomGaussianBlur, RandomGrayscale, RandomPerspective, RandomRotation, RandomSharpness, RandomShear,
+    RandomTranslation, RandomZoom, Resizing, Sequential, Solarization,
 };
 use modulor::{Call, Layer, ModuleExt, scope};
 
@@ -15,7 +16,7 @@ fn in_training(layer: &dyn Layer, x: &Tensor) -> Result<Tensor> {
 #[test]
 fn images_are_changed_as_keras_changes_them() {
     let mut count = 0;
-    for row in rows("augmentation") {
+    for row in rows("augmentation").chain(rows("distortion")) {
         let x = row.tensor("x").expect("an input");
         let layer = layer_in(row, x.dtype());
         let about = |error| -> Tensor { panic!("{}: {error}", row.case) };
@@ -31,7 +32,7 @@ fn images_are_changed_as_keras_changes_them() {
         }
         count += 1;
     }
-    assert!(count > 90, "{count}");
+    assert!(count > 140, "{count}");
 }
 
 /// Images whose values say where they are from.
@@ -57,6 +58,10 @@ fn layers(seed: i64) -> Vec<Box<dyn Augmentation>> {
         Box::new(RandomGrayscale::new().seed(seed)),
         Box::new(Solarization::new().threshold_factor(0.9).value_range([0.0, 1.0]).seed(seed)),
         Box::new(RandomSharpness::new(1.0).value_range([0.0, 1.0]).seed(seed)),
+        Box::new(RandomElasticTransform::new().factor([1.0, 1.0]).seed(seed)),
+        Box::new(RandomErasing::new().value_range([0.0, 1.0]).seed(seed)),
+        Box::new(RandomGaussianBlur::new().factor([1.0, 1.0]).value_range([0.0, 1.0]).seed(seed)),
+        Box::new(RandomPerspective::new().factor([1.0, 1.0]).seed(seed)),
     ]
 }
 

@@ -55,26 +55,52 @@ impl Draws<'_> {
 
     /// A number for each image from `low` to `high`, of `[batch]`.
     pub(super) fn uniform(&mut self, x: &Tensor, low: f64, high: f64, dtype: DType) -> Result<Tensor> {
-        let drawn = Tensor::stateless_uniform(&batch(x)?, &self.next_seed()?, dtype)?;
-        between(&drawn, low, high)
+        self.several(&batch(x, [])?, low, high, dtype)
     }
 
-    /// A number for all images from `low` to `high`, a scalar of float32.
-    pub(super) fn one(&mut self, low: f64, high: f64) -> Result<Tensor> {
-        between(&Tensor::stateless_uniform(&Tensor::from(vec![0_i32; 0]), &self.next_seed()?, DType::F32)?, low, high)
+    /// A number for all images from `low` to `high`, a scalar.
+    pub(super) fn one(&mut self, low: f64, high: f64, dtype: DType) -> Result<Tensor> {
+        self.several(&Tensor::from(vec![0_i32; 0]), low, high, dtype)
+    }
+
+    /// Numbers from `low` to `high`, of this shape.
+    pub(super) fn several(&mut self, shape: &Tensor, low: f64, high: f64, dtype: DType) -> Result<Tensor> {
+        between(&Tensor::stateless_uniform(shape, &self.next_seed()?, dtype)?, low, high)
+    }
+
+    /// Numbers around 0, of this shape.
+    pub(super) fn normal(&mut self, shape: &Tensor, dtype: DType) -> Result<Tensor> {
+        Tensor::stateless_normal(shape, &self.next_seed()?, dtype)
+    }
+
+    /// Which images are chosen, each with a probability that is drawn for it, from `low` to `high`: booleans of `[batch]`.
+    pub(super) fn chosen(&mut self, x: &Tensor, [low, high]: [f64; 2]) -> Result<Tensor> {
+        let probability = self.uniform(x, low, high, DType::F32)?;
+        self.uniform(x, 0.0, 1.0, DType::F32)?.less(&probability)
     }
 
     /// An integer for each image from `low` to below `high`, int64 of `[batch]`.
     pub(super) fn integers(&mut self, x: &Tensor, low: i64, high: i64) -> Result<Tensor> {
-        Tensor::stateless_uniform_int(&batch(x)?, &self.next_seed()?, &Tensor::scalar(low), &Tensor::scalar(high))
+        Tensor::stateless_uniform_int(&batch(x, [])?, &self.next_seed()?, &Tensor::scalar(low), &Tensor::scalar(high))
     }
 }
 
-/// The number of images, as a shape.
-fn batch(x: &Tensor) -> Result<Tensor> {
+/// The number of images and these dims, as a shape.
+pub(super) fn batch<const N: usize>(x: &Tensor, dims: [usize; N]) -> Result<Tensor> {
+    let dims = dims.map(|dim| dim as i64);
     match x.shape().dim(0) {
-        Some(count) => Ok(Tensor::from([count as i64])),
-        None => x.shape_tensor()?.slice(..1),
+        Some(count) => Ok(Tensor::from([&[count as i64], &dims[..]].concat())),
+        None => Tensor::concat(&[x.shape_tensor()?.slice(..1)?.cast(DType::I64)?, Tensor::from(dims.to_vec())], 0),
+    }
+}
+
+/// The rows and columns of images, which must be known, and their channels.
+pub(super) fn sizes(x: &Tensor) -> Result<[usize; 3]> {
+    match x.shape().dims().as_deref() {
+        Some([_, Some(rows), Some(columns), Some(channels)]) => Ok([*rows, *columns, *channels]),
+        _ => {
+            Err(Error::invalid_argument(format!("rows, columns and channels must be known, found shape {}", x.shape())))
+        }
     }
 }
 
@@ -88,6 +114,11 @@ fn between(drawn: &Tensor, low: f64, high: f64) -> Result<Tensor> {
 /// A number for each image as one that goes with all of it.
 pub(super) fn for_each_image(numbers: &Tensor) -> Result<Tensor> {
     numbers.reshape([-1, 1, 1, 1])
+}
+
+/// Values no further than these two, in whichever order they are.
+pub(super) fn clipped(x: &Tensor, [a, b]: [f64; 2]) -> Result<Tensor> {
+    x.clip_by_value(a.min(b), a.max(b))
 }
 
 /// What `f` makes of images as a batch whose channels are last, in the dtype that a layer computes in.
@@ -158,3 +189,41 @@ macro_rules! augmentations {
     )* };
 }
 pub(super) use augmentations;
+
+/// Layers that draw, each an [`Augmentation`]: their docs, to which is added what all of them say, their settings before the
+/// seed, and what training makes of a batch of images whose channels are last.
+macro_rules! random_layers {
+    ($(
+        $(#[$doc:meta])*
+        $class:ident { $($(#[$about:meta])* $setting:ident: $of:ty,)* }
+        |$layer:ident, $x:ident, $draws:ident| $made:expr;
+    )*) => { $(
+        $(#[$doc])*
+        ///
+        /// An [`Augmentation`](super::Augmentation).
+        ///
+        /// # Variables
+        ///
+        /// `seed_generator/seed_generator_state`, from which the changes follow; see [`SeedGenerator`](super::SeedGenerator).
+        #[derive(modulor::Module)]
+        #[module(package = "keras.layers", build = manual)]
+        pub struct $class {
+            /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`](modulor::DTypePolicy); the
+            /// ambient policy unless set.
+            #[config(default, into)]
+            dtype: modulor::DTypePolicy,
+            $($(#[$about])* $setting: $of,)*
+            /// The seed; without one, it follows from the layer's place in its model.
+            #[config(default, into)]
+            seed: Option<i64>,
+            /// Where the channels are; last unless set.
+            #[config(default)]
+            data_format: $crate::library::DataFormat,
+            #[module(default)]
+            seed_generator: $crate::library::SeedGenerator,
+        }
+
+        $crate::library::augmentation::augmentations! { $class |$layer, $x, $draws| $made; }
+    )* };
+}
+pub(super) use random_layers;

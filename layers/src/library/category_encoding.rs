@@ -94,8 +94,11 @@ impl Layer<(Tensor, Tensor)> for WeightedCounts {
             return Err(Error::invalid_argument(message));
         }
         if !x.shape().is_compatible_with(weights.shape()) {
-            let message =
-                format!("there must be a weight for each of the categories of {}, found {}", x.shape(), weights.shape());
+            let message = format!(
+                "there must be a weight for each of the categories of {}, found {}",
+                x.shape(),
+                weights.shape()
+            );
             return Err(Error::invalid_argument(message));
         }
         let dtype = layer.dtype.compute_dtype()?;

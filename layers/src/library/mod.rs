@@ -48,9 +48,13 @@ mod numbers;
 mod permute;
 mod pooling;
 mod random_affine;
+mod random_blur;
 mod random_color;
 mod random_crop;
+mod random_elastic;
+mod random_erasing;
 mod random_flip;
+mod random_perspective;
 mod recurrent;
 mod recurrent_dropout;
 mod repeat_vector;
@@ -145,10 +149,14 @@ list! {
         GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D MaxPooling1D MaxPooling2D
         MaxPooling3D;
     random_affine: RandomRotation RandomShear RandomTranslation RandomZoom;
+    random_blur: RandomGaussianBlur;
     random_color: RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomGrayscale RandomHue
         RandomInvert RandomPosterization RandomSaturation RandomSharpness Solarization;
     random_crop: RandomCrop;
+    random_elastic: RandomElasticTransform;
+    random_erasing: RandomErasing;
     random_flip: RandomFlip | FlipMode;
+    random_perspective: RandomPerspective;
     recurrent: RNN | Otherwise Recurrent RecurrentLayer WithStates;
     repeat_vector: RepeatVector;
     rescaling: Rescaling;

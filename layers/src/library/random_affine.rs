@@ -1,10 +1,10 @@
 //! Images moved, turned, zoomed and sheared at random.
 
-use super::augmentation::augmentations;
-use super::{DataFormat, Factor, FactorWithin, FillMode, SeedGenerator};
+use super::augmentation::random_layers;
+use super::{Factor, FactorWithin, FillMode};
 use crate::OrNone;
 use crate::resize::Interpolation;
-use modulor::{DType, DTypePolicy, Error, Interpolation as Resize, Module, Result, Tensor};
+use modulor::{DType, Error, Interpolation as Resize, Result, Tensor};
 
 /// The layers of maps: what they need and may be told beside how places are made, and the maps of a batch of images, eight
 /// numbers each.
@@ -13,58 +13,41 @@ macro_rules! maps {
         $(#[$doc:meta])*
         $class:ident { $($(#[$about:meta])* $setting:ident: $of:ty,)* }
         |$layer:ident, $x:ident, $draws:ident| $maps:expr;
-    )*) => { $(
-        $(#[$doc])*
-        #[derive(Module)]
-        #[module(package = "keras.layers", build = manual)]
-        pub struct $class {
-            /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
-            #[config(default, into)]
-            dtype: DTypePolicy,
-            $($(#[$about])* $setting: $of,)*
-            /// What lies beyond the edges; the image backwards unless set.
-            #[config(default = FillMode::Reflect)]
-            fill_mode: FillMode,
-            /// How places are made, as at the nearest or bilinearly; bilinearly unless set.
-            #[config(default = Interpolation::Bilinear)]
-            interpolation: Interpolation,
-            /// The seed; without one, it follows from the layer's place in its model.
-            #[config(default, into)]
-            seed: Option<i64>,
-            /// What lies beyond the edges with [`FillMode::Constant`]; 0 unless set.
-            #[config(default)]
-            fill_value: f64,
-            /// Where the channels are; last unless set.
-            #[config(default)]
-            data_format: DataFormat,
-            #[module(default)]
-            seed_generator: SeedGenerator,
-        }
-
-        augmentations! {
-            $class |$layer, $x, $draws| {
+    )*) => {
+        random_layers! { $(
+            $(#[$doc])*
+            $class {
+                $($(#[$about])* $setting: $of,)*
+                /// What lies beyond the edges; the image backwards unless set.
+                #[config(default = FillMode::Reflect)]
+                fill_mode: FillMode,
+                /// How places are made, as at the nearest or bilinearly; bilinearly unless set.
+                #[config(default = Interpolation::Bilinear)]
+                interpolation: Interpolation,
+                /// What lies beyond the edges with [`FillMode::Constant`]; 0 unless set.
+                #[config(default)]
+                fill_value: f64,
+            }
+            |$layer, $x, $draws| {
                 let maps = $maps;
-                let interpolation = match $layer.interpolation {
-                    Interpolation::Nearest => Resize::Nearest,
-                    Interpolation::Bilinear => Resize::Bilinear,
-                    other => {
-                        let message = format!("`interpolation` must be nearest or bilinear, found {other:?}");
-                        return Err(Error::invalid_argument(message));
-                    }
-                };
+                let interpolation = places_by($layer.interpolation)?;
                 $x.projective_transform_in_place(&maps, interpolation, $layer.fill_mode.into(), $layer.fill_value)
             };
-        }
-    )* };
+        )* }
+    };
+}
+
+/// How places are made, by the two ways that there are of it in maps.
+pub(super) fn places_by(interpolation: Interpolation) -> Result<Resize> {
+    match interpolation {
+        Interpolation::Nearest => Ok(Resize::Nearest),
+        Interpolation::Bilinear => Ok(Resize::Bilinear),
+        other => Err(Error::invalid_argument(format!("`interpolation` must be nearest or bilinear, found {other:?}"))),
+    }
 }
 
 maps! {
-    /// In training, moves each image down and to the right, by parts of its rows and columns. An
-    /// [`Augmentation`](super::Augmentation).
-    ///
-    /// # Variables
-    ///
-    /// `seed_generator/seed_generator_state`, from which the steps follow; see [`SeedGenerator`].
+    /// In training, moves each image down and to the right, by parts of its rows and columns.
     ///
     /// ```
     /// use modulor::{Call, Tensor, scope};
@@ -95,11 +78,7 @@ maps! {
         maps_of([Some(1.0), Some(0.0), None, Some(0.0), Some(1.0), None, Some(0.0), Some(0.0)], [-right, -down])?
     };
 
-    /// In training, turns each image about its center. An [`Augmentation`](super::Augmentation).
-    ///
-    /// # Variables
-    ///
-    /// `seed_generator/seed_generator_state`, from which the angles follow; see [`SeedGenerator`].
+    /// In training, turns each image about its center.
     ///
     /// ```
     /// use modulor::{Call, Tensor, scope};
@@ -128,12 +107,7 @@ maps! {
         maps_of([None, None, None, None, None, None, Some(0.0), Some(0.0)], [cos.clone(), -&sin, a2, sin, cos, b2])?
     };
 
-    /// In training, zooms each image about its center: what is seen has `1 + factor` times as many rows and columns. An
-    /// [`Augmentation`](super::Augmentation).
-    ///
-    /// # Variables
-    ///
-    /// `seed_generator/seed_generator_state`, from which the zooms follow; see [`SeedGenerator`].
+    /// In training, zooms each image about its center: what is seen has `1 + factor` times as many rows and columns.
     ///
     /// ```
     /// use modulor::{Call, Tensor, scope};
@@ -170,11 +144,7 @@ maps! {
         maps_of([None, Some(0.0), None, Some(0.0), None, None, Some(0.0), Some(0.0)], numbers)?
     };
 
-    /// In training, shears each image along its rows and columns. An [`Augmentation`](super::Augmentation).
-    ///
-    /// # Variables
-    ///
-    /// `seed_generator/seed_generator_state`, from which the shears follow; see [`SeedGenerator`].
+    /// In training, shears each image along its rows and columns.
     RandomShear {
         /// Along the rows, of what is how far down; not at all unless set.
         #[config(default = 0.0.into(), into)]

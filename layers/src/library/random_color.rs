@@ -1,46 +1,11 @@
 //! Colors and tones of images changed at random.
 
-use super::augmentation::{Draws, augmentations, for_each_image};
+use super::augmentation::{Draws, augmentations, clipped, for_each_image, random_layers};
 use super::{DataFormat, Factor, FactorWithin, SeedGenerator};
 use crate::OrNone;
 use modulor::{DType, DTypePolicy, Ellipsis, Error, Module, Result, Sliding, Tensor};
 
-/// The layers of colors: their settings before the seed, and what training makes of a batch of images whose channels are last.
-macro_rules! colors {
-    ($(
-        $(#[$doc:meta])*
-        $class:ident { $($(#[$about:meta])* $setting:ident: $of:ty,)* }
-        |$layer:ident, $x:ident, $draws:ident| $made:expr;
-    )*) => { $(
-        $(#[$doc])*
-        ///
-        /// An [`Augmentation`](super::Augmentation).
-        ///
-        /// # Variables
-        ///
-        /// `seed_generator/seed_generator_state`, from which the changes follow; see [`SeedGenerator`].
-        #[derive(Module)]
-        #[module(package = "keras.layers", build = manual)]
-        pub struct $class {
-            /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
-            #[config(default, into)]
-            dtype: DTypePolicy,
-            $($(#[$about])* $setting: $of,)*
-            /// The seed; without one, it follows from the layer's place in its model.
-            #[config(default, into)]
-            seed: Option<i64>,
-            /// Where the channels are; last unless set.
-            #[config(default)]
-            data_format: DataFormat,
-            #[module(default)]
-            seed_generator: SeedGenerator,
-        }
-
-        augmentations! { $class |$layer, $x, $draws| $made; }
-    )* };
-}
-
-colors! {
+random_layers! {
     /// In training, adds to each image a part of the range of values, and keeps it in that.
     ///
     /// ```
@@ -146,7 +111,7 @@ colors! {
     |layer, x, draws| {
         let [least, most] = layer.factor.range("factor")?;
         let factor = for_each_image(&draws.uniform(x, least, most, DType::F32)?)?.cast(x.dtype())?;
-        within((x + factor * (grayscale(x)? - x)).cast(x.dtype())?, sorted(layer.value_range))
+        clipped(&(x + factor * (grayscale(x)? - x)).cast(x.dtype())?, layer.value_range)
     };
 
     /// In training, turns some images into their negatives: the greatest value less each value.
@@ -160,8 +125,7 @@ colors! {
     }
     |layer, x, draws| {
         let [least, most] = layer.factor.range("factor")?;
-        let probability = draws.uniform(x, least, most, DType::F32)?;
-        let inverted = for_each_image(&draws.uniform(x, 0.0, 1.0, DType::F32)?.less(&probability)?)?;
+        let inverted = for_each_image(&draws.chosen(x, [least, most])?)?;
         inverted.select(&x.neg()?.add(layer.value_range[1])?, x)
     };
 
@@ -205,7 +169,7 @@ colors! {
         let filter = blur.iter().flat_map(|&weight| std::iter::repeat_n(weight, channels)).collect::<Vec<f64>>();
         let filter = Tensor::new([3, 3, channels, 1], filter)?.cast(x.dtype())?;
         let blurred = x.depthwise_convolution(&filter, &Sliding::new().strides([1, 1]).same())?;
-        within((x + (1.0 - factor) * (blurred - x)).cast(x.dtype())?, sorted(layer.value_range))
+        clipped(&(x + (1.0 - factor) * (blurred - x)).cast(x.dtype())?, layer.value_range)
     };
 
     /// In training, adds a number to the values of each image, taken as from 0 to 255, and turns those that are then at least
@@ -227,7 +191,7 @@ colors! {
             (layer.addition_factor.range("addition_factor")?, layer.threshold_factor.range("threshold_factor")?);
         let mut drawn = |[least, most]: [f64; 2]| for_each_image(&draws.uniform(x, least, most * 255.0, x.dtype())?);
         let (added, threshold, range) = (drawn(added)?, drawn(threshold)?, sorted(layer.value_range));
-        let y = within((from_to(x, range, BYTES)? + added).cast(x.dtype())?, BYTES)?;
+        let y = clipped(&(from_to(x, range, BYTES)? + added).cast(x.dtype())?, BYTES)?;
         from_to(&y.less(&threshold)?.select(&y, &y.neg()?.add(255.0)?)?, BYTES, range)
     };
 }
@@ -237,10 +201,6 @@ const BYTES: [f64; 2] = [0.0, 255.0];
 
 fn sorted([a, b]: [f64; 2]) -> [f64; 2] {
     [a.min(b), a.max(b)]
-}
-
-fn within(x: Tensor, [least, most]: [f64; 2]) -> Result<Tensor> {
-    x.clip_by_value(least, most)
 }
 
 /// Values of one range as those of another.
@@ -266,14 +226,14 @@ fn grayscale(x: &Tensor) -> Result<Tensor> {
 fn brighter(x: &Tensor, draws: &mut Draws, factor: FactorWithin<-1, 1>, range: [f64; 2]) -> Result<Tensor> {
     let ([least, most], range) = (factor.range("factor")?, sorted(range));
     let added = draws.uniform(x, least, most, DType::F32)? * (range[1] - range[0]);
-    within(x.add(for_each_image(&added)?.cast(x.dtype())?)?, range)
+    clipped(&x.add(for_each_image(&added)?.cast(x.dtype())?)?, range)
 }
 
 fn of_other_contrast(x: &Tensor, draws: &mut Draws, factor: FactorWithin<0, 1>, range: [f64; 2]) -> Result<Tensor> {
     let [least, most] = factor.range("factor")?;
     let factor = for_each_image(&draws.uniform(x, 1.0 - least, 1.0 + most, x.dtype())?)?;
     let mean = x.mean_keepdims(1)?.mean_keepdims(2)?;
-    within(((x - &mean) * factor).add(&mean)?, range)
+    clipped(&((x - &mean) * factor).add(&mean)?, range)
 }
 
 /// What `f` makes of one of hue, saturation and value, numbered so.
@@ -287,7 +247,7 @@ fn of_other_saturation(x: &Tensor, draws: &mut Draws, factor: FactorWithin<-1, 1
     let [least, most] = factor.range("factor")?;
     let factor = draws.uniform(x, least, most, DType::F32)?;
     let times = (&factor / (1.0 - &factor + 1e-7)).cast(x.dtype())?.reshape([-1, 1, 1])?;
-    with_part(&x.rgb_to_hsv()?, 1, |saturation| within(saturation.mul(&times)?, sorted(range)))?.hsv_to_rgb()
+    with_part(&x.rgb_to_hsv()?, 1, |saturation| clipped(&saturation.mul(&times)?, range))?.hsv_to_rgb()
 }
 
 fn of_other_hue(x: &Tensor, draws: &mut Draws, factor: FactorWithin<0, 1>, range: [f64; 2]) -> Result<Tensor> {
@@ -302,7 +262,7 @@ fn of_other_hue(x: &Tensor, draws: &mut Draws, factor: FactorWithin<0, 1>, range
         hue.less(0.0)?.select(&(&hue + 1.0), &hue)
     };
     let y = with_part(&from_to(x, range, [0.0, 1.0])?.rgb_to_hsv()?, 0, turned)?.hsv_to_rgb()?;
-    from_to(&within(y, [0.0, 1.0])?, [0.0, 1.0], range)
+    from_to(&clipped(&y, [0.0, 1.0])?, [0.0, 1.0], range)
 }
 
 /// In training, makes some images gray, in as many channels. An [`Augmentation`](super::Augmentation).

@@ -1,49 +1,29 @@
-use super::augmentation::{Draws, augmentations};
-use super::{DataFormat, SeedGenerator};
+use super::augmentation::{Draws, random_layers};
 use crate::resize::{Interpolation, middle_of_ratio, rows_and_columns, window_at};
-use modulor::{DType, DTypePolicy, Module, Result, Tensor};
+use modulor::{DType, Result, Tensor};
 
-/// In training, a window of `height` rows and `width` columns, somewhere in the images, the same of all in a batch. Of images
-/// that do not have more of both, the window lies where the middle of their ratio begins, and what is there of it is resized.
-/// An [`Augmentation`](super::Augmentation).
-///
-/// # Variables
-///
-/// `seed_generator/seed_generator_state`, from which the place follows; see [`SeedGenerator`].
-///
-/// ```
-/// use modulor::{Call, Tensor, scope};
-/// use modulor_layers::library::RandomCrop;
-/// # fn main() -> modulor::Result<()> {
-/// let layer = RandomCrop::new(1, 2).seed(1);
-/// let x = Tensor::from([[[1.0_f32], [2.0], [3.0]], [[4.0], [5.0], [6.0]]]);
-/// let y = scope::with_training(true, || layer.call(&x))?.to_vec::<f32>()?;
-/// assert!(y[1] - y[0] == 1.0);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Module)]
-#[module(package = "keras.layers", build = manual)]
-pub struct RandomCrop {
-    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
-    #[config(default, into)]
-    dtype: DTypePolicy,
-    #[config]
-    height: usize,
-    #[config]
-    width: usize,
-    /// The seed; without one, it follows from the layer's place in its model.
-    #[config(default, into)]
-    seed: Option<i64>,
-    /// Where the channels are; last unless set.
-    #[config(default)]
-    data_format: DataFormat,
-    #[module(default)]
-    seed_generator: SeedGenerator,
-}
-
-augmentations! {
-    RandomCrop |layer, x, draws| {
+random_layers! {
+    /// In training, a window of `height` rows and `width` columns, somewhere in the images, the same of all in a batch. Of images
+    /// that do not have more of both, the window lies where the middle of their ratio begins, and what is there of it is resized.
+    ///
+    /// ```
+    /// use modulor::{Call, Tensor, scope};
+    /// use modulor_layers::library::RandomCrop;
+    /// # fn main() -> modulor::Result<()> {
+    /// let layer = RandomCrop::new(1, 2).seed(1);
+    /// let x = Tensor::from([[[1.0_f32], [2.0], [3.0]], [[4.0], [5.0], [6.0]]]);
+    /// let y = scope::with_training(true, || layer.call(&x))?.to_vec::<f32>()?;
+    /// assert!(y[1] - y[0] == 1.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    RandomCrop {
+        #[config]
+        height: usize,
+        #[config]
+        width: usize,
+    }
+    |layer, x, draws| {
         let size = [layer.height, layer.width];
         super::window::at_least_one(&[("height", &size[..1]), ("width", &size[1..])])?;
         let [rows, columns] = rows_and_columns(x)?;
@@ -62,6 +42,6 @@ augmentations! {
 
 /// So many neighbours of `all` places, int32.
 fn window(draws: &mut Draws, all: usize, count: usize) -> Result<Tensor> {
-    let first = draws.one(0.0, (all - count + 1) as f64)?.cast(DType::I32)?;
+    let first = draws.one(0.0, (all - count + 1) as f64, DType::F32)?.cast(DType::I32)?;
     Tensor::from((0..count as i32).collect::<Vec<_>>()).add(first)
 }

@@ -1,7 +1,6 @@
-use super::augmentation::{augmentations, for_each_image};
+use super::augmentation::{for_each_image, random_layers};
 use super::settings::defaults;
-use super::{DataFormat, SeedGenerator};
-use modulor::{DType, DTypePolicy, Module};
+use modulor::DType;
 use serde::{Deserialize, Serialize};
 
 /// Along which axes images are flipped.
@@ -17,45 +16,27 @@ pub enum FlipMode {
     HorizontalAndVertical,
 }
 
-/// In training, flips half of the images. An [`Augmentation`](super::Augmentation).
-///
-/// # Variables
-///
-/// `seed_generator/seed_generator_state`, from which the choice follows; see [`SeedGenerator`].
-///
-/// ```
-/// use modulor::{Call, Tensor, scope};
-/// use modulor_layers::library::{FlipMode, RandomFlip};
-/// # fn main() -> modulor::Result<()> {
-/// let layer = RandomFlip::new().mode(FlipMode::Horizontal).seed(1);
-/// let x = Tensor::from([[[[1.0_f32], [2.0], [3.0]]]; 9]);
-/// assert_eq!(layer.call(&x)?.to_vec::<f32>()?, x.to_vec::<f32>()?);
-/// let y = scope::with_training(true, || layer.call(&x))?.to_vec::<f32>()?;
-/// assert!(y.chunks(3).all(|row| row == [1.0, 2.0, 3.0] || row == [3.0, 2.0, 1.0]));
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Module)]
-#[module(package = "keras.layers", build = manual)]
-pub struct RandomFlip {
-    /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
-    #[config(default, into)]
-    dtype: DTypePolicy,
-    /// Along which axes; along both, at once, unless set.
-    #[config(default)]
-    mode: FlipMode,
-    /// The seed; without one, it follows from the layer's place in its model.
-    #[config(default, into)]
-    seed: Option<i64>,
-    /// Where the channels are; last unless set.
-    #[config(default)]
-    data_format: DataFormat,
-    #[module(default)]
-    seed_generator: SeedGenerator,
-}
-
-augmentations! {
-    RandomFlip |layer, x, draws| {
+random_layers! {
+    /// In training, flips half of the images.
+    ///
+    /// ```
+    /// use modulor::{Call, Tensor, scope};
+    /// use modulor_layers::library::{FlipMode, RandomFlip};
+    /// # fn main() -> modulor::Result<()> {
+    /// let layer = RandomFlip::new().mode(FlipMode::Horizontal).seed(1);
+    /// let x = Tensor::from([[[[1.0_f32], [2.0], [3.0]]]; 9]);
+    /// assert_eq!(layer.call(&x)?.to_vec::<f32>()?, x.to_vec::<f32>()?);
+    /// let y = scope::with_training(true, || layer.call(&x))?.to_vec::<f32>()?;
+    /// assert!(y.chunks(3).all(|row| row == [1.0, 2.0, 3.0] || row == [3.0, 2.0, 1.0]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    RandomFlip {
+        /// Along which axes; along both, at once, unless set.
+        #[config(default)]
+        mode: FlipMode,
+    }
+    |layer, x, draws| {
         let flips = for_each_image(&draws.uniform(x, 0.0, 1.0, DType::F32)?)?.less_equal(0.5)?;
         let axes: &[i64] = match layer.mode {
             FlipMode::Horizontal => &[2],

@@ -4,8 +4,8 @@
 use super::attending::{Attends, Causal, with_scores};
 use super::recurrent::{BothWays, Held, RecurrentLayer, Under};
 use super::{
-    AdditiveAttention, Attention, Bidirectional, CategoryEncoding, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, GRU, GroupQueryAttention, LSTM,
-    MultiHeadAttention, RNN, ReversibleEmbedding, SimpleRNN,
+    AdditiveAttention, Attention, Bidirectional, CategoryEncoding, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, GRU,
+    GroupQueryAttention, LSTM, MultiHeadAttention, RNN, ReversibleEmbedding, SimpleRNN,
 };
 use modulor::layer::AnyLayer;
 use modulor::module::Track;
