@@ -460,7 +460,8 @@ fn absurd_numbers_are_refused_or_do_no_harm() {
 #[test]
 fn settings_that_make_no_sense_are_refused_before_there_is_a_trainer() {
     fn said(optimizer: impl Optimizer) -> String {
-        let error = Dense::new(1).compile::<Tensor, Tensor>(optimizer, "mse").map(|_| ()).expect_err("it makes no sense");
+        let error =
+            Dense::new(1).compile::<Tensor, Tensor>(optimizer, "mse").map(|_| ()).expect_err("it makes no sense");
         error.to_string()
     }
     for rate in [-1e-9, -0.5, 0.0, -0.0, 1e-60, f64::INFINITY, f64::NEG_INFINITY, 1e39, f64::NAN] {
