@@ -14,7 +14,7 @@ use bytemuck::Pod;
 use crate::logic::{self, select_each};
 use crate::number::Number;
 use crate::operation::{Binary, Compare, Fault, Logical, Test, Unary, Unsupported};
-use crate::parts::{Parts, divide, divide_slice};
+use crate::parts::{Parts, divide, divide_slice, is_shared};
 use crate::strided::{Reader, Strided, TILE};
 
 /// The most steps of an expression.
@@ -453,6 +453,7 @@ struct Dense<'a, T> {
 
 impl<'a, T> Dense<'a, T> {
     /// None where one of the inputs does not lie so.
+    #[inline(always)]
     fn new(sources: &[Source<'a, T>]) -> Option<Self> {
         let mut own = Self { inputs: [&[]; 2], len: None, over: None };
         for (i, source) in sources.iter().enumerate() {
@@ -475,10 +476,21 @@ impl<'a, T> Dense<'a, T> {
 }
 
 /// Does one step of inputs that lie as the output does.
+#[inline(always)]
 fn at_once<T: Elementwise>(own: Step, values: Dense<T>, masks: Dense<u8>, output: Output<T>) -> Result<(), Fault> {
     let fits = |len: Option<usize>| len.is_none_or(|len| len == output.len());
     assert!(fits(values.len) && fits(masks.len), "the outputs of a kernel have as many elements as its inputs");
-    let (first_fault, cost) = (FirstFault(Mutex::new(None)), own.cost(size_of::<T>()));
+    let cost = own.cost(size_of::<T>());
+    if values.over.is_none() && !is_shared(output.len(), cost) {
+        let count = output.len();
+        let (value_out, mask_out) = match output {
+            Output::Values(out) => (out, &mut [][..]),
+            Output::Mask(out) => (&mut [][..], out),
+        };
+        let values = &mut Bank { inputs: &values.inputs, cells: &mut [value_out], count };
+        return step(own, 0, values, &mut Bank { inputs: &masks.inputs, cells: &mut [mask_out], count });
+    }
+    let first_fault = FirstFault(Mutex::new(None));
     let tile = |start: usize, inputs: [&[T]; 2], value_out: &mut [T], mask_out: &mut [u8]| {
         let count = value_out.len().max(mask_out.len());
         let masks = masks.part(&(start..start + count));

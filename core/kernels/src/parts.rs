@@ -27,6 +27,11 @@ fn wanted(work: usize) -> usize {
     if work < worth { 1 } else { (work / (worth / 2)).min(PARTS * pool::num_threads()) }
 }
 
+/// Whether [`divide`] would look for help with so many units, each of so many picoseconds.
+pub(crate) fn is_shared(count: usize, cost: usize) -> bool {
+    wanted(count.saturating_mul(cost)) > 1
+}
+
 /// Calls `body` with the parts of so many units of work, each of so many picoseconds, perhaps on several threads at a
 /// time, and the memory that the pool lends. A part begins at a multiple of `unit`.
 pub(crate) fn divide(count: usize, cost: usize, unit: usize, body: &(dyn Fn(Range<usize>, &mut [u8]) + Sync)) {
