@@ -229,10 +229,16 @@ impl<In: Structure, Out: Structure> Subject<'_, In, Out> {
         call: impl FnOnce(&In) -> Result<Vec<Tensor>>,
     ) -> Result<[Vec<Tensor>; 2]> {
         let tape = GradientTape::new();
-        let leaves = self.x.to_tree().leaves();
+        // Each a tensor of its own, as each is an input of a graph: what is key and value is so only for once.
+        let own = |leaf: &Tensor| match leaf.dtype().is_float() {
+            true => leaf.mul(1.0).map(|own| own.with_mask(leaf.mask().cloned())),
+            false => Ok(leaf.clone()),
+        };
+        let leaves = self.x.to_tree().leaves().iter().map(own).collect::<Result<Vec<_>>>()?;
+        let x = In::from_tree(self.x.to_tree().with_leaves(leaves.iter().cloned())?)?;
         let floats: Vec<&Tensor> = leaves.iter().filter(|leaf| derived && leaf.dtype().is_float()).collect();
         floats.iter().for_each(|leaf| tape.watch(*leaf));
-        let outputs = if derived { tape.record(|| call(self.x))? } else { call(self.x)? };
+        let outputs = if derived { tape.record(|| call(&x))? } else { call(&x)? };
         if !derived {
             return Ok([outputs, values(layer)]);
         }
