@@ -2,7 +2,9 @@
 
 use super::*;
 use modulor::GradientTape;
+use modulor::keras::callback::LambdaCallback;
 use modulor::keras::metric::AUC;
+use modulor::keras::optimizer::{LossScaleOptimizer, MultiOptimizer};
 use modulor::keras::training::MetricOf;
 use modulor::keras::training::{Losses, Metrics};
 use std::collections::BTreeMap;
@@ -192,4 +194,51 @@ fn metrics_that_layers_hold_are_told() -> Result<()> {
         assert_eq!(trainer.evaluate(&x, &y).verbose(0).run()?.len(), 3);
     }
     Ok(())
+}
+
+#[test]
+fn steps_that_scale_the_loss_are_compiled_to_the_bits_of_those_that_are_not() {
+    // The second batch is too much for float16: its step is left out.
+    let mut values = rows(12, 2).to_vec::<f32>().unwrap();
+    values[8..16].iter_mut().for_each(|x| *x *= 1e5);
+    let x = Tensor::new([12, 2], values).unwrap();
+    let y = zeros([12, 1]);
+    let optimizers: [fn() -> LossScaleOptimizer; 3] = [
+        || LossScaleOptimizer::new(SGD::new().momentum(0.5)).dynamic_growth_steps(2),
+        || LossScaleOptimizer::new(Adam::new().weight_decay(0.1)).dynamic_growth_steps(2),
+        || {
+            LossScaleOptimizer::new(MultiOptimizer::new(SGD::new()).with(".*/bias", Adam::new()))
+                .dynamic_growth_steps(2)
+        },
+    ];
+    for optimizer in optimizers {
+        let trained = |eagerly: bool| {
+            let model = Sequential::new().add(Dense::new(3).dtype("mixed_float16")).add(Dense::new(1));
+            modulor::module::name::stamp(&model, "scaled");
+            model.call(&x).unwrap();
+            for weight in model.weights() {
+                let dims = weight.shape().unwrap();
+                weight
+                    .assign(
+                        &rows(1, dims.iter().product())
+                            .reshape(dims.iter().map(|&dim| dim as i64).collect::<Vec<_>>())
+                            .unwrap(),
+                    )
+                    .unwrap();
+            }
+            let optimizer = optimizer();
+            let mut trainer = model.compile(optimizer.share(), "mse").unwrap().run_eagerly(eagerly);
+            let mut scales = Vec::new();
+            let sees = LambdaCallback::new().on_train_batch_end(|_, _| {
+                scales.push(optimizer.scale()?);
+                Ok(())
+            });
+            trainer.fit(&x, &y).batch_size(4).shuffle(false).epochs(3).verbose(0).callback(sees).run().unwrap();
+            (bits(&model), bits(&optimizer), scales)
+        };
+        let compiled = trained(false);
+        assert_eq!(compiled.2[..6], [32768.0, 16384.0, 16384.0, 32768.0, 16384.0, 16384.0]);
+        assert_eq!(compiled, trained(true));
+        assert!(compiled.0.chunks(4).all(|value| f32::from_le_bytes(value.try_into().unwrap()).is_finite()));
+    }
 }

@@ -1,11 +1,11 @@
 //! Losses that are multiplied, by as much as their gradients bear.
 
 use super::class::within;
-use super::{Optimizer, Parts, Rule, SlotValues, Step, from_object};
+use super::{LearningRate, Optimizer, Parts, Rule, SlotValues, Step, from_object};
 use modulor::module::{Config, FromConfig, InputShapes, Module, ModuleExt, Schema, Track, Visitor, object};
 use modulor::ops::optimizer::Update;
 use modulor::variable::{Declaration, IntoInit, commit};
-use modulor::{DType, Error, GradientTape, Result, Tensor, Variable};
+use modulor::{DType, Error, GradientTape, Result, Tensor, Variable, cond, scope};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,11 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Keras's `LossScaleOptimizer`.
 ///
 /// A step divides the gradients by the scale before the other optimizer takes them. Where one of them is not finite the
-/// step is left out and the scale is halved; after `dynamic_growth_steps` steps that were taken it is doubled. Gradients
-/// must have values: a step cannot be traced.
+/// step is left out and the scale is halved; after `dynamic_growth_steps` steps that were taken it is doubled. In a trace that
+/// is a branch, so that a function may hold it.
 ///
 /// The other optimizer must have no `loss_scale_factor` of its own, which Keras takes from it. What it writes is one
-/// commit, and the scale another one after it.
+/// commit, and the scale another one after it; of a function that has been compiled all is one.
 ///
 /// # Variables
 ///
@@ -109,17 +109,19 @@ impl LossScaleOptimizer {
     /// A loss times the scale, in float32 or, of float64, in that: what gradients for [`apply`](Optimizer::apply) are of.
     pub fn scale_loss(&self, loss: &Tensor) -> Result<Tensor> {
         let wide = if loss.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
-        loss.cast(wide)?.mul(self.scale()?)
+        loss.cast(wide)?.mul(self.read_scale(wide)?)
     }
 
-    /// Divides the gradients, where all are finite, and has the other optimizer take a step; says whether it did.
-    fn take(&self, gradients: &[(Variable, Option<Tensor>)]) -> Result<bool> {
-        for gradient in gradients.iter().filter_map(|(_, gradient)| gradient.as_ref()) {
-            if !gradient.is_finite()?.all(..)?.item::<bool>()? {
-                return Ok(false);
-            }
-        }
-        let scale = self.dynamic_scale.value()?;
+    /// Whether all gradients are finite: a bool.
+    fn are_finite(gradients: &[(Variable, Option<Tensor>)]) -> Result<Tensor> {
+        let each = gradients.iter().filter_map(|(_, gradient)| gradient.as_ref());
+        each.map(|gradient| gradient.is_finite()?.all(..))
+            .try_fold(Tensor::scalar(true), |all, one| all.logical_and(&one?))
+    }
+
+    /// Divides the gradients, and has the other optimizer take a step.
+    fn take(&self, gradients: &[(Variable, Option<Tensor>)]) -> Result<()> {
+        let scale = self.dynamic_scale.read()?;
         let divided = gradients.iter().map(|(variable, gradient)| {
             // In float32 at least: a small gradient of half precision would vanish again.
             let wide = |gradient: &Tensor| match gradient.dtype() {
@@ -128,20 +130,21 @@ impl LossScaleOptimizer {
             };
             Ok((variable.clone(), gradient.as_ref().map(wide).transpose()?))
         });
-        self.inner.apply(&divided.collect::<Result<Vec<_>>>()?)?;
-        Ok(true)
+        self.inner.apply(&divided.collect::<Result<Vec<_>>>()?)
     }
 
-    /// Counts a step that was taken or left out, and changes the scale when it is time.
-    fn count(&self, taken: bool) -> Result<()> {
-        let (count, scale) = (self.step_counter.value()?.item::<i64>()?, self.dynamic_scale.value()?);
-        let is_last = count == i64::from(self.dynamic_growth_steps) - 1;
-        let (count, factor) = match (taken, is_last) {
-            (true, false) => (count.saturating_add(1), 1.0),
-            (true, true) => (0, 2.0),
-            (false, _) => (0, 0.5),
+    /// Counts a step that was taken, or begins anew after one that was left out, and changes the scale when it is time.
+    fn count(&self, is_taken: bool) -> Result<Tensor> {
+        let (count, scale) = (self.step_counter.read()?, self.dynamic_scale.read()?);
+        let (count, scale) = match is_taken {
+            true => {
+                let is_last = count.equal(f64::from(self.dynamic_growth_steps) - 1.0)?;
+                (is_last.select(&count.zeros_like()?, &count.add(1.0)?)?, is_last.select(&scale.mul(2.0)?, &scale)?)
+            }
+            false => (count.zeros_like()?, scale.mul(0.5)?),
         };
-        commit([(self.step_counter.clone(), Tensor::scalar(count)), (self.dynamic_scale.clone(), scale.mul(factor)?)])
+        commit([(self.step_counter.clone(), count), (self.dynamic_scale.clone(), scale.clone())])?;
+        Ok(scale)
     }
 
     /// Its own variables, by name.
@@ -161,14 +164,24 @@ impl LossScaleOptimizer {
                 format!("the scale is this optimizer's: the other must have no `loss_scale_factor`, not {factor}");
             return Err(Error::invalid_argument(message));
         }
-        // The other optimizer gives its variables names of its own.
+        self.stamp();
+        self.own().into_iter().try_for_each(|(_, variable)| variable.value().map(|_| ()))?;
+        self.inner.prepare(variables)
+    }
+
+    /// Gives its own variables their names; the other optimizer gives its variables names of its own.
+    fn stamp(&self) {
         for (name, variable) in self.own() {
             if variable.path().is_none() {
                 variable.stamp(&format!("{}/{name}", self.name));
             }
-            variable.value()?;
         }
-        self.inner.prepare(variables)
+    }
+
+    /// What losses are multiplied by, as operations see it.
+    fn read_scale(&self, dtype: DType) -> Result<Tensor> {
+        self.stamp();
+        self.dynamic_scale.read()?.cast(dtype)
     }
 }
 
@@ -213,14 +226,20 @@ impl Optimizer for LossScaleOptimizer {
     fn apply(&self, gradients: &[(Variable, Option<Tensor>)]) -> Result<()> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let variables: Vec<Variable> = gradients.iter().map(|(variable, _)| variable.clone()).collect();
-        self.ready(&variables)
-            .and_then(|()| self.count(self.take(gradients)?))
-            .map_err(|error| error.within(self.name.as_str()))
+        let step = || {
+            self.ready(&variables)?;
+            let taken = || {
+                self.take(gradients)?;
+                self.count(true)
+            };
+            cond(&LossScaleOptimizer::are_finite(gradients)?, taken, || self.count(false)).map(|_| ())
+        };
+        scope::without_tapes(step).map_err(|error| error.within(self.name.as_str()))
     }
 
     /// Those of the loss times the [scale](LossScaleOptimizer::scale).
     fn gradients(&self, tape: &GradientTape, loss: &Tensor, variables: &[Variable]) -> Result<Vec<Option<Tensor>>> {
-        let weight = loss.ones_like().and_then(|ones| ones.mul(self.scale()?));
+        let weight = loss.ones_like().and_then(|ones| ones.mul(self.read_scale(loss.dtype())?));
         weight
             .and_then(|weight| super::step::gradients(tape, loss, Some(weight), variables))
             .map_err(|error| error.within(self.name.as_str()))
@@ -228,6 +247,10 @@ impl Optimizer for LossScaleOptimizer {
 
     fn prepare(&self, variables: &[Variable]) -> Result<()> {
         self.ready(variables).map_err(|error| error.within(self.name.as_str()))
+    }
+
+    fn learning_rates(&self) -> Vec<&LearningRate> {
+        self.inner.learning_rates()
     }
 
     fn finalize(&self, variables: &[Variable]) -> Result<()> {

@@ -344,7 +344,7 @@ impl<In: Structure, Out: Structure> Trainer<In, Out> {
 
     /// Traces the step for batches like this one, so that all its variables are there.
     pub(super) fn trace(&mut self, like: &Batch<In>, is_checked: bool) -> Result<()> {
-        if self.is_eager() {
+        if self.run_eagerly {
             return Ok(());
         }
         let given = (like.x.clone(), like.y.clone(), like.weight.clone());
@@ -355,15 +355,10 @@ impl<In: Structure, Out: Structure> Trainer<In, Out> {
         self.functions.as_ref().ok_or_else(|| Error::internal("functions are made before a step"))
     }
 
-    /// Steps of this optimizer look at values.
-    fn is_eager(&self) -> bool {
-        self.run_eagerly || self.optimizer().class_name() == "LossScaleOptimizer"
-    }
-
     /// A step of training; one that is checked changes nothing where it fails.
     pub(super) fn step(&mut self, batch: Batch<In>, is_checked: bool) -> Result<()> {
         let given = (batch.x, batch.y, batch.weight);
-        let outcome = match self.is_eager() {
+        let outcome = match self.run_eagerly {
             false => self.functions()?.train.call_keyed(&given, &is_checked),
             true => {
                 let step = || (self.train_step)(&self.training.checked(is_checked), &given.0, &given.1, &given.2);
