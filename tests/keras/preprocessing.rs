@@ -127,7 +127,7 @@ fn a_vocabulary_is_read_from_a_file() {
     assert_eq!(told.copy().and_then(|copy| copy.get_vocabulary(false)).expect("a config"), ["a", "c d"]);
     std::fs::write(&path, "\n[UNK]\nb\na\n").expect("a file");
     let text = TextVectorization::new().vocabulary_file(&path).expect("a file");
-    assert_eq!(text.call(&words(["a b x"])).and_then(|y| y.to_vec::<i64>()).expect("strings"), [3, 2, 1]);
+    assert_eq!(text.call(words(["a b x"])).and_then(|y| y.to_vec::<i64>()).expect("strings"), [3, 2, 1]);
 
     let refused = |bytes: &[u8], wanted: &str| {
         std::fs::write(&path, bytes).expect("a file");
@@ -143,7 +143,7 @@ fn a_vocabulary_is_read_from_a_file() {
     assert!(error.contains("line 2 is no int64: \"x\"") && error.contains("words.txt"), "{error}");
     std::fs::write(&path, "7\n5\n").expect("a file");
     let numbers = IntegerLookup::new().vocabulary_file(&path).expect("numbers");
-    let y = numbers.call(&Tensor::from([5, 7, 6])).and_then(|y| y.to_vec::<i64>()).expect("integers");
+    let y = numbers.call(Tensor::from([5, 7, 6])).and_then(|y| y.to_vec::<i64>()).expect("integers");
     assert_eq!(y, [2, 1, 0]);
     let error = layer.set_vocabulary_from_file(folder.path().join("none")).expect_err("no file");
     assert_eq!(error.kind(), modulor::ErrorKind::NotFound, "{error}");

@@ -1,28 +1,22 @@
-use modulor::FillMode as Mode;
-use serde::{Deserialize, Serialize};
+//! What lies beyond the edges of an image, in configs.
 
-/// What lies beyond the edges of an image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FillMode {
-    /// A number: `k k k | a b c d | k k k`.
-    #[default]
+use modulor::FillMode;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A [`FillMode`] by the name that Keras has for it.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "FillMode", rename_all = "lowercase")]
+enum Named {
     Constant,
-    /// The image backwards: `c b a | a b c d | d c b`.
     Reflect,
-    /// The image again: `b c d | a b c d | a b c`.
     Wrap,
-    /// The place at the edge: `a a a | a b c d | d d d`.
     Nearest,
 }
 
-impl From<FillMode> for Mode {
-    fn from(mode: FillMode) -> Self {
-        match mode {
-            FillMode::Constant => Mode::Constant,
-            FillMode::Reflect => Mode::Reflect,
-            FillMode::Wrap => Mode::Wrap,
-            FillMode::Nearest => Mode::Nearest,
-        }
-    }
+pub(super) fn serialize<S: Serializer>(mode: &FillMode, serializer: S) -> Result<S::Ok, S::Error> {
+    Named::serialize(mode, serializer)
+}
+
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FillMode, D::Error> {
+    Named::deserialize(deserializer)
 }

@@ -86,7 +86,6 @@ pub use axes::LayerAxes;
 pub use batches::IntoBatch;
 pub use cell::{Cell, ShareCell};
 pub use factor::{Factor, FactorWithin};
-pub use fill_mode::FillMode;
 pub(crate) use input::admitted;
 pub use numbers::Numbers;
 pub use seed_generator::SeedGenerator;
@@ -94,6 +93,7 @@ pub use vocabulary::{OovMethod, Salt, TokenOutput};
 pub use window::{Padding, PerAxis};
 
 pub use crate::resize::Interpolation;
+pub use modulor::FillMode;
 
 /// One file a row: its layers, and after a bar what else of it is public.
 macro_rules! list {

@@ -19,7 +19,7 @@ macro_rules! maps {
             $class {
                 $($(#[$about])* $setting: $of,)*
                 /// What lies beyond the edges; the image backwards unless set.
-                #[config(default = FillMode::Reflect)]
+                #[config(default = FillMode::Reflect, with = super::fill_mode)]
                 fill_mode: FillMode,
                 /// How places are made, as at the nearest or bilinearly; bilinearly unless set.
                 #[config(default = Interpolation::Bilinear)]
@@ -31,7 +31,7 @@ macro_rules! maps {
             |$layer, $x, $draws| {
                 let maps = $maps;
                 let interpolation = places_by($layer.interpolation)?;
-                $x.projective_transform_in_place(&maps, interpolation, $layer.fill_mode.into(), $layer.fill_value)
+                $x.projective_transform_in_place(&maps, interpolation, $layer.fill_mode, $layer.fill_value)
             };
         )* }
     };

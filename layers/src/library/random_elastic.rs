@@ -31,7 +31,7 @@ random_layers! {
         interpolation: Interpolation,
         /// What lies beyond the edges; the image backwards unless set, by Keras's rule for this layer: before the first place
         /// without the edge, behind the last one with it.
-        #[config(default = FillMode::Reflect)]
+        #[config(default = FillMode::Reflect, with = super::fill_mode)]
         fill_mode: FillMode,
         /// What lies beyond the edges with [`FillMode::Constant`]; 0 unless set.
         #[config(default)]

@@ -44,7 +44,7 @@ random_layers! {
         let corners = Tensor::from([[0.0, 0.0], [right, 0.0], [0.0, bottom], [right, bottom]]).cast(x.dtype())?;
         let maps = maps_between(&corners.cast(DType::F32)?, &(&corners + &corners * moved).cast(DType::F32)?)?;
         let how = places_by(layer.interpolation)?;
-        let y = x.projective_transform_in_place(&maps, how, FillMode::Constant.into(), layer.fill_value)?;
+        let y = x.projective_transform_in_place(&maps, how, FillMode::Constant, layer.fill_value)?;
         chosen.select(&y, x)
     };
 }

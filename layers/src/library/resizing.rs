@@ -38,7 +38,7 @@ pub struct Resizing {
     #[config(default)]
     pad_to_aspect_ratio: bool,
     /// What the padding is: [`FillMode::Constant`], as in Keras.
-    #[config(default)]
+    #[config(default, with = super::fill_mode)]
     fill_mode: FillMode,
     /// The number that is padded with; 0 unless set.
     #[config(default)]
