@@ -34,6 +34,18 @@ impl<T: Into<Numbers>> From<Vec<T>> for Numbers {
     }
 }
 
+impl<T: Into<Numbers>, const N: usize> From<[T; N]> for crate::OrNone<Numbers> {
+    fn from(numbers: [T; N]) -> Self {
+        crate::OrNone(Some(numbers.into()))
+    }
+}
+
+impl From<f64> for crate::OrNone<Numbers> {
+    fn from(number: f64) -> Self {
+        crate::OrNone(Some(number.into()))
+    }
+}
+
 impl Numbers {
     /// The dims: none of one number.
     pub(super) fn dims(&self) -> Vec<usize> {
