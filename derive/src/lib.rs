@@ -170,10 +170,10 @@ pub fn derive_structure(input: TokenStream) -> TokenStream {
 /// Tensors have no `<` and no `&&`: a condition is written `x.less(&y)?`, `a.logical_and(&b)?`, and of several elements
 /// `x.less(&y)?.all(..)?`. Where the value of a tensor is known while tracing, an `if` is decided then.
 ///
-/// Variables that are declared outside and assigned inside are carried through; what is declared inside is local. Structures of
-/// tensors can be carried, and keep their structure, dtypes and ranks: both branches give the same, and a loop what it began
-/// with. `let y;` may get its value in the branches. A plain value that a tensor would have to decide is an error when the
-/// function is traced, which says where: make it a tensor. So is a reference: give a tensor.
+/// Variables that are declared outside and assigned inside, also by `+=` and its like, are carried through; what is declared
+/// inside is local. Structures of tensors can be carried, and keep their structure, dtypes and ranks: both branches give the
+/// same, and a loop what it began with. `let y;` may get its value in the branches. A plain value that a tensor would have to
+/// decide is an error when the function is traced, which says where: make it a tensor. So is a reference: give a tensor.
 ///
 /// In a branch, values that would be moved are cloned, so that both branches have them.
 ///

@@ -120,7 +120,7 @@ fn plain(x: &Tensor, deep: bool, name: &str, rates: &[f64], flag: Option<bool>) 
         if *rate == 0.0 {
             continue;
         }
-        y = y * *rate;
+        y *= *rate;
         seen.push(at);
     }
     let is_long = |name: &str| name.len() > 3;
