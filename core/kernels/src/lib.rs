@@ -74,6 +74,7 @@
 //! | a region of the pool | 15 ns where one thread has it all, 0.2 to 1 µs where two meet |
 //! | products beside two busy processes | 90 to 93 % of a fair share of the cores |
 
+mod area;
 mod attention;
 mod cast;
 pub mod cholesky;
@@ -115,6 +116,7 @@ pub mod triangular;
 mod update;
 mod window;
 
+pub use area::{Area, area_means};
 pub use attention::{Attention, Scores};
 pub use cast::cast;
 pub use color::Color;

@@ -15,7 +15,7 @@ pub enum SamplingKernel {
     /// A normal density of a standard deviation of ½, up to a distance of 1½.
     Gaussian,
     /// The same up to a distance of ½, and half of it there.
-    Box,
+    Flat,
     /// The less, in a line, the farther, up to a distance of 1: bilinear interpolation.
     Triangle,
     /// Keys's piecewise cubic function, up to a distance of 2: bicubic interpolation.
@@ -32,7 +32,7 @@ impl SamplingKernel {
             SamplingKernel::Lanczos5 => 5.0,
             SamplingKernel::Gaussian => 1.5,
             SamplingKernel::KeysCubic | SamplingKernel::MitchellCubic => 2.0,
-            SamplingKernel::Lanczos1 | SamplingKernel::Box | SamplingKernel::Triangle => 1.0,
+            SamplingKernel::Lanczos1 | SamplingKernel::Flat | SamplingKernel::Triangle => 1.0,
         }
     }
 
@@ -43,8 +43,8 @@ impl SamplingKernel {
             SamplingKernel::Lanczos1 | SamplingKernel::Lanczos3 | SamplingKernel::Lanczos5 => lanczos(self.radius(), x),
             SamplingKernel::Gaussian if x >= self.radius() => 0.0,
             SamplingKernel::Gaussian => libm::exp(f64::from(-x * x) / 0.5) as f32,
-            SamplingKernel::Box if x == 0.5 => 0.5,
-            SamplingKernel::Box => f32::from(x < 0.5),
+            SamplingKernel::Flat if x == 0.5 => 0.5,
+            SamplingKernel::Flat => f32::from(x < 0.5),
             SamplingKernel::Triangle => (1.0 - x).max(0.0),
             SamplingKernel::KeysCubic => match x {
                 ..1.0 => (1.5 * x - 2.5) * x * x + 1.0,

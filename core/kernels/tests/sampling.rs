@@ -12,7 +12,7 @@ const KERNELS: [SamplingKernel; 8] = [
     SamplingKernel::Lanczos3,
     SamplingKernel::Lanczos5,
     SamplingKernel::Gaussian,
-    SamplingKernel::Box,
+    SamplingKernel::Flat,
     SamplingKernel::Triangle,
     SamplingKernel::KeysCubic,
     SamplingKernel::MitchellCubic,
@@ -53,7 +53,7 @@ fn weight(kernel: SamplingKernel, x: f64) -> f64 {
         SamplingKernel::Lanczos3 => lanczos(3.0),
         SamplingKernel::Lanczos5 => lanczos(5.0),
         SamplingKernel::Gaussian => f64::from(x < 1.5) * (-2.0 * x * x).exp(),
-        SamplingKernel::Box => (f64::from(x < 0.5) + f64::from(x <= 0.5)) / 2.0,
+        SamplingKernel::Flat => (f64::from(x < 0.5) + f64::from(x <= 0.5)) / 2.0,
         SamplingKernel::Triangle => (1.0 - x).max(0.0),
         SamplingKernel::KeysCubic => cubic(0.0, 0.5),
         SamplingKernel::MitchellCubic => cubic(1.0 / 3.0, 1.0 / 3.0),
@@ -82,7 +82,7 @@ fn samplings() -> impl Iterator<Item = Sampling> {
                 let fitting = to as f32 / from as f32;
                 let ways = [(fitting, 0.0), (fitting, 0.53125), (0.375, 1.15625), (2.25, -3.21875)];
                 // Places must not lie where a kernel jumps, as they do where images cover each other.
-                let jumps = matches!(kernel, SamplingKernel::Gaussian | SamplingKernel::Box);
+                let jumps = matches!(kernel, SamplingKernel::Gaussian | SamplingKernel::Flat);
                 let ways = ways.into_iter().filter(move |&(_, translation)| !jumps || translation != 0.0);
                 ways.map(move |(scale, translation)| Sampling { kernel, antialias, scale, translation, from, to })
             })

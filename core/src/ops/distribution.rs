@@ -6,7 +6,8 @@
 
 use super::array::BroadcastTo;
 use super::composite::composite;
-use super::random::{constant, drawn, drawn_shape, key_counter_alg, seeded, stream, two_integers};
+use super::constant;
+use super::random::{drawn, drawn_shape, key_counter_alg, seeded, stream, two_integers};
 use super::special::in_full;
 use super::triangle::narrow;
 use crate::dtype::dispatch;

@@ -83,9 +83,11 @@ pub const FUSED: &[FusedDef] = &[
                 {
                     inputs.push(wave(output.shape.known().unwrap_or_default(), 0.5)?);
                 }
-                Ok((Arc::new(RecurGrad { of }) as Arc<dyn Fused>, inputs))
+                let of = |sequence| Arc::new(RecurGrad { of, sequence }) as Arc<dyn Fused>;
+                Ok([(of(true), inputs.clone()), (of(false), inputs)])
             };
-            recurrences()?.into_iter().map(with_due).collect()
+            let calls = recurrences()?.into_iter().map(with_due).collect::<Result<Vec<_>>>()?;
+            Ok(calls.into_iter().flatten().collect())
         },
     },
     FusedDef {

@@ -10,7 +10,7 @@ use crate::op::{
 };
 use crate::shape::count;
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
-use modulor_kernels::{Grid, Interpolation, Resampling, Resize, Resized, cast};
+use modulor_kernels::{Area, Grid, Interpolation, Resampling, Resize, Resized, area_means, cast};
 use std::sync::Arc;
 
 /// How images are resized: what a resizing and its gradient share.
@@ -234,6 +234,47 @@ impl Op for ResizingGrad {
     }
 }
 
+/// Images of another size, each place the mean of what it covers.
+#[derive(Debug)]
+struct ResizeArea {
+    align_corners: bool,
+}
+
+impl Op for ResizeArea {
+    fn name(&self) -> &'static str {
+        "ResizeArea"
+    }
+    fn attrs(&self) -> Attrs {
+        Attrs::new().with("align_corners", self.align_corners)
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let [x, size] = arity(inputs)?;
+        allowed(x.spec.dtype, |d| d.is_float() || d.is_integer(), "numbers")?;
+        allowed(size.spec.dtype, |d| d == DType::I32, "a size of int32")?;
+        Ok(vec![Spec::new(DType::F32, resized(&x.spec.shape, size)?)])
+    }
+    fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
+        let x = inputs[0];
+        let images = if x.dtype() == DType::F32 { x.dense_room() } else { words::<f32>(x.len()) };
+        images * size_of::<u128>()
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
+        let room = scratch.take::<u128>(self.scratch(inputs, outputs) / size_of::<u128>())?;
+        let (x, out) = (inputs[0], &mut outputs[0]);
+        let (from, to) = (x.dims(), out.dims());
+        let along = |axis: usize| Area { from: from[axis], to: to[axis], align_corners: self.align_corners };
+        let (areas, channels) = ([along(1), along(2)], from[3]);
+        if x.dtype() == DType::F32 {
+            area_means(x.dense(room)?.0, out.elements()?, areas, channels);
+            return Ok(());
+        }
+        let wide: &mut [f32] = &mut bytemuck::cast_slice_mut(room)[..x.len()];
+        dispatch!(x.dtype(), number T => cast(x.elements::<T>()?, wide), else => return Err(unsupported(x.dtype())));
+        area_means(wide, out.elements()?, areas, channels);
+        Ok(())
+    }
+}
+
 impl Tensor {
     /// Images of another size: `[batch, rows, columns, channels]`, or one image without the batch, with `size[0]` rows and
     /// `size[1]` columns.
@@ -271,6 +312,27 @@ impl Tensor {
         self.check()?;
         apply_one(op, &[self, &size_tensor(size).map_err(|error| error.in_op(op.name()))?])
     }
+
+    /// Images `[batch, rows, columns, channels]` with `size[0]` rows and `size[1]` columns, each place the mean of what it
+    /// covers of the images, in float32.
+    ///
+    /// TensorFlow's `ResizeArea`, as `tf.image.resize` by `AREA`, with the first and last places on each other where
+    /// `align_corners` says so. As there, there is no gradient. An error for images without rows, columns or channels, or of
+    /// that size.
+    ///
+    /// ```
+    /// use modulor_core::Tensor;
+    /// # fn main() -> modulor_core::Result<()> {
+    /// let x = Tensor::from([1.0_f32, 2.0, 6.0, 7.0]).reshape([1, 1, 4, 1])?;
+    /// assert_eq!(x.resize_area([1, 2], false)?.to_vec::<f32>()?, [1.5, 6.5]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resize_area(&self, size: [usize; 2], align_corners: bool) -> Result<Tensor> {
+        let op = ResizeArea { align_corners };
+        self.check()?;
+        apply_one(op, &[self, &size_tensor(size).map_err(|error| error.in_op("ResizeArea"))?])
+    }
 }
 
 /// The row of a resizing or of its gradient.
@@ -292,11 +354,18 @@ macro_rules! rows {
 }
 
 /// The ops of this file.
-pub(crate) const OPS: &[&[OpDef]] = &[rows! {
-    Nearest Exact "ResizeNearestNeighbor" "ResizeNearestNeighborGrad";
-    Bilinear Sum "ResizeBilinear" "ResizeBilinearGrad";
-    Bicubic Sum "ResizeBicubic" "ResizeBicubicGrad";
-}];
+pub(crate) const OPS: &[&[OpDef]] = &[
+    rows! {
+        Nearest Exact "ResizeNearestNeighbor" "ResizeNearestNeighborGrad";
+        Bilinear Sum "ResizeBilinear" "ResizeBilinearGrad";
+        Bicubic Sum "ResizeBicubic" "ResizeBicubicGrad";
+    },
+    &[OpDef {
+        name: "ResizeArea",
+        parse: |attrs| Ok(Arc::new(ResizeArea { align_corners: attrs.bool("align_corners", false)? })),
+        accuracy: Accuracy::Sum,
+    }],
+];
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! Inverses of matrices, solutions of equations with them, and their determinants.
+//! Triangular factors of matrices, their inverses, solutions of equations with them, and their determinants.
 
 use super::linalg::split_last_two;
 use super::triangle::narrow;
@@ -241,7 +241,81 @@ impl Op for LogMatrixDeterminant {
     }
 }
 
+/// The factors L and U in one matrix, the ones of L's diagonal left out, and the rows of the matrix in the order in which they are
+/// the rows of L·U. Computed in float64 whatever the dtype.
+#[derive(Debug)]
+struct Lu {
+    output_idx_type: DType,
+}
+
+impl Op for Lu {
+    fn name(&self) -> &'static str {
+        "Lu"
+    }
+    fn attrs(&self) -> Attrs {
+        Attrs::new().with("output_idx_type", self.output_idx_type)
+    }
+    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
+        let [x] = arity(inputs)?;
+        let (dtype, shape) = (floats(x.spec.dtype)?, square(&x.spec.shape)?);
+        allowed(self.output_idx_type, |d| matches!(d, DType::I32 | DType::I64), "numbers of rows of int32 or int64")?;
+        let rows = shape.dims().map_or(Shape::unknown(), |dims| dims[..dims.len() - 1].to_vec().into());
+        Ok(vec![Spec::new(dtype, shape), Spec::new(self.output_idx_type, rows)])
+    }
+    fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
+        (factored_room(&inputs[0]) + inputs[0].dims()[inputs[0].dims().len() - 1]) * size_of::<f64>()
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
+        let [factors, order] = outputs else { return Err(Error::internal("two outputs were inferred")) };
+        let x = inputs[0];
+        let room = scratch.take::<f64>(self.scratch(inputs, &[]) / size_of::<f64>())?;
+        let (own, room) = room.split_at_mut(x.dims()[x.dims().len() - 1]);
+        let places: &mut [usize] = bytemuck::cast_slice_mut(own);
+        let (a, pivots, rows) = factored(&x, room)?;
+        for (i, a) in a.chunks_exact_mut((rows * rows).max(1)).enumerate() {
+            lu(a, pivots);
+            // A NaN is no pivot either.
+            if !a.iter().step_by(rows + 1).all(|&pivot| pivot.abs() > 0.0) {
+                return Err(singular(i));
+            }
+            places.iter_mut().enumerate().for_each(|(place, row)| *row = place);
+            pivots.iter().enumerate().for_each(|(row, &pivot)| places.swap(row, pivot));
+            match self.output_idx_type {
+                DType::I32 => into(places, &mut order.elements::<i32>()?[i * rows..], |row| row as i32),
+                _ => into(places, &mut order.elements::<i64>()?[i * rows..], |row| row as i64),
+            }
+        }
+        dispatch!(x.dtype(), float T => narrow(a, factors.elements::<T>()?), else => Err(unsupported(x.dtype())))
+    }
+}
+
+/// Writes numbers of rows as integers.
+fn into<T>(rows: &[usize], out: &mut [T], as_integer: impl Fn(usize) -> T) {
+    out.iter_mut().zip(rows).for_each(|(out, &row)| *out = as_integer(row));
+}
+
 impl Tensor {
+    /// L and U of each square matrix in the last two axes, in one matrix, with the ones on L's diagonal left out; and the rows of
+    /// the matrix in their order in L·U, of int32 or int64.
+    ///
+    /// TensorFlow's `Lu`, `tf.linalg.lu`, for float16, float32 and float64. As there, there is no gradient, and a matrix that is
+    /// singular is an error. Of the rows that may come next, the first with the largest magnitude does.
+    ///
+    /// ```
+    /// use modulor_core::{DType, Tensor};
+    /// # fn main() -> modulor_core::Result<()> {
+    /// let (factors, rows) = Tensor::from([[1.0_f64, 3.0], [2.0, 4.0]]).lu(DType::I32)?;
+    /// assert_eq!(factors.to_vec::<f64>()?, [2.0, 4.0, 0.5, 1.0]);
+    /// assert_eq!(rows.to_vec::<i32>()?, [1, 0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lu(&self, rows_dtype: DType) -> Result<(Tensor, Tensor)> {
+        let both = apply(Lu { output_idx_type: rows_dtype }, &[self])?;
+        let [factors, rows] = both.try_into().map_err(|_| Error::internal("factors and rows were inferred"))?;
+        Ok((factors, rows))
+    }
+
     /// The inverse of each square matrix in the last two axes.
     ///
     /// TensorFlow's `MatrixInverse`, for float16, float32 and float64. An error where a matrix is singular.
@@ -307,6 +381,11 @@ pub(crate) const OPS: &[&[OpDef]] = &[&[
     OpDef {
         name: "MatrixSolve",
         parse: |attrs| Ok(Arc::new(MatrixSolve { adjoint: attrs.bool("adjoint", false)? })),
+        accuracy: Accuracy::Sum,
+    },
+    OpDef {
+        name: "Lu",
+        parse: |attrs| Ok(Arc::new(Lu { output_idx_type: attrs.dtype("output_idx_type", Some(DType::I32))? })),
         accuracy: Accuracy::Sum,
     },
     OpDef::plain::<MatrixDeterminant>("MatrixDeterminant", Accuracy::Special),

@@ -3,8 +3,8 @@
 //! What TensorFlow has no op for is a composite, in [`composite`]: a named function over public tensor operations. Some
 //! have a kernel of their own, in [`fused`].
 
-use crate::op::OpDef;
-use crate::{Error, MAX_RANK, Result};
+use crate::op::{Backward, OpDef};
+use crate::{Error, MAX_RANK, Result, Tensor};
 use modulor_kernels::Strided;
 
 mod along;
@@ -106,6 +106,11 @@ pub(crate) const FAMILIES: &[&[&[OpDef]]] = &[
     table::OPS,
     list::OPS,
 ];
+
+/// No gradient of any input: none is a number that the outputs follow smoothly.
+fn constant(b: &Backward) -> Result<Vec<Option<Tensor>>> {
+    Ok(vec![None; b.inputs().len()])
+}
 
 /// Calls `f` with every index below `dims`, in row-major order.
 fn each_index(dims: &[usize], f: &mut dyn FnMut(&[usize]) -> Result<()>) -> Result<()> {

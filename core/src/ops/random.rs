@@ -4,6 +4,7 @@
 //! TensorFlow's to the bit. `StatelessRandomGetKeyCounter` turns the seed into the key and counter of a stream, from
 //! which each of the other ops fills a tensor of a given shape.
 
+use super::constant;
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allowed, apply, apply_one, arity, unsupported,
     with_rank,
@@ -183,11 +184,6 @@ impl Tensor {
         let [key, counter, alg] = &key_counter_alg(seed)?;
         apply_one(StatelessRandomUniformFullIntV2 { dtype }, &[shape, key, counter, alg])
     }
-}
-
-/// No gradient: integers make the numbers, and nothing else does.
-pub(super) fn constant(b: &Backward) -> Result<Vec<Option<Tensor>>> {
-    Ok(vec![None; b.inputs().len()])
 }
 
 /// Refuses a seed that is not two integers.

@@ -310,8 +310,10 @@ impl Op for Recur {
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let (results, saved) = (1 + self.settings.cell.states(), self.saves.then(|| b.output(b.dys().len() - 1)));
         let inputs: Vec<&Tensor> = b.inputs().iter().chain(&b.dys()[..results]).chain(saved).collect();
-        let found = fused_all(RecurGrad { of: *self }, &inputs)?;
-        Ok(found.into_iter().map(Some).chain(self.mask.then_some(None)).collect())
+        let op = RecurGrad { of: *self, sequence: b.needs(0) };
+        let found = fused_all(op, &inputs)?.into_iter().map(Some);
+        let sequence = (!op.sequence).then_some(None);
+        Ok(sequence.into_iter().chain(found).chain(self.mask.then_some(None)).collect())
     }
 }
 
@@ -408,10 +410,13 @@ impl Fused for Recur {
     }
 }
 
-/// The gradients of a [`Recur`], of its inputs but the mask; its inputs, what arrives at its outputs, and what it saved.
+/// The gradients of a [`Recur`], of its inputs but the mask and perhaps the sequence; its inputs, what arrives at its outputs,
+/// and what it saved.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RecurGrad {
     pub(super) of: Recur,
+    /// Whether there is one of the sequence, which nobody may need where it is data.
+    pub(super) sequence: bool,
 }
 
 impl RecurGrad {
@@ -426,8 +431,8 @@ impl RecurGrad {
     }
 
     /// The inputs that have a gradient.
-    fn smooth(&self) -> usize {
-        self.of.count() - usize::from(self.of.mask)
+    fn smooth(&self) -> std::ops::Range<usize> {
+        usize::from(!self.sequence)..self.of.count() - usize::from(self.of.mask)
     }
 
     /// The elements of the wide types' scratch: what is saved, and the rest.
@@ -467,7 +472,11 @@ impl Op for RecurGrad {
     }
     fn flops(&self, inputs: &[Spec], _: &[Spec]) -> u64 {
         // The gradients of what goes in and of the kernels are a product each.
-        2 * of_steps(inputs)
+        let sequence = match (self.sequence, inputs) {
+            (false, [x, kernel, ..]) => 2 * elements(x) * kernel.shape.dim(1).unwrap_or(0) as u64,
+            _ => 0,
+        };
+        (2 * of_steps(inputs)).saturating_sub(sequence)
     }
     fn as_fused(&self) -> Option<&dyn Fused> {
         Some(self)
@@ -492,7 +501,7 @@ impl Op for RecurGrad {
         if !due.iter().zip(self.of.results(dims)).all(fits) {
             return Err(Error::invalid_argument("what arrives at the outputs must have their shapes"));
         }
-        Ok(inputs[..self.smooth()].iter().map(|input| Spec::new(dtype, &input.spec.shape)).collect())
+        Ok(inputs[self.smooth()].iter().map(|input| Spec::new(dtype, &input.spec.shape)).collect())
     }
     fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
         let Ok(parts) = self.of.parts(&inputs[..self.of.count()], 0) else { return 0 };
@@ -501,7 +510,8 @@ impl Op for RecurGrad {
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let parts = self.of.parts(&inputs[..self.of.count()], 0)?;
-        let [x, kernel, recurrent, h, rest @ ..] = outputs else {
+        let (x, outputs) = outputs.split_at_mut(usize::from(self.sequence));
+        let [kernel, recurrent, h, rest @ ..] = outputs else {
             return Err(Error::internal("a gradient of each input was inferred"));
         };
         let [due, due_h, due_rest @ ..] = self.due(inputs) else {
@@ -536,7 +546,7 @@ impl Op for RecurGrad {
                 let mut rest = rest.iter_mut();
                 let c = if is_lstm { rest.next().map(ViewMut::elements).transpose()? } else { None };
                 let gradients = Gradients {
-                    x: Some(x.elements()?),
+                    x: x.first_mut().map(ViewMut::elements).transpose()?,
                     kernel: Some(kernel.elements()?),
                     recurrent_kernel: Some(recurrent.elements()?),
                     bias: rest.next().map(ViewMut::elements).transpose()?,
@@ -638,7 +648,9 @@ impl Fused for RecurGrad {
                 (Some(c), Some(before)) => Some(kept(own, &before, &c)?),
                 _ => None,
             };
-            x[step.at as usize] = back.outer.matmul_with(parts.kernel, false, true)?;
+            if self.sequence {
+                x[step.at as usize] = back.outer.matmul_with(parts.kernel, false, true)?;
+            }
             let kernel = parts.x.slice((.., step.at))?.matmul_with(&back.outer, true, false)?;
             let inner = back.inner.as_ref().unwrap_or(&back.outer);
             let now = [kernel, back.recurrent, back.outer.sum(0)?, inner.sum(0)?];
@@ -657,8 +669,8 @@ impl Fused for RecurGrad {
             (true, 1) => Some(outer),
             (true, _) => Some(Tensor::stack(&[outer, inner], 0)?),
         };
-        let first = [Tensor::stack(&x, 1)?, kernel, recurrent, h];
-        Ok(first.into_iter().chain(c).chain(bias).collect())
+        let x = self.sequence.then(|| Tensor::stack(&x, 1)).transpose()?;
+        Ok(x.into_iter().chain([kernel, recurrent, h]).chain(c).chain(bias).collect())
     }
     fn differentiates(&self) -> bool {
         false

@@ -18,7 +18,7 @@ const KERNELS: [(&str, SamplingKernel); 8] = [
     ("lanczos3", SamplingKernel::Lanczos3),
     ("lanczos5", SamplingKernel::Lanczos5),
     ("gaussian", SamplingKernel::Gaussian),
-    ("box", SamplingKernel::Box),
+    ("box", SamplingKernel::Flat),
     ("triangle", SamplingKernel::Triangle),
     ("keyscubic", SamplingKernel::KeysCubic),
     ("mitchellcubic", SamplingKernel::MitchellCubic),
@@ -218,7 +218,7 @@ impl Tensor {
     /// # fn main() -> modulor_core::Result<()> {
     /// let x = Tensor::from([0.0_f32, 4.0, 0.0, 0.0]).reshape([1, 4, 1])?;
     /// assert_eq!(x.resize_by([1, 2], SamplingKernel::Triangle, false)?.to_vec::<f32>()?, [2.0, 0.0]);
-    /// assert_eq!(x.resize_by([1, 2], SamplingKernel::Box, true)?.to_vec::<f32>()?, [2.0, 0.0]);
+    /// assert_eq!(x.resize_by([1, 2], SamplingKernel::Flat, true)?.to_vec::<f32>()?, [2.0, 0.0]);
     /// # Ok(())
     /// # }
     /// ```

@@ -1,5 +1,6 @@
 //! Reading and writing variables through their handles.
 
+use super::constant;
 use super::gather::{GatherV2, scattered};
 use crate::op::{
     Accuracy, Attrs, Backward, Effect, Input, Op, OpDef, Values, allowed, apply, apply_one, arity, replace,
@@ -94,8 +95,8 @@ impl Op for VariableShape {
         let dims = values.value(inputs[0]).and_then(|value| value.shape_tensor()?.cast(self.out_type));
         Some(dims.map(|dims| vec![dims]))
     }
-    fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![None])
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        constant(b)
     }
 }
 
@@ -199,8 +200,8 @@ macro_rules! writes {
                     let after = values.value(inputs[0]).and_then(|$held| $after);
                     Some(after.and_then(|after| values.assign(inputs[0], after)).map(|()| Vec::new()))
                 }
-                fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
-                    Ok(vec![None, None])
+                fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+                    constant(b)
                 }
             }
 

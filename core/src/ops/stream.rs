@@ -5,7 +5,8 @@
 //! draws anew with every run, and the first run of a seeded one gives TensorFlow's numbers, as does the second. New code
 //! says which numbers it wants, with `Tensor::stateless_uniform` and its siblings.
 
-use super::random::{bounded, constant, drawn_shape, fill_between};
+use super::constant;
+use super::random::{bounded, drawn_shape, fill_between};
 use crate::op::{
     Accuracy, Attrs, Backward, Effect, Input, Op, OpDef, Scratch, View, ViewMut, allowed, apply_one, arity, unsupported,
 };

@@ -1,5 +1,6 @@
 //! Tables from keys to values, behind handles, as variables are.
 
+use super::constant;
 use crate::op::{
     Accuracy, Attrs, Backward, Effect, Input, Op, OpDef, allowed, apply, apply_one, arity, see, with_rank,
 };
@@ -266,8 +267,8 @@ macro_rules! tables {
                     let table = Table::new(key?, value?, $is_mutable)?;
                     Ok(vec![self.handle.get_or_init(|| Tensor::resource(Arc::new(table))).clone()])
                 }
-                fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
-                    Ok(Vec::new())
+                fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+                    constant(b)
                 }
             }
 
@@ -296,10 +297,21 @@ tables! {
     MutableHashTableV2 true;
 }
 
-/// One way to write entries a row.
-macro_rules! fills {
-    ($($op:ident $method:ident;)*) => {
+/// Refuses keys without a value each.
+fn check_entries([handle, keys, values]: &[Input; 3]) -> Result<Vec<Spec>> {
+    check(handle, Some(keys.spec.dtype), Some(values.spec.dtype))?;
+    if !keys.spec.shape.is_compatible_with(&values.spec.shape) {
+        let (keys, values) = (&keys.spec.shape, &values.spec.shape);
+        return Err(Error::invalid_argument(format!("there must be a value for each key of {keys}, found {values}")));
+    }
+    Ok(Vec::new())
+}
+
+/// One op on a table a row: what it does to it, what follows from the inputs, and what it gives of the table and them.
+macro_rules! lookups {
+    ($($(#[$doc:meta])* $op:ident $effect:ident |$given:ident| $infer:expr, |$table:ident, $x:ident| $make:expr;)*) => {
         $(
+            $(#[$doc])*
             #[derive(Debug, Default)]
             struct $op;
 
@@ -308,116 +320,56 @@ macro_rules! fills {
                     stringify!($op)
                 }
                 fn effect(&self) -> Effect {
-                    Effect::Writes
+                    Effect::$effect
                 }
                 fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
-                    let [handle, keys, values] = arity(inputs)?;
-                    check(handle, Some(keys.spec.dtype), Some(values.spec.dtype))?;
-                    if !keys.spec.shape.is_compatible_with(&values.spec.shape) {
-                        let (keys, values) = (&keys.spec.shape, &values.spec.shape);
-                        let message = format!("there must be a value for each key of {keys}, found {values}");
-                        return Err(Error::invalid_argument(message));
-                    }
-                    Ok(Vec::new())
+                    let $given = arity(inputs)?;
+                    $infer
                 }
-                fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-                    self.infer(&[see(inputs[0]), see(inputs[1]), see(inputs[2])])?;
-                    Table::of(inputs[0])?.$method(inputs[1], inputs[2])?;
-                    Ok(Vec::new())
+                // There is no buffer to write of a handle.
+                fn make(&self, $x: &[&Tensor]) -> Result<Vec<Tensor>> {
+                    self.infer(&$x.iter().map(|x| see(x)).collect::<Vec<_>>())?;
+                    let $table = Table::of($x[0])?;
+                    $make
                 }
-                fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
-                    Ok(vec![None; 3])
+                fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+                    constant(b)
                 }
             }
         )*
-        const FILLS: &[OpDef] = &[$(OpDef::plain::<$op>(stringify!($op), Accuracy::Exact)),*];
+        const LOOKUPS: &[OpDef] = &[$(OpDef::plain::<$op>(stringify!($op), Accuracy::Exact)),*];
     };
 }
 
-fills! {
-    InitializeTableV2 fill;
-    LookupTableImportV2 fill;
-    LookupTableInsertV2 insert;
-}
-
-/// The value of each key.
-#[derive(Debug, Default)]
-struct LookupTableFindV2;
-
-impl Op for LookupTableFindV2 {
-    fn name(&self) -> &'static str {
-        "LookupTableFindV2"
-    }
-    fn effect(&self) -> Effect {
-        Effect::Reads
-    }
-    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
-        let [handle, keys, default] = arity(inputs)?;
+lookups! {
+    /// Fills a table.
+    InitializeTableV2 Writes |given| check_entries(given), |table, x| table.fill(x[1], x[2]).map(|()| Vec::new());
+    /// Likewise.
+    LookupTableImportV2 Writes |given| check_entries(given), |table, x| table.fill(x[1], x[2]).map(|()| Vec::new());
+    /// Adds entries, or replaces what keys led to.
+    LookupTableInsertV2 Writes |given| check_entries(given), |table, x| table.insert(x[1], x[2]).map(|()| Vec::new());
+    /// The value of each key.
+    LookupTableFindV2 Reads |given| {
+        let [handle, keys, default]: &[Input; 3] = given;
         check(handle, Some(keys.spec.dtype), Some(default.spec.dtype))?;
         with_rank(&default.spec.shape, 0, "the default value")?;
         Ok(vec![Spec::new(default.spec.dtype, &keys.spec.shape)])
-    }
-    fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-        self.infer(&[see(inputs[0]), see(inputs[1]), see(inputs[2])])?;
-        Ok(vec![Table::of(inputs[0])?.find(inputs[1], inputs[2])?])
-    }
-    fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![None; 3])
-    }
-}
-
-/// A table without some entries.
-#[derive(Debug, Default)]
-struct LookupTableRemoveV2;
-
-impl Op for LookupTableRemoveV2 {
-    fn name(&self) -> &'static str {
-        "LookupTableRemoveV2"
-    }
-    fn effect(&self) -> Effect {
-        Effect::Writes
-    }
-    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
-        let [handle, keys] = arity(inputs)?;
+    }, |table, x| table.find(x[1], x[2]).map(|found| vec![found]);
+    /// A table without some entries.
+    LookupTableRemoveV2 Writes |given| {
+        let [handle, keys]: &[Input; 2] = given;
         check(handle, Some(keys.spec.dtype), None)?;
         match handle.value.map(Table::of).transpose()?.is_some_and(|table| !table.is_mutable) {
             true => Err(Error::unimplemented("entries of a table that is filled once are not removed")),
             false => Ok(Vec::new()),
         }
-    }
-    fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-        self.infer(&[see(inputs[0]), see(inputs[1])])?;
-        Table::of(inputs[0])?.remove(inputs[1])?;
-        Ok(Vec::new())
-    }
-    fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![None; 2])
-    }
-}
-
-/// How many entries there are.
-#[derive(Debug, Default)]
-struct LookupTableSizeV2;
-
-impl Op for LookupTableSizeV2 {
-    fn name(&self) -> &'static str {
-        "LookupTableSizeV2"
-    }
-    fn effect(&self) -> Effect {
-        Effect::Reads
-    }
-    fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
-        let [handle] = arity(inputs)?;
+    }, |table, x| table.remove(x[1]).map(|()| Vec::new());
+    /// How many entries there are.
+    LookupTableSizeV2 Reads |given| {
+        let [handle]: &[Input; 1] = given;
         check(handle, None, None)?;
         Ok(vec![Spec::new(DType::I64, Shape::scalar())])
-    }
-    // There is no buffer to write of a handle.
-    fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-        Ok(vec![Tensor::scalar(Table::of(inputs[0])?.entries().keys.len() as i64)])
-    }
-    fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![None])
-    }
+    }, |table, _x| Ok(vec![Tensor::scalar(table.entries().keys.len() as i64)]);
 }
 
 /// All keys and their values.
@@ -446,8 +398,8 @@ impl Op for LookupTableExportV2 {
         self.infer(&[see(inputs[0])])?;
         Ok(Table::of(inputs[0])?.export()?.into())
     }
-    fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![None])
+    fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
+        constant(b)
     }
 }
 
@@ -549,22 +501,17 @@ impl fmt::Debug for HashTable {
     }
 }
 
-const OTHERS: &[OpDef] = &[
-    OpDef::plain::<LookupTableFindV2>("LookupTableFindV2", Accuracy::Exact),
-    OpDef::plain::<LookupTableRemoveV2>("LookupTableRemoveV2", Accuracy::Exact),
-    OpDef::plain::<LookupTableSizeV2>("LookupTableSizeV2", Accuracy::Exact),
-    OpDef {
-        name: "LookupTableExportV2",
-        parse: |attrs| {
-            let (keys, values) = (attrs.dtype("Tkeys", None)?, attrs.dtype("Tvalues", None)?);
-            Ok(Arc::new(LookupTableExportV2 { keys, values }))
-        },
-        accuracy: Accuracy::Exact,
+const EXPORT: OpDef = OpDef {
+    name: "LookupTableExportV2",
+    parse: |attrs| {
+        let (keys, values) = (attrs.dtype("Tkeys", None)?, attrs.dtype("Tvalues", None)?);
+        Ok(Arc::new(LookupTableExportV2 { keys, values }))
     },
-];
+    accuracy: Accuracy::Exact,
+};
 
 /// The ops of this file.
-pub(crate) const OPS: &[&[OpDef]] = &[TABLES, FILLS, OTHERS];
+pub(crate) const OPS: &[&[OpDef]] = &[TABLES, LOOKUPS, &[EXPORT]];
 
 #[cfg(test)]
 mod tests {
