@@ -390,11 +390,7 @@ struct Checked {
 
 impl Checked {
     fn check<In: Structure, Out: Structure>(&mut self, row: &Row, x: &In) {
-        let mut weights = row.get::<Option<Vec<Named>>>("weights").unwrap_or_default();
-        if row.class() == "SpectralNormalization" {
-            // Keras lists the kernel with the wrapper's own variables, and so first.
-            weights.sort_by_key(|weight| !weight.path.ends_with("vector_u"));
-        }
+        let weights = row.get::<Option<Vec<Named>>>("weights").unwrap_or_default();
         let weights: Vec<Tensor> = weights.iter().map(|weight| tensor(&weight.value)).collect();
         let training = row.get::<Option<bool>>("training") == Some(true);
         if !row.get::<Option<Vec<Entry>>>("weight_grads").unwrap_or_default().is_empty() {

@@ -107,3 +107,18 @@ fn what_cannot_be_adapted_says_so() {
     assert_eq!((&config(&layer)["lora_rank"], &config(&layer)["lora_alpha"]), (&3.into(), &3.into()));
     assert!(config(&Dense::new(2)).get("lora_rank").is_none() && config(&Dense::new(2)).get("lora_alpha").is_none());
 }
+
+#[test]
+fn factors_begin_as_they_are_told() {
+    let mut layer = Dense::new(2).lora_initializers("ones", "random_normal").kernel_initializer("zeros");
+    layer.enable_lora(1, None).expect("it is not adapted");
+    layer.call(&Tensor::from([[1.0_f32, 2.0]])).expect("it fits");
+    let value = |name: &str| {
+        let named = layer.named_variables();
+        let (_, variable) = named.iter().find(|(own, _)| own == name).expect("a factor");
+        to_f64(&variable.value().expect("drawn"))
+    };
+    assert_eq!(value("lora_kernel_a"), [1.0, 1.0]);
+    assert!(value("lora_kernel_b").iter().all(|&x| x != 0.0 && x.abs() < 1.0));
+    assert!(layer.config().expect("a config").keys().all(|key| !key.contains("initializers")));
+}

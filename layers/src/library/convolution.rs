@@ -1,13 +1,13 @@
 //! Convolution along one, two or three axes, and the transposed one.
 
 use super::activity::charge;
-use super::lora::{LoraAlpha, LoraRank, adapts};
+use super::lora::{LoraAlpha, LoraInitializers, LoraRank, adapts};
 use super::window::{at_least_one, images, sliding, strides_or_dilations};
 use super::{DataFormat, Padding, PerAxis};
 use crate::OrNone;
 use crate::activation::AnyActivation;
 use crate::constraint::AnyConstraint;
-use crate::initializer::{AnyInitializer, GlorotUniform, HeUniform, Zeros};
+use crate::initializer::{AnyInitializer, GlorotUniform, Zeros};
 use crate::regularizer::AnyRegularizer;
 use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor, Variable};
 
@@ -71,6 +71,8 @@ macro_rules! convolutions {
             lora_rank: LoraRank,
             #[module(default)]
             lora_alpha: LoraAlpha,
+            #[skip]
+            lora_initializers: LoraInitializers,
             #[variable(
                 shape = [
                     $(kernel_size.0[$axis],)*
@@ -97,7 +99,7 @@ macro_rules! convolutions {
                     input[data_format.channels()].checked_div(groups).unwrap_or(0),
                     lora_rank.columns()
                 ],
-                init = HeUniform::default(),
+                init = lora_initializers.a.clone(),
                 dtype = DType::F32,
                 regularizer = kernel_regularizer,
                 when = lora_rank.is_set()
@@ -105,7 +107,7 @@ macro_rules! convolutions {
             lora_kernel_a: Variable,
             #[variable(
                 shape = [lora_rank.columns(), filters],
-                init = Zeros,
+                init = lora_initializers.b.clone(),
                 dtype = DType::F32,
                 regularizer = kernel_regularizer,
                 when = lora_rank.is_set()

@@ -1,9 +1,9 @@
 use super::ActivityRegularizer;
-use super::lora::{LoraAlpha, LoraRank, adapts};
+use super::lora::{LoraAlpha, LoraInitializers, LoraRank, adapts};
 use crate::OrNone;
 use crate::activation::AnyActivation;
 use crate::constraint::AnyConstraint;
-use crate::initializer::{AnyInitializer, GlorotUniform, HeUniform, Zeros};
+use crate::initializer::{AnyInitializer, GlorotUniform, Zeros};
 use crate::regularizer::AnyRegularizer;
 use modulor::module::{Track, Visitor};
 use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Tensor, Variable};
@@ -117,6 +117,8 @@ pub struct Dense {
     lora_rank: LoraRank,
     #[module(default)]
     lora_alpha: LoraAlpha,
+    #[skip]
+    lora_initializers: LoraInitializers,
     #[module(default)]
     quantization_config: Unquantized,
     #[variable(
@@ -137,7 +139,7 @@ pub struct Dense {
     bias: Variable,
     #[variable(
         shape = [input[-1], lora_rank.columns()],
-        init = HeUniform::default(),
+        init = lora_initializers.a.clone(),
         dtype = DType::F32,
         regularizer = kernel_regularizer,
         when = lora_rank.is_set()
@@ -145,7 +147,7 @@ pub struct Dense {
     lora_kernel_a: Variable,
     #[variable(
         shape = [lora_rank.columns(), units],
-        init = Zeros,
+        init = lora_initializers.b.clone(),
         dtype = DType::F32,
         regularizer = kernel_regularizer,
         when = lora_rank.is_set()

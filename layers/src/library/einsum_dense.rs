@@ -1,9 +1,9 @@
 use super::dense::Unquantized;
-use super::lora::{LoraAlpha, LoraRank, adapts};
+use super::lora::{LoraAlpha, LoraInitializers, LoraRank, adapts};
 use crate::OrNone;
 use crate::activation::AnyActivation;
 use crate::constraint::AnyConstraint;
-use crate::initializer::{AnyInitializer, GlorotUniform, HeUniform, Zeros};
+use crate::initializer::{AnyInitializer, GlorotUniform, Zeros};
 use crate::regularizer::AnyRegularizer;
 use modulor::module::{InputShapes, ManualBuild};
 use modulor::variable::Initializer;
@@ -78,6 +78,8 @@ pub struct EinsumDense {
     lora_rank: LoraRank,
     #[module(default)]
     lora_alpha: LoraAlpha,
+    #[skip]
+    lora_initializers: LoraInitializers,
     #[module(default)]
     quantization_config: Unquantized,
     #[variable(
@@ -95,13 +97,13 @@ pub struct EinsumDense {
     )]
     bias: Variable,
     #[variable(
-        init = HeUniform::default(),
+        init = lora_initializers.a.clone(),
         dtype = DType::F32,
         regularizer = kernel_regularizer,
         when = lora_rank.is_set()
     )]
     lora_kernel_a: Variable,
-    #[variable(init = Zeros, dtype = DType::F32, regularizer = kernel_regularizer, when = lora_rank.is_set())]
+    #[variable(init = lora_initializers.b.clone(), dtype = DType::F32, regularizer = kernel_regularizer, when = lora_rank.is_set())]
     lora_kernel_b: Variable,
 }
 

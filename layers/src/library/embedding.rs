@@ -2,11 +2,11 @@
 
 use super::activity::charge;
 use super::dense::Unquantized;
-use super::lora::{LoraAlpha, LoraRank, adapts};
+use super::lora::{LoraAlpha, LoraInitializers, LoraRank, adapts};
 use super::recurrent::{Otherwise, Under};
 use crate::OrNone;
 use crate::constraint::AnyConstraint;
-use crate::initializer::{AnyInitializer, HeUniform, RandomUniform, Zeros};
+use crate::initializer::{AnyInitializer, RandomUniform};
 use crate::regularizer::AnyRegularizer;
 use modulor::module::{Config, Track};
 use modulor::variable::Initializer;
@@ -108,6 +108,8 @@ pub struct Embedding {
     lora_rank: LoraRank,
     #[module(default)]
     lora_alpha: LoraAlpha,
+    #[skip]
+    lora_initializers: LoraInitializers,
     #[module(default)]
     quantization_config: Unquantized,
     #[skip]
@@ -122,7 +124,7 @@ pub struct Embedding {
     embeddings: Variable,
     #[variable(
         shape = [input_dim, lora_rank.columns()],
-        init = HeUniform::default(),
+        init = lora_initializers.a.clone(),
         dtype = DType::F32,
         regularizer = embeddings_regularizer,
         when = lora_rank.is_set()
@@ -130,7 +132,7 @@ pub struct Embedding {
     lora_embeddings_a: Variable,
     #[variable(
         shape = [lora_rank.columns(), output_dim],
-        init = Zeros,
+        init = lora_initializers.b.clone(),
         dtype = DType::F32,
         regularizer = embeddings_regularizer,
         when = lora_rank.is_set()
@@ -228,6 +230,8 @@ pub struct ReversibleEmbedding {
     lora_rank: LoraRank,
     #[module(default)]
     lora_alpha: LoraAlpha,
+    #[skip]
+    lora_initializers: LoraInitializers,
     #[module(default)]
     quantization_config: Unquantized,
     /// Whether one table leads both ways; it does unless this says no.
@@ -251,7 +255,7 @@ pub struct ReversibleEmbedding {
     reverse_embeddings: Variable,
     #[variable(
         shape = [input_dim, lora_rank.columns()],
-        init = HeUniform::default(),
+        init = lora_initializers.a.clone(),
         dtype = DType::F32,
         regularizer = embeddings_regularizer,
         when = lora_rank.is_set()
@@ -259,7 +263,7 @@ pub struct ReversibleEmbedding {
     lora_embeddings_a: Variable,
     #[variable(
         shape = [lora_rank.columns(), output_dim],
-        init = Zeros,
+        init = lora_initializers.b.clone(),
         dtype = DType::F32,
         regularizer = embeddings_regularizer,
         when = lora_rank.is_set()

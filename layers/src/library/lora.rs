@@ -1,6 +1,7 @@
 //! Low rank adaptation: what a layer learns in place of a kernel that stays, as a product of two narrow matrices. Hu et al.,
 //! "LoRA: low-rank adaptation of large language models".
 
+use crate::initializer::{AnyInitializer, HeUniform, Zeros};
 use modulor::module::{Track, Visitor};
 use modulor::{DType, Error, Result, Tensor};
 use serde_json::Value;
@@ -18,6 +19,19 @@ impl LoraRank {
     /// The columns of the first factor.
     pub(super) fn columns(&self) -> usize {
         self.0.unwrap_or(0)
+    }
+}
+
+/// How the two factors begin: what Keras's `enable_lora` is told, and no config says.
+#[derive(Clone, Debug)]
+pub struct LoraInitializers {
+    pub(super) a: AnyInitializer,
+    pub(super) b: AnyInitializer,
+}
+
+impl Default for LoraInitializers {
+    fn default() -> Self {
+        LoraInitializers { a: HeUniform::default().into(), b: Zeros.into() }
     }
 }
 
@@ -120,6 +134,20 @@ macro_rules! adapts {
             #[must_use]
             pub fn lora_alpha(mut self, lora_alpha: f64) -> $layer {
                 self.lora_alpha.given = Some(lora_alpha);
+                self
+            }
+
+            #[doc = concat!("How `", stringify!($a), "` and `", stringify!($b), "` begin, by name or as an")]
+            /// [`AnyInitializer`](crate::initializer::AnyInitializer); he_uniform and zeros unless set. As in Keras, whose
+            /// `enable_lora` takes them, they are not in the config.
+            #[must_use]
+            pub fn lora_initializers(
+                mut self,
+                a: impl Into<crate::initializer::AnyInitializer>,
+                b: impl Into<crate::initializer::AnyInitializer>,
+            ) -> $layer {
+                self.lora_initializers = $crate::library::lora::LoraInitializers { a: a.into(), b: b.into() };
+                modulor::Module::declare(&self);
                 self
             }
 

@@ -1,8 +1,10 @@
 use crate::initializer::{AnyInitializer, TruncatedNormal};
-use modulor::module::{InputShapes, ManualBuild};
+use modulor::module::{InputShapes, ManualBuild, Track, Visitor};
 use modulor::op::scope;
 use modulor::variable::commit;
 use modulor::{Call, DTypePolicy, Error, Layer, Module, ModuleExt, Result, Tensor, Variable};
+use serde_json::Value;
+use std::sync::{Arc, OnceLock};
 
 /// Another layer, whose kernel each training step divides by its greatest singular value, or nearly: Miyato et al.,
 /// "Spectral normalization for generative adversarial networks".
@@ -11,8 +13,8 @@ use modulor::{Call, DTypePolicy, Error, Layer, Module, ModuleExt, Result, Tensor
 ///
 /// # Variables
 ///
-/// Those of the layer, one of which is its `kernel` or its `embeddings`; `vector_u` of `[1, n]`, n being the last dim of
-/// that, not trainable.
+/// `kernel`, which is the layer's `kernel` or its `embeddings`; `vector_u` of `[1, n]`, n being the last dim of that, not
+/// trainable; the layer's others.
 ///
 /// ```
 /// use modulor::{Call, Tensor, scope};
@@ -32,6 +34,8 @@ pub struct SpectralNormalization {
     /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
     #[config(default, into)]
     dtype: DTypePolicy,
+    #[module(default)]
+    kernel: Normalized,
     layer: Box<dyn Layer>,
     /// How many steps of the power iteration are made for each of training; 1 unless set.
     #[config(default = 1)]
@@ -40,13 +44,39 @@ pub struct SpectralNormalization {
     vector_u: Variable,
 }
 
+/// The variable that is normalized, once the layer is built: one of the wrapper's own as well, as Keras has it.
+#[derive(Clone, Debug, Default)]
+pub struct Normalized(Arc<OnceLock<Variable>>);
+
+impl Track for Normalized {
+    fn track(&self, name: &str, visitor: &mut dyn Visitor) {
+        if let Some(variable) = self.0.get() {
+            visitor.variable(name, variable);
+        }
+    }
+
+    fn share(&self) -> Self {
+        self.clone()
+    }
+
+    fn field_config(&self) -> Result<Option<Value>> {
+        Ok(None)
+    }
+
+    fn from_field(_: Option<&Value>) -> Result<Self> {
+        Ok(Normalized::default())
+    }
+}
+
 /// The square of the least norm that counts.
 const LEAST: f64 = 1e-14;
 
 impl ManualBuild for SpectralNormalization {
     fn build(&self, inputs: &InputShapes) -> Result<()> {
         self.layer.build(inputs)?;
-        let columns = self.kernel()?.shape().and_then(|dims| dims.last().copied());
+        let kernel = self.found()?;
+        let columns = kernel.shape().and_then(|dims| dims.last().copied());
+        self.kernel.0.get_or_init(|| kernel);
         let columns = columns.ok_or_else(|| Error::invalid_argument("a kernel must have at least one dim"))?;
         inputs.size(&self.vector_u, "vector_u", &[1, columns])
     }
@@ -66,7 +96,7 @@ impl Layer for SpectralNormalization {
 
 impl SpectralNormalization {
     /// The variable that is normalized.
-    fn kernel(&self) -> Result<Variable> {
+    fn found(&self) -> Result<Variable> {
         let named = self.layer.as_module().named_variables();
         let of = |wanted: &str| named.iter().find(|(name, _)| name == wanted).map(|(_, variable)| variable.clone());
         of("kernel").or_else(|| of("embeddings")).ok_or_else(|| {
@@ -76,7 +106,7 @@ impl SpectralNormalization {
     }
 
     fn normalize(&self) -> Result<()> {
-        let variable = self.kernel()?;
+        let variable = self.found()?;
         let kernel = variable.read()?;
         let before = self.vector_u.read()?.cast(kernel.dtype())?;
         let columns = before.shape().dim(1).unwrap_or(0) as i64;
