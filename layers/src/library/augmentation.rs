@@ -79,6 +79,21 @@ impl Draws<'_> {
         self.uniform(x, 0.0, 1.0, DType::F32)?.less(&probability)
     }
 
+    /// A beta number for each image, both parameters of which are `alpha`, a scalar, of its dtype and of `[batch]`.
+    pub(super) fn beta(&mut self, x: &Tensor, alpha: &Tensor) -> Result<Tensor> {
+        Tensor::stateless_beta(&batch(x, [])?, &self.next_seed()?, alpha, alpha)
+    }
+
+    /// The numbers of the images in an order that is drawn.
+    pub(super) fn order(&mut self, x: &Tensor) -> Result<Tensor> {
+        let Some(images) = x.shape().dim(0) else {
+            let message =
+                format!("how many images there are must be known: axis 0 of the input is unknown, found {}", x.shape());
+            return Err(Error::invalid_argument(message));
+        };
+        Tensor::range(0, images as i32, 1)?.stateless_shuffle(&self.next_seed()?, 0)
+    }
+
     /// An integer for each image from `low` to below `high`, int64 of `[batch]`.
     pub(super) fn integers(&mut self, x: &Tensor, low: i64, high: i64) -> Result<Tensor> {
         Tensor::stateless_uniform_int(&batch(x, [])?, &self.next_seed()?, &Tensor::scalar(low), &Tensor::scalar(high))

@@ -41,6 +41,7 @@ mod lstm;
 mod lstm_cell;
 mod masking;
 mod merging;
+mod mixing;
 mod multi_head_attention;
 mod noise;
 mod normalization;
@@ -70,9 +71,11 @@ mod simple_rnn;
 mod simple_rnn_cell;
 mod spatial_dropout;
 mod spectral_normalization;
+mod spectrogram;
 mod stacked_rnn_cells;
 mod text_vectorization;
 mod time_distributed;
+mod tones;
 mod unit_normalization;
 mod up_sampling;
 pub(crate) mod variants;
@@ -141,6 +144,7 @@ list! {
     masking: Masking;
     merging: Add Average Concatenate Dot Maximum Minimum Multiply Subtract | add average concatenate dot maximum minimum
         multiply subtract;
+    mixing: CutMix MixUp;
     multi_head_attention: GroupQueryAttention MultiHeadAttention;
     noise: AlphaDropout GaussianDropout GaussianNoise;
     normalization: Normalization | KeptAxes;
@@ -169,9 +173,11 @@ list! {
     simple_rnn_cell: SimpleRNNCell;
     spatial_dropout: SpatialDropout1D SpatialDropout2D SpatialDropout3D;
     spectral_normalization: SpectralNormalization;
+    spectrogram: MelSpectrogram STFTSpectrogram | SpectrogramMode;
     stacked_rnn_cells: StackedRNNCells;
     text_vectorization: TextVectorization | NGrams Split Standardize;
     time_distributed: TimeDistributed;
+    tones: AutoContrast ContrastLimitedAdaptiveHistogramEqualization Equalization;
     unit_normalization: UnitNormalization;
     up_sampling: UpSampling1D UpSampling2D UpSampling3D;
 }

@@ -165,7 +165,7 @@ maps! {
 }
 
 /// How many places there are along an axis, as a number of float32.
-fn places(x: &Tensor, axis: usize) -> Result<Tensor> {
+pub(super) fn places(x: &Tensor, axis: usize) -> Result<Tensor> {
     match x.shape().dim(axis) {
         Some(places) => Ok(Tensor::scalar(places as f32)),
         None => x.shape_tensor()?.cast(DType::F32)?.slice(axis as i64),

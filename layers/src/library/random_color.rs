@@ -197,14 +197,14 @@ random_layers! {
 }
 
 /// The values of an image of bytes.
-const BYTES: [f64; 2] = [0.0, 255.0];
+pub(super) const BYTES: [f64; 2] = [0.0, 255.0];
 
-fn sorted([a, b]: [f64; 2]) -> [f64; 2] {
+pub(super) fn sorted([a, b]: [f64; 2]) -> [f64; 2] {
     [a.min(b), a.max(b)]
 }
 
 /// Values of one range as those of another.
-fn from_to(x: &Tensor, [least, most]: [f64; 2], to: [f64; 2]) -> Result<Tensor> {
+pub(super) fn from_to(x: &Tensor, [least, most]: [f64; 2], to: [f64; 2]) -> Result<Tensor> {
     if [least, most] == to {
         return Ok(x.clone());
     }

@@ -1,7 +1,8 @@
-use super::augmentation::{batch, clipped, for_each_image, random_layers, sizes};
+use super::augmentation::{Draws, batch, clipped, for_each_image, random_layers, sizes};
 use super::settings::defaults;
 use super::{DataFormat, FactorWithin, Numbers};
 use crate::OrNone;
+use crate::resize::rows_and_columns;
 use modulor::{Error, Result, Tensor};
 
 random_layers! {
@@ -36,16 +37,7 @@ random_layers! {
         let [least, most] = layer.scale.range("scale")?;
         let [rows, columns, channels] = sizes(x)?;
         let parts = draws.several(&batch(x, [2])?, least, most, x.dtype())?.sqrt()?;
-        let mut within = |axis: i64, places: usize| {
-            let length = parts.slice((.., axis))?.mul(places as f64)?;
-            let first = draws.uniform(x, 0.0, 1.0, x.dtype())? * (places as f64 - &length);
-            let dims = if axis == 0 { [1, 1, -1, 1] } else { [1, -1, 1, 1] };
-            let place = Tensor::range(0, places as i64, 1)?.cast(x.dtype())?.reshape(dims)?;
-            let is_in = place.greater_equal(for_each_image(&first)?)?;
-            is_in.logical_and(&place.less(for_each_image(&(&first + &length))?)?)
-        };
-        let across = within(0, columns)?;
-        let inside = within(1, rows)?.logical_and(&across)?;
+        let [inside, _] = rectangles(x, draws, [&parts.slice((.., 0))?, &parts.slice((.., 1))?])?;
         let chosen = for_each_image(&draws.chosen(x, layer.factor.range("factor")?)?)?;
         let filling = match &layer.fill_value.0 {
             None => {
@@ -62,6 +54,24 @@ random_layers! {
         };
         chosen.logical_and(&inside)?.select(&clipped(&filling, layer.value_range)?, x)
     };
+}
+
+/// The rectangles of images, drawn, of which those parts of the columns and of the rows are covered: where they are, bools of
+/// `[batch, rows, columns, 1]`, and the part of each image, of `[batch]`.
+pub(super) fn rectangles(x: &Tensor, draws: &mut Draws, parts: [&Tensor; 2]) -> Result<[Tensor; 2]> {
+    let [rows, columns] = rows_and_columns(x)?;
+    let mut along = |places: usize, part: &Tensor| {
+        let covered = part.mul(places as f64)?.cast(x.dtype())?;
+        let begin = draws.uniform(x, 0.0, 1.0, x.dtype())? * (places as f64 - &covered);
+        let end = begin.add(&covered)?;
+        let places = Tensor::new([places], (0..places).map(|at| at as f64).collect::<Vec<_>>())?.cast(x.dtype())?;
+        let (begin, end) = (begin.expand_dims(-1)?, end.expand_dims(-1)?);
+        let within = places.greater_equal(&begin)?.logical_and(&places.less(&end)?)?;
+        Ok::<_, modulor::Error>((within, (end - begin).squeeze([-1])?))
+    };
+    let ((across, width), (down, height)) = (along(columns, parts[0])?, along(rows, parts[1])?);
+    let inside = down.expand_dims(-1)?.logical_and(&across.expand_dims(1)?)?.expand_dims(-1)?;
+    Ok([inside, (width * height).div((rows * columns) as f64)?])
 }
 
 /// The values of a color.
