@@ -21,8 +21,8 @@ pub(crate) use infer::{allowed, arity, at_least_rank, int_values, ints, one_int,
 pub(crate) use node::{Node, Origin};
 pub use operand::Operand;
 pub use policy::{DTypePolicy, dtype_policy, set_dtype_policy, with_dtype_policy};
-pub(crate) use profile::timed;
 pub use profile::{Event, Profile, Row, profiled};
+pub(crate) use profile::{is_profiled, timed};
 pub use scope::{Recorder, Scopes};
 
 use crate::tensor::Layout;

@@ -84,9 +84,14 @@ pub fn profiled<R>(f: impl FnOnce() -> R) -> (R, Profile) {
     (result, Profile { events, time })
 }
 
+/// Whether this thread is looked at.
+pub(crate) fn is_profiled() -> bool {
+    RECORDING.with_borrow(Option::is_some)
+}
+
 /// Runs `f`, which is one operation, and takes its time if this thread is looked at.
 pub(crate) fn timed<R>(op: &dyn Op, path: impl FnOnce() -> Option<Arc<str>>, f: impl FnOnce() -> R) -> R {
-    if RECORDING.with_borrow(Option::is_none) {
+    if !is_profiled() {
         return f();
     }
     let begin = Instant::now();

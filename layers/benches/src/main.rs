@@ -5,6 +5,7 @@
 //! `compare.py --prepare` writes in the folder `$PEERS_DATA`. With `--check` nothing is timed, and the losses of the first
 //! twenty steps are printed.
 
+mod beside;
 mod cnn;
 mod data;
 mod elementwise;
@@ -32,10 +33,14 @@ fn run(report: &Report) -> Result<()> {
         "W6" => mlp::fit(report),
         "W9" => elementwise::small_ops(report),
         "W10" => elementwise::chain(report),
+        "beside" => beside::measure(report),
         "fit" => fit::beside_a_loop(report),
         "loops" => loops::measure(report),
         "scale" => scale::measure(report),
-        other => Err(Error::invalid_argument(format!("there are W1 to W6, W9, W10, fit, loops and scale, found {other:?}"))),
+        other => {
+            let message = format!("there are W1 to W6, W9, W10, beside, fit, loops and scale, found {other:?}");
+            Err(Error::invalid_argument(message))
+        }
     }
 }
 

@@ -1,22 +1,26 @@
-//! Branches, loops and calls in a plan: their graphs are plans of their own, whose buffers are used again from one iteration to
-//! the next.
+//! Branches, loops, calls and parts side by side in a plan: their graphs are plans of their own, whose buffers are used again
+//! from one iteration to the next.
 
 use super::{Memory, Packs, Place, Plan, Source, Step, Workspace};
 use crate::flow::{Control, chosen, spend};
 use crate::function::lower::Lowered;
-use crate::graph::pass::optimized;
+use crate::graph::pass::{Beside, optimized};
 use crate::graph::{Graph, GraphNode, Kind as NodeKind};
-use crate::op::{Op, View, ViewMut};
+use crate::op::{Op, View, ViewMut, is_profiled};
 use crate::shape::same;
 use crate::tensor::{Payload, Plain};
 use crate::{DType, Error, Result, Spec, Tensor};
-use std::sync::Arc;
+use modulor_kernels::{num_threads, run_parts};
+use std::any::Any;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// An op that runs graphs.
 pub(super) struct Flow {
     op: Arc<dyn Op>,
     is_loop: bool,
-    /// The condition and the body of a loop, the branches, or what is called.
+    /// Whether all plans are run, at the same time.
+    is_beside: bool,
+    /// The condition and the body of a loop, the branches, what is called, or the parts.
     plans: Vec<Plan>,
     /// Where each result goes.
     pub results: Vec<Goes>,
@@ -41,12 +45,29 @@ pub(super) struct Inner {
     state: Vec<Tensor>,
     next: Vec<Tensor>,
     spaces: Vec<Workspace>,
+    parts: Vec<Mutex<Part>>,
 }
+
+/// What a part needs that is run beside others.
+#[derive(Default)]
+struct Part {
+    space: Workspace,
+    outputs: Vec<Tensor>,
+    error: Option<Error>,
+}
+
+/// The most threads that run parts.
+const THREADS: usize = 64;
 
 impl Flow {
     /// The op of a node, if its graphs can be plans: each value in them is of one shape every time, or a list.
     pub fn of(node: &GraphNode, inputs: &[&Spec]) -> Option<Flow> {
         let NodeKind::Op(op) = &node.kind else { return None };
+        if let Some(beside) = (&**op as &dyn Any).downcast_ref::<Beside>() {
+            // They have gone through the passes.
+            let plans = beside.parts.iter().map(|part| plan(Graph::clone(part))).collect::<Option<Vec<Plan>>>()?;
+            return Some(Flow { op: op.clone(), is_loop: false, is_beside: true, plans, results: Vec::new() });
+        }
         let control = Control::of(&**op)?;
         let graphs: Vec<&Graph> = match control {
             Control::Repeat { condition, body } => vec![condition, body],
@@ -63,14 +84,9 @@ impl Flow {
         if !graphs.iter().all(|graph| is_fit(graph)) || !inputs.iter().copied().chain(&node.specs).all(is_fixed) {
             return None;
         }
-        let plan = |graph: &Graph| {
-            let (inputs, outputs) = (graph.inputs.len(), graph.outputs.len());
-            let graph = optimized(graph.clone());
-            Plan::new(Lowered { graph, read: Vec::new(), written: Vec::new(), inputs, outputs }, &Packs::default()).ok()
-        };
-        let plans = graphs.iter().map(|graph| plan(graph)).collect::<Option<Vec<Plan>>>()?;
+        let plans = graphs.iter().map(|&graph| plan(optimized(graph.clone()))).collect::<Option<Vec<Plan>>>()?;
         let is_loop = matches!(control, Control::Repeat { .. });
-        Some(Flow { op: op.clone(), is_loop, plans, results: Vec::new() })
+        Some(Flow { op: op.clone(), is_loop, is_beside: false, plans, results: Vec::new() })
     }
 
     /// Which results of a loop are inputs that its body gives out as they came in.
@@ -184,8 +200,44 @@ impl Plan {
 }
 
 impl Flow {
+    /// Makes the state of `inner`, which is the inputs of all parts one after the other, what they give.
+    fn side_by_side(&self, inner: &mut Inner) -> Result<()> {
+        let Inner { state, parts, .. } = inner;
+        parts.resize_with(self.plans.len(), Mutex::default);
+        let (inputs, own) = (&**state, &**parts);
+        let run = |at: usize| {
+            let first = self.plans[..at].iter().map(|plan| plan.given_specs().len()).sum::<usize>();
+            let plan = &self.plans[at];
+            let mut part = own[at].lock().unwrap_or_else(PoisonError::into_inner);
+            let Part { space, outputs, error } = &mut *part;
+            outputs.clear();
+            *error = plan.again(space, &inputs[first..][..plan.given_specs().len()], outputs).err();
+        };
+        match is_profiled() {
+            // A profile is of one thread.
+            true => (0..self.plans.len()).for_each(run),
+            false => {
+                let threads = num_threads().clamp(1, THREADS);
+                run_parts(self.plans.len(), [], &mut [(); THREADS][..threads], |at, [], ()| run(at));
+            }
+        }
+        state.clear();
+        for part in parts {
+            let Part { space, outputs, error } = part.get_mut().unwrap_or_else(PoisonError::into_inner);
+            space.release();
+            state.append(outputs);
+            if let Some(error) = error.take() {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the state of `inner` what the op gives for it.
     fn run(&self, inner: &mut Inner) -> Result<()> {
+        if self.is_beside {
+            return self.side_by_side(inner);
+        }
         let Inner { state, next, spaces, .. } = inner;
         spaces.resize_with(self.plans.len(), Workspace::default);
         if let (true, [condition, body]) = (self.is_loop, &*self.plans) {
@@ -220,6 +272,12 @@ impl Flow {
         std::mem::swap(state, next);
         Ok(())
     }
+}
+
+/// The plan of a graph on values alone.
+fn plan(graph: Graph) -> Option<Plan> {
+    let (inputs, outputs) = (graph.inputs.len(), graph.outputs.len());
+    Plan::new(Lowered { graph, read: Vec::new(), written: Vec::new(), inputs, outputs }, &Packs::default()).ok()
 }
 
 /// Writes a value over a tensor that nobody else holds.

@@ -1,11 +1,14 @@
 //! Passes: functions from graphs to graphs that compute the same.
 
+mod beside;
 mod epilogue;
 mod fusion;
 mod samples;
 mod share;
 mod simplify;
 
+pub(crate) use beside::Beside;
+use beside::beside;
 use epilogue::append;
 use fusion::fuse;
 use samples::by_samples;
@@ -16,7 +19,7 @@ use super::{Edge, Graph};
 
 /// A graph of known shapes on values, by all passes.
 pub(crate) fn optimized(graph: Graph) -> Graph {
-    by_samples(fuse(append(share(simplify(graph)))))
+    beside(by_samples(fuse(append(share(simplify(graph))))))
 }
 
 /// Where each output of each node goes: the nodes that take it, each as often as it does; none stands for an output of the graph.
