@@ -17,7 +17,7 @@ use crate::number::Number;
 use crate::parts::{Matrix, by_rows};
 use crate::sliding::{Block, Gather, Slide, Term, Total, gather_row, load, store};
 use crate::window::{Format, Images, Window};
-use beside::{Beside, gradient_units};
+use beside::{Beside, gradient_units, greatest_units};
 
 /// The numbers of which windows have a greatest: f32, f64, f16, bf16 and the integers of 8 to 64 bits.
 ///
@@ -527,8 +527,13 @@ macro_rules! max_pooling {
     ($($t:ty),*: $rows:ident) => {
         $(impl MaxPooling for $t {
             fn max_pool(window: &Window, images: Images, x: &[Self], out: &mut [Self]) {
-                $rows! { $t, part }
+                $rows! { $t, part beside }
                 check(window, images, &[x.len()], &[out.len()]);
+                if let Some(of) = Beside::new(window, images) {
+                    let ([units, _], work) = (of.units(), x.len() + out.len());
+                    let out = Matrix::new(out, of.outputs());
+                    return by_rows(units, work, out, |units, out| beside(&of, units, x, out));
+                }
                 let slide = slide(window, images, false);
                 let (rows, work) = (rows(&slide, images), x.len() + out.len());
                 by_rows(rows, work, Matrix::new(out, slide.width()), |rows, out| part(&slide, rows, x, out));
@@ -537,14 +542,18 @@ macro_rules! max_pooling {
     };
 }
 macro_rules! vectors {
-    ($t:ty, $part:ident) => {
+    ($t:ty, $part:ident $beside:ident) => {
         by_instruction_set!(fn $part(slide: &Slide, rows: Range<usize>, x: &[$t], out: &mut [$t]) = max_rows::<$t>);
+        by_instruction_set!(fn $beside(of: &Beside, units: Range<usize>, x: &[$t], out: &mut [$t]) = greatest_units::<$t>);
     };
 }
 macro_rules! plain {
-    ($t:ty, $part:ident) => {
+    ($t:ty, $part:ident $beside:ident) => {
         fn $part(slide: &Slide, rows: Range<usize>, x: &[$t], out: &mut [$t]) {
             max_rows::<$t, false>(slide, rows, x, out);
+        }
+        fn $beside(of: &Beside, units: Range<usize>, x: &[$t], out: &mut [$t]) {
+            greatest_units::<$t, false>(of, units, x, out);
         }
     };
 }

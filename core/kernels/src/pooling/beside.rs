@@ -1,4 +1,4 @@
-//! The way back to the greatest of windows that lie beside each other, in one pass.
+//! The greatest of windows that lie beside each other, and the way back to them in one pass.
 
 use std::ops::Range;
 
@@ -47,6 +47,63 @@ impl Beside {
     pub(super) fn units(&self) -> [usize; 2] {
         [self.units, self.places[0] * self.places[1] * self.channels]
     }
+
+    /// The windows of a unit, of all its channels.
+    pub(super) fn outputs(&self) -> usize {
+        self.windows[0] * self.windows[1] * self.channels
+    }
+}
+
+/// Writes the greatest of each window of some units, given the input of all.
+#[inline(always)]
+pub(super) fn greatest_units<T: Ordered, const FUSED: bool>(of: &Beside, units: Range<usize>, x: &[T], out: &mut [T]) {
+    match of.size {
+        // The size that nearly all have, as a number that the compiler knows.
+        [2, 2] => greatest(of, [2, 2], units, x, out),
+        size => greatest(of, size, units, x, out),
+    }
+}
+
+#[inline(always)]
+fn greatest<T: Ordered>(of: &Beside, size: [usize; 2], units: Range<usize>, x: &[T], out: &mut [T]) {
+    let ([_, inputs], [down, across]) = (of.units(), of.windows);
+    let (row, last) = (of.places[1] * of.channels, of.channels / LANES * LANES);
+    for (i, unit) in units.enumerate() {
+        let x = &x[unit * inputs..][..inputs];
+        for y in 0..down {
+            let from = y * size[0] * row;
+            let to = (i * down + y) * across * of.channels;
+            for (at, out) in out[to..][..across * of.channels].chunks_exact_mut(of.channels).enumerate() {
+                let first = from + at * size[1] * of.channels;
+                for lane in (0..last).step_by(LANES) {
+                    store(best::<T, LANES>(of, size, row, first + lane, x), out, lane, 1);
+                }
+                for lane in last..of.channels {
+                    store(best::<T, 1>(of, size, row, first + lane, x), out, lane, 1);
+                }
+            }
+        }
+    }
+}
+
+/// The greatest for lanes of one window, whose first place has them at `first`.
+#[inline(always)]
+fn best<T: Ordered, const N: usize>(of: &Beside, size: [usize; 2], row: usize, first: usize, x: &[T]) -> [T; N] {
+    let mut best = [T::LEAST; N];
+    for v in 0..size[0] {
+        for h in 0..size[1] {
+            let x = load::<T, N, 1>(x, first + v * row + h * of.channels);
+            for (best, x) in best.iter_mut().zip(&x) {
+                let x = x.wide();
+                *best = if x > *best { x } else { *best };
+            }
+        }
+    }
+    let mut own = [T::zeroed(); N];
+    for (own, best) in own.iter_mut().zip(&best) {
+        *own = T::own(*best);
+    }
+    own
 }
 
 /// Writes the gradient of the input for some units, given the input of all and the gradient of all the greatest.
@@ -59,7 +116,7 @@ pub(super) fn gradient_units<T: Ordered<Wide = <T as Stored>::Wide> + Stored, co
     dx: &mut [T],
 ) {
     let ([_, inputs], [down, across]) = (of.units(), of.windows);
-    let outputs = down * across * of.channels;
+    let outputs = of.outputs();
     for (i, unit) in units.enumerate() {
         let (x, dy) = (&x[unit * inputs..][..inputs], &dy[unit * outputs..][..outputs]);
         let dx = &mut dx[i * inputs..][..inputs];
