@@ -177,7 +177,9 @@ impl Op for LinSpace {
                 *last = stop;
                 // 0 + gaps·1 is the number of gaps in this type.
                 let delta = (stop - start) / Ranged::at(T::default(), gaps, T::from(1_u8));
-                out[..gaps].iter_mut().enumerate().for_each(|(i, place)| *place = Ranged::at(start, i, delta));
+                // The first is the start, however large the distance is.
+                let between = out[..gaps].iter_mut().enumerate().skip(1);
+                between.for_each(|(i, place)| *place = Ranged::at(start, i, delta));
             }
             Ok(())
         }, else => Err(unsupported(dtype)))

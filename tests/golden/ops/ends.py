@@ -60,6 +60,7 @@ def summed(run):
     run.add("Einsum", "NaN and infinities", [x, x.T.copy()], equation="ij,jk->ik", grad=False)
     run.add("L2Loss", "NaN", x[:1], grad=False)
     run.add("LinSpace", "NaN", f32(np.nan), f32(1), np.int32(3), grad=False)
+    run.add("LinSpace", "to infinity", f32(0), f32(np.inf), np.int32(4), grad=False)
     ids = np.array([0, 0, 1], np.int32)
     rows = np.array([[1, np.nan], [np.inf, 2], [-np.inf, 3]], f32)
     for op in ("SegmentSum", "SegmentMean", "SegmentProd"):

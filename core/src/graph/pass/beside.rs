@@ -23,7 +23,12 @@ pub(crate) struct Beside {
 /// Gathers what comes together in a node, and does nothing for anything else, where at least two of it are worth a thread and
 /// use but one each.
 pub(crate) fn beside(mut graph: Graph) -> Graph {
-    if !graph.nodes.iter().any(|node| may_join(node)) {
+    // A part of at most so many ops that is worth a thread has one of some size: long chains of small ones are not searched.
+    let is_large = |node: &&GraphNode| match &node.kind {
+        Kind::Op(op) => is_fit(&graph, node, &**op) && flops(&graph, node) >= WORTH / MOST as u64,
+        _ => false,
+    };
+    if graph.nodes.iter().filter(is_large).nth(1).is_none() {
         return graph;
     }
     let uses = Uses::of(&graph);
@@ -61,7 +66,7 @@ fn may_join(node: &GraphNode) -> bool {
 fn part(graph: &Graph, uses: &Uses, taken: &[bool], entry: usize, join: usize) -> Option<BTreeSet<usize>> {
     let mut part = BTreeSet::new();
     let mut pending = BTreeSet::from([entry]);
-    let mut flops = 0;
+    let mut work = 0;
     while let Some(at) = pending.pop_last() {
         let node = &graph.nodes[at];
         let Kind::Op(op) = &node.kind else { continue };
@@ -70,18 +75,24 @@ fn part(graph: &Graph, uses: &Uses, taken: &[bool], entry: usize, join: usize) -
         if taken[at] || !outputs.clone().all(is_here) || !is_fit(graph, node, &**op) {
             continue;
         }
-        let inputs: Vec<Spec> = node.inputs.iter().map(|edge| spec(graph, edge).clone()).collect();
-        let own = op.flops(&inputs, &node.specs);
+        let own = flops(graph, node);
         // Steps of one sample follow each other, on one thread.
-        let is_one_sample = op.name().starts_with("recurrence") && inputs[0].shape.dim(0) == Some(1);
+        let is_one_sample = op.name().starts_with("recurrence") && spec(graph, &node.inputs[0]).shape.dim(0) == Some(1);
         if part.len() == MOST || own > OWN_THREADS && !is_one_sample {
             return None;
         }
-        flops += own;
+        work += own;
         part.insert(at);
         pending.extend(node.inputs.iter().map(|edge| edge.node));
     }
-    (flops >= WORTH).then_some(part)
+    (work >= WORTH).then_some(part)
+}
+
+/// The operations of a node.
+fn flops(graph: &Graph, node: &GraphNode) -> u64 {
+    let Kind::Op(op) = &node.kind else { return 0 };
+    let inputs: Vec<Spec> = node.inputs.iter().map(|edge| spec(graph, edge).clone()).collect();
+    op.flops(&inputs, &node.specs)
 }
 
 fn spec<'a>(graph: &'a Graph, edge: &Edge) -> &'a Spec {
