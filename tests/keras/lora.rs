@@ -112,7 +112,7 @@ fn what_cannot_be_adapted_says_so() {
 fn factors_begin_as_they_are_told() {
     let mut layer = Dense::new(2).lora_initializers("ones", "random_normal").kernel_initializer("zeros");
     layer.enable_lora(1, None).expect("it is not adapted");
-    layer.call(&Tensor::from([[1.0_f32, 2.0]])).expect("it fits");
+    layer.call(Tensor::from([[1.0_f32, 2.0]])).expect("it fits");
     let value = |name: &str| {
         let named = layer.named_variables();
         let (_, variable) = named.iter().find(|(own, _)| own == name).expect("a factor");
