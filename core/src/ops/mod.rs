@@ -1,4 +1,4 @@
-//! The operations, by family: each file holds ops whole, their methods on [`Tensor`](crate::Tensor), and their rows.
+//! The operations, by family: each file holds ops whole, their methods on [`Tensor`], and their rows.
 //!
 //! What TensorFlow has no op for is a composite, in [`composite`]: a named function over public tensor operations. Some
 //! have a kernel of their own, in [`fused`].
