@@ -8,6 +8,7 @@ use modulor::op::{Accuracy, Op};
 use modulor::ops::fused::{FUSED, Fused, FusedDef};
 use modulor::ops::optimizer::{Update, UpdateStep};
 use modulor::ops::recurrent::{Cell, Recurrence, Weights};
+use modulor::ops::running_sum::running_sums;
 use modulor::{DType, Function, GradientTape, Result, Shape, Spec, Tensor, UnconnectedGradients, registry};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -219,6 +220,7 @@ fn every_composite_with_a_kernel_is_listed_and_refuses_other_dtypes() {
         "normalization/moments",
         "normalization/rows",
         "recurrent",
+        "running_sum",
     ];
     let text = files.map(|file| source(file).unwrap()).concat();
     // An update step has a second form, of variables.
@@ -280,6 +282,45 @@ fn an_update_is_its_body_to_the_bit_and_to_a_tape() -> Result<()> {
     let gradients = tape.gradients(&sum, &inputs)?;
     let slopes: Vec<Vec<f64>> = gradients.iter().flatten().map(reals).collect();
     assert_eq!(slopes, [[1.0 - 0.0625; 2], [-0.125 * 1.5; 2], [0.25; 2]].map(Vec::from));
+    Ok(())
+}
+
+#[test]
+fn a_running_sum_is_its_body_to_the_bit_for_all_dtypes() -> Result<()> {
+    let exact: Vec<f64> =
+        (0..130).map(|i| f64::from(i) * 0.37 - 20.0).chain([f64::NAN, f64::INFINITY, -0.0, 1e300]).collect();
+    let more: Vec<f64> = (0..134).map(|i| f64::from(i) * -0.11 + 3.0).collect();
+    let saved = [DType::F32, DType::F64, DType::F16, DType::BF16, DType::I32, DType::I64, DType::U8];
+    for (wide, narrow) in
+        [DType::F64, DType::F32, DType::F16].into_iter().flat_map(|wide| saved.map(|narrow| (wide, narrow)))
+    {
+        for count in [0, 1, 63, 64, 65, 134] {
+            let [exact, more] =
+                [&exact, &more].map(|values| Tensor::new([count], values[134 - count..].to_vec())?.cast(wide));
+            let (exact, more) = (exact?, more?);
+            // Every third saved one was set by somebody.
+            let moved = Tensor::new([count], (0..count).map(|i| f64::from(u8::from(i % 3 == 0))).collect::<Vec<_>>())?;
+            let saved = exact.cast(DType::F64)?.add(moved)?.cast(narrow)?;
+            let turned = |x: &Tensor| x.reverse(&[0])?.reshape([count as i64, 1])?.broadcast_to([count, 2])?.transpose();
+            for [saved, exact, more] in
+                [[saved.clone(), exact.clone(), more.clone()], [turned(&saved)?, turned(&exact)?, turned(&more)?]]
+            {
+                let next = running_sums(&[[&saved, &exact]], std::slice::from_ref(&more))?.remove(0);
+                let base = exact.cast(narrow)?.equal(&saved)?.select(&exact, &saved.cast(wide)?)?;
+                let expected = base.add(&more)?;
+                let about = format!("{narrow} and {wide}, {count}");
+                assert_eq!(difference(&next[1], &expected), None, "{about}");
+                assert_eq!(difference(&next[0], &expected.cast(narrow)?), None, "{about}");
+            }
+        }
+    }
+    let (two, one) = (Tensor::from([1.0, 2.0]), Tensor::scalar(1.0));
+    let error = running_sums(&[[&two, &two]], std::slice::from_ref(&one)).unwrap_err();
+    assert_eq!(error.message(), "inputs must have one shape, found (2,) and ()");
+    let error = running_sums(&[[&two, &two]], &[]).unwrap_err();
+    assert_eq!(error.message(), "0 numbers cannot be added to 1 sums");
+    let error = running_sums(&[[&one.cast(DType::Bool)?, &one]], std::slice::from_ref(&one)).unwrap_err();
+    assert_eq!(error.message(), "takes numbers, found bool");
     Ok(())
 }
 

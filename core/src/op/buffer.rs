@@ -195,6 +195,12 @@ impl<'a> ViewMut<'a> {
         Ok(ViewMut { dtype, dims, bytes })
     }
 
+    /// As [`new`](ViewMut::new), of a buffer that was made for elements of these dims.
+    pub(crate) fn within(dtype: DType, dims: &'a [usize], bytes: &'a mut [u8]) -> ViewMut<'a> {
+        debug_assert_eq!(bytes.len(), dims.iter().product::<usize>() * dtype.size());
+        ViewMut { dtype, dims, bytes }
+    }
+
     /// One without elements, for those who ask of dims alone.
     pub(crate) fn hollow(dtype: DType, dims: &'a [usize]) -> ViewMut<'a> {
         ViewMut { dtype, dims, bytes: &mut [] }

@@ -8,6 +8,7 @@ use super::math::{WriteOver, broadcast_shape, map, one_shape, zip};
 use super::normalization;
 use super::optimizer::{Update, UpdateStep};
 use super::recurrent::{Cell, Recur, RecurGrad, Recurrence};
+use super::running_sum;
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, Scalar, Scratch, View, ViewMut, allowed, apply, arity, same_dtype,
 };
@@ -116,6 +117,7 @@ pub const FUSED: &[FusedDef] = &[
     FusedDef { name: "moments", accuracy: Accuracy::Sum, calls: normalization::moments },
     FusedDef { name: "rms_norm", accuracy: Accuracy::Sum, calls: normalization::rms_norms },
     FusedDef { name: "rms_norm_grad", accuracy: Accuracy::Sum, calls: normalization::rms_norm_grads },
+    FusedDef { name: "running_sum", accuracy: Accuracy::Sum, calls: running_sum::running_sum_calls },
     FusedDef { name: "update_step", accuracy: Accuracy::Sum, calls: update_steps },
 ];
 

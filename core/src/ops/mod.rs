@@ -44,6 +44,7 @@ pub(crate) mod projection;
 pub(crate) mod random;
 pub mod recurrent;
 pub(crate) mod reduce;
+pub mod running_sum;
 pub(crate) mod sampling;
 pub(crate) mod search;
 pub(crate) mod segment;

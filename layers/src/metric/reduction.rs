@@ -36,10 +36,15 @@ impl Mean {
 pub(super) fn add_mean(totals: &Totals, values: &Tensor, weight: Option<&Tensor>) -> Result<()> {
     let (values, weights) = by_sample(values, weight, |t, axes| t.mean(axes))?;
     let count = match weights {
-        Some(weights) => weights.sum(..)?,
+        Some(weights) => sum(weights)?,
         None => values.size_tensor()?.cast(DType::F64)?,
     };
-    totals.add(&[values.sum(..)?, count])
+    totals.add(&[sum(values)?, count])
+}
+
+/// The sum of all elements; one number is its own.
+fn sum(values: Tensor) -> Result<Tensor> {
+    if values.rank() == Some(0) { Ok(values) } else { values.sum(..) }
 }
 
 /// The first sum by the second, in the dtype of the saved one; 0 where that is 0.
@@ -96,7 +101,7 @@ impl Sum {
         let add = || {
             let weight = with_mask(sample_weight, values.mask())?;
             let (values, _) = by_sample(values, weight.as_ref(), |t, axes| t.sum(axes))?;
-            self.totals().add(&[values.sum(..)?])
+            self.totals().add(&[sum(values)?])
         };
         add().map_err(|error| error.within(self.name.as_str()))
     }

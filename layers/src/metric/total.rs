@@ -2,6 +2,7 @@
 
 use crate::loss::same_rank;
 use modulor::module::{Module, name};
+use modulor::ops::running_sum::running_sums;
 use modulor::variable::commit;
 use modulor::{DType, Error, Result, Tensor, Variable, scope};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,12 +27,6 @@ impl Total<'_> {
         self.saved.size(dims)?;
         self.exact.size(dims)
     }
-
-    /// What to write so that the sum is this.
-    fn becomes(&self, sum: Tensor) -> Result<[(Variable, Tensor); 2]> {
-        let saved = sum.cast(self.saved.dtype())?;
-        Ok([(self.saved.clone(), saved), (self.exact.clone(), sum)])
-    }
 }
 
 /// The sums of a metric.
@@ -54,7 +49,11 @@ impl Totals<'_> {
             let dims = more.shape().known().map(<[_]>::to_vec);
             total.size(&dims.ok_or_else(|| Error::unimplemented("a metric of an unknown number of classes"))?)?;
         }
-        self.write(|total, index| total.read()?.add(more.get(index).unwrap_or(&Tensor::scalar(0.0))))
+        self.write(|totals| {
+            let sums = totals.iter().map(|total| Ok([total.saved.read()?, total.exact.read()?]));
+            let sums = sums.collect::<Result<Vec<_>>>()?;
+            running_sums(&sums.iter().map(|[saved, exact]| [saved, exact]).collect::<Vec<_>>(), more)
+        })
     }
 
     /// The sums: float64. Those that have no shape yet get this one.
@@ -75,17 +74,21 @@ impl Totals<'_> {
         if self.totals.iter().any(|total| !total.saved.is_sized()) {
             return Ok(());
         }
-        self.write(|total, _| total.read()?.zeros_like())
+        let zeros = |total: &Total| Ok([total.saved.read()?.zeros_like()?, total.exact.read()?.zeros_like()?]);
+        self.write(|totals| totals.iter().map(zeros).collect())
     }
 
-    fn write(&self, sum: impl Fn(&Total, usize) -> Result<Tensor>) -> Result<()> {
+    /// Writes what the sums are to be, saved and exact.
+    fn write(&self, next: impl FnOnce(&[Total]) -> Result<Vec<[Tensor; 2]>>) -> Result<()> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         if self.totals.iter().any(|total| total.saved.path().is_none()) {
             name::stamp(self.metric, self.name);
         }
-        let write = |(index, total): (usize, &Total)| total.becomes(sum(total, index)?);
-        let writes = scope::without_tapes(|| self.totals.iter().enumerate().map(write).collect::<Result<Vec<_>>>());
-        commit(writes?.into_iter().flatten())
+        let next = scope::without_tapes(|| next(&self.totals))?;
+        let write = |(total, [saved, exact]): (&Total, [Tensor; 2])| {
+            [(total.saved.clone(), saved), (total.exact.clone(), exact)]
+        };
+        commit(self.totals.iter().zip(next).flat_map(write))
     }
 }
 

@@ -292,7 +292,8 @@ impl Compiler {
     fn target(&mut self, spec: &Spec) -> Result<(Target, Place)> {
         let (memory, dims) = (self.buffer(spec)?, spec.shape.known().unwrap_or_default().to_vec());
         let (source, layout) = (Source::Memory(memory), Layout::contiguous(dims.clone()));
-        Ok((Target { memory, dtype: spec.dtype, dims }, Place::Static { source, dtype: spec.dtype, layout }))
+        let (dtype, bytes) = (spec.dtype, self.buffers[memory].bytes);
+        Ok((Target { memory, dtype, dims, bytes }, Place::Static { source, dtype, layout }))
     }
 
     /// Where the output lies if it is a view of input 0; an error if that only shows when it runs.
@@ -355,7 +356,7 @@ impl Compiler {
         }
         let memory = self.buffer(&spec)?;
         self.buffers[memory].leaves = Some(spec);
-        let target = Target { memory, dtype, dims: layout.dims.clone() };
+        let target = Target { memory, dtype, dims: layout.dims.clone(), bytes: self.buffers[memory].bytes };
         let op = Arc::new(crate::ops::array::Identity);
         self.steps.push(Step {
             op,

@@ -177,9 +177,8 @@ impl Plan {
                 Goes::Made(at) => workspace.made[at] = Some(result.clone()),
                 Goes::Output(at) => {
                     let target = &step.outputs[at];
-                    let bytes = target.dims.iter().product::<usize>() * target.dtype.size();
                     let memory = workspace.memory[target.memory].bytes_mut()?;
-                    let mut target = ViewMut::new(target.dtype, &target.dims, &mut memory[..bytes])?;
+                    let mut target = ViewMut::within(target.dtype, &target.dims, &mut memory[..target.bytes]);
                     crate::ops::array::copy_view(View::of(result)?, &mut target)?;
                 }
             }

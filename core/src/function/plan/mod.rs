@@ -76,6 +76,7 @@ struct Target {
     memory: usize,
     dtype: DType,
     dims: Vec<usize>,
+    bytes: usize,
 }
 
 /// One call.

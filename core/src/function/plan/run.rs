@@ -239,7 +239,14 @@ impl Plan {
         }
         for (at, place) in step.inputs.iter().enumerate() {
             if step.kind != Kind::Over(at) {
-                views.push(self.view(place, workspace, inputs)?);
+                // Made where it stays: in a `Result` it would be copied piece by piece.
+                match place {
+                    Place::Static { source, dtype, layout } => {
+                        let (bytes, shift) = self.elements(*source, workspace, inputs)?;
+                        views.push(View::within(*dtype, layout, shift, bytes));
+                    }
+                    Place::Made(at) => views.push(View::of(self.made(*at, workspace)?)?),
+                }
             }
         }
         let mut targets = Targets::new();
@@ -247,8 +254,7 @@ impl Plan {
             targets = SmallVec::from_vec(emptied(std::mem::take(&mut many.targets)));
         }
         for (target, taken) in step.outputs.iter().zip(taken) {
-            let wanted = target.dims.iter().product::<usize>() * target.dtype.size();
-            targets.push(ViewMut::new(target.dtype, &target.dims, &mut taken.bytes_mut()?[..wanted])?);
+            targets.push(ViewMut::within(target.dtype, &target.dims, &mut taken.bytes_mut()?[..target.bytes]));
         }
         let bytes = match step.kind {
             Kind::Copy => 0,
@@ -321,34 +327,43 @@ impl Plan {
         workspace: &'a Workspace,
         inputs: &'a [Tensor],
     ) -> Result<View<'a>> {
-        let (source, dtype, layout) = match place {
-            Place::Made(at) => {
-                let made = workspace.made[*at].as_ref();
-                return View::of(made.ok_or_else(|| Error::internal("a value of a plan was not made"))?);
+        match place {
+            Place::Made(at) => View::of(self.made(*at, workspace)?),
+            Place::Static { source, dtype, layout } => {
+                let (bytes, shift) = self.elements(*source, workspace, inputs)?;
+                Ok(View::within(*dtype, layout, shift, bytes))
             }
-            Place::Static { source, dtype, layout } => (*source, *dtype, layout),
-        };
-        let (bytes, offset) = match source {
-            Source::Memory(at) => (workspace.memory[at].bytes()?, 0),
-            _ => match self.held(source, workspace, inputs)?.payload() {
-                Payload::Value(value) => match &*value.storage {
-                    // The layout of a constant is its own; of all others it begins where their elements do.
-                    Storage::Plain(plain) if matches!(source, Source::Constant(_)) => (plain.bytes(), 0),
-                    Storage::Plain(plain) => (plain.bytes(), value.layout.offset),
-                    _ => return Err(Error::unimplemented(format!("tensors of {dtype} are not plain bytes"))),
-                },
-                _ => return Err(Error::internal("a plan runs on values")),
-            },
-        };
-        Ok(View::within(dtype, layout, offset, bytes))
+        }
+    }
+
+    fn made<'a>(&self, at: usize, workspace: &'a Workspace) -> Result<&'a Tensor> {
+        workspace.made[at].as_ref().ok_or_else(|| Error::internal("a value of a plan was not made"))
+    }
+
+    /// The bytes of a source, and by how many elements a layout over them is moved.
+    fn elements<'a>(
+        &'a self,
+        source: Source,
+        workspace: &'a Workspace,
+        inputs: &'a [Tensor],
+    ) -> Result<(&'a [u8], usize)> {
+        if let Source::Memory(at) = source {
+            return Ok((workspace.memory[at].bytes()?, 0));
+        }
+        let held = self.held(source, workspace, inputs)?;
+        let Payload::Value(value) = held.payload() else { return Err(Error::internal("a plan runs on values")) };
+        match &*value.storage {
+            // The layout of a constant is its own; of all others it begins where their elements do.
+            Storage::Plain(plain) if matches!(source, Source::Constant(_)) => Ok((plain.bytes(), 0)),
+            Storage::Plain(plain) => Ok((plain.bytes(), value.layout.offset)),
+            _ => Err(Error::unimplemented(format!("tensors of {} are not plain bytes", held.dtype()))),
+        }
     }
 
     /// A value as a tensor, by a copy where it lies in a buffer.
     pub(super) fn tensor(&self, place: &Place, workspace: &Workspace, inputs: &[Tensor]) -> Result<Tensor> {
         match place {
-            Place::Made(at) => {
-                workspace.made[*at].clone().ok_or_else(|| Error::internal("a value of a plan was not made"))
-            }
+            Place::Made(at) => self.made(*at, workspace).cloned(),
             Place::Static {
                 source: source @ (Source::Given(_) | Source::Read(_) | Source::Constant(_)),
                 layout,
@@ -376,9 +391,7 @@ impl Plan {
     /// A handle of what a result or an assigned value is.
     pub(super) fn given(&self, giver: Giver, workspace: &Workspace, inputs: &[Tensor]) -> Result<Tensor> {
         match giver {
-            Giver::Made(at) => {
-                workspace.made[at].clone().ok_or_else(|| Error::internal("a value of a plan was not made"))
-            }
+            Giver::Made(at) => self.made(at, workspace).cloned(),
             Giver::Source(source) => self.held(source, workspace, inputs).cloned(),
         }
     }
