@@ -22,6 +22,9 @@ pub struct Params {
 /// Computes the numbers of this moment.
 pub(crate) type Measure = Box<dyn Fn() -> Result<Logs> + Send>;
 
+/// Gives variables what has been counted beside them.
+pub(crate) type Settle = Box<dyn Fn() -> Result<()> + Send>;
+
 /// Where a training that is taken up again goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Resumed {
@@ -73,6 +76,8 @@ pub struct Context {
     is_interrupted: bool,
     /// What is saved of the training beside model and optimizer.
     pub(crate) further: Vec<(String, Arc<dyn Module>)>,
+    /// Brings that up to this moment.
+    pub(crate) settle: Option<Settle>,
     /// From what the orders of the epochs follow.
     pub(crate) seed: u64,
     pub(crate) resumed: Option<Resumed>,
@@ -102,6 +107,7 @@ impl Context {
             is_failed: false,
             is_interrupted: false,
             further: Vec::new(),
+            settle: None,
             seed: 0,
             resumed: None,
             saves: Vec::new(),
@@ -279,11 +285,13 @@ impl Context {
 
     /// Saves the training with these states of callbacks.
     pub(super) fn save(&self, vfs: &Arc<dyn Vfs>, prefix: &Path, states: &[(String, State)]) -> Result<()> {
+        self.settle.as_ref().map_or(Ok(()), |settle| settle())?;
         self.saving().save(vfs, prefix, states)
     }
 
     /// Takes the training up; gives the states of these callbacks.
     pub(super) fn restore(&mut self, vfs: &Arc<dyn Vfs>, prefix: &Path, callbacks: &[String]) -> Result<Vec<State>> {
+        self.settle.as_ref().map_or(Ok(()), |settle| settle())?;
         let restored = self.saving().restore(vfs, prefix, callbacks)?;
         (self.seed, self.resumed) = (restored.seed, Some(restored.next));
         self.is_stopping = restored.is_stopping;

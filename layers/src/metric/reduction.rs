@@ -1,6 +1,6 @@
 use super::class::mean;
 use super::total::{Total, Totals, by_sample, with_mask};
-use modulor::{DType, Module, Result, Tensor, Variable};
+use modulor::{DType, Error, Module, Result, Tensor, Variable};
 use std::sync::{Arc, Mutex};
 
 mean! {
@@ -24,6 +24,23 @@ impl Mean {
     /// The mean since the last reset; 0 of nothing.
     pub fn result(&self) -> Result<Tensor> {
         ratio(&self.totals())
+    }
+
+    /// The exact sums, of values and of weights.
+    pub(crate) fn sums(&self) -> Result<[f64; 2]> {
+        match &self.totals().read(Some(&[]))?[..] {
+            [total, count] => Ok([total.item()?, count.item()?]),
+            _ => Err(Error::internal("a mean has two sums")),
+        }
+    }
+
+    /// Gives the variables their shapes and names.
+    pub(crate) fn prepare(&self) -> Result<()> {
+        if self.totals().totals.iter().all(|total| total.saved.is_sized()) { Ok(()) } else { self.set_sums([0.0; 2]) }
+    }
+
+    pub(crate) fn set_sums(&self, sums: [f64; 2]) -> Result<()> {
+        self.totals().set(&sums)
     }
 
     /// Begins anew.

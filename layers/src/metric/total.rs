@@ -69,6 +69,16 @@ impl Totals<'_> {
         self.totals.iter().map(read).collect()
     }
 
+    /// Makes these float64 scalars the sums.
+    pub fn set(&self, sums: &[f64]) -> Result<()> {
+        self.totals.iter().try_for_each(|total| total.size(&[]))?;
+        let set = |(total, &sum): (&Total, &f64)| {
+            let sum = Tensor::scalar(sum);
+            Ok([sum.cast(total.saved.dtype())?, sum])
+        };
+        self.write(|totals| totals.iter().zip(sums).map(set).collect())
+    }
+
     /// Makes all sums 0.
     pub fn reset(&self) -> Result<()> {
         if self.totals.iter().any(|total| !total.saved.is_sized()) {

@@ -373,10 +373,11 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
         if !matches!(trained, Ok(Ok(()))) {
             context.set_failed();
         }
+        let settled = self.trainer.training.settle();
         let ended = callbacks.end(&mut context);
         drop(callbacks);
         let trained = trained.unwrap_or_else(|panic| resume_unwind(panic));
-        trained.and(ended).map(|()| history)
+        trained.and(settled).and(ended).map(|()| history)
     }
 
     fn train(

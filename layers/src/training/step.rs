@@ -13,7 +13,7 @@ use modulor::{
     collecting_losses, graph, scope,
 };
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is trained, and by what: what a step of training has at hand. A clone is another handle to the same.
 pub struct Training<In: Structure = Tensor, Out: Structure = Tensor> {
@@ -28,6 +28,8 @@ struct Shared<In: Structure, Out: Structure> {
     loss: CompiledLoss,
     metrics: CompiledMetrics,
     mean_loss: Mean,
+    /// What the sums of the mean loss are to be, where steps have given their losses and nobody has looked since.
+    pending: Mutex<Option<[f64; 2]>>,
     outputs: Mutex<Option<Arc<Vec<Output>>>>,
     /// Trainable variables that had no gradient when a step was traced.
     without_gradient: Mutex<BTreeSet<String>>,
@@ -61,6 +63,7 @@ impl<In: Structure, Out: Structure> Training<In, Out> {
             loss,
             metrics: CompiledMetrics::default(),
             mean_loss: Mean::new().name("loss"),
+            pending: Mutex::default(),
             outputs: Mutex::default(),
             without_gradient: Mutex::default(),
         };
@@ -137,7 +140,12 @@ impl<In: Structure, Out: Structure> Training<In, Out> {
     pub fn count(&self, x: &In, y: &Tree, weight: &Tree, forward: &Forward<Out>) -> Result<()> {
         let samples = samples_of(x)?;
         self.shared.mean_loss.update_state(&forward.loss, Some(&samples))?;
-        self.shared.loss.count(&forward.each, &samples)?;
+        self.count_others(&samples, y, weight, forward)
+    }
+
+    /// Counts a batch in all but the mean loss.
+    fn count_others(&self, samples: &Tensor, y: &Tree, weight: &Tree, forward: &Forward<Out>) -> Result<()> {
+        self.shared.loss.count(&forward.each, samples)?;
         let (y, weight) = (self.in_order(y), self.in_order(weight));
         self.shared.metrics.update(&y, &forward.y_pred.to_tree().leaves(), &weight)
     }
@@ -156,14 +164,61 @@ impl<In: Structure, Out: Structure> Training<In, Out> {
     /// What `fit` does with a batch unless it is told otherwise: forward, back, a step of the optimizer, and counting. Gives the
     /// loss.
     pub fn train_step(&self, x: &In, y: &Tree, weight: &Tree) -> Result<Tensor> {
+        let forward = self.optimize(x, y, weight)?;
+        self.count(x, y, weight, &forward)?;
+        Ok(forward.loss)
+    }
+
+    /// As [`train_step`](Training::train_step), but for the mean loss, for which there are the loss and the number of samples:
+    /// to be counted by [`count_loss`](Training::count_loss), which is no work for a graph.
+    pub(super) fn train_step_apart(&self, x: &In, y: &Tree, weight: &Tree) -> Result<(Tensor, Tensor)> {
+        let forward = self.optimize(x, y, weight)?;
+        let samples = samples_of(x)?;
+        self.count_others(&samples, y, weight, &forward)?;
+        Ok((forward.loss, samples))
+    }
+
+    /// Forward, back, and a step of the optimizer.
+    fn optimize(&self, x: &In, y: &Tree, weight: &Tree) -> Result<Forward<Out>> {
         let tape = GradientTape::new();
         let mut forward = tape.record(|| self.forward(x, y, weight, true))?;
         if self.is_checked {
             forward.loss = tape.record(|| forward.loss.check_numerics("the loss"))?;
         }
         self.minimize(&tape, &forward.loss)?;
-        self.count(x, y, weight, &forward)?;
-        Ok(forward.loss)
+        Ok(forward)
+    }
+
+    /// Counts the loss of so many samples, by the arithmetic of [`Mean::update_state`]; its variables have it when they are
+    /// [settled](Training::settle).
+    pub(super) fn count_loss(&self, loss: &Tensor, samples: &Tensor) -> Result<()> {
+        let loss = match loss.dtype() {
+            DType::F32 => f64::from(loss.item::<f32>()?),
+            DType::F64 => loss.item()?,
+            _ => loss.cast(DType::F64)?.item()?,
+        };
+        let samples: f64 = samples.item()?;
+        let mut pending = self.pending();
+        let [total, count] = match *pending {
+            Some(sums) => sums,
+            None => self.shared.mean_loss.sums()?,
+        };
+        *pending = Some([total + loss * samples, count + samples]);
+        Ok(())
+    }
+
+    /// Gives the variables of the mean loss what steps have counted.
+    pub(super) fn settle(&self) -> Result<()> {
+        let mut pending = self.pending();
+        if let Some(sums) = *pending {
+            self.shared.mean_loss.set_sums(sums)?;
+            *pending = None;
+        }
+        Ok(())
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Option<[f64; 2]>> {
+        self.shared.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What `evaluate` does with a batch: forward, and counting. Gives the loss.
@@ -210,6 +265,7 @@ impl<In: Structure, Out: Structure> Training<In, Out> {
             }
         };
         drop(known);
+        self.shared.mean_loss.prepare()?;
         if !matches!(y, Tree::None) {
             let y = by_names(y, &outputs);
             self.shared.loss.build(&y, &outputs)?;
@@ -238,6 +294,7 @@ impl<In: Structure, Out: Structure> Training<In, Out> {
 
     /// The numbers of the moment.
     pub(super) fn logs(&self) -> Result<Logs> {
+        self.settle()?;
         let mut logs = Logs::default();
         logs.set("loss", super::metrics::number(&self.shared.mean_loss.result()?)?);
         for (name, mean) in self.shared.loss.means() {
@@ -251,6 +308,7 @@ impl<In: Structure, Out: Structure> Training<In, Out> {
     }
 
     pub(super) fn reset_metrics(&self) -> Result<()> {
+        *self.pending() = None;
         self.shared.mean_loss.reset_state()?;
         self.shared.loss.means().iter().try_for_each(|(_, mean)| mean.reset_state())?;
         self.held().iter().try_for_each(Held::reset_state)?;

@@ -104,7 +104,8 @@ type TrainStep<In, Out> = dyn Fn(&Training<In, Out>, &In, &Tree, &Tree) -> Resul
 #[must_use = "a trainer does nothing until it is told to `fit`"]
 pub struct Trainer<In: Structure = Tensor, Out: Structure = Tensor> {
     pub(super) training: Training<In, Out>,
-    train_step: Arc<TrainStep<In, Out>>,
+    /// A step of one's own.
+    train_step: Option<Arc<TrainStep<In, Out>>>,
     pub(super) steps_per_execution: usize,
     run_eagerly: bool,
     pub(super) check_numerics: bool,
@@ -119,7 +120,8 @@ type Given<In> = (In, Tree, Tree);
 /// The steps, as functions that are compiled; they are for these trainable variables.
 struct Functions<In: Structure, Out: Structure> {
     trainable: Vec<u64>,
-    train: Function<Given<In>, Tensor, bool>,
+    /// Gives the loss, and the number of samples where the mean loss has not been counted.
+    train: Function<Given<In>, (Tensor, Option<Tensor>), bool>,
     test: Function<Given<In>>,
     predict: Function<In, Out>,
 }
@@ -128,7 +130,7 @@ impl<In: Structure, Out: Structure> Trainer<In, Out> {
     fn of(training: Training<In, Out>) -> Trainer<In, Out> {
         Trainer {
             training,
-            train_step: Arc::new(|training, x, y, weight| training.train_step(x, y, weight)),
+            train_step: None,
             steps_per_execution: 1,
             run_eagerly: false,
             check_numerics: false,
@@ -200,7 +202,7 @@ impl<In: Structure, Out: Structure> Trainer<In, Out> {
         self,
         step: impl Fn(&Training<In, Out>, &In, &Tree, &Tree) -> Result<Tensor> + Send + Sync + 'static,
     ) -> Self {
-        Trainer { train_step: Arc::new(step), functions: None, ..self }
+        Trainer { train_step: Some(Arc::new(step)), functions: None, ..self }
     }
 
     /// The model.
@@ -305,6 +307,8 @@ impl<In: Structure, Out: Structure> Trainer<In, Out> {
     pub(super) fn context(&self) -> Context {
         let mut context = Context::of(Arc::new(self.training.model().clone()), self.training.optimizer_handle());
         context.further = self.training.counters();
+        let training = self.training.clone();
+        context.settle = Some(Box::new(move || training.settle()));
         for (name, direction) in self.training.directions() {
             context.set_direction(&name, direction);
         }
@@ -329,7 +333,14 @@ impl<In: Structure, Out: Structure> Trainer<In, Out> {
             }
             let (training, step) = (self.training.clone(), self.train_step.clone());
             let train = Function::keyed(move |(x, y, weight): &Given<In>, is_checked: &bool| {
-                step(&training.checked(*is_checked), x, y, weight)
+                let training = training.checked(*is_checked);
+                Ok(match &step {
+                    Some(step) => (step(&training, x, y, weight)?, None),
+                    None => {
+                        let (loss, samples) = training.train_step_apart(x, y, weight)?;
+                        (loss, Some(samples))
+                    }
+                })
             });
             let training = self.training.clone();
             let test = Function::new(move |(x, y, weight): &Given<In>| training.test_step(x, y, weight));
@@ -358,10 +369,16 @@ impl<In: Structure, Out: Structure> Trainer<In, Out> {
     /// A step of training; one that is checked changes nothing where it fails.
     pub(super) fn step(&mut self, batch: Batch<In>, is_checked: bool) -> Result<()> {
         let given = (batch.x, batch.y, batch.weight);
+        let by_hand = |training: &Training<In, Out>| match &self.train_step {
+            Some(step) => step(training, &given.0, &given.1, &given.2),
+            None => training.train_step(&given.0, &given.1, &given.2),
+        };
         let outcome = match self.run_eagerly {
-            false => self.functions()?.train.call_keyed(&given, &is_checked),
+            false => self.functions()?.train.call_keyed(&given, &is_checked).and_then(|(loss, samples)| {
+                samples.map_or(Ok(()), |samples| self.training.count_loss(&loss, &samples))
+            }),
             true => {
-                let step = || (self.train_step)(&self.training.checked(is_checked), &given.0, &given.1, &given.2);
+                let step = || by_hand(&self.training.checked(is_checked)).map(|_| ());
                 match is_checked {
                     true => numerics::or_as_before(&self.training.variables(), step),
                     false => step(),
@@ -369,12 +386,12 @@ impl<In: Structure, Out: Structure> Trainer<In, Out> {
             }
         };
         match outcome {
-            Ok(_) => {
+            Ok(()) => {
                 self.steps += 1;
                 Ok(())
             }
             Err(error) if is_checked && error.op() == Some("CheckNumerics") => {
-                let step = || (self.train_step)(&self.training, &given.0, &given.1, &given.2);
+                let step = || by_hand(&self.training);
                 let found = numerics::first_not_finite(&self.training.variables(), &step)?;
                 let error = Error::out_of_range(format!("step {}: {}", self.steps + 1, error.message()));
                 Err(match found {
