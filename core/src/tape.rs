@@ -1,7 +1,8 @@
 //! Gradients: what was computed is recorded, and walked backwards.
 
+mod deferred;
+
 use crate::op::{Backward, Call, Recorder, scope};
-use crate::ops::reduce::unbroadcast;
 use crate::tensor::{ByNumber, Numbers};
 use crate::{DType, Error, Result, Tensor};
 use std::fmt;
@@ -341,17 +342,10 @@ fn backward(
         });
         let dy = dy.collect::<Result<Vec<_>>>()?;
         let back = Backward { call, dy: &dy, arrives: &arrives, needs: &needs };
-        let at_inputs = call.op.grad(&back).map_err(|error| error.in_op(call.op.name()))?;
-        if at_inputs.len() != call.inputs.len() {
-            let (found, expected) = (at_inputs.len(), call.inputs.len());
-            let message = format!("{found} gradients were given for {expected} inputs");
-            return Err(Error::internal(message).in_op(call.op.name()));
-        }
-        for ((input, gradient), needed) in call.inputs.iter().zip(at_inputs).zip(&needs) {
-            let (Some(gradient), true) = (gradient, needed) else { continue };
-            gradient.check().map_err(|error| error.note(format!("in the gradient of {}", call.op.name())))?;
-            let gradient = if call.op.broadcasts() { unbroadcast(&gradient, input)? } else { gradient };
-            accumulate(&mut gradients, input.id(), gradient)?;
+        for (input, gradient) in call.inputs.iter().zip(deferred::gradients(&back)?) {
+            if let Some(gradient) = gradient {
+                accumulate(&mut gradients, input.id(), gradient)?;
+            }
         }
         for output in call.outputs.iter().filter(|output| !wanted.contains(&output.id())) {
             gradients.remove(&output.id());

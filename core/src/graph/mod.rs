@@ -18,26 +18,10 @@ use crate::op::{Effect, Op};
 use crate::{DType, Spec, Tensor};
 use std::sync::Arc;
 
-/// What a graph computes otherwise than eager calls, to other last bits: all that there is of it.
-///
-/// A graph has the ops that were called, with the kernels of eager calls, and no pass and no plan changes a bit. But where it
-/// was traced for dims that are not known and a tape listened, the gradients of these follow from their definitions: a
-/// composite is its body there, and has its gradient, in the place of a kernel in one pass, and matrices that are all
-/// multiplied by one are multiplied one by one. Both ways are within the class of the op.
-pub const OPEN_GRADIENTS: &[&str] = &[
-    "BatchMatMulV2",
-    "batch_norm",
-    "batch_norm_training",
-    "dot_product_attention",
-    "gelu",
-    "gelu_grad",
-    "layer_norm",
-    "recurrence",
-    "rms_norm",
-    "sigmoid_cross_entropy_with_logits",
-];
-
 /// A function over tensors, traced once: nodes in an order in which each follows its inputs.
+///
+/// It has the ops that were called, with the kernels of eager calls, and no pass and no plan changes a bit: it computes what
+/// eager calls do, gradients too, whatever was known of the dims when it was traced.
 ///
 /// It prints as text, a line for each node:
 ///

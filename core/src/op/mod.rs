@@ -114,21 +114,23 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         Err(Error::unimplemented("this op has no gradient"))
     }
 
+    /// Whether [`grad`](Op::grad) needs more of the inputs' shapes than is known: the tape then defers it, as one node, until
+    /// the graph is run or made one of known shapes.
+    fn grad_waits(&self, _inputs: &[Tensor]) -> bool {
+        false
+    }
+
     /// Whether inputs broadcast against each other, so that the tape must sum a gradient back to its input's shape.
     fn broadcasts(&self) -> bool {
         false
     }
 
-    /// The call in other operations, where those take its place: of a composite that has no gradient, or whose kernel needs
-    /// more of the dims than is known, and of a function, a branch or a loop that is known, is more special than it was
-    /// traced for, or is `listened` to by tapes, which then hear what its gradient needs.
+    /// The call in other operations, where those take its place: of a composite that has no gradient and is `listened` to by
+    /// tapes, of a gradient that was deferred, and of a function, a branch or a loop that is known, is more special than it was
+    /// traced for, or is listened to: tapes then hear what its gradient needs.
     fn unfolded(&self, inputs: &[&Tensor], listened: bool) -> Option<Result<Vec<Tensor>>> {
-        let composite = self.as_fused()?;
-        let is_open = || inputs.iter().any(|input| input.is_symbolic() && !input.shape().is_known());
-        let seen = || inputs.iter().map(|&input| see(input)).collect::<Vec<_>>();
-        let by_body =
-            listened && (!composite.differentiates() || is_open()) || is_open() && self.infer(&seen()).is_err();
-        by_body.then(|| scope::within_composite(self.name(), || composite.body(inputs)))
+        let composite = self.as_fused().filter(|composite| listened && !composite.differentiates())?;
+        Some(scope::within_composite(self.name(), || composite.body(inputs)))
     }
 
     /// The operations of arithmetic in a call on tensors of these specs, all known: a multiplication and an addition are two,

@@ -516,6 +516,11 @@ tells! {
     "Rank" RankOf rank_tensor, |x| Shape::scalar(), |dims| [dims.len()];
 }
 
+/// The number of elements, as an int64 scalar.
+pub(super) fn element_count(x: &Tensor) -> Result<Tensor> {
+    apply_one(SizeOf { out_type: DType::I64 }, &[x])
+}
+
 /// The dims of several tensors, each as a vector.
 #[derive(Debug)]
 struct ShapeN {

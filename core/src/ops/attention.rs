@@ -227,15 +227,16 @@ struct Weights {
     weights: Tensor,
 }
 
-/// Which head of keys each of the heads of queries has.
+/// Which head of keys each of the heads of queries has, where that may be another number.
 fn groups(q: &Tensor, k: &Tensor) -> Result<Option<Tensor>> {
-    match (q.shape().dim(2), k.shape().dim(2)) {
-        (Some(heads), Some(key_heads)) if heads > key_heads && key_heads > 0 => {
-            let group = (heads / key_heads) as i32;
-            Tensor::new([heads], (0..heads as i32).map(|head| head / group).collect::<Vec<_>>()).map(Some)
-        }
-        _ => Ok(None),
+    if let (Some(heads), Some(key_heads)) = (q.shape().dim(2), k.shape().dim(2))
+        && (heads <= key_heads || key_heads == 0)
+    {
+        return Ok(None);
     }
+    let (heads, key_heads) = (q.length(2)?, k.length(2)?);
+    let group = heads.floor_div(key_heads.maximum(1.0)?)?.maximum(1.0)?;
+    range(&Tensor::scalar(0), &heads, &Tensor::scalar(1))?.floor_div(group).map(Some)
 }
 
 /// Whether query i sees key j: whether j is at most i.

@@ -76,12 +76,12 @@ impl Op for Qr {
             narrow(q, q_out.elements::<T>()?)
         }, else => Err(unsupported(x.dtype())))
     }
+    fn grad_waits(&self, inputs: &[Tensor]) -> bool {
+        known_matrix(&inputs[0]).is_none()
+    }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let (x, q, r, dq, dr) = (b.input(0), b.output(0), b.output(1), b.dy(0), b.dy(1));
-        let axis = |from_last: usize| x.rank().and_then(|rank| x.shape().dim(rank - from_last));
-        let (Some(rows), Some(columns)) = (axis(2), axis(1)) else {
-            return Err(Error::unimplemented(format!("no gradient of matrices of shape {}", x.shape())));
-        };
+        let (rows, columns) = known_matrix(x).ok_or_else(|| unknown_matrix(x))?;
         if rows >= columns {
             if self.full_matrices && rows > columns {
                 let message = "no gradient of all columns of Q where they are more than those of the matrix";
@@ -101,6 +101,18 @@ impl Op for Qr {
 /// The rows and columns of the matrices in a tensor of these dims, of which there are at least two.
 fn matrix(dims: &[usize]) -> (usize, usize) {
     (dims[dims.len() - 2], dims[dims.len() - 1])
+}
+
+/// The rows and columns of the matrices in the last two axes, where they are known.
+pub(super) fn known_matrix(x: &Tensor) -> Option<(usize, usize)> {
+    let dim = |from_last: usize| x.shape().dim(x.rank()?.checked_sub(from_last)?);
+    dim(2).zip(dim(1))
+}
+
+/// What is said where they are not, and must be.
+pub(super) fn unknown_matrix(x: &Tensor) -> Error {
+    let message = format!("the gradient needs the rows and columns of its matrices, found shape {}", x.shape());
+    Error::unimplemented(message)
 }
 
 /// The gradient at `q·r`, of which R is square and of full rank: Walter, Lehmann and Lamour, "On evaluating higher-order

@@ -19,8 +19,8 @@ use std::sync::Arc;
 
 pub use crate::op::Fused;
 
-/// Calls a composite: its kernel, or in a trace a node that is it. Where a tape listens and it has no gradient, and in a
-/// trace where not so much of the dims is known as it needs, its body, marked as by [`composite`](super::composite::composite).
+/// Calls a composite: its kernel, or in a trace a node that is it. Where a tape listens and it has no gradient, its body, marked
+/// as by [`composite`](super::composite::composite).
 pub fn fused_all(op: impl Fused, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
     apply(op, inputs)
 }

@@ -104,6 +104,9 @@ impl Op for BatchMatMulV2 {
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         products(inputs, &mut outputs[0], scratch, self.adj_x, self.adj_y)
     }
+    fn grad_waits(&self, inputs: &[Tensor]) -> bool {
+        inputs.iter().any(|input| input.rank().is_none())
+    }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         gradient(b, self.adj_x, self.adj_y)
     }
@@ -410,11 +413,11 @@ fn gradient(back: &Backward, ta: bool, tb: bool) -> Result<Vec<Option<Tensor>>> 
         return Err(Error::unimplemented("the gradient of a product of complex matrices is not there"));
     }
     let da = back.when(0, || if ta { b.matmul_with(dy, tb, true) } else { dy.matmul_with(b, false, !tb) })?;
-    if let Some([k, n]) = shared(a, b, ta, tb) {
+    if let (Some(rank), Some(2), false) = (a.rank().filter(|&rank| rank > 2), b.rank(), ta) {
         // One product of all rows, and not one of each matrix and their sum.
-        let rows = |x: &Tensor, columns: usize| x.reshape([-1, columns as i64]);
         let db = back.when(1, || {
-            let (a, dy) = (rows(a, k)?, rows(dy, n)?);
+            let [k, n] = [usize::from(tb), usize::from(!tb)].map(|axis| b.shape().dim(axis));
+            let (a, dy) = (rows_of_all(a, rank, k)?, rows_of_all(dy, rank, n)?);
             if tb { dy.matmul_with(&a, true, false) } else { a.matmul_with(&dy, true, false) }
         })?;
         return Ok(vec![da, db]);
@@ -423,11 +426,13 @@ fn gradient(back: &Backward, ta: bool, tb: bool) -> Result<Vec<Option<Tensor>>> 
     Ok(vec![da, db])
 }
 
-/// k and n of matrices that are all multiplied by one, if these are known and there are elements.
-fn shared(a: &Tensor, b: &Tensor, ta: bool, tb: bool) -> Option<[usize; 2]> {
-    let [first, second] = *b.shape().known()? else { return None };
-    let [k, n] = if tb { [second, first] } else { [first, second] };
-    (a.rank()? > 2 && !ta && k > 0 && n > 0).then_some([k, n])
+/// The rows of all matrices of a tensor of this rank as those of one, of so many columns if these are known.
+fn rows_of_all(x: &Tensor, rank: usize, columns: Option<usize>) -> Result<Tensor> {
+    if let Some(columns) = columns.filter(|&columns| columns > 0) {
+        return x.reshape([-1, columns as i64]);
+    }
+    let rows = x.shape_tensor()?.slice(..-1)?.prod(0)?;
+    x.reshape_by(&Tensor::stack(&[rows, x.length(rank - 1)?], 0)?)
 }
 
 /// Adds a vector along the axis of channels.

@@ -56,8 +56,8 @@ impl Recurrence {
     ///
     /// All are of one float dtype, and `mask` too, `[batch, time]`: 0 where a row skips a step, which leaves the states as
     /// they are, with the output of the step before, zeros before all others; 1 elsewhere. There is at least one step. In a
-    /// file, and where a tape listens in a graph whose dims are not known, it is its steps in tensor operations, one after the
-    /// other, so that their number must be known.
+    /// file it is its steps in tensor operations, one after the other, so that their number must be known; so is its gradient
+    /// where a tape listens to that.
     pub fn call(
         self,
         x: &Tensor,
@@ -67,9 +67,7 @@ impl Recurrence {
     ) -> Result<(Tensor, Vec<Tensor>)> {
         let inputs = [x, weights.kernel, weights.recurrent_kernel].into_iter().chain(states.iter().copied());
         let inputs: Vec<&Tensor> = inputs.chain(weights.bias).chain(mask).collect();
-        let listened = scope::with(|scopes| !scopes.tapes.is_empty());
-        // A body saves nothing.
-        let saves = listened && inputs.iter().all(|input| input.shape().is_known());
+        let saves = scope::with(|scopes| !scopes.tapes.is_empty());
         let op = Recur { settings: self, bias: weights.bias.is_some(), mask: mask.is_some(), saves };
         let mut outputs = fused_all(op, &inputs)?;
         outputs.truncate(1 + self.cell.states());
@@ -172,13 +170,15 @@ impl Recur {
         shapes
     }
 
-    /// What the gradient needs of the steps, of inputs whose dims are known.
+    /// What the gradient needs of the steps: as many numbers as follow from all dims.
     fn saved(&self, dtype: DType, features: Option<usize>, dims: [Option<usize>; 3]) -> Result<Spec> {
-        let (Some(features), [Some(batch), Some(time), Some(units)]) = (features, dims) else {
-            return Err(Error::internal("what is saved is of values"));
+        let count = match (features, dims) {
+            (Some(features), [Some(batch), Some(time), Some(units)]) => {
+                let sizes = Sizes { cell: self.settings.cell, batch, time, features, units };
+                Some(dispatch!(dtype, float T => T::recur_saved(sizes), else => return Err(unsupported(dtype))))
+            }
+            _ => None,
         };
-        let sizes = Sizes { cell: self.settings.cell, batch, time, features, units };
-        let count = dispatch!(dtype, float T => T::recur_saved(sizes), else => return Err(unsupported(dtype)));
         Ok(Spec::new(if dtype == DType::F64 { DType::F64 } else { DType::F32 }, [count]))
     }
 
@@ -492,7 +492,7 @@ impl Op for RecurGrad {
         if self.of.saves {
             let expected = self.of.saved(dtype, parts.x.spec.shape.dim(2), dims)?;
             let found = inputs[inputs.len() - 1].spec;
-            if *found != expected {
+            if found.dtype != expected.dtype || !found.shape.is_compatible_with(&expected.shape) {
                 return Err(Error::invalid_argument(format!("what was saved is {expected}, found {found}")));
             }
         }

@@ -1,6 +1,7 @@
 //! Sums, means, products and extremes over axes, where the extremes are, and running totals.
 
-use super::array::index_tensor;
+use super::array::{element_count, index_tensor};
+use super::fill::range;
 use super::row_major;
 use crate::dtype::dispatch;
 use crate::op::{
@@ -187,12 +188,13 @@ fn restore_axes(t: &Tensor, b: &Backward, kept: impl FnOnce() -> Result<Tensor>)
     Ok(t)
 }
 
-/// How many elements of the input went into one of the output, as a scalar like `dy`.
-fn terms(x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Tensor> {
+/// How many elements of the input went into one of the output, as a scalar of a dtype of numbers that have fractions.
+pub(super) fn terms(x: &Tensor, y: &Tensor, dtype: DType) -> Result<Tensor> {
     if let (Some(all), Some(left)) = (x.shape().elements(), y.shape().elements()) {
-        return Tensor::number((all / left.max(1)) as f64, dy.dtype());
+        return Tensor::number((all / left.max(1)) as f64, dtype);
     }
-    Ok(x.size_tensor()?.cast(dy.dtype())? / y.size_tensor()?.maximum(1.0)?.cast(dy.dtype())?)
+    // Of all elements there may be more than the dtype, or int32, can count.
+    element_count(x)?.floor_div(element_count(y)?.maximum(1.0)?)?.cast(DType::F64)?.cast(dtype)
 }
 
 /// The gradient goes to the extreme elements, in equal parts where there are several.
@@ -225,7 +227,7 @@ reductions! {
     /// The sum over axes; 0 of none.
     Sum Sum sum sum_keepdims, |b, x, y, dy| dy.broadcast_like(x)?;
     /// The mean over axes; NaN of none.
-    Sum Mean mean mean_keepdims, |b, x, y, dy| (dy / terms(x, y, dy)?).broadcast_like(x)?;
+    Sum Mean mean mean_keepdims, |b, x, y, dy| (dy / terms(x, y, dy.dtype())?).broadcast_like(x)?;
     /// The product over axes; 1 of none.
     Sum Prod prod prod_keepdims, |b, x, y, dy| products_of_others(x, dy, b)?;
     /// The largest over axes; −∞ (the least integer) of none.
@@ -647,6 +649,12 @@ impl Op for BroadcastGradientArgs {
     fn grad(&self, _: &Backward) -> Result<Vec<Option<Tensor>>> {
         Ok(vec![None, None])
     }
+}
+
+/// The sum over all axes but the last so many; the rank need not be known.
+pub(super) fn sum_but_last(x: &Tensor, axes: usize) -> Result<Tensor> {
+    let outer = x.rank_tensor()?.sub(axes as f64)?;
+    apply_one(Sum { keep_dims: false }, &[x, &range(&Tensor::scalar(0), &outer, &Tensor::scalar(1))?])
 }
 
 /// `gradient`, which has the shape that `input` was broadcast to, summed back to the shape of `input`.

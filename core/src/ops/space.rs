@@ -454,6 +454,9 @@ impl Op for ExtractImagePatches {
             .ok_or_else(|| Error::internal("a patch reaches beyond its images"))
         })
     }
+    fn grad_waits(&self, inputs: &[Tensor]) -> bool {
+        (1..4).any(|axis| inputs[0].shape().dim(axis).is_none())
+    }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let (x, dy) = (b.input(0), b.dy(0));
         let dim = |axis| x.shape().dim(axis);

@@ -1,7 +1,7 @@
 //! Eigenvalues of symmetric matrices and singular values, and what they are used for.
 
 use super::composite::composite;
-use super::decomposition::turned;
+use super::decomposition::{known_matrix, turned, unknown_matrix};
 use super::inverse::{floats, square};
 use super::linalg::split_last_two;
 use super::triangle::narrow;
@@ -202,16 +202,16 @@ impl Op for Svd {
             narrow(values, s_out.elements::<T>()?)
         }, else => Err(unsupported(x.dtype())))
     }
+    fn grad_waits(&self, inputs: &[Tensor]) -> bool {
+        self.compute_uv && known_matrix(&inputs[0]).is_none()
+    }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let (x, ds) = (b.input(0), b.dy(0).expand_dims(-2)?);
         if !self.compute_uv {
             let (_, u, v) = x.svd(false)?;
             return Ok(vec![Some((u * ds).matmul_with(v, false, true)?)]);
         }
-        let axis = |from_last: usize| x.rank().and_then(|rank| x.shape().dim(rank - from_last));
-        let (Some(rows), Some(columns)) = (axis(2), axis(1)) else {
-            return Err(Error::unimplemented(format!("no gradient of matrices of shape {}", x.shape())));
-        };
+        let (rows, columns) = known_matrix(x).ok_or_else(|| unknown_matrix(x))?;
         if self.full_matrices && rows.abs_diff(columns) > 1 {
             let message = "no gradient of full singular vectors where rows and columns differ by more than one";
             return Err(Error::unimplemented(message));

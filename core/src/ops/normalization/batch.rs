@@ -1,12 +1,13 @@
 //! Normalisations of a batch: each channel by its own mean and variance, those of the batch or given ones.
 
 use super::super::fused::{Fused, FusedCall, between, fused_all};
+use super::super::reduce::terms;
 use super::{
     call, carve, dense_if, floats, moved, next, refuse, shaped, statistic, statistics, widened, widened_all, words,
 };
 use crate::dtype::dispatch;
 use crate::op::{Backward, Input, Op, Scratch, View, ViewMut, unsupported, with_rank};
-use crate::{Error, Result, Shape, Spec, Tensor};
+use crate::{DType, Error, Result, Shape, Spec, Tensor};
 use modulor_kernels::Normalization;
 
 /// Where the channels are.
@@ -118,13 +119,12 @@ impl Op for BatchNormTraining {
         let mut inputs = vec![b.dy(0), x, mean, b.output(2)];
         inputs.extend(scale.then(|| b.input(1)));
         let [mut dx, dgamma, dbeta] = super::three(fused_all(op, &inputs)?)?;
-        let [outer, _, inner] = channels.sizes(x.dims()?);
-        let count = (outer * inner) as f64;
+        let count = || terms(x, mean, DType::F64);
         if b.arrives(1) {
-            dx = dx.add(channels.along(&(b.dy(1) / count))?.cast(x.dtype())?)?;
+            dx = dx.add(channels.along(&(b.dy(1) / count()?.cast(mean.dtype())?))?.cast(x.dtype())?)?;
         }
         if b.arrives(2) {
-            let slope = channels.along(&(b.dy(2) * (2.0 / count)))?;
+            let slope = channels.along(&(b.dy(2) * (2.0 / count()?).cast(mean.dtype())?))?;
             dx = dx.add(((widened(x)? - channels.along(mean)?) * slope).cast(x.dtype())?)?;
         }
         let learnt = [(scale, dgamma), (center, dbeta)].into_iter().filter(|(there, _)| *there);

@@ -1,12 +1,12 @@
 //! The mean and the variance over axes.
 
 use super::super::fused::{Fused, FusedCall, between};
-use super::super::reduce::mask;
+use super::super::reduce::{mask, terms};
 use super::{floats, widened};
 use crate::dtype::dispatch;
 use crate::op::{Backward, Input, Op, Scratch, View, ViewMut, unsupported};
 use crate::shape::MAX_RANK;
-use crate::{Error, Result, Shape, Spec, Tensor};
+use crate::{DType, Error, Result, Shape, Spec, Tensor};
 use modulor_kernels::Normalization;
 use std::sync::Arc;
 
@@ -58,23 +58,29 @@ impl Op for Moments {
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let x = widened(b.input(0))?;
-        let dims = x.dims()?;
-        let (mut kept, mut count) = (dims.to_vec(), 1);
-        self.with_mask(dims, |mask| {
-            for (dim, _) in kept.iter_mut().zip(mask).filter(|(_, gone)| **gone) {
-                count *= std::mem::replace(dim, 1);
-            }
-        });
-        let placed = |of: &Tensor| widened(of)?.reshape_to(&kept);
-        let mut dx = (placed(b.dy(0))? / count as f64).broadcast_like(&x)?;
+        let count = terms(&x, b.output(0), DType::F64)?;
+        let placed = |of: &Tensor| self.placed(&widened(of)?, &x);
+        let mut dx = (placed(b.dy(0))? / count.cast(x.dtype())?).broadcast_like(&x)?;
         if b.arrives(1) {
-            dx = dx.add((&x - placed(b.output(0))?) * (placed(b.dy(1))? * (2.0 / count as f64)))?;
+            let slope = (2.0 / count).cast(x.dtype())?;
+            dx = dx.add((&x - placed(b.output(0))?) * (placed(b.dy(1))? * slope))?;
         }
         Ok(vec![Some(dx.cast(b.input(0).dtype())?)])
     }
 }
 
 impl Moments {
+    /// A moment with dims of 1 in place of the axes of x.
+    fn placed(&self, moment: &Tensor, x: &Tensor) -> Result<Tensor> {
+        if self.keep_dims {
+            return Ok(moment.clone());
+        }
+        let Some(rank) = x.rank() else { return moment.reshape_as(&x.sum_keepdims(&*self.axes)?) };
+        let gone = mask(&self.axes, rank)?;
+        let gone = (0..rank).filter(|&axis| gone[axis]);
+        gone.fold(Ok(moment.clone()), |moment, axis| moment?.expand_dims(axis as i64))
+    }
+
     /// The mask of the axes, which `infer` has accepted.
     fn with_mask<R>(&self, dims: &[usize], f: impl FnOnce(&[bool]) -> R) -> R {
         let mut mask = [false; MAX_RANK];

@@ -1,19 +1,15 @@
 //! Normalisations of rows, the elements of the last axes, each by its own statistics.
 
 use super::super::fused::{Fused, FusedCall, between, fused_all};
+use super::super::reduce::{sum_but_last, terms};
 use super::{
     call, carve, dense_if, floats, last, moved, next, refuse, shaped, statistic, statistics, widened, widened_all,
     words,
 };
 use crate::dtype::dispatch;
-use crate::op::{Backward, Input, Op, Scratch, View, ViewMut, at_least_rank, unsupported, with_rank};
+use crate::op::{Backward, Input, Op, Scratch, View, ViewMut, at_least_rank, unsupported};
 use crate::{Error, Result, Shape, Spec, Tensor};
 use modulor_kernels::Normalization;
-
-/// As many axes from the first.
-fn first(axes: usize) -> Vec<i64> {
-    (0..axes as i64).collect()
-}
 
 /// The elements of the last so many dims.
 fn row(dims: &[usize], axes: usize) -> usize {
@@ -77,16 +73,16 @@ impl Op for LayerNorm {
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let x = b.input(0);
-        let (rank, count) = (x.dims()?.len(), row(x.dims()?, self.axes) as f64);
-        let op = LayerNormGrad { rank, axes: self.axes, scale: self.scale, center: self.center };
+        let op = LayerNormGrad { axes: self.axes, scale: self.scale, center: self.center };
         let mut inputs = vec![b.dy(0), x, b.output(1), b.output(2)];
         inputs.extend(self.scale.then(|| b.input(1)));
         let mut gradients = fused_all(op, &inputs)?;
+        let count = || terms(x, b.output(1), b.output(1).dtype());
         if b.arrives(1) {
-            gradients[0] = gradients[0].add((b.dy(1) / count).cast(x.dtype())?)?;
+            gradients[0] = gradients[0].add((b.dy(1) / count()?).cast(x.dtype())?)?;
         }
         if b.arrives(2) {
-            let slope = b.dy(2) * b.output(2) * b.output(2).square()? / count;
+            let slope = b.dy(2) * b.output(2) * b.output(2).square()? / count()?;
             gradients[0] = gradients[0].sub(((widened(x)? - b.output(1)) * slope).cast(x.dtype())?)?;
         }
         Ok(gradients.into_iter().map(Some).collect())
@@ -109,17 +105,15 @@ impl Fused for LayerNorm {
 /// The gradients of [`LayerNorm`]: dy, x, mean, 1/√(variance + ε), perhaps γ, to dx, perhaps dγ, perhaps dβ.
 #[derive(Clone, Copy, Debug)]
 struct LayerNormGrad {
-    rank: usize,
     axes: usize,
     scale: bool,
     center: bool,
 }
 
 /// What the gradients by rows ask of dy, x, so many statistics and perhaps γ: the specs of dx and of a parameter's.
-fn rows_gradient(inputs: &[Input], [rank, axes]: [usize; 2], statistics: &[usize], scale: bool) -> Result<[Spec; 2]> {
+fn rows_gradient(inputs: &[Input], axes: usize, statistics: &[usize], scale: bool) -> Result<[Spec; 2]> {
     let dtype = floats(inputs, 2 + statistics.len() + usize::from(scale), statistics)?;
     let x = &inputs[1].spec.shape;
-    with_rank(x, rank, "the input")?;
     let [row, outer] = by_row(x, axes)?;
     shaped(&inputs[0], x, "the gradient")?;
     statistics.iter().try_for_each(|&at| shaped(&inputs[at], &outer, "a statistic"))?;
@@ -143,7 +137,7 @@ impl Op for LayerNormGrad {
         Some(self)
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
-        let [x, parameter] = rows_gradient(inputs, [self.rank, self.axes], &[2, 3], self.scale)?;
+        let [x, parameter] = rows_gradient(inputs, self.axes, &[2, 3], self.scale)?;
         let parameters = std::iter::repeat_n(parameter, usize::from(self.scale) + usize::from(self.center));
         Ok([x].into_iter().chain(parameters).collect())
     }
@@ -174,17 +168,17 @@ impl Fused for LayerNormGrad {
     fn body(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         let wide = widened_all(inputs, inputs[1].dtype())?;
         let (dy, x, mean, inverse) = (&wide[0], &wide[1], &wide[2], &wide[3]);
-        let (axes, outer) = (last(self.axes), first(self.rank - self.axes));
+        let axes = last(self.axes);
         let normal = (x - mean) * inverse;
         let slope = wide.get(4).map_or(Ok(dy.clone()), |gamma| dy.mul(gamma))?;
         let along = (&slope * &normal).mean_keepdims(&*axes)?;
         let dx = (&slope - slope.mean_keepdims(&*axes)? - &normal * along) * inverse;
         let mut gradients = vec![dx];
         if self.scale {
-            gradients.push((dy * &normal).sum(&*outer)?);
+            gradients.push(sum_but_last(&(dy * &normal), self.axes)?);
         }
         if self.center {
-            gradients.push(dy.sum(&*outer)?);
+            gradients.push(sum_but_last(dy, self.axes)?);
         }
         gradients.iter().map(|gradient| gradient.cast(inputs[1].dtype())).collect()
     }
@@ -231,12 +225,12 @@ impl Op for RmsNorm {
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let x = b.input(0);
-        let (rank, count) = (x.dims()?.len(), row(x.dims()?, self.axes) as f64);
-        let op = RmsNormGrad { rank, axes: self.axes, scale: self.scale };
+        let op = RmsNormGrad { axes: self.axes, scale: self.scale };
         let mut inputs = vec![b.dy(0), x, b.output(1)];
         inputs.extend(self.scale.then(|| b.input(1)));
         let mut gradients = fused_all(op, &inputs)?;
         if b.arrives(1) {
+            let count = terms(x, b.output(1), b.output(1).dtype())?;
             let slope = b.dy(1) * b.output(1) * b.output(1).square()? / count;
             gradients[0] = gradients[0].sub((widened(x)? * slope).cast(x.dtype())?)?;
         }
@@ -257,7 +251,6 @@ impl Fused for RmsNorm {
 /// The gradients of [`RmsNorm`]: dy, x, 1/√(mean(x²) + ε), perhaps γ, to dx, perhaps dγ.
 #[derive(Clone, Copy, Debug)]
 struct RmsNormGrad {
-    rank: usize,
     axes: usize,
     scale: bool,
 }
@@ -270,7 +263,7 @@ impl Op for RmsNormGrad {
         Some(self)
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
-        let [x, parameter] = rows_gradient(inputs, [self.rank, self.axes], &[2], self.scale)?;
+        let [x, parameter] = rows_gradient(inputs, self.axes, &[2], self.scale)?;
         Ok([x].into_iter().chain(self.scale.then_some(parameter)).collect())
     }
     fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
@@ -304,7 +297,7 @@ impl Fused for RmsNormGrad {
         let along = (&slope * &normal).mean_keepdims(&*last(self.axes))?;
         let mut gradients = vec![(slope - &normal * along) * inverse];
         if self.scale {
-            gradients.push((dy * &normal).sum(&*first(self.rank - self.axes))?);
+            gradients.push(sum_but_last(&(dy * &normal), self.axes)?);
         }
         gradients.iter().map(|gradient| gradient.cast(inputs[1].dtype())).collect()
     }
@@ -340,8 +333,8 @@ pub(in super::super) fn layer_norm_grads() -> Result<Vec<FusedCall>> {
     let dy = between(1.0, -2.0, 24)?.reshape([2, 3, 4])?.add(&x)?;
     let of = |axes, gamma: &Tensor, scale, center| {
         let plain = LayerNorm { axes, epsilon: 0.125, scale: false, center: false };
-        let (rank, outputs) = (3, plain.body(&[&x])?);
-        let form = LayerNormGrad { rank, axes, scale, center };
+        let outputs = plain.body(&[&x])?;
+        let form = LayerNormGrad { axes, scale, center };
         Ok(call(form, &[&dy, &x, &outputs[1], &outputs[2], gamma], &[true, true, true, true, scale]))
     };
     let plane = between(0.25, 1.75, 12)?.reshape([3, 4])?;
@@ -361,7 +354,7 @@ pub(in super::super) fn rms_norm_grads() -> Result<Vec<FusedCall>> {
     let dy = between(1.0, -2.0, 24)?.reshape([2, 3, 4])?.add(&x)?;
     let inverse = RmsNorm { axes: 1, epsilon: 0.125, scale: false }.body(&[&x])?.swap_remove(1);
     let of = |scale| {
-        let form = RmsNormGrad { rank: 3, axes: 1, scale };
+        let form = RmsNormGrad { axes: 1, scale };
         call(form, &[&dy, &x, &inverse, &gamma], &[true, true, true, scale])
     };
     Ok(vec![of(true), of(false)])
