@@ -1,44 +1,26 @@
 //! Images mixed with others of their batch.
 
-use super::augmentation::{Augmentation, Draws, changed, for_each_image};
+use super::FactorWithin;
+use super::augmentation::{Draws, changed, for_each_image, random_layers};
 use super::random_erasing::rectangles;
 use super::settings::defaults;
-use super::{DataFormat, FactorWithin, SeedGenerator};
-use modulor::module::{InputShapes, ManualBuild};
-use modulor::op::scope;
-use modulor::{DTypePolicy, Error, Layer, Module, Result, Tensor};
+use modulor::{Error, Result, Tensor};
 
-/// The layers that mix: their settings before the seed; and of a batch with its channels last, which image goes into which, how
-/// much of each is its own, `[batch]`, and the mixed images.
+/// Random layers that mix images: of a batch with its channels last, which image goes into which, how much of each is its own,
+/// `[batch]`, and the mixed images.
 macro_rules! mixes {
     ($(
         $(#[$doc:meta])*
         $class:ident { $($(#[$about:meta])* $setting:ident: $of:ty,)* }
         |$layer:ident, $x:ident, $draws:ident| $made:expr;
     )*) => { $(
-        $(#[$doc])*
-        ///
-        /// An [`Augmentation`]; with labels by [`augment_labelled`](Self::augment_labelled). How many images there are must be
-        /// known.
-        ///
-        /// # Variables
-        ///
-        /// `seed_generator/seed_generator_state`, from which all that is drawn follows; see [`SeedGenerator`].
-        #[derive(Module)]
-        #[module(package = "keras.layers", build = manual)]
-        pub struct $class {
-            /// What it computes in and keeps its variables in, by name or as a [`DTypePolicy`]; the ambient policy unless set.
-            #[config(default, into)]
-            dtype: DTypePolicy,
-            $($(#[$about])* $setting: $of,)*
-            /// The seed; without one, it follows from the layer's place in its model.
-            #[config(default, into)]
-            seed: Option<i64>,
-            /// Where the channels are; last unless set.
-            #[config(default)]
-            data_format: DataFormat,
-            #[module(default)]
-            seed_generator: SeedGenerator,
+        random_layers! {
+            $(#[$doc])*
+            ///
+            /// Labels are mixed with their images by [`augment_labelled`](Self::augment_labelled). How many images there are
+            /// must be known.
+            $class { $($(#[$about])* $setting: $of,)* }
+            |layer, x, draws| Ok(layer.mixed(x, draws)?.images);
         }
 
         impl $class {
@@ -59,30 +41,6 @@ macro_rules! mixes {
                 })?;
                 let mixed = mixed.ok_or_else(|| Error::internal("the images were mixed"))?;
                 Ok((y, mixed.labels(labels)?))
-            }
-        }
-
-        impl ManualBuild for $class {
-            fn build(&self, _: &InputShapes) -> Result<()> {
-                self.seed_generator.declare(self.seed);
-                Ok(())
-            }
-        }
-
-        impl Augmentation for $class {
-            fn augment(&self, images: &Tensor, seed: &Tensor) -> Result<Tensor> {
-                changed(images, &self.dtype, self.data_format, |x| Ok(self.mixed(x, &mut Draws::Seed(seed, 0))?.images))
-            }
-        }
-
-        impl Layer for $class {
-            fn forward(&self, x: &Tensor) -> Result<Tensor> {
-                if !scope::training() {
-                    return super::augmentation::given(x, &self.dtype);
-                }
-                changed(x, &self.dtype, self.data_format, |x| {
-                    Ok(self.mixed(x, &mut Draws::State(&self.seed_generator))?.images)
-                })
             }
         }
     )* };
