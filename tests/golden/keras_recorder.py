@@ -138,3 +138,37 @@ class LayerRecorder(Recorder):
             parameters=layer.count_params(),
             **recorded_masks,
         )
+
+
+def draws(record, make, x):
+    """What three calls in training give."""
+    keras.backend.clear_session()
+    layer = make(x.dtype.name)
+    layer.build(x.shape)
+    seed = layer.seed
+    row = {"config": config(make("float32")), "seed": seed, "x": record.put(x)}
+    row["outputs"] = [record.put(layer(tf.constant(x), training=True)) for _ in range(3)]
+    said = layer.get_config()
+    said = ", ".join(f"{key} {said[key]}" for key in said if key not in ("name", "trainable", "dtype"))
+    record.row(f"{type(layer).__name__}, {said}, {x.dtype.name} {list(x.shape)}, {float(x.max()):.3f}", **row)
+
+
+def optimizer_steps(record, optimizer, variables, rng, steps):
+    """What steps along drawn gradients make of the variables and the optimizer."""
+    rows = []
+    for _ in range(steps):
+        grads = [draw(rng, v.shape, f32, -1, 1).astype(v.dtype) for v in variables]
+        optimizer.apply([tf.constant(g) for g in grads], variables)
+        rows.append(
+            {
+                "grads": [record.put(g) for g in grads],
+                "variables": [record.put(v) for v in variables],
+                "state": record.named(optimizer.variables),
+            }
+        )
+    return rows
+
+
+def schedule_row(record, label, schedule, steps=(0, 1, 5, 10, 11, 20, 21, 50, 99, 100, 101, 150, 1000)):
+    values = record.put(np.array([numpy(schedule(s)) for s in steps], f32))
+    record.row(label, config=config(schedule), steps=list(steps), values=values)

@@ -180,7 +180,8 @@ schedules! {
     };
 
     /// Half a cosine time and again (Loshchilov and Hutter 2016): after `first_decay_steps` the learning rate is up again,
-    /// and every period is `t_mul` times as long as the one before and begins at `m_mul` times its start.
+    /// and every period is `t_mul` times as long as the one before and begins at `m_mul` times its start. As in Keras, which
+    /// computes in float32, a period may begin a step late.
     CosineDecayRestarts "SGDRDecay" (
         /// What it starts with.
         initial_learning_rate: f64,
@@ -202,20 +203,23 @@ schedules! {
         some("first_decay_steps", s.first_decay_steps)
     };
     rate |s, step| {
-        let periods = step / s.first_decay_steps as f64;
-        let (number, part) = if s.t_mul == 1.0 {
-            let number = periods.floor()?;
-            let part = periods - &number;
-            (number, part)
+        // float32, in Keras's order: the last bit of a logarithm says whether a step is the first of a period.
+        let number = |x: f64| Tensor::scalar(x as f32);
+        let [t_mul, m_mul, alpha] = [s.t_mul, s.m_mul, s.alpha].map(number);
+        let periods = step.cast(DType::F32)?.div(number(s.first_decay_steps as f64))?;
+        let (period, part) = if s.t_mul as f32 == 1.0 {
+            let period = periods.floor()?;
+            let part = periods - &period;
+            (period, part)
         } else {
-            let number = ((&periods * (s.t_mul - 1.0) + 1.0).log()? / s.t_mul.ln()).floor()?;
-            let length = Tensor::scalar(s.t_mul).pow(&number)?;
-            let before = (&length - 1.0) / (s.t_mul - 1.0);
+            let period = (1.0 - &periods * (1.0 - &t_mul)).log()?.div(t_mul.log()?)?.floor()?;
+            let length = t_mul.pow(&period)?;
+            let before = (1.0 - &length).div(1.0 - &t_mul)?;
             let part = (periods - before).div(length)?;
-            (number, part)
+            (period, part)
         };
-        let start = Tensor::scalar(s.m_mul).pow(number)?;
-        Ok((start.mul(half_cosine(&part)?)? * (1.0 - s.alpha) + s.alpha) * s.initial_learning_rate)
+        let decayed = (m_mul.pow(period)? * 0.5).mul(1.0 + number(PI).mul(part)?.cos()?)?;
+        ((1.0 - &alpha) * decayed + alpha).mul(number(s.initial_learning_rate))
     };
 
     /// `η rˣ` with `x = t / T` in step t, or with the whole numbers of that.

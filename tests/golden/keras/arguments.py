@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from fixture import stream
-from keras_recorder import LayerRecorder, Recorder, config, in_float64, numpy
+from keras_recorder import LayerRecorder, Recorder, config, in_float64, optimizer_steps, schedule_row
 from samples import draw, f32, f64
 
 L = keras.layers
@@ -157,17 +157,8 @@ def optimizers(record):
         start, rng = config(optimizer), stream("arguments", name)
         shapes = (("kernel", (2, 3)), ("bias", (3,)))
         variables = [keras.Variable(draw(rng, shape, f32, -2, 2), name=n) for n, shape in shapes]
-        first, rows = record.named(variables), []
-        for _ in range(3):
-            grads = [draw(rng, v.shape, f32, -1, 1) for v in variables]
-            optimizer.apply([tf.constant(g) for g in grads], variables)
-            rows.append(
-                {
-                    "grads": [record.put(g) for g in grads],
-                    "variables": [record.put(v) for v in variables],
-                    "state": record.named(optimizer.variables),
-                }
-            )
+        first = record.named(variables)
+        rows = optimizer_steps(record, optimizer, variables, rng, 3)
         record.row(
             f"{name} of other numbers, float32",
             config=start,
@@ -188,10 +179,4 @@ def schedules(record):
         "PiecewiseConstantDecay of other numbers": S.PiecewiseConstantDecay([3, 9, 40], [1.0, 0.5, 0.25, 0.125]),
         "PolynomialDecay of other numbers": S.PolynomialDecay(0.5, 60),
     }.items():
-        steps = [0, 1, 5, 10, 11, 20, 21, 50, 99, 100, 101, 150, 1000]
-        record.row(
-            label,
-            config=config(schedule),
-            steps=steps,
-            values=record.put(np.array([numpy(schedule(s)) for s in steps], f32)),
-        )
+        schedule_row(record, label, schedule)

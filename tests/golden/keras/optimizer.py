@@ -2,10 +2,9 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from fixture import stream
-from keras_recorder import Recorder, config, numpy
+from keras_recorder import Recorder, config, optimizer_steps, schedule_row
 from samples import draw, f32, f64
 
 
@@ -86,17 +85,7 @@ def add(fixture):
         if constraint:
             variables[0].constraint = constraint
         first = record.named(variables)
-        rows = []
-        for _ in range(steps):
-            grads = [draw(rng, v.shape, f32, -1, 1).astype(dtype) for v in variables]
-            optimizer.apply([tf.constant(g) for g in grads], variables)
-            rows.append(
-                {
-                    "grads": [record.put(g) for g in grads],
-                    "variables": [record.put(v) for v in variables],
-                    "state": record.named(optimizer.variables),
-                }
-            )
+        rows = optimizer_steps(record, optimizer, variables, rng, steps)
         finished = None
         if options.get("use_ema"):
             optimizer.finalize_variable_values(variables)
@@ -148,10 +137,16 @@ def add(fixture):
         "PolynomialDecay square": S.PolynomialDecay(0.1, 100, power=2.0, end_learning_rate=0.01),
         "PolynomialDecay cycle": S.PolynomialDecay(0.1, 10, cycle=True),
     }.items():
-        steps = [0, 1, 5, 10, 11, 20, 21, 50, 99, 100, 101, 150, 1000]
-        record.row(
-            label,
-            config=config(schedule),
-            steps=steps,
-            values=record.put(np.array([numpy(schedule(s)) for s in steps], f32)),
-        )
+        schedule_row(record, label, schedule)
+    for first in (1, 3, 7, 10, 20, 100, 1000):
+        for t_mul in (1.0, 1.1, 1.25, 1.3, 1.5, 2.0, 2.5, 3.0, 4.0, 10.0):
+            for m_mul in (1.0, 0.9) if first in (7, 20) else (0.8,):
+                schedule = S.CosineDecayRestarts(0.1, first, t_mul=t_mul, m_mul=m_mul, alpha=0.01)
+                label = f"CosineDecayRestarts of {first}, {t_mul}, {m_mul}"
+                schedule_row(record, label, schedule, around_restarts(first, t_mul))
+
+
+def around_restarts(first, t_mul):
+    """The steps about those with which each of the first periods begins, below ten thousand."""
+    begins = np.cumsum([0, *(first * t_mul**i for i in range(14))])
+    return sorted({s for b in begins for s in range(int(b) - 1, int(b) + 3) if 0 <= s < 10_000})
