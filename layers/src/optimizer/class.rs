@@ -82,11 +82,11 @@ pub(super) fn beta(name: &str, value: f64) -> Result<()> {
     within(name, value, |beta| (0.0..1.0).contains(&beta), "from 0 to below 1")
 }
 
-/// The type of an optimizer: what all of them have, and the settings of its rule.
+/// The type of an optimizer: what all of them have, the settings of its rule, and what this remembers of all variables together.
 macro_rules! optimizer {
     (
         $(#[$doc:meta])*
-        $class:ident $name:literal, learning_rate = $rate:literal, weight_decay = $decay:expr;
+        $class:ident $name:literal, learning_rate = $rate:literal, weight_decay = $decay:expr $(, $shared:ident = $first:literal)?;
         $($(#[$about:meta])* $setting:ident: $type:ty = $default:expr;)*
     ) => {
         $(#[$doc])*
@@ -130,6 +130,7 @@ macro_rules! optimizer {
             #[config(default, into)]
             gradient_accumulation_steps: Option<u32>,
             $($(#[$about])* #[config(default = $default)] $setting: $type,)*
+            $(#[variable(init = $first, trainable = false, weight = false)] $shared: modulor::Variable,)?
         }
 
         impl $class {

@@ -78,6 +78,18 @@ pub trait Rule {
         true
     }
 
+    /// What is remembered beside that of all variables together, and what it is at first: a scalar, of the dtype of the first
+    /// variable.
+    fn shared(&self) -> Option<(&Variable, f64)> {
+        None
+    }
+
+    /// What [`shared`](Rule::shared) is in an update, out of what it was in the one before; the formula finds it in the
+    /// [`Step`].
+    fn advance(&self, shared: &Tensor, _step: &Step) -> Result<Tensor> {
+        Ok(shared.clone())
+    }
+
     /// The part of this variable, times the learning rate, that a step takes away before the update; that of the optimizer
     /// is the usual one.
     fn decay(&self, _variable: &Variable, usual: Option<f64>) -> Option<f64> {

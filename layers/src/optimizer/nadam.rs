@@ -1,6 +1,6 @@
 use super::class::{as_cast, beta, finite, optimizer};
 use super::{Rule, SlotValues, Step};
-use modulor::{DType, Result, Tensor};
+use modulor::{Result, Tensor, Variable};
 
 optimizer! {
     /// [`Adam`](super::Adam) with Nesterov's momentum (Dozat 2016): with m and v as there, `μₜ = β₁ (1 − ½·0.96ᵗ)` in step
@@ -9,9 +9,9 @@ optimizer! {
     ///
     /// # Variables
     ///
-    /// As [`Adam`](super::Adam) has without `amsgrad`. Π is computed from the number of the step, so that nothing else need
-    /// be saved.
-    Nadam "nadam", learning_rate = 0.001, weight_decay = None;
+    /// As [`Adam`](super::Adam) has without `amsgrad`, and then `variable`, as Keras calls it: Π, of the dtype of the first
+    /// variable.
+    Nadam "nadam", learning_rate = 0.001, weight_decay = None, variable = 1.0;
     /// β₁, from 0 to below 1; 0.9 unless set.
     beta_1: f64 = 0.9;
     /// β₂, from 0 to below 1; 0.999 unless set.
@@ -22,23 +22,18 @@ optimizer! {
 
 /// How fast μ comes near β₁.
 const DECAY: f64 = 0.96;
-/// The steps after which μ is β₁ in float64.
-const STEPS: i64 = 900;
-
-impl Nadam {
-    /// The product of all μ up to this step: float64.
-    fn product(&self, step: &Step) -> Result<Tensor> {
-        let numbers: Vec<f64> = (1..=STEPS).map(|number| number as f64).collect();
-        let parts: Vec<f64> = numbers.iter().map(|number| 1.0 - 0.5 * DECAY.powf(*number)).collect();
-        let is_past = Tensor::from(numbers).less_equal(step.number(DType::F64)?)?;
-        let parts = is_past.select(&Tensor::from(parts), &Tensor::scalar(1.0))?.prod(..)?;
-        parts.mul(step.power(self.beta_1, DType::F64)?)
-    }
-}
 
 impl Rule for Nadam {
     fn slots(&self) -> Vec<&'static [&'static str]> {
         vec![&["momentum", "velocity"]]
+    }
+
+    fn shared(&self) -> Option<(&Variable, f64)> {
+        Some((&self.variable, 1.0))
+    }
+
+    fn advance(&self, shared: &Tensor, step: &Step) -> Result<Tensor> {
+        (shared * self.beta_1).mul(1.0 - step.power(DECAY, shared.dtype())? * 0.5)
     }
 
     fn check(&self) -> Result<()> {
@@ -53,7 +48,7 @@ impl Rule for Nadam {
         let decayed = step.power(decay, dtype)?;
         let share = (1.0 - &decayed * 0.5) * beta_1;
         let next_share = (1.0 - decayed * decay * 0.5) * beta_1;
-        let product = self.product(step)?.cast(dtype)?;
+        let product = step.shared(dtype)?;
         let next_product = &product * &next_share;
 
         let (momentum, velocity) = (slots.get("momentum")?, slots.get("velocity")?);

@@ -4,7 +4,7 @@ use super::class::as_cast;
 use super::{Optimizer, Parts, Rule, SlotValues};
 use crate::initializer::Constant;
 use modulor::ops::optimizer::{Update, UpdateStep};
-use modulor::variable::{Initializer, IntoInit, VariableUpdate, commit, commit_updates};
+use modulor::variable::{Declaration, Initializer, IntoInit, VariableUpdate, commit, commit_updates};
 use modulor::{DType, Error, GradientTape, Result, Tensor, Variable, module, scope};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ const ACCUMULATOR: &str = "gradient_accumulator";
 pub struct Step {
     learning_rate: Tensor,
     number: Tensor,
+    shared: Option<Tensor>,
 }
 
 impl Step {
@@ -30,6 +31,12 @@ impl Step {
     /// The number of the update, a scalar: 1 for the first.
     pub fn number(&self, dtype: DType) -> Result<Tensor> {
         self.number.cast(dtype)
+    }
+
+    /// What the rule remembers of all variables together, as it is in this update.
+    pub fn shared(&self, dtype: DType) -> Result<Tensor> {
+        let shared = self.shared.as_ref();
+        shared.ok_or_else(|| Error::internal("this rule has nothing that is shared"))?.cast(dtype)
     }
 
     /// `base` to the power of the number of the update, a scalar.
@@ -97,6 +104,13 @@ pub(super) fn prepare(optimizer: &(impl Optimizer + ?Sized), variables: &[Variab
                 parts.slots.make(variable, kind, root, dims, initial)?;
             }
         }
+    }
+    if let (Some((shared, value)), Some(first)) = (optimizer.shared(), trained.first())
+        && !shared.is_valued()
+    {
+        let declaration = Declaration::new(Arc::new(Constant { value }));
+        let (shape, dtype) = (Some(Vec::new()), Some(first.dtype()));
+        shared.declare(Declaration { shape, dtype, trainable: false, weight: false, ..declaration });
     }
     Ok(())
 }
@@ -183,7 +197,7 @@ fn updates(
     let iteration = parts.iteration.read()?;
     let count = &iteration + 1.0;
     count.check()?;
-    let step = Step { learning_rate: parts.learning_rate.read(&iteration)?, number: count.clone() };
+    let step = Step { learning_rate: parts.learning_rate.read(&iteration)?, number: count.clone(), shared: None };
     let (rule, kinds) =
         (UpdateStep { update, weight_decay: parts.weight_decay.map(as_cast) }, optimizer.slots().concat());
     let updates = fitted.into_iter().map(|(variable, gradient)| {
@@ -248,7 +262,11 @@ fn writes(
         Some(steps) => iteration.floor_div(f64::from(steps))?,
         None => iteration.clone(),
     };
-    let step = Step { learning_rate: parts.learning_rate.read(&iteration)?, number: &updates + 1.0 };
+    let mut step = Step { learning_rate: parts.learning_rate.read(&iteration)?, number: &updates + 1.0, shared: None };
+    let shared = optimizer.shared().map(|(variable, _)| Ok::<_, Error>((variable, variable.read()?))).transpose()?;
+    if let Some((_, before)) = &shared {
+        step.shared = Some(optimizer.advance(before, &step)?);
+    }
     match parts.gradient_accumulation_steps {
         Some(steps) => accumulate(optimizer, &mut moving, &step, &iteration, f64::from(steps))?,
         None => update(optimizer, &mut moving, &step)?,
@@ -256,7 +274,14 @@ fn writes(
     if parts.use_ema {
         average(parts, &mut moving, &updates)?;
     }
-    let mut writes = vec![(parts.iteration.clone(), iteration + 1.0)];
+    let mut writes = vec![(parts.iteration.clone(), &iteration + 1.0)];
+    if let (Some((variable, before)), Some(after)) = (shared, step.shared) {
+        let after = match parts.gradient_accumulation_steps {
+            Some(steps) => is_due(&iteration, steps.into())?.select(&after, &before)?,
+            None => after,
+        };
+        writes.push((variable.clone(), after));
+    }
     for Moving { variable, value, gradient, slots } in moving {
         let constraint = variable.declaration().and_then(|declaration| declaration.constraint);
         let value = match constraint.filter(|_| gradient.is_some()) {
@@ -306,6 +331,11 @@ fn update(optimizer: &(impl Optimizer + ?Sized), moving: &mut [Moving], step: &S
     Ok(())
 }
 
+/// Whether a step is the last of so many whose gradients make one update.
+fn is_due(iteration: &Tensor, steps: f64) -> Result<Tensor> {
+    (iteration + 1.0).floor_mod(steps)?.equal(0.0)
+}
+
 /// Adds the gradients to those of earlier steps; every so many steps, [`update`]s with their mean and begins anew.
 fn accumulate(
     optimizer: &(impl Optimizer + ?Sized),
@@ -314,7 +344,7 @@ fn accumulate(
     iteration: &Tensor,
     steps: f64,
 ) -> Result<()> {
-    let due = (iteration + 1.0).floor_mod(steps)?.equal(0.0)?;
+    let due = is_due(iteration, steps)?;
     let mut sums = Vec::with_capacity(moving.len());
     let mut before = Vec::with_capacity(moving.len());
     for Moving { value, gradient, slots, .. } in &mut *moving {
