@@ -14,7 +14,9 @@ optimizer! {
     /// # Variables
     ///
     /// `iteration`, `learning_rate`; for every variable `<variable>_r`, `<variable>_c` and `<variable>_velocity`, the first
-    /// two of `[]` where it has less than two dims. Keras gives these two one path.
+    /// two of `[]` where it has less than two dims. Their order is Keras's. Their names are not: Keras gives both the last
+    /// part of the variable's own path (`adafactor/kernel`, for the kernels of all layers), by which nothing can be found
+    /// again, and numbers the variables of optimizers in its files.
     Adafactor "adafactor", learning_rate = 0.001, weight_decay = None;
     /// b, 0 or below; -0.8 unless set.
     beta_2_decay: f64 = -0.8;
