@@ -4,10 +4,10 @@ use super::array::{index_tensor, layout_of, shape_input};
 use crate::dtype::by_width;
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allowed, apply_one, arity, int_values, ints,
-    with_rank,
+    scope, with_rank,
 };
 use crate::shape::{MAX_RANK, write_row_major};
-use crate::tensor::Layout;
+use crate::tensor::{Layout, Payload};
 use crate::{Error, Result, Shape, Spec, Tensor};
 use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
 use std::sync::Arc;
@@ -613,6 +613,38 @@ impl Tensor {
         apply_one(StridedSlice { masks }, &[self, &begin?, &end?, &steps?])
     }
 
+    /// Rows: the places `rows` of the first axis, all of which must be there; what [`slice`](Self::slice) gives for the range.
+    ///
+    /// A view. Of a value that no tape listens to it is no operation, so that to take one costs next to nothing.
+    ///
+    /// ```
+    /// use modulor_core::Tensor;
+    /// # fn main() -> modulor_core::Result<()> {
+    /// let x = Tensor::from([[1, 2], [3, 4], [5, 6]]);
+    /// assert_eq!(x.rows(1..3)?.to_vec::<i32>()?, [3, 4, 5, 6]);
+    /// assert_eq!(x.rows(2..4).unwrap_err().message(), "rows 2 to 4 of a tensor of shape (3, 2), which has 3");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn rows(&self, rows: Range<usize>) -> Result<Tensor> {
+        self.check()?;
+        let shape = self.shape();
+        if let Some(found) = shape.dim(0)
+            && (rows.start > rows.end || rows.end > found)
+        {
+            let Range { start, end } = rows;
+            let message = format!("rows {start} to {end} of a tensor of shape {shape}, which has {found}");
+            return Err(Error::out_of_range(message));
+        }
+        match self.payload() {
+            Payload::Value(value) if !value.layout.dims.is_empty() && scope::with(|scopes| scopes.tapes.is_empty()) => {
+                let layout = value.layout.stepped(0, rows.start, 1, rows.len());
+                Ok(Tensor::value(self.dtype(), layout, value.storage.clone()))
+            }
+            _ => self.slice(rows),
+        }
+    }
+
     /// A block: from `begin` on, `size` elements of each axis, -1 for all that are left. TensorFlow's `Slice`.
     ///
     /// ```
@@ -692,6 +724,31 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn rows_are_the_slice_of_their_range() {
+        let x = Tensor::new([4, 3], (0..12).collect::<Vec<i32>>()).unwrap();
+        let views = [x.clone(), x.transpose().unwrap(), x.reverse([0]).unwrap(), x.slice((.., 1)).unwrap()];
+        for x in views {
+            let count = x.dims().unwrap()[0];
+            for (start, end) in (0..=count).flat_map(|start| (start..=count).map(move |end| (start, end))) {
+                let (rows, slice) = (x.rows(start..end).unwrap(), x.slice(start..end).unwrap());
+                assert_eq!(layout_of(&rows).unwrap(), layout_of(&slice).unwrap());
+                assert_eq!(rows.to_vec::<i32>().unwrap(), slice.to_vec::<i32>().unwrap());
+            }
+        }
+        assert_eq!(Tensor::scalar(1).rows(0..0).unwrap_err().kind(), crate::ErrorKind::InvalidArgument);
+        let beyond = [2..5, 5..6, Range { start: 2, end: 1 }];
+        beyond.into_iter().for_each(|rows| assert_eq!(x.rows(rows).unwrap_err().kind(), crate::ErrorKind::OutOfRange));
+    }
+
+    #[test]
+    fn rows_of_what_a_tape_watches_carry_a_gradient() {
+        let (x, tape) = (Tensor::from([1.0_f32, 2.0, 3.0]), crate::GradientTape::new());
+        tape.watch(&x);
+        let y = tape.record(|| x.rows(1..3)).unwrap();
+        assert_eq!(tape.gradient(&y, &x).unwrap().to_vec::<f32>().unwrap(), [0.0, 1.0, 1.0]);
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl<T: Structure> Rows<T> {
     pub fn side_by_side(tensors: &T, places: &[usize], gather: &Gather, buffers: &mut Vec<Tensor>) -> Result<T> {
         let follows = places.windows(2).all(|pair| pair[0] + 1 == pair[1]);
         match places {
-            [first, ..] if follows => tensors.replace(&mut |leaf| leaf.slice(*first..first + places.len())),
+            [first, ..] if follows => tensors.replace(&mut |leaf| leaf.rows(*first..first + places.len())),
             _ => tensors.replace(&mut gather.rows(places, buffers)),
         }
     }

@@ -176,9 +176,8 @@ fn order(n: usize, seed: u64, epoch: usize) -> Result<Vec<usize>> {
 
 /// Some of the elements of the first axis, without a copy, and of the mask.
 pub(super) fn part(t: &Tensor, begin: usize, end: usize) -> Result<Tensor> {
-    let (begin, end) = (begin as i64, end as i64);
-    let mask = t.mask().map(|mask| mask.slice(begin..end)).transpose()?;
-    Ok(t.slice(begin..end)?.with_mask(mask))
+    let mask = t.mask().map(|mask| mask.rows(begin..end)).transpose()?;
+    Ok(t.rows(begin..end)?.with_mask(mask))
 }
 
 /// How many samples there are: all tensors must have as many.
