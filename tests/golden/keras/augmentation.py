@@ -2,10 +2,9 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from fixture import stream
-from keras_recorder import LayerRecorder, Recorder, config
+from keras_recorder import LayerRecorder, Recorder, draws
 from samples import draw, f16, f32
 
 L = keras.layers
@@ -159,16 +158,3 @@ def colors(record):
         draws(record, lambda d: L.RandomGrayscale(factor, seed=5, dtype=d), unit)
         draws(record, lambda d: L.RandomGrayscale(factor, seed=5, data_format="channels_first", dtype=d), first)
     draws(record, lambda d: L.RandomGrayscale(0.5, seed=5, dtype=d), unit[..., :1])
-
-
-def draws(record, make, x):
-    """What three calls in training give."""
-    keras.backend.clear_session()
-    layer = make(x.dtype.name)
-    layer.build(x.shape)
-    seed = layer.seed
-    row = {"config": config(make("float32")), "seed": seed, "x": record.put(x)}
-    row["outputs"] = [record.put(layer(tf.constant(x), training=True)) for _ in range(3)]
-    said = layer.get_config()
-    said = ", ".join(f"{key} {said[key]}" for key in said if key not in ("name", "trainable", "dtype"))
-    record.row(f"{type(layer).__name__}, {said}, {x.dtype.name} {list(x.shape)}, {float(x.max()):.3f}", **row)

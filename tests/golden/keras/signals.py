@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from fixture import stream
-from keras_recorder import LayerRecorder, Recorder, config
+from keras_recorder import LayerRecorder, Recorder, config, draws
 from samples import draw, f16, f32
 
 L = keras.layers
@@ -160,16 +160,3 @@ def drawn(record):
         for factor in (1.0, (0.3, 0.6)):
             draws(record, lambda d: L.CutMix(factor, seed=seed, dtype=d), byte)
         draws(record, lambda d: L.CutMix(data_format="channels_first", seed=seed, dtype=d), first)
-
-
-def draws(record, make, x):
-    """What three calls in training give."""
-    keras.backend.clear_session()
-    layer = make(x.dtype.name)
-    layer.build(x.shape)
-    seed = layer.seed
-    row = {"config": config(make("float32")), "seed": seed, "x": record.put(x)}
-    row["outputs"] = [record.put(layer(tf.constant(x), training=True)) for _ in range(3)]
-    said = layer.get_config()
-    said = ", ".join(f"{key} {said[key]}" for key in said if key not in ("name", "trainable", "dtype"))
-    record.row(f"{type(layer).__name__}, {said}, {x.dtype.name} {list(x.shape)}, {float(x.max()):.3f}", **row)
