@@ -220,8 +220,8 @@ impl<'f, In: Structure, Out: Structure> Fit<'f, In, Out> {
     /// Where the model does, or the loss, or a step of one's own; callbacks have heard of the end.
     pub fn run(self) -> Result<History> {
         self.check()?;
-        let prepared = self.prepare()?;
-        prepared.run()
+        let (running, batches) = self.prepare()?;
+        running.run(&*batches)
     }
 
     fn check(&self) -> Result<()> {
@@ -248,7 +248,7 @@ impl<'f, In: Structure, Out: Structure> Fit<'f, In, Out> {
     }
 
     /// Splits, weighs and makes batches.
-    fn prepare(mut self) -> Result<Running<'f, In, Out>> {
+    fn prepare(mut self) -> Result<(Running<'f, In, Out>, Box<dyn Batches<In> + 'f>)> {
         let batch_size = self.batch_size;
         if let (Some(weight), data) = (self.sample_weight.take(), &mut self.data) {
             match data {
@@ -288,9 +288,8 @@ impl<'f, In: Structure, Out: Structure> Fit<'f, In, Out> {
             return Err(Error::invalid_argument("there are 0 batches to train on"));
         }
         let params = Params { epochs: self.epochs, steps, verbose: self.verbose };
-        Ok(Running {
+        let running = Running {
             trainer: self.trainer,
-            batches,
             by_class,
             callbacks: self.callbacks,
             validation: validation.map(|batches| Validation {
@@ -303,7 +302,8 @@ impl<'f, In: Structure, Out: Structure> Fit<'f, In, Out> {
             params,
             seed: self.seed.unwrap_or_else(root_seed),
             interrupt: self.interrupt,
-        })
+        };
+        Ok((running, batches))
     }
 }
 
@@ -340,7 +340,6 @@ impl<In> Validation<'_, In> {
 /// A training under way.
 struct Running<'f, In: Structure, Out: Structure> {
     trainer: &'f mut Trainer<In, Out>,
-    batches: Box<dyn Batches<In> + 'f>,
     by_class: Option<BTreeMap<i64, f64>>,
     callbacks: CallbackList<'f>,
     validation: Option<Validation<'f, In>>,
@@ -352,11 +351,10 @@ struct Running<'f, In: Structure, Out: Structure> {
 }
 
 impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
-    fn run(mut self) -> Result<History> {
+    fn run(mut self, batches: &dyn Batches<In>) -> Result<History> {
         let mut history = History::default();
-        let first = guarded(&*self.batches, self.seed, self.initial_epoch, 0)?.next();
-        let first = first.ok_or_else(|| Error::invalid_argument("there are 0 batches to train on"))?;
-        let first = self.weighed(first.map_err(|error| at(error, self.initial_epoch, 0))?)?;
+        let (mut passes, first) = Passes::begin(batches, self.seed, self.initial_epoch)?;
+        let first = self.weighed(first)?;
         let on_failure = self.callbacks.non_finite();
         let is_checked = self.trainer.check_numerics || on_failure.is_some();
         self.trainer.ready(&first)?;
@@ -369,7 +367,8 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
         let callbacks = std::mem::take(&mut self.callbacks).with(&mut history);
         let mut callbacks = callbacks.with_progress(self.params.verbose);
         let on_failure = if self.trainer.check_numerics { Some(NonFinite::Fail) } else { on_failure };
-        let trained = catch_unwind(AssertUnwindSafe(|| self.train(&mut callbacks, &mut context, on_failure)));
+        let trained =
+            catch_unwind(AssertUnwindSafe(|| self.train(&mut passes, &mut callbacks, &mut context, on_failure)));
         if !matches!(trained, Ok(Ok(()))) {
             context.set_failed();
         }
@@ -382,6 +381,7 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
 
     fn train(
         &mut self,
+        passes: &mut Passes<In>,
         callbacks: &mut CallbackList,
         context: &mut Context,
         on_failure: Option<NonFinite>,
@@ -395,7 +395,7 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
             if context.is_stopping() {
                 break;
             }
-            let stopped = self.epoch(epoch, std::mem::take(&mut done), callbacks, context, on_failure)?;
+            let stopped = self.epoch((epoch, std::mem::take(&mut done)), passes, callbacks, context, on_failure)?;
             let mut logs = self.trainer.training.logs()?;
             if let Some(message) = stopped {
                 eprintln!("{message}");
@@ -425,8 +425,8 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
     /// what is not finite.
     fn epoch(
         &mut self,
-        epoch: usize,
-        done: usize,
+        (epoch, done): (usize, usize),
+        passes: &mut Passes<In>,
         callbacks: &mut CallbackList,
         context: &mut Context,
         on_failure: Option<NonFinite>,
@@ -438,7 +438,7 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
             // A callback may have frozen or thawed something.
             self.trainer.follow()?;
         }
-        let mut stream = stream(&*self.batches, context.seed, epoch, done, self.steps_per_epoch)?;
+        let mut stream = passes.of_epoch(context.seed, (epoch, done), self.steps_per_epoch)?;
         let mut step = done;
         let per_execution = self.trainer.steps_per_execution;
         loop {
@@ -475,7 +475,7 @@ impl<'f, In: Structure, Out: Structure> Running<'f, In, Out> {
             }
         }
         let expected = self.steps_per_epoch.filter(|expected| step < *expected && !context.is_stopping());
-        if let (Some(expected), None) = (expected, self.batches.cardinality()) {
+        if let (Some(expected), None) = (expected, passes.batches.cardinality()) {
             return Err(Error::out_of_range(format!(
                 "epoch {} has {expected} steps, and the data ended after {step}",
                 epoch + 1
@@ -522,22 +522,44 @@ fn at(error: Error, epoch: usize, batch: usize) -> Error {
     error.note(format!("in batch {batch} of epoch {}", epoch + 1))
 }
 
-/// The batches of an epoch but for those that are done. Epochs of so many steps follow each other through the data; where it
-/// ends, the epoch ends too, and the next begins with the first batch: as in Keras.
-fn stream<'b, In>(
+/// Passes over the data.
+struct Passes<'b, In> {
     batches: &'b dyn Batches<In>,
-    seed: u64,
-    epoch: usize,
-    done: usize,
-    steps_per_epoch: Option<usize>,
-) -> Result<impl Iterator<Item = Result<Batch<In>>> + use<'b, In>> {
-    let (pass, skip) = match (steps_per_epoch, batches.cardinality()) {
-        (None, _) => (epoch, done),
-        (Some(steps), Some(count)) => {
-            let epochs = count.div_ceil(steps).max(1);
-            (epoch / epochs, epoch % epochs * steps + done)
+    /// One that was begun to see what its batches are like, from its first batch on, with its seed and its number.
+    begun: Option<(u64, usize, Pass<'b, In>)>,
+}
+
+type Pass<'b, In> = Box<dyn Iterator<Item = Result<Batch<In>>> + 'b>;
+
+impl<'b, In: Structure> Passes<'b, In> {
+    /// Begins with a pass, of which it gives the first batch.
+    fn begin(batches: &'b dyn Batches<In>, seed: u64, epoch: usize) -> Result<(Self, Batch<In>)> {
+        let mut rest = guarded(batches, seed, epoch, 0)?;
+        let first = rest.next().ok_or_else(|| Error::invalid_argument("there are 0 batches to train on"))?;
+        let first = first.map_err(|error| at(error, epoch, 0))?;
+        let pass = Box::new(std::iter::once(Ok(first.clone())).chain(rest));
+        Ok((Passes { batches, begun: Some((seed, epoch, pass)) }, first))
+    }
+
+    /// The batches of an epoch but for those that are done. Epochs of so many steps follow each other through the data; where it
+    /// ends, the epoch ends too, and the next begins with the first batch: as in Keras.
+    fn of_epoch(
+        &mut self,
+        seed: u64,
+        (epoch, done): (usize, usize),
+        steps_per_epoch: Option<usize>,
+    ) -> Result<Pass<'b, In>> {
+        let (pass, skip) = match (steps_per_epoch, self.batches.cardinality()) {
+            (None, _) => (epoch, done),
+            (Some(steps), Some(count)) => {
+                let epochs = count.div_ceil(steps).max(1);
+                (epoch / epochs, epoch % epochs * steps + done)
+            }
+            (Some(steps), None) => (0, epoch.saturating_mul(steps).saturating_add(done)),
+        };
+        match self.begun.take() {
+            Some((begun_seed, begun, batches)) if (begun_seed, begun, 0) == (seed, pass, skip) => Ok(batches),
+            _ => Ok(Box::new(guarded(self.batches, seed, pass, skip)?)),
         }
-        (Some(steps), None) => (0, epoch.saturating_mul(steps).saturating_add(done)),
-    };
-    guarded(batches, seed, pass, skip)
+    }
 }
