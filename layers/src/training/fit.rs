@@ -34,9 +34,8 @@ impl<'f, In: Structure> Data<'f, In> {
 
 /// A training that is about to begin: [`run`](Fit::run) does it. The defaults are those of Keras's `fit`.
 ///
-/// A step that has been taken before asks for no memory. Its batch does: for the numbers of rows that are gathered, seven or
-/// eight times; of rows that lie behind one another, for the operations that make views of them. So do callbacks, and the bar
-/// whenever it is shown, which is twenty times a second at most.
+/// A step that has been taken before asks for no memory. Its batch does, ten times at most where it has two tensors. So do
+/// callbacks, and the bar whenever it is shown, which is twenty times a second at most.
 #[must_use = "nothing is trained until `run`"]
 pub struct Fit<'f, In: Structure, Out: Structure> {
     trainer: &'f mut Trainer<In, Out>,
