@@ -10,6 +10,14 @@ import numpy as np
 HERE = pathlib.Path(__file__).parent
 
 
+def text(string):
+    """A string as it stands in a manifest: its bytes, where it is not UTF-8."""
+    try:
+        return string.decode() if isinstance(string, bytes) else string
+    except UnicodeDecodeError:
+        return list(string)
+
+
 class Fixture:
     """Cases with their arrays. An array's key comes from its content, so equal ones share it and a new one moves none."""
 
@@ -24,8 +32,7 @@ class Fixture:
             return None
         array = np.asarray(value)
         if array.dtype.kind in "OSU":
-            strings = [s.decode() if isinstance(s, bytes) else s for s in array.ravel().tolist()]
-            return {"dtype": "string", "shape": list(array.shape), "strings": strings}
+            return {"dtype": "string", "shape": list(array.shape), "strings": [text(s) for s in array.ravel().tolist()]}
         dtype = array.dtype.name
         if array.dtype == ml_dtypes.bfloat16:
             array = array.view(np.uint16)

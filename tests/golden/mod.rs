@@ -23,7 +23,7 @@ pub struct Array {
     /// The elements, little-endian; empty for strings.
     pub bytes: Vec<u8>,
     /// The elements of a string array.
-    pub strings: Vec<String>,
+    pub strings: Vec<Vec<u8>>,
 }
 
 impl Array {
@@ -62,7 +62,24 @@ pub struct Entry {
     #[serde(default)]
     shape: Vec<usize>,
     #[serde(default)]
-    strings: Vec<String>,
+    strings: Vec<Text>,
+}
+
+/// A string; one that is not UTF-8 stands as its bytes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Text {
+    Words(String),
+    Bytes(Vec<u8>),
+}
+
+impl Text {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Text::Words(words) => words.as_bytes(),
+            Text::Bytes(bytes) => bytes,
+        }
+    }
 }
 
 /// One call of an op, as a manifest in `ops/` describes it.
@@ -136,7 +153,7 @@ impl<Case: DeserializeOwned> Fixture<Case> {
             return Ok(Array {
                 dtype: entry.dtype.clone(),
                 shape: entry.shape.clone(),
-                strings: entry.strings.clone(),
+                strings: entry.strings.iter().map(|text| text.bytes().to_vec()).collect(),
                 ..Array::default()
             });
         }

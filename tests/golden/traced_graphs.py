@@ -68,7 +68,7 @@ def traced(case, arrays):
 
 def array(entry, arrays):
     if entry["dtype"] == "string":
-        return np.array([s.encode() for s in entry["strings"]], dtype=object).reshape(entry["shape"])
+        return np.array([s.encode() if isinstance(s, str) else bytes(s) for s in entry["strings"]], dtype=object).reshape(entry["shape"])
     stored = arrays[entry["key"]]
     return stored.view(ml_dtypes.bfloat16) if entry["dtype"] == "bfloat16" else stored
 

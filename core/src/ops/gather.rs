@@ -176,6 +176,31 @@ pub(super) fn indexed(dims: &Shape, indices: &Input) -> Result<Shape> {
     Ok(shape.into())
 }
 
+/// What coordinates are that stand for nothing: an error, unless they are to be passed over.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct BadIndices(&'static str);
+
+impl BadIndices {
+    const IGNORE: &str = "IGNORE";
+
+    pub(super) fn of(attrs: &Attrs) -> Result<BadIndices> {
+        let found = attrs.string("bad_indices_policy", String::new())?;
+        let known = ["", "DEFAULT", "ERROR", BadIndices::IGNORE];
+        known.into_iter().find(|name| *name == found).map(BadIndices).ok_or_else(|| {
+            let message = format!("`bad_indices_policy` is empty, DEFAULT, ERROR or IGNORE, found {found:?}");
+            Error::invalid_argument(message)
+        })
+    }
+
+    pub(super) fn attrs(self) -> Attrs {
+        Attrs::new().with("bad_indices_policy", self.0)
+    }
+
+    fn are_ignored(self) -> bool {
+        self.0 == BadIndices::IGNORE
+    }
+}
+
 /// Words of scratch for [`rows`].
 pub(super) fn rows_room(indices: &View) -> usize {
     indices.ints_room() + rows_of(indices).div_ceil(2)
@@ -186,8 +211,13 @@ fn rows_of(indices: &View) -> usize {
     indices.dims().split_last().map_or(0, |(_, lead)| lead.iter().product())
 }
 
-/// The number of the row that each coordinate means, the first axes of `dims` taken as one.
-pub(super) fn rows<'r>(indices: &View, dims: &[usize], room: &'r mut [u128]) -> Result<(&'r [i64], &'r mut [u128])> {
+/// The number of the row that each coordinate means, the first axes of `dims` taken as one; −1 for one that is ignored.
+pub(super) fn rows<'r>(
+    indices: &View,
+    dims: &[usize],
+    bad: BadIndices,
+    room: &'r mut [u128],
+) -> Result<(&'r [i64], &'r mut [u128])> {
     let (coordinates, room) = indices.ints(room)?;
     let (number, each) = (rows_of(indices), indices.dims().last().copied().unwrap_or(0));
     let (own, room) = room
@@ -199,6 +229,10 @@ pub(super) fn rows<'r>(indices: &View, dims: &[usize], room: &'r mut [u128]) -> 
         *row = 0;
         for (&coordinate, &dim) in coordinates.iter().zip(dims) {
             if !(0..dim as i64).contains(&coordinate) {
+                if bad.are_ignored() {
+                    *row = -1;
+                    break;
+                }
                 let lead = &indices.dims()[..indices.dims().len() - 1];
                 return Err(Error::invalid_argument(format!(
                     "indices[{}] = [{}] does not index into shape [{}]",
@@ -233,11 +267,16 @@ pub(super) fn no_such_row(_: modulor_kernels::NoSuchRow) -> Error {
 
 /// The parts of a tensor at some coordinates.
 #[derive(Debug, Default)]
-struct GatherNd;
+struct GatherNd {
+    bad: BadIndices,
+}
 
 impl Op for GatherNd {
     fn name(&self) -> &'static str {
         "GatherNd"
+    }
+    fn attrs(&self) -> Attrs {
+        self.bad.attrs()
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, indices] = arity(inputs)?;
@@ -252,10 +291,17 @@ impl Op for GatherNd {
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let [x, indices] = inputs else { return Err(Error::internal("two inputs were inferred")) };
         let room = scratch.take(x.dense_room() + rows_room(indices))?;
-        let (rows, room) = rows(indices, x.dims(), room)?;
+        let (rows, room) = rows(indices, x.dims(), self.bad, room)?;
         let data: &[u8] = by_width!(x.dtype(), T => bytemuck::cast_slice(x.dense::<T>(room)?.0));
         let [count, width] = matrix(x.dims(), indices);
-        gather_rows(data, count, width * x.dtype().size(), rows, outputs[0].bytes()).map_err(no_such_row)
+        let (width, out) = (width * x.dtype().size(), outputs[0].bytes());
+        if !self.bad.are_ignored() {
+            return gather_rows(data, count, width, rows, out).map_err(no_such_row);
+        }
+        out.fill(0);
+        let there = rows.iter().zip(out.chunks_mut(width.max(1))).filter(|(row, _)| **row >= 0);
+        there.for_each(|(&row, out)| out.copy_from_slice(&data[row as usize * width..][..width]));
+        Ok(())
     }
     fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         on_strings(self, inputs)
@@ -263,17 +309,22 @@ impl Op for GatherNd {
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let indices = b.input(1);
         let shape = b.input(0).shape_tensor()?.cast(indices.dtype())?;
-        Ok(vec![Some(apply_one(ScatterNd, &[indices, b.dy(0), &shape])?), None])
+        Ok(vec![Some(apply_one(ScatterNd { bad: self.bad }, &[indices, b.dy(0), &shape])?), None])
     }
 }
 
 /// Zeros, to which parts are added at some coordinates.
 #[derive(Debug, Default)]
-struct ScatterNd;
+struct ScatterNd {
+    bad: BadIndices,
+}
 
 impl Op for ScatterNd {
     fn name(&self) -> &'static str {
         "ScatterNd"
+    }
+    fn attrs(&self) -> Attrs {
+        self.bad.attrs()
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [indices, updates, shape] = arity(inputs)?;
@@ -292,11 +343,11 @@ impl Op for ScatterNd {
         let out = &mut outputs[0];
         let [count, width] = matrix(out.dims(), indices);
         let room = scratch.take(rows_room(indices) + sums_room(updates, rows_of(indices), count))?;
-        let (rows, room) = rows(indices, out.dims(), room)?;
+        let (rows, room) = rows(indices, out.dims(), self.bad, room)?;
         sum_rows(updates, rows, [count, width], out, room)
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![None, Some(b.dy(0).gather_nd(b.input(0))?), None])
+        Ok(vec![None, Some(gather_nd(b.dy(0), b.input(0), self.bad)?), None])
     }
 }
 
@@ -325,11 +376,16 @@ pub(super) fn sum_rows(
 
 /// A tensor with other parts in place of those at some coordinates.
 #[derive(Debug, Default)]
-struct TensorScatterUpdate;
+struct TensorScatterUpdate {
+    bad: BadIndices,
+}
 
 impl Op for TensorScatterUpdate {
     fn name(&self) -> &'static str {
         "TensorScatterUpdate"
+    }
+    fn attrs(&self) -> Attrs {
+        self.bad.attrs()
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, indices, updates] = arity(inputs)?;
@@ -345,19 +401,30 @@ impl Op for TensorScatterUpdate {
         let out = &mut outputs[0];
         copy_view(*x, out)?;
         let room = scratch.take(rows_room(indices) + updates.dense_room())?;
-        let (rows, room) = rows(indices, x.dims(), room)?;
+        let (rows, room) = rows(indices, x.dims(), self.bad, room)?;
         let data: &[u8] = by_width!(x.dtype(), T => bytemuck::cast_slice(updates.dense::<T>(room)?.0));
         let [count, width] = matrix(x.dims(), indices);
-        scatter_rows(data, rows, count, width * x.dtype().size(), out.bytes()).map_err(no_such_row)
+        let (width, out) = (width * x.dtype().size(), out.bytes());
+        if !self.bad.are_ignored() {
+            return scatter_rows(data, rows, count, width, out).map_err(no_such_row);
+        }
+        let there = rows.iter().zip(data.chunks(width.max(1))).filter(|(row, _)| **row >= 0);
+        there.for_each(|(&row, data)| out[row as usize * width..][..width].copy_from_slice(data));
+        Ok(())
     }
     fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         on_strings(self, inputs)
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let (dy, indices, updates) = (b.dy(0), b.input(1), b.input(2));
-        let kept = b.when(0, || dy.scatter_update(indices, &updates.zeros_like()?))?;
-        Ok(vec![kept, None, b.when(2, || dy.gather_nd(indices))?])
+        let emptied = || apply_one(TensorScatterUpdate { bad: self.bad }, &[dy, indices, &updates.zeros_like()?]);
+        Ok(vec![b.when(0, emptied)?, None, b.when(2, || gather_nd(dy, indices, self.bad))?])
     }
+}
+
+/// The parts of a tensor at coordinates; zeros at those that are ignored.
+pub(super) fn gather_nd(x: &Tensor, indices: &Tensor, bad: BadIndices) -> Result<Tensor> {
+    apply_one(GatherNd { bad }, &[x, indices])
 }
 
 /// The shape of one part for each number, of inputs that are the data, the numbers of their parts and how many there are.
@@ -483,7 +550,7 @@ impl Tensor {
     /// # }
     /// ```
     pub fn gather_nd(&self, indices: &Tensor) -> Result<Tensor> {
-        apply_one(GatherNd, &[self, indices])
+        gather_nd(self, indices, BadIndices::default())
     }
 
     /// Zeros of these dims, to which `updates` are added at coordinates, those of equal coordinates together.
@@ -498,7 +565,7 @@ impl Tensor {
     /// # }
     /// ```
     pub fn scatter_nd(indices: &Tensor, updates: &Tensor, dims: impl AsRef<[usize]>) -> Result<Tensor> {
-        apply_one(ScatterNd, &[indices, updates, &dims_tensor(dims.as_ref())?])
+        apply_one(ScatterNd::default(), &[indices, updates, &dims_tensor(dims.as_ref())?])
     }
 
     /// This with `updates` in place of the parts at coordinates; the last of equal coordinates counts. TensorFlow's
@@ -513,7 +580,7 @@ impl Tensor {
     /// # }
     /// ```
     pub fn scatter_update(&self, indices: &Tensor, updates: &Tensor) -> Result<Tensor> {
-        apply_one(TensorScatterUpdate, &[self, indices, updates])
+        apply_one(TensorScatterUpdate::default(), &[self, indices, updates])
     }
 
     /// The sums of the parts that carry the same number, one for each number below `segments`; the numbers, `ids`, stand
@@ -540,9 +607,21 @@ pub(crate) const OPS: &[&[OpDef]] = &[&[
         parse: |attrs| Ok(Arc::new(GatherV2 { batch_dims: attrs.int("batch_dims", 0)? })),
         accuracy: Accuracy::Exact,
     },
-    OpDef::plain::<GatherNd>("GatherNd", Accuracy::Exact),
-    OpDef::plain::<ScatterNd>("ScatterNd", Accuracy::Sum),
-    OpDef::plain::<TensorScatterUpdate>("TensorScatterUpdate", Accuracy::Exact),
+    OpDef {
+        name: "GatherNd",
+        parse: |attrs| Ok(Arc::new(GatherNd { bad: BadIndices::of(attrs)? })),
+        accuracy: Accuracy::Exact,
+    },
+    OpDef {
+        name: "ScatterNd",
+        parse: |attrs| Ok(Arc::new(ScatterNd { bad: BadIndices::of(attrs)? })),
+        accuracy: Accuracy::Sum,
+    },
+    OpDef {
+        name: "TensorScatterUpdate",
+        parse: |attrs| Ok(Arc::new(TensorScatterUpdate { bad: BadIndices::of(attrs)? })),
+        accuracy: Accuracy::Exact,
+    },
     OpDef::plain::<UnsortedSegmentSum>("UnsortedSegmentSum", Accuracy::Sum),
 ]];
 

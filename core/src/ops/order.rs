@@ -14,6 +14,8 @@ use std::sync::Arc;
 /// The largest elements along the last axis, and where they are.
 #[derive(Debug)]
 struct TopKV2 {
+    /// Whether the order is asked for. They are in it in any case: in which order they are otherwise, is open.
+    sorted: bool,
     index_type: DType,
 }
 
@@ -22,7 +24,7 @@ impl Op for TopKV2 {
         "TopKV2"
     }
     fn attrs(&self) -> Attrs {
-        Attrs::new().with("sorted", true).with("index_type", self.index_type)
+        Attrs::new().with("sorted", self.sorted).with("index_type", self.index_type)
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, k] = arity(inputs)?;
@@ -65,7 +67,7 @@ impl Op for TopKV2 {
 
 /// [`Tensor::top_k`] of a number that is a tensor.
 pub(super) fn largest(x: &Tensor, k: &Tensor) -> Result<(Tensor, Tensor)> {
-    match <[Tensor; 2]>::try_from(apply(TopKV2 { index_type: DType::I32 }, &[x, k])?) {
+    match <[Tensor; 2]>::try_from(apply(TopKV2 { sorted: true, index_type: DType::I32 }, &[x, k])?) {
         Ok([values, indices]) => Ok((values, indices)),
         Err(_) => Err(Error::internal("two outputs were inferred")),
     }
@@ -242,7 +244,10 @@ impl Tensor {
 pub(crate) const OPS: &[&[OpDef]] = &[&[
     OpDef {
         name: "TopKV2",
-        parse: |attrs| Ok(Arc::new(TopKV2 { index_type: attrs.dtype("index_type", DType::I32)? })),
+        parse: |attrs| {
+            let (sorted, index_type) = (attrs.bool("sorted", true)?, attrs.dtype("index_type", DType::I32)?);
+            Ok(Arc::new(TopKV2 { sorted, index_type }))
+        },
         accuracy: Accuracy::Exact,
     },
     OpDef::plain::<Where>("Where", Accuracy::Exact),

@@ -2,13 +2,13 @@
 
 use super::array::copy_view;
 use super::gather::{
-    UnsortedSegmentSum, check_indices, check_updates, indexed, matrix, of_each_part, rows, rows_room, segment_ids,
-    segmented, sum_rows, sums_room,
+    BadIndices, UnsortedSegmentSum, check_indices, check_updates, gather_nd, indexed, matrix, of_each_part, rows,
+    rows_room, segment_ids, segmented, sum_rows, sums_room,
 };
 use crate::dtype::dispatch;
 use crate::op::{
-    Accuracy, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allowed, apply_one, arity, at_least_rank, ints,
-    same_dtype, unsupported, with_rank,
+    Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allowed, apply_one, arity, at_least_rank,
+    ints, same_dtype, unsupported, with_rank,
 };
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
 use bytemuck::Pod;
@@ -115,37 +115,42 @@ impl Way {
     }
 }
 
-/// Combines each row of `x` into the row of `out` whose number stands in `rows`; a negative number is none. `begun` has a
-/// place for each row of `out`; rows into which nothing goes stay as they are.
-fn combine_rows<T: Combined>(way: Way, x: &[T], rows: &[i64], width: usize, out: &mut [T], begun: &mut [u8]) {
-    begun.fill(0);
+/// Combines each row of `x` into the row of `out` whose number stands in `rows`; a negative number is none. With `anew`, the
+/// first of rows of one number that follow each other takes the place of what is there.
+fn combine_rows<T: Combined>(way: Way, x: &[T], rows: &[i64], width: usize, out: &mut [T], anew: bool) {
+    let mut before = -1;
     for (&row, x) in rows.iter().zip(x.chunks(width.max(1))).filter(|(row, _)| **row >= 0) {
-        let (row, out) = (row as usize, &mut out[row as usize * width..][..width]);
-        if std::mem::replace(&mut begun[row], 1) == 0 {
+        let out = &mut out[row as usize * width..][..width];
+        if anew && row != before {
             out.copy_from_slice(x);
         } else {
             out.iter_mut().zip(x).for_each(|(out, &x)| *out = out.combined(x, way));
         }
+        before = row;
     }
 }
 
 /// Words of scratch for [`combine_parts`].
-fn combine_room(inputs: &[View], out: &ViewMut) -> usize {
-    let parts = out.dims().first().copied().unwrap_or(0);
-    inputs[0].dense_room() + inputs[1].ints_room() + parts.div_ceil(size_of::<u128>())
+fn combine_room(inputs: &[View], _: &ViewMut) -> usize {
+    inputs[0].dense_room() + inputs[1].ints_room()
 }
 
-/// Combines parts by their numbers; `none` is what parts without data are.
-fn combine_parts<T: Combined>(way: Way, none: T, inputs: &[View], out: &mut ViewMut, room: &mut [u128]) -> Result<()> {
+/// Combines parts by their numbers, of a number into `none`, or, with `anew`, from its first part on, which numbers that do
+/// not fall allow; `none` is what a number without parts has.
+fn combine_parts<T: Combined>(
+    way: Way,
+    none: T,
+    anew: bool,
+    inputs: &[View],
+    out: &mut ViewMut,
+    room: &mut [u128],
+) -> Result<()> {
     let [count, width] = parts_of(out.dims());
     let (ids, room) = segment_ids(&inputs[1], count, room)?;
-    let (begun, room) = room
-        .split_at_mut_checked(count.div_ceil(size_of::<u128>()))
-        .ok_or_else(|| Error::internal("there is no room for marks"))?;
     let (x, _) = inputs[0].dense::<T>(room)?;
     let out = out.elements::<T>()?;
     out.fill(none);
-    combine_rows(way, x, ids, width, out, &mut bytemuck::cast_slice_mut(begun)[..count]);
+    combine_rows(way, x, ids, width, out, anew);
     Ok(())
 }
 
@@ -199,7 +204,7 @@ macro_rules! unsorted {
                     let out = &mut outputs[0];
                     let room = scratch.take(combine_room(inputs, out))?;
                     dispatch!(out.dtype(), arithmetic T => {
-                        combine_parts::<T>(Way::$way, Way::$way.of_none(), inputs, out, room)
+                        combine_parts::<T>(Way::$way, Way::$way.of_none(), false, inputs, out, room)
                     }, else => Err(unsupported(out.dtype())))
                 }
                 fn grad(&self, $b: &Backward) -> Result<Vec<Option<Tensor>>> {
@@ -228,11 +233,11 @@ macro_rules! unsorted {
 unsorted! {
     /// The products of the parts that carry the same number, element by element; 1 for a number that none carries.
     Sum UnsortedSegmentProd segment_prod Prod, |b, sum, prod| to_factors(b, sum, prod)?;
-    /// The greatest elements of the parts that carry the same number, NaN where one is NaN; the lowest finite number for
-    /// one that none carries.
+    /// The greatest elements of the parts that carry the same number, NaN where one is NaN; at least the lowest finite number,
+    /// which stands for a number that none carries.
     Exact UnsortedSegmentMax segment_max Max, |b, sum, own| to_extremes(b, sum)?;
-    /// The least elements of the parts that carry the same number, NaN where one is NaN; the greatest finite number for
-    /// one that none carries.
+    /// The least elements of the parts that carry the same number, NaN where one is NaN; at most the greatest finite number,
+    /// which stands for a number that none carries.
     Exact UnsortedSegmentMin segment_min Min, |b, sum, own| to_extremes(b, sum)?;
 }
 
@@ -331,7 +336,7 @@ sorted! {
 fn combine_sorted(way: Way, inputs: &[View], out: &mut ViewMut, room: &mut [u128]) -> Result<()> {
     dispatch!(out.dtype(), arithmetic T => {
         let none = if way == Way::Prod { <T as Combined>::ONE } else { <T as Combined>::ZERO };
-        combine_parts::<T>(way, none, inputs, out, room)
+        combine_parts::<T>(way, none, true, inputs, out, room)
     }, else => Err(unsupported(out.dtype())))
 }
 
@@ -403,14 +408,19 @@ counted! {
 
 /// One way to combine parts of a tensor with others at some coordinates a row.
 macro_rules! scattered {
-    ($($(#[$doc:meta])* $class:ident $op:ident $method:ident $way:ident, |$b:ident| $grad:expr;)*) => {
+    ($($(#[$doc:meta])* $class:ident $op:ident $method:ident $way:ident, |$b:ident, $bad:ident| $grad:expr;)*) => {
         $(
             #[derive(Debug, Default)]
-            struct $op;
+            struct $op {
+                bad: BadIndices,
+            }
 
             impl Op for $op {
                 fn name(&self) -> &'static str {
                     stringify!($op)
+                }
+                fn attrs(&self) -> Attrs {
+                    self.bad.attrs()
                 }
                 fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
                     let [x, indices, updates] = arity(inputs)?;
@@ -426,18 +436,16 @@ macro_rules! scattered {
                     let out = &mut outputs[0];
                     copy_view(*x, out)?;
                     let room = scratch.take(rows_room(indices) + updates.dense_room())?;
-                    let (rows, room) = rows(indices, x.dims(), room)?;
+                    let (rows, room) = rows(indices, x.dims(), self.bad, room)?;
                     let [_, width] = matrix(x.dims(), indices);
                     dispatch!(x.dtype(), arithmetic T => {
                         let (updates, out) = (updates.dense::<T>(room)?.0, out.elements::<T>()?);
-                        for (&row, x) in rows.iter().zip(updates.chunks(width.max(1))) {
-                            let out = &mut out[row as usize * width..][..width];
-                            out.iter_mut().zip(x).for_each(|(out, &x)| *out = out.combined(x, Way::$way));
-                        }
+                        combine_rows::<T>(Way::$way, updates, rows, width, out, false);
                         Ok(())
                     }, else => Err(unsupported(x.dtype())))
                 }
                 fn grad(&self, $b: &Backward) -> Result<Vec<Option<Tensor>>> {
+                    let $bad = self.bad;
                     Ok($grad)
                 }
             }
@@ -448,19 +456,13 @@ macro_rules! scattered {
                 /// Coordinates and updates are as those of [`scatter_update`](Tensor::scatter_update).
                 #[doc = concat!("TensorFlow's `", stringify!($op), "`.")]
                 pub fn $method(&self, indices: &Tensor, updates: &Tensor) -> Result<Tensor> {
-                    apply_one($op, &[self, indices, updates])
+                    apply_one($op::default(), &[self, indices, updates])
                 }
             }
         )*
         const SCATTERED: &[OpDef] = &[$(OpDef {
             name: stringify!($op),
-            parse: |attrs| {
-                let policy = attrs.string("bad_indices_policy", String::new())?;
-                match &*policy {
-                    "" | "DEFAULT" | "ERROR" => Ok(Arc::new($op)),
-                    _ => Err(Error::unimplemented(format!("indices that are not there are errors, found {policy}"))),
-                }
-            },
+            parse: |attrs| Ok(Arc::new($op { bad: BadIndices::of(attrs)? })),
             accuracy: Accuracy::$class,
         }),*];
     };
@@ -468,26 +470,26 @@ macro_rules! scattered {
 
 scattered! {
     /// This with `updates` added to the parts at coordinates, in their order.
-    Sum TensorScatterAdd scatter_add Add, |b| {
-        vec![Some(b.dy(0).clone()), None, b.when(2, || b.dy(0).gather_nd(b.input(1)))?]
+    Sum TensorScatterAdd scatter_add Add, |b, bad| {
+        vec![Some(b.dy(0).clone()), None, b.when(2, || gather_nd(b.dy(0), b.input(1), bad))?]
     };
     /// This with `updates` taken from the parts at coordinates, in their order.
-    Sum TensorScatterSub scatter_sub Sub, |b| {
-        vec![Some(b.dy(0).clone()), None, b.when(2, || b.dy(0).gather_nd(b.input(1))?.neg())?]
+    Sum TensorScatterSub scatter_sub Sub, |b, bad| {
+        vec![Some(b.dy(0).clone()), None, b.when(2, || gather_nd(b.dy(0), b.input(1), bad)?.neg())?]
     };
     /// This with the greater of an update and what is there at coordinates; NaN where one is NaN.
-    Exact TensorScatterMax scatter_max Max, |b| to_greatest(b)?;
+    Exact TensorScatterMax scatter_max Max, |b, bad| to_greatest(b, bad)?;
     /// This with the lesser of an update and what is there at coordinates; NaN where one is NaN.
-    Exact TensorScatterMin scatter_min Min, |b| to_greatest(b)?;
+    Exact TensorScatterMin scatter_min Min, |b, bad| to_greatest(b, bad)?;
 }
 
 /// The gradients of greatest or least elements: to those that are, in equal shares.
-fn to_greatest(b: &Backward) -> Result<Vec<Option<Tensor>>> {
+fn to_greatest(b: &Backward, bad: BadIndices) -> Result<Vec<Option<Tensor>>> {
     let (x, indices, updates, y, dy) = (b.input(0), b.input(1), b.input(2), b.output(0), b.dy(0));
     let of_x = x.equal(y)?.cast(dy.dtype())?;
-    let of_updates = updates.equal(y.gather_nd(indices)?)?.cast(dy.dtype())?;
-    let shares = dy / of_x.scatter_add(indices, &of_updates)?;
-    Ok(vec![Some(&of_x * &shares), None, Some(shares.gather_nd(indices)? * of_updates)])
+    let of_updates = updates.equal(gather_nd(y, indices, bad)?)?.cast(dy.dtype())?;
+    let shares = dy / apply_one(TensorScatterAdd { bad }, &[&of_x, indices, &of_updates])?;
+    Ok(vec![Some(&of_x * &shares), None, Some(gather_nd(&shares, indices, bad)? * of_updates)])
 }
 
 /// The ops of this file.

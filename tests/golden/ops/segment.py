@@ -34,6 +34,13 @@ SORTED = [
 ]
 
 
+# Numbers whose greatest or least is infinite, and parts of one or two of which one is NaN.
+INFINITE = np.array([-np.inf, -np.inf, np.inf, np.inf, -np.inf, np.inf, 1, -np.inf, np.inf], f32)
+INFINITE_IDS = i32(0, 0, 1, 1, 2, 3, 4, 4, 4)
+NANS = np.array([np.nan, 1, 1, np.nan, np.nan, np.nan, np.nan], f32)
+NANS_IDS = i32(0, 0, 1, 1, 2, 2, 3)
+
+
 def data(rng, op, shape, dtype):
     if op.endswith(("Max", "Min")):
         return distinct(rng, shape, dtype)
@@ -61,9 +68,15 @@ def unsorted(run):
                 op, "float32 inf and nan", np.array([np.inf, 2, np.nan, 3], f32), i32(0, 0, 1, 1), i32(2)[0], grad=False
             )
             run.add(op, "complex64", np.array([1 + 2j, 2, 1j], np.complex64), i32(1, 1, 0), i32(2)[0])
+            x = np.array([complex(np.inf, 0), complex(2, np.inf)], np.complex64)
+            run.add(op, "complex64 inf", x, i32(0, 1), i32(2)[0], grad=False)
         else:
             run.add(op, "float64 ties", np.array([1, 2, 2, 1, 1], f64), i32(0, 0, 0, 1, 1), i32(2)[0])
             run.add(op, "float32 inf", np.array([np.inf, 2, -np.inf, 3], f32), i32(0, 0, 1, 1), i32(2)[0], grad=False)
+            for dtype in (f32, f64, f16, bf16):
+                x = INFINITE.astype(dtype)
+                run.add(op, f"{label(dtype, x.shape)} infinite", x, INFINITE_IDS, i32(6)[0], grad=False)
+            run.add(op, "float32 nan", NANS, NANS_IDS, i32(4)[0], grad=False)
         run.fails(op, "a number beyond", np.ones(2, f32), i32(0, 3), i32(3)[0])
         run.fails(op, "negative num_segments", np.ones(2, f32), i32(0, 1), i32(-1)[0])
         run.fails(op, "num_segments of rank 1", np.ones(2, f32), i32(0, 1), i32(2))
@@ -85,6 +98,8 @@ def in_order(run):
         if op in ("SegmentMax", "SegmentMin"):
             run.add(op, "float64 ties", np.array([1, 2, 2, 1, 1], f64), i32(0, 0, 0, 1, 1))
             run.add(op, "float32 inf", np.array([np.inf, 2, -np.inf, 3], f32), i32(0, 0, 1, 1), grad=False)
+            run.add(op, "float32 infinite", INFINITE, INFINITE_IDS, grad=False)
+            run.add(op, "float32 nan", NANS, NANS_IDS, grad=False)
         else:
             run.add(op, "float32 inf and nan", np.array([np.inf, 2, np.nan, 3], f32), i32(0, 0, 1, 1), grad=False)
             run.add(op, "complex64", np.array([1 + 2j, 2, 1j], np.complex64), i32(0, 0, 1))
@@ -126,6 +141,8 @@ def scattered(run):
         if halves:
             x, y = np.array([1, 5, 2], f64), np.array([1, 2, 3, 2], f64)
             run.add(op, "float64 ties", x, np.array([[0], [1], [1], [2]], np.int32), y)
+            x, y = np.array([1, np.nan, np.nan, -np.inf, np.inf], f32), np.array([np.nan, 1, np.nan, -np.inf, np.inf], f32)
+            run.add(op, "float32 inf and nan", x, np.arange(5, dtype=np.int32)[:, None], y, grad=False)
         else:
             x, y = draw(rng, (3,), f64, -4, 4), draw(rng, (4,), f64, -4, 4)
             run.add(op, "float64 [3] [[1], [1], [0], [1]]", x, np.array([[1], [1], [0], [1]], np.int32), y)
@@ -145,7 +162,38 @@ def scattered(run):
         run.fails(op, "too many coordinates", np.ones(3, f32), np.array([[0, 0]], np.int32), np.ones(1, f32))
 
 
+def bad_indices(run):
+    """Coordinates that stand for nothing, passed over. TensorFlow's gradients take them for errors."""
+    at, inner = np.array([[2], [3], [-1], [0], [2]], np.int32), np.array([[0, 1], [3, 0], [0, 2], [2, 1]], np.int64)
+    x = np.arange(6, dtype=f32).reshape(3, 2)
+    for policy in ("DEFAULT", "ERROR", "IGNORE"):
+        how = dict(bad_indices_policy=policy)
+        whole, cells = (at, inner) if policy == "IGNORE" else (at[[0, 3, 4]], inner[[0, 3]])
+        for name, places in (("rows", whole), ("elements", cells)):
+            parts = np.ones((len(places), *x.shape[places.shape[-1] :]), f32)
+            run.add("GatherNd", f"{policy} {name}", x, places, grad=False, **how)
+            run.add("ScatterNd", f"{policy} {name}", places, parts, np.array([3, 2], places.dtype), grad=False, **how)
+            for op in ("Update", "Add", "Sub", "Max", "Min"):
+                run.add(f"TensorScatter{op}", f"{policy} {name}", x, places, parts * 3, grad=False, **how)
+        if policy != "IGNORE":
+            run.fails("GatherNd", f"{policy} beyond", x, at, **how)
+            run.fails("ScatterNd", f"{policy} beyond", at, np.ones((5, 2), f32), i32(3, 2), **how)
+            run.fails("TensorScatterUpdate", f"{policy} beyond", x, at, np.ones((5, 2), f32), **how)
+    how = dict(bad_indices_policy="IGNORE")
+    run.add("GatherNd", "IGNORE string", np.array(["a", "b"]), np.array([[1], [2], [0]], np.int32), **how)
+    run.add(
+        "TensorScatterUpdate",
+        "IGNORE string",
+        np.array(["a", "b"]),
+        np.array([[2], [0]], np.int32),
+        np.array(["c", "d"]),
+        **how,
+    )
+    run.fails("GatherNd", "an unknown policy", x, at, bad_indices_policy="LAST")
+
+
 def add(run):
     unsorted(run)
     in_order(run)
     scattered(run)
+    bad_indices(run)

@@ -601,6 +601,10 @@ def gathering(run):
     )  # TensorFlow's gradient mixes int32 in.
     m.ok("float32 ties, the lower index first", np.array([1, 3, 3, 2, 3], f32), scalar(3))
     m.ok("float32 infinities", np.array([-np.inf, np.inf, 0, 1], f32), scalar(3))
+    # One, none and all of them come in their order.
+    for k in (0, 1, 6):
+        m.ok(f"float32 [6] k {k}, unsorted", np.array([2, 5, 1, 6, 4, 3], f32), scalar(k), sorted=False)
+    m.ok("float32 [6] k 3, in any order", np.array([2, 5, 1, 6, 4, 3], f32), scalar(3), sorted=False, grad=False)
     for dtype in (f64, f16, bf16, np.int32, np.int64, np.uint8):
         m.ok(name(dtype), np.array([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]]).astype(dtype), scalar(3))
     m.bad("k beyond the size", m.x(3), scalar(4))

@@ -190,6 +190,17 @@ def unicode(run):
         run.add(op, errors, points, np.array([0, 1, 1, 4, 6], i64), output_encoding="UTF-8", errors=errors)
     run.add(op, "by another character", points, i32(0, 6), output_encoding="UTF-8", replacement_char=63)
     run.add(op, "strictly", points[:3], i32(0, 3), output_encoding="UTF-8", errors="strict")
+    ends = i32(0, 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xE000, 0xFDD0, 0xFFFF, 0x10000, 0x10FFFF)
+    splits = np.array([0, 1, 1, 4, 6], i64)
+    for encoding in ("UTF-8", "UTF-16-BE", "UTF-32-BE"):
+        run.add(op, f"ends in {encoding}", ends, i32(0, 5, 11), output_encoding=encoding, errors="strict")
+        run.add(op, f"by a character of {encoding}", points, splits, output_encoding=encoding, replacement_char=0x1F600)
+    for encoding in ("UTF-16-BE", "UTF-32-BE"):
+        for errors in ("replace", "ignore"):
+            run.add(op, f"{errors} in {encoding}", points, splits, output_encoding=encoding, errors=errors)
+        run.fails(op, f"no character in {encoding}", points, i32(0, 6), output_encoding=encoding, errors="strict")
+    run.fails(op, "an unknown encoding", points, i32(0, 6), output_encoding="UTF-16-LE")
+    run.fails(op, "an encoding in lower case", points, i32(0, 6), output_encoding="utf-8")
     run.fails(op, "no character", points, i32(0, 6), output_encoding="UTF-8", errors="strict")
     run.fails(op, "splits that end elsewhere", points, i32(0, 5), output_encoding="UTF-8")
     run.fails(op, "splits that fall", points, i32(0, 5, 4, 6), output_encoding="UTF-8")

@@ -77,8 +77,8 @@ impl Moments {
         }
         let Some(rank) = x.rank() else { return moment.reshape_as(&x.sum_keepdims(&*self.axes)?) };
         let gone = mask(&self.axes, rank)?;
-        let gone = (0..rank).filter(|&axis| gone[axis]);
-        gone.fold(Ok(moment.clone()), |moment, axis| moment?.expand_dims(axis as i64))
+        let mut gone = (0..rank).filter(|&axis| gone[axis]);
+        gone.try_fold(moment.clone(), |moment, axis| moment.expand_dims(axis as i64))
     }
 
     /// The mask of the axes, which `infer` has accepted.

@@ -58,11 +58,45 @@ impl Policy {
     }
 }
 
-/// The one encoding that is known, by any of its names.
+/// The one encoding that is read, by any of its names.
 fn check_encoding(encoding: String) -> Result<String> {
     match encoding.eq_ignore_ascii_case("utf-8") || encoding.eq_ignore_ascii_case("utf8") {
         true => Ok(encoding),
         false => Err(Error::invalid_argument(format!("the encoding is UTF-8, found {encoding:?}"))),
+    }
+}
+
+/// How characters are written.
+#[derive(Clone, Copy, Debug)]
+enum Encoding {
+    Utf8,
+    Utf16,
+    Utf32,
+}
+
+impl Encoding {
+    /// Those of more than a byte have the higher bytes first.
+    const ALL: [(&str, Encoding); 3] =
+        [("UTF-8", Encoding::Utf8), ("UTF-16-BE", Encoding::Utf16), ("UTF-32-BE", Encoding::Utf32)];
+
+    fn of(name: &str) -> Result<Encoding> {
+        let known = Encoding::ALL.iter().find(|(known, _)| *known == name).map(|(_, encoding)| *encoding);
+        known.ok_or_else(|| {
+            let message = format!("the output's encoding is UTF-8, UTF-16-BE or UTF-32-BE, found {name:?}");
+            Error::invalid_argument(message)
+        })
+    }
+
+    fn name(self) -> &'static str {
+        Encoding::ALL[self as usize].0
+    }
+
+    fn write(self, c: char, text: &mut Vec<u8>) {
+        match self {
+            Encoding::Utf8 => text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            Encoding::Utf16 => text.extend(c.encode_utf16(&mut [0; 2]).iter().flat_map(|unit| unit.to_be_bytes())),
+            Encoding::Utf32 => text.extend(u32::from(c).to_be_bytes()),
+        }
     }
 }
 
@@ -125,7 +159,7 @@ impl Op for UnicodeDecode {
 /// Code points as strings.
 #[derive(Debug)]
 struct UnicodeEncode {
-    output_encoding: String,
+    output_encoding: Encoding,
     policy: Policy,
 }
 
@@ -135,7 +169,7 @@ impl Op for UnicodeEncode {
     }
     fn attrs(&self) -> Attrs {
         let attrs = Attrs::new().with("errors", self.policy.errors.name());
-        attrs.with("replacement_char", self.policy.replacement).with("output_encoding", self.output_encoding.clone())
+        attrs.with("replacement_char", self.policy.replacement).with("output_encoding", self.output_encoding.name())
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [points, splits] = arity(inputs)?;
@@ -151,14 +185,15 @@ impl Op for UnicodeEncode {
         let replacement = u32::try_from(self.policy.replacement).ok().and_then(char::from_u32);
         let mut texts = Vec::with_capacity(splits.len().saturating_sub(1));
         for pair in splits.windows(2) {
-            let mut text = String::new();
+            let mut text = Vec::new();
+            let mut push = |c: char| self.output_encoding.write(c, &mut text);
             for &point in &points[pair[0]..pair[1]] {
                 match (u32::try_from(point).ok().and_then(char::from_u32), self.policy.errors) {
-                    (Some(c), _) => text.push(c),
+                    (Some(c), _) => push(c),
                     (None, Errors::Strict) => {
                         return Err(Error::invalid_argument(format!("{point} is no character of Unicode")));
                     }
-                    (None, Errors::Replace) => text.extend(replacement),
+                    (None, Errors::Replace) => replacement.into_iter().for_each(&mut push),
                     (None, Errors::Ignore) => {}
                 }
             }
@@ -198,7 +233,7 @@ impl Tensor {
     /// [`unicode_decode`](Tensor::unicode_decode) takes apart. What is no character is U+FFFD. TensorFlow's
     /// `UnicodeEncode`.
     pub fn unicode_encode(&self, splits: &Tensor) -> Result<Tensor> {
-        let (output_encoding, policy) = ("UTF-8".to_owned(), Policy::of(&Attrs::new())?);
+        let (output_encoding, policy) = (Encoding::Utf8, Policy::of(&Attrs::new())?);
         apply_one(UnicodeEncode { output_encoding, policy }, &[self, splits])
     }
 
@@ -238,7 +273,7 @@ pub(super) const OPS: &[OpDef] = &[
         name: "UnicodeEncode",
         parse: |attrs| {
             Ok(Arc::new(UnicodeEncode {
-                output_encoding: check_encoding(attrs.string("output_encoding", None)?)?,
+                output_encoding: Encoding::of(&attrs.string("output_encoding", None)?)?,
                 policy: Policy::of(attrs)?,
             }))
         },
