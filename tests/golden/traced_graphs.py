@@ -68,7 +68,9 @@ def traced(case, arrays):
 
 def array(entry, arrays):
     if entry["dtype"] == "string":
-        return np.array([s.encode() if isinstance(s, str) else bytes(s) for s in entry["strings"]], dtype=object).reshape(entry["shape"])
+        # Strings that are not UTF-8 stand as their bytes.
+        strings = [s.encode() if isinstance(s, str) else bytes(s) for s in entry["strings"]]
+        return np.array(strings, dtype=object).reshape(entry["shape"])
     stored = arrays[entry["key"]]
     return stored.view(ml_dtypes.bfloat16) if entry["dtype"] == "bfloat16" else stored
 
