@@ -306,8 +306,7 @@ fn a_running_sum_is_its_body_to_the_bit_for_all_dtypes() -> Result<()> {
             // Every third saved one was set by somebody.
             let moved = Tensor::new([count], (0..count).map(|i| f64::from(u8::from(i % 3 == 0))).collect::<Vec<_>>())?;
             let saved = exact.cast(DType::F64)?.add(moved)?.cast(narrow)?;
-            let turned =
-                |x: &Tensor| x.reverse([0])?.reshape([count as i64, 1])?.broadcast_to([count, 2])?.transpose();
+            let turned = |x: &Tensor| x.reverse([0])?.reshape([count as i64, 1])?.broadcast_to([count, 2])?.transpose();
             for [saved, exact, more] in
                 [[saved.clone(), exact.clone(), more.clone()], [turned(&saved)?, turned(&exact)?, turned(&more)?]]
             {
