@@ -18,6 +18,15 @@ def text(string):
         return list(string)
 
 
+def array(entry, arrays):
+    """The array that an entry of a manifest names, of those of its archive."""
+    if entry["dtype"] == "string":
+        strings = [s.encode() if isinstance(s, str) else bytes(s) for s in entry["strings"]]
+        return np.array(strings, dtype=object).reshape(entry["shape"])
+    stored = arrays[entry["key"]]
+    return stored.view(ml_dtypes.bfloat16) if entry["dtype"] == "bfloat16" else stored
+
+
 class Fixture:
     """Cases with their arrays. An array's key comes from its content, so equal ones share it and a new one moves none."""
 

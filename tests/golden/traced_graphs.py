@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
+from fixture import array
 from op_runner import call, free_attrs, listed
 
 HERE = pathlib.Path(__file__).parent
@@ -64,15 +65,6 @@ def traced(case, arrays):
     outputs = [t.name for t in concrete.outputs]
     row = {"op": case["op"], "case": case["case"], "inputs": list(zip(fed, names)), "outputs": outputs}
     return {**row, "length": len(graph)}, graph
-
-
-def array(entry, arrays):
-    if entry["dtype"] == "string":
-        # Strings that are not UTF-8 stand as their bytes.
-        strings = [s.encode() if isinstance(s, str) else bytes(s) for s in entry["strings"]]
-        return np.array(strings, dtype=object).reshape(entry["shape"])
-    stored = arrays[entry["key"]]
-    return stored.view(ml_dtypes.bfloat16) if entry["dtype"] == "bfloat16" else stored
 
 
 def grouped(definition, tensors):

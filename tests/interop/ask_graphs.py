@@ -15,7 +15,10 @@ import ml_dtypes
 import numpy as np
 import tensorflow as tf
 
-GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden" / "ops"
+GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
+sys.path.insert(0, str(GOLDEN))
+from fixture import array
+
 # Eager calls and graphs run the same kernels; another processor may change last bits.
 LAST_BITS = {"float16": 2e-3, "bfloat16": 2e-2, "float32": 3e-6, "float64": 1e-12, "complex64": 3e-6, "complex128": 1e-12}
 # The bodies of composites, in another order.
@@ -33,19 +36,10 @@ def read(path):
         yield row, graph
 
 
-def array(entry, arrays):
-    if entry["dtype"] == "string":
-        # Strings that are not UTF-8 stand as their bytes.
-        strings = [s.encode() if isinstance(s, str) else bytes(s) for s in entry["strings"]]
-        return np.array(strings, dtype=object).reshape(entry["shape"])
-    stored = arrays[entry["key"]]
-    return stored.view(ml_dtypes.bfloat16) if entry["dtype"] == "bfloat16" else stored
-
-
 def golden():
     """The golden cases by op and name, with what they name."""
     cases = {}
-    for manifest in sorted(GOLDEN.glob("*.json")):
+    for manifest in sorted((GOLDEN / "ops").glob("*.json")):
         arrays = np.load(manifest.with_suffix(".npz"))
         for case in json.loads(manifest.read_text(encoding="utf-8")):
             cases[case["op"], case["case"]] = case, arrays

@@ -92,11 +92,6 @@ const EXCUSES: &[Excuse] = &[
         "no graph of a model says it",
     ),
     excuse(
-        ["values", "GatherNd", "an unknown policy", "kind of error"],
-        Said("InvalidArgument: `bad_indices_policy` is empty, DEFAULT, ERROR or IGNORE", "NotFoundError"),
-        "TensorFlow looks for a policy of that name; it is an argument that is wrong",
-    ),
-    excuse(
         ["values", "MaxPool3DGrad", "ties", "more than 4 eps sum of terms"],
         In(|_, _, _, _| true),
         "TensorFlow's kernel for volumes gives a gradient to every greatest element, that for images to the first",

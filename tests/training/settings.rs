@@ -44,6 +44,39 @@ fn a_step_has_the_same_bits_compiled_or_not_and_written_by_hand() {
 }
 
 #[test]
+fn the_mean_loss_has_the_same_bits_summed_outside_of_the_step_or_in_it() {
+    let (x, losses) = (rows(22, 4), "sparse_categorical_crossentropy");
+    let y = classes(&x, 3);
+    let told = |trainer: &mut dyn FnMut(Trainer) -> Trainer| {
+        let mut trainer = trainer(model().compile(Adam::new(), losses).unwrap());
+        let history = trainer.fit(&x, &y).batch_size(5).epochs(3).verbose(0).seed(3).run().unwrap();
+        let of_batches: Vec<f64> =
+            (0..3).map(|_| trainer.train_on_batch(&x, &y, None).unwrap()["loss"].to_owned()).collect();
+        (history["loss"].to_vec(), of_batches)
+    };
+    let outside = told(&mut |trainer| trainer);
+    let within = told(&mut |trainer| trainer.train_step(|training, x, y, weight| training.train_step(x, y, weight)));
+    let eager = told(&mut |trainer| trainer.run_eagerly(true));
+    assert_eq!(outside, within);
+    assert_eq!(outside, eager);
+}
+
+#[test]
+fn each_batch_is_drawn_once() {
+    let drawn = std::sync::atomic::AtomicUsize::new(0);
+    let batches = From(Some(3), |_, at| {
+        (at < 3).then(|| {
+            drawn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let x = rows(4, 4);
+            Ok((x.clone(), classes(&x, 3)))
+        })
+    });
+    let mut trainer = model().compile(Adam::new(), "sparse_categorical_crossentropy").unwrap();
+    trainer.fit_batches(&batches).epochs(2).verbose(0).run().unwrap();
+    assert_eq!(drawn.into_inner(), 6);
+}
+
+#[test]
 fn a_dataset_is_as_good_as_tensors() {
     let from_tensor_slices = trained(|trainer, x, y| {
         trainer.fit(x, y).batch_size(8).epochs(2).shuffle(false).verbose(0).validation_data(x, y).run().map(|_| ())

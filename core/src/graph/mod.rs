@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// A function over tensors, traced once: nodes in an order in which each follows its inputs.
 ///
 /// It has the ops that were called, with the kernels of eager calls, and no pass and no plan changes a bit: it computes what
-/// eager calls do, gradients too, whatever was known of the dims when it was traced.
+/// eager calls do, gradients too, also where it was traced for batches of any size.
 ///
 /// It prints as text, a line for each node:
 ///

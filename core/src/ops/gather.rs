@@ -188,7 +188,7 @@ impl BadIndices {
         let known = ["", "DEFAULT", "ERROR", BadIndices::IGNORE];
         known.into_iter().find(|name| *name == found).map(BadIndices).ok_or_else(|| {
             let message = format!("`bad_indices_policy` is empty, DEFAULT, ERROR or IGNORE, found {found:?}");
-            Error::invalid_argument(message)
+            Error::not_found(message)
         })
     }
 

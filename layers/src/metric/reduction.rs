@@ -39,6 +39,7 @@ impl Mean {
         if self.totals().totals.iter().all(|total| total.saved.is_sized()) { Ok(()) } else { self.set_sums([0.0; 2]) }
     }
 
+    /// Makes these the exact sums, and what is saved of them.
     pub(crate) fn set_sums(&self, sums: [f64; 2]) -> Result<()> {
         self.totals().set(&sums)
     }
