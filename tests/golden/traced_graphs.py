@@ -9,7 +9,6 @@ import json
 import pathlib
 import zipfile
 
-import ml_dtypes
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
