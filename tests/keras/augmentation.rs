@@ -2,12 +2,13 @@ use super::layer::layer_in;
 use super::*;
 use modulor::data::Dataset;
 use modulor::keras::library::{
-    Augmentation, CenterCrop, Conv2D, Dense, Factor, FillMode, Flatten, Interpolation, RandomBrightness,
-    RandomColorJitter, RandomContrast, RandomCrop, RandomElasticTransform, RandomErasing, RandomFlip,
-    RandomGaussianBlur, RandomGrayscale, RandomPerspective, RandomRotation, RandomSharpness, RandomShear,
-    RandomTranslation, RandomZoom, Resizing, Sequential, Solarization,
+    AugMix, Augmentation, CenterCrop, Conv2D, Dense, Factor, FillMode, Flatten, Interpolation, MaxNumBoundingBoxes,
+    Pipeline, RandAugment, RandomBrightness, RandomColorJitter, RandomContrast, RandomCrop, RandomElasticTransform,
+    RandomErasing, RandomFlip, RandomGaussianBlur, RandomGrayscale, RandomPerspective, RandomRotation, RandomSharpness,
+    RandomShear, RandomTranslation, RandomZoom, Resizing, Sequential, Solarization,
 };
-use modulor::{Call, Layer, ModuleExt, scope};
+use modulor::module::{Track, object};
+use modulor::{Call, Layer, ModuleExt, NameLayer, scope};
 
 fn in_training(layer: &dyn Layer, x: &Tensor) -> Result<Tensor> {
     scope::with_training(true, || layer.call(x))
@@ -33,6 +34,41 @@ fn images_are_changed_as_keras_changes_them() {
         count += 1;
     }
     assert!(count > 140, "{count}");
+}
+
+#[test]
+fn boxes_are_as_many_as_keras_makes_them() {
+    let mut count = 0;
+    for row in rows("boxes") {
+        let part =
+            |of: &str, name: &str| tensor(&serde_json::from_value::<Entry>(row.values[of][name].clone()).unwrap());
+        let layer = MaxNumBoundingBoxes::new(row.get("number")).fill_value(row.get("fill"));
+        let made = layer.limit(&part("given", "boxes"), &part("given", "labels")).expect("they fit");
+        for (found, name) in [(&made.0, "boxes"), (&made.1, "labels")] {
+            let expected = part("made", name);
+            assert_eq!((found.spec(), to_f64(found)), (expected.spec(), to_f64(&expected)), "{}: {name}", row.case);
+        }
+        count += 1;
+    }
+    assert_eq!(count, 3);
+    let zeros = Tensor::zeros([2, 3], DType::F32).expect("zeros");
+    let no_boxes = MaxNumBoundingBoxes::new(2).limit(&zeros, &zeros).unwrap_err();
+    assert!(no_boxes.message().contains("found shapes (2, 3) and (2, 3)"), "{no_boxes}");
+}
+
+#[test]
+fn a_pipeline_is_its_layers_one_after_the_other_and_keeps_their_names() {
+    let make = || Pipeline::new().add(Dense::new(3).named("first")).add(Dense::new(2));
+    let (pipeline, x) = (make(), numbered([2, 4, 1, 1]).reshape([2, 4]).expect("as many"));
+    let y = pipeline.call(&x).expect("it fits");
+    let by_hand = pipeline.layers().iter().try_fold(x, |x, layer| layer.call(&x)).expect("they fit");
+    assert_eq!(to_f64(&y), to_f64(&by_hand));
+    let paths: Vec<String> = pipeline.weights().iter().filter_map(|weight| weight.path()).collect();
+    let below: Vec<&str> = paths.iter().filter_map(|path| path.split_once('/')).map(|(_, below)| below).collect();
+    assert_eq!(below, ["first/kernel", "first/bias", "dense/kernel", "dense/bias"]);
+    let config = object(&pipeline).expect("a config");
+    let again = Pipeline::from_field(Some(&config)).expect("its own config");
+    assert_eq!(object(&again).expect("a config"), config);
 }
 
 /// Images whose values say where they are from.
@@ -62,6 +98,8 @@ fn layers(seed: i64) -> Vec<Box<dyn Augmentation>> {
         Box::new(RandomErasing::new().value_range([0.0, 1.0]).seed(seed)),
         Box::new(RandomGaussianBlur::new().factor([1.0, 1.0]).value_range([0.0, 1.0]).seed(seed)),
         Box::new(RandomPerspective::new().factor([1.0, 1.0]).seed(seed)),
+        Box::new(RandAugment::new().value_range([0.0, 1.0]).num_ops(4).seed(seed)),
+        Box::new(AugMix::new().value_range([0.0, 1.0]).seed(seed)),
     ]
 }
 

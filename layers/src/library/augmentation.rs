@@ -38,6 +38,8 @@ pub(super) enum Draws<'a> {
     State(&'a SeedGenerator),
     /// A seed, and how often it was drawn from.
     Seed(&'a Tensor, usize),
+    /// Seeds that were drawn before.
+    Drawn(std::slice::Iter<'a, Tensor>),
 }
 
 impl Draws<'_> {
@@ -50,7 +52,30 @@ impl Draws<'_> {
                 let bits = Tensor::stateless_bits(&Tensor::from([2 * *count as i64]), seed, DType::I64)?;
                 bits.slice(2 * (*count as i64 - 1)..)
             }
+            Draws::Drawn(seeds) => {
+                seeds.next().cloned().ok_or_else(|| Error::internal("a layer draws more often than it says"))
+            }
         }
+    }
+
+    /// So many seeds, to be drawn from later.
+    pub(super) fn seeds(&mut self, count: usize) -> Result<Vec<Tensor>> {
+        (0..count).map(|_| self.next_seed()).collect()
+    }
+
+    /// So many integers from 0 to below `end`, int32.
+    pub(super) fn numbers(&mut self, count: usize, end: usize) -> Result<Tensor> {
+        let shape = Tensor::from([count as i64]);
+        Tensor::stateless_uniform_int(&shape, &self.next_seed()?, &Tensor::scalar(0), &Tensor::scalar(end as i32))
+    }
+
+    /// So many parts of a whole, of Dirichlet's distribution, and a part of another, of a beta distribution, all of whose
+    /// parameters are `alpha`.
+    pub(super) fn shares(&mut self, count: usize, alpha: f64) -> Result<[Tensor; 2]> {
+        let alpha = Tensor::scalar(alpha as f32);
+        let parts = Tensor::stateless_gamma(&Tensor::from([count as i64]), &self.next_seed()?, &alpha)?;
+        let one = Tensor::stateless_beta(&Tensor::from(vec![0_i32; 0]), &self.next_seed()?, &alpha, &alpha)?;
+        Ok([parts.div(parts.sum(..)?)?, one])
     }
 
     /// A number for each image from `low` to `high`, of `[batch]`.
@@ -170,7 +195,11 @@ pub(super) fn given(x: &Tensor, policy: &DTypePolicy) -> Result<Tensor> {
 macro_rules! augmentations {
     ($($class:ident |$layer:ident, $x:ident, $draws:ident| $made:expr;)*) => { $(
         impl $class {
-            fn made(&self, $x: &modulor::Tensor, $draws: &mut $crate::library::augmentation::Draws) -> modulor::Result<modulor::Tensor> {
+            pub(super) fn made(
+                &self,
+                $x: &modulor::Tensor,
+                $draws: &mut $crate::library::augmentation::Draws,
+            ) -> modulor::Result<modulor::Tensor> {
                 let $layer = self;
                 $made
             }

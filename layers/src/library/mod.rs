@@ -40,6 +40,7 @@ mod lora;
 mod lstm;
 mod lstm_cell;
 mod masking;
+mod max_num_bounding_boxes;
 mod merging;
 mod mixing;
 mod multi_head_attention;
@@ -47,6 +48,7 @@ mod noise;
 mod normalization;
 mod numbers;
 mod permute;
+mod pipeline;
 mod pooling;
 mod random_affine;
 mod random_blur;
@@ -67,6 +69,7 @@ mod seed_generator;
 mod separable;
 mod sequential;
 mod settings;
+mod several_changes;
 mod simple_rnn;
 mod simple_rnn_cell;
 mod spatial_dropout;
@@ -142,6 +145,7 @@ list! {
     lstm: LSTM;
     lstm_cell: LSTMCell;
     masking: Masking;
+    max_num_bounding_boxes: MaxNumBoundingBoxes;
     merging: Add Average Concatenate Dot Maximum Minimum Multiply Subtract | add average concatenate dot maximum minimum
         multiply subtract;
     mixing: CutMix MixUp;
@@ -149,6 +153,7 @@ list! {
     noise: AlphaDropout GaussianDropout GaussianNoise;
     normalization: Normalization | KeptAxes;
     permute: Permute;
+    pipeline: Pipeline;
     pooling: AveragePooling1D AveragePooling2D AveragePooling3D GlobalAveragePooling1D GlobalAveragePooling2D
         GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D MaxPooling1D MaxPooling2D
         MaxPooling3D;
@@ -167,6 +172,7 @@ list! {
     reshape: Reshape;
     resizing: Resizing;
     rms_normalization: RMSNormalization;
+    several_changes: AugMix RandAugment;
     separable: DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D;
     sequential: Sequential;
     simple_rnn: SimpleRNN;
