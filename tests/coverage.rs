@@ -2,6 +2,7 @@
 
 use crate::{golden::read_manifest, keras, ops};
 use modulor::keras::activation::ACTIVATIONS;
+use modulor::keras::callback::CALLBACKS;
 use modulor::keras::library::LAYERS;
 use modulor::keras::loss::LOSSES;
 use modulor::keras::metric::METRICS;
@@ -53,4 +54,9 @@ fn what_there_is_is_told() {
         let missing = if missing.is_empty() { String::new() } else { format!("; not {}", missing.join(", ")) };
         tell(format!("golden values: {known} of Keras's {} {kind}{missing}", theirs.len()));
     }
+    let is_here = |name: &str| CALLBACKS.contains(&name) || name == "CallbackList";
+    let (known, missing): (Vec<&String>, Vec<_>) = names["callbacks"].iter().partition(|name| is_here(name.as_str()));
+    let missing: Vec<_> = missing.into_iter().map(String::as_str).collect();
+    let all = names["callbacks"].len();
+    tell(format!("callbacks: {} of Keras's {all}; not {}", known.len(), missing.join(", ")));
 }

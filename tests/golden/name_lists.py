@@ -1,4 +1,4 @@
-"""The names that Keras has, by kind: what there is to be done."""
+"""The names that Keras has, by kind, and the arguments of its classes with their defaults: what there is to be done."""
 
 import inspect
 import json
@@ -7,6 +7,16 @@ import pathlib
 import keras
 from keras.src.api_export import get_name_from_symbol
 
+from fixture import HERE, write_json
+
+# Arguments of which one must be given, and those whose default asks for SciPy.
+EXTRA = {
+    "CategoryEncoding": ["num_tokens"],
+    "Discretization": ["bin_boundaries"],
+    "InputLayer": ["batch_shape"],
+    "STFT": ["window"],
+    "STFTSpectrogram": ["window"],
+}
 KINDS = {
     "layers": (keras.layers, keras.layers.Layer),
     "losses": (keras.losses, keras.losses.Loss),
@@ -32,5 +42,67 @@ def activations():
 
 def write():
     names = {kind: classes(*where) for kind, where in KINDS.items()} | {"activations": activations()}
+    names["callbacks"] = classes(keras.callbacks, keras.callbacks.Callback)
     text = json.dumps(names, indent=1)
     pathlib.Path(__file__).with_name("names.json").write_text(text + "\n")
+    samples = recorded()
+    rows = [row for kind, where in KINDS.items() for row in arguments(samples, kind, *where)]
+    write_json("arguments.json", sorted(rows, key=lambda row: (row["kind"], row["class"])))
+
+
+def objects(value):
+    """All serialized objects in a value."""
+    if isinstance(value, dict):
+        if isinstance(value.get("config"), dict) and "class_name" in value:
+            yield value
+        for part in value.values():
+            yield from objects(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from objects(part)
+
+
+def recorded():
+    """An object of each class, out of what the other scripts wrote: what it is made of where it has no default."""
+    found = {}
+    for file in [HERE / "configs.json", *sorted((HERE / "keras").glob("*.json"))]:
+        for value in objects(json.loads(file.read_text())):
+            found.setdefault((value.get("module"), value["class_name"]), value["config"])
+    return found
+
+
+def plain(value):
+    """As it stands in a file; what cannot stand there is told by its type."""
+    try:
+        return json.loads(json.dumps(keras.saving.serialize_keras_object(value)))
+    except (TypeError, ValueError):
+        return type(value).__name__
+
+
+def arguments(samples, kind, module, base):
+    """What an object made of nothing but the arguments without a default says of all arguments, of each class; and the
+    defaults of those that it says nothing of."""
+    for name in classes(module, base):
+        cls = getattr(module, name)
+        signature = inspect.signature(cls.__init__).parameters.values()
+        named = [p for p in signature if p.name != "self" and p.kind == p.POSITIONAL_OR_KEYWORD or p.kind == p.KEYWORD_ONLY]
+        sample = samples.get(("keras.optimizers.schedules" if kind == "schedules" else f"keras.{kind}", name), {})
+        needed = {p.name: sample.get(p.name) for p in named if p.default is p.empty}
+        needed |= {extra: sample[extra] for extra in EXTRA.get(name, ()) if extra in sample}
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(1)
+        try:
+            made = cls(**{key: keras.saving.deserialize_keras_object(value) for key, value in needed.items()})
+            said = plain(made)["config"]
+        except Exception as error:  # It is made of what cannot stand in a file, or of another framework.
+            print(f"{name}: {type(error).__name__}: {error}")
+            continue
+        given = {key: plain(value) for key, value in needed.items()}
+        defaults = {p.name: plain(p.default) for p in named if p.name not in needed}
+        yield {
+            "kind": kind,
+            "class": name,
+            "given": given,
+            "said": {key: said[key] for key in [*given, *defaults] if key in said},
+            "unsaid": {key: value for key, value in defaults.items() if key not in said},
+        }

@@ -1,6 +1,7 @@
 //! The library of layers against what Keras computed: every row in `golden/keras/` that is about a class we have.
 
 mod activation;
+mod arguments;
 mod attention;
 mod augmentation;
 mod check;

@@ -1,5 +1,5 @@
 use super::BinOutput;
-use super::hashing::check_dense;
+use super::hashing::{check_dense, numbers_are_integers};
 use super::settings::{Settings, of_settings};
 use modulor::module::Config;
 use modulor::{DType, DTypePolicy, Error, Layer, Result, Tensor};
@@ -15,6 +15,10 @@ struct Crossing {
 }
 
 impl Settings for Crossing {
+    fn complete(config: &mut Config) {
+        numbers_are_integers(config);
+    }
+
     fn finish(&self, config: &mut Config) {
         named_dtype(config);
     }

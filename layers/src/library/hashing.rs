@@ -2,6 +2,7 @@ use super::Salt;
 use super::category_encoding::{OutputMode, encoded};
 use super::settings::{Settings, of_settings};
 use super::vocabulary::hashed;
+use modulor::module::Config;
 use modulor::{DType, DTypePolicy, Error, Layer, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -99,7 +100,19 @@ struct Bins {
     sparse: bool,
 }
 
-impl Settings for Bins {}
+/// Where a config says no dtype, numbers of bins are of int64, as Keras's are.
+pub(super) fn numbers_are_integers(config: &mut Config) {
+    let says = |key: &str| config.get(key).filter(|value| !value.is_null());
+    if says("dtype").is_none() && says("output_mode").is_none_or(|mode| mode == "int") {
+        config.insert("dtype".to_owned(), DType::I64.name().into());
+    }
+}
+
+impl Settings for Bins {
+    fn complete(config: &mut Config) {
+        numbers_are_integers(config);
+    }
+}
 
 /// Strings and numbers by the bin that a hash gives them: a number below `num_bins`, or a vector of it.
 ///

@@ -7,6 +7,7 @@ use super::{DataFormat, SeedGenerator};
 use modulor::module::Config;
 use modulor::{DTypePolicy, Layer, Result, Tensor};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 #[derive(Clone, Serialize, Deserialize)]
 struct SpatialDropout {
@@ -20,6 +21,13 @@ struct SpatialDropout {
 
 /// Keras's constructors take the dtype by name, and nothing of other layers but the name.
 impl Settings for SpatialDropout {
+    fn complete(config: &mut Config) {
+        // Of sequences nothing is said of it.
+        if config.get("data_format").is_none_or(Value::is_null) {
+            config.insert("data_format".to_owned(), json!(DataFormat::default()));
+        }
+    }
+
     fn finish(&self, config: &mut Config) {
         config.remove("trainable");
         let name = config["dtype"]["config"]["name"].clone();

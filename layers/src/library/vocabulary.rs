@@ -246,7 +246,10 @@ pub(super) struct Lookup<T: Term> {
 }
 
 impl<T: Term> From<Told<T>> for Lookup<T> {
-    fn from(told: Told<T>) -> Self {
+    fn from(mut told: Told<T>) -> Self {
+        let own = T::own_settings();
+        told.own.vocabulary_dtype = told.own.vocabulary_dtype.or(own.vocabulary_dtype);
+        told.own.encoding = told.own.encoding.or(own.encoding);
         Lookup { told, learnt: Arc::new(RwLock::new(Learnt { said: None, ready: None })) }
     }
 }

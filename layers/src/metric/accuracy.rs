@@ -1,9 +1,9 @@
 //! How often predictions are right.
 
-use super::class::{mean, metrics};
+use super::class::{WhereSet, mean, metrics};
 use super::total::rank;
 use crate::loss::same_rank;
-use modulor::{DType, Error, Result, Tensor};
+use modulor::{DType, Ellipsis, Error, Result, Tensor};
 
 mean! {
     /// How often predictions equal what is true, element by element.
@@ -44,6 +44,28 @@ mean! {
     SparseTopKCategoricalAccuracy "sparse_top_k_categorical_accuracy";
     /// How many classes may be named, 1 or more; 5 unless set.
     k: usize = 5;
+    => from_sorted_ids: bool;
+}
+
+impl SparseTopKCategoricalAccuracy {
+    /// Whether predictions are the numbers of classes, the best first, along the last axis, instead of a score for each class;
+    /// not unless set.
+    ///
+    /// ```
+    /// use modulor::Tensor;
+    /// use modulor_layers::metric::{Metric, SparseTopKCategoricalAccuracy};
+    /// # fn main() -> modulor::Result<()> {
+    /// let metric = SparseTopKCategoricalAccuracy::new().k(1).from_sorted_ids(true);
+    /// metric.update_state(&Tensor::from([2, 1]), &Tensor::from([[1, 0, 3], [1, 2, 3]]), None)?;
+    /// assert_eq!(metric.result()?.item::<f32>()?, 0.5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn from_sorted_ids(mut self, from_sorted_ids: bool) -> SparseTopKCategoricalAccuracy {
+        self.from_sorted_ids = WhereSet(Some(from_sorted_ids).filter(|is_set| *is_set));
+        self
+    }
 }
 
 metrics! {
@@ -69,7 +91,10 @@ metrics! {
         in_top_k(&y_true.argmax(-1)?, &y_pred, metric.k)
     };
     SparseTopKCategoricalAccuracy |metric, y_true, y_pred| {
-        in_top_k(&labels(&y_true, &y_pred)?.cast(DType::I64)?, &y_pred, metric.k)
+        match metric.from_sorted_ids.0 {
+            Some(true) => in_first_k(&labels(&y_true, &y_pred)?, &y_pred, metric.k),
+            _ => in_top_k(&labels(&y_true, &y_pred)?.cast(DType::I64)?, &y_pred, metric.k),
+        }
     };
 }
 
@@ -108,11 +133,22 @@ fn labels(y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
     labels.cast(if labels.dtype().is_float() { DType::F64 } else { DType::I64 })
 }
 
+/// Whether the label is one of the first `k` numbers along the last axis.
+fn in_first_k(labels: &Tensor, ids: &Tensor, k: usize) -> Result<Tensor> {
+    let first = i64::try_from(at_least_one(k)?).unwrap_or(i64::MAX);
+    ids.slice((Ellipsis, ..first))?.equal(labels.cast(ids.dtype())?.expand_dims(-1)?)?.any(-1_i64)
+}
+
+fn at_least_one(k: usize) -> Result<usize> {
+    match k {
+        0 => Err(Error::invalid_argument("`k` must be at least 1, found 0")),
+        k => Ok(k),
+    }
+}
+
 /// Whether fewer than `k` of the scores along the last axis are above the one of the label.
 fn in_top_k(labels: &Tensor, scores: &Tensor, k: usize) -> Result<Tensor> {
-    if k == 0 {
-        return Err(Error::invalid_argument("`k` must be at least 1, found 0"));
-    }
+    let k = at_least_one(k)?;
     let Some(classes) = scores.shape().dims().and_then(|dims| *dims.last()?) else {
         return Err(Error::unimplemented("the best k of an unknown number of classes"));
     };

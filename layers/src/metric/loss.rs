@@ -1,6 +1,6 @@
 //! Means of losses, and of other functions of a sample.
 
-use super::class::{mean, metrics};
+use super::class::{WhereSet, mean, metrics};
 use super::correlation::{concordance_correlation, pearson_correlation};
 use crate::loss::{self, aligned};
 
@@ -47,10 +47,6 @@ means! {
 
     /// `ln cosh(y_pred − y_true)`: [`log_cosh`](loss::log_cosh).
     LogCoshError "logcosh" |_m, y_true, y_pred| loss::log_cosh(&y_true, &y_pred); {}
-
-    /// The cosine of the angle between what is true and what is predicted, as vectors on the last axis: 1 where they
-    /// agree. The opposite of [`cosine_similarity`](loss::cosine_similarity).
-    CosineSimilarity "cosine_similarity" |_m, y_true, y_pred| loss::cosine_similarity(&y_true, &y_pred, -1)?.neg(); {}
 
     /// `y_pred − y_true·ln y_pred`: [`poisson`](loss::poisson).
     Poisson "poisson" |_m, y_true, y_pred| loss::poisson(&y_true, &y_pred); {}
@@ -116,5 +112,27 @@ means! {
         |metric, y_true, y_pred| concordance_correlation(&y_true, &y_pred, metric.axis); {
         /// The axis of what is compared; -1 unless set.
         axis: i64 = -1;
+    }
+}
+
+mean! {
+    /// The cosine of the angle between what is true and what is predicted, as vectors on an axis: 1 where they agree. The
+    /// opposite of [`cosine_similarity`](loss::cosine_similarity).
+    CosineSimilarity "cosine_similarity";
+    => axis: i64;
+}
+
+metrics! {
+    CosineSimilarity |metric, y_true, y_pred| {
+        loss::cosine_similarity(&y_true, &y_pred, metric.axis.0.unwrap_or(-1))?.neg()
+    };
+}
+
+impl CosineSimilarity {
+    /// The axis of the vectors; -1 unless set, and then not in configs, as in Keras, whose configs never have it.
+    #[must_use]
+    pub fn axis(mut self, axis: i64) -> CosineSimilarity {
+        self.axis = WhereSet(Some(axis).filter(|axis| *axis != -1));
+        self
     }
 }

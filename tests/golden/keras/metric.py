@@ -13,9 +13,10 @@ def add(fixture):
     M = keras.metrics
     rng = stream("metrics")
 
-    def case(label, metric, updates):
-        """Updates are (arguments, sample_weight), or None for a reset."""
+    def case(label, metric, updates, **unsaid):
+        """Updates are (arguments, sample_weight), or None for a reset; of some arguments Keras's config says nothing."""
         start = config(metric)
+        start["config"] |= unsaid
         steps = []
         for update in updates:
             if update is None:
@@ -123,6 +124,11 @@ def add(fixture):
     case("TopKCategoricalAccuracy default", M.TopKCategoricalAccuracy(), [((np.eye(7, dtype=f32)[y], p), None)])
     case("SparseTopKCategoricalAccuracy default", M.SparseTopKCategoricalAccuracy(), [((y, p), None)])
     case("SparseTopKCategoricalAccuracy labels [6,1]", M.SparseTopKCategoricalAccuracy(k=2), [((y[:, None], p), None)])
+    best = np.argsort(-p, axis=-1)
+    for k in (1, 3):
+        metric = M.SparseTopKCategoricalAccuracy(k=k, from_sorted_ids=True)
+        updates = [((y, best), None), ((y, best.astype(f32)), np.arange(6).astype(f32)), None, ((y[:, None], best[:, :2]), None)]
+        case(f"SparseTopKCategoricalAccuracy of sorted ids k {k}", metric, updates)
     case("SparseCategoricalAccuracy labels [6,1]", M.SparseCategoricalAccuracy(), [((y[:, None], p), None)])
     case("SparseCategoricalAccuracy float labels", M.SparseCategoricalAccuracy(), [((y.astype(f32), p), None)])
     ties = np.array([[0.5, 0.5, 0.1], [0.2, 0.7, 0.7], [1, 1, 1]], f32)
@@ -192,6 +198,7 @@ def means(case, M):
         case(f"{name} of batches", fresh(getattr(M, name)), updates)
         if y is a:
             case(f"{name} of steps", fresh(getattr(M, name), name="mine"), deep_updates)
+    case("CosineSimilarity of the first axis", fresh(M.CosineSimilarity, axis=0), [((a, b), None), ((b, a), None)], axis=0)
     for name in ("PearsonCorrelation", "ConcordanceCorrelation"):
         case(f"{name} of the first axis", fresh(getattr(M, name), axis=0), [((a, b), None)])
     smooth = {"from_logits": True, "label_smoothing": 0.1}
