@@ -336,24 +336,29 @@ fn a_copy_goes_on_where_the_original_is_and_a_handle_is_the_original() {
 
 #[test]
 fn what_nadam_remembers_of_all_variables_is_saved_and_copied() -> Result<()> {
-    let w_of = |value: Tensor| variable("net/w", value, None);
-    let gradient = Some(Tensor::from([0.5_f32, -1.0]));
-    let (w, saved) = (w_of(Tensor::from([1.0_f32, 2.0])), Nadam::new().learning_rate(0.5));
-    (0..2).try_for_each(|_| saved.apply(&[(w.clone(), gradient.clone())]))?;
-    let prefix = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("nadam-{}", std::process::id()));
-    Checkpoint::default().with("w", &w).with("optimizer", &saved).write(&prefix)?;
-    // Nothing of it is there before a step.
-    let (restored, other) = (w_of(Tensor::from([0.0_f32, 0.0])), Nadam::new().learning_rate(0.5));
-    let status = Checkpoint::default().with("w", &restored).with("optimizer", &other).read(&prefix)?;
-    let (twin, copy) = (w_of(w.value()?), saved.copy()?);
-    for (optimizer, variable) in [(&saved, &w), (&other, &restored), (&copy, &twin)] {
-        optimizer.apply(&[(variable.clone(), gradient.clone())])?;
-        let product = state(optimizer).pop().expect("the last");
-        assert_eq!((product.path().as_deref(), product.dtype()), (Some("nadam/variable"), DType::F32));
-        assert_eq!(product.value()?.to_bytes()?, state(&saved).pop().expect("the last").value()?.to_bytes()?);
-        assert_eq!(variable.value()?.to_bytes()?, w.value()?.to_bytes()?);
+    for dtype in [DType::F32, DType::F64, DType::F16] {
+        let w_of = |value: [f32; 2]| Ok::<_, Error>(variable("net/w", Tensor::from(value).cast(dtype)?, None));
+        let gradient = Some(Tensor::from([0.5_f32, -1.0]).cast(dtype)?);
+        let (w, saved) = (w_of([1.0, 2.0])?, Nadam::new().learning_rate(0.5));
+        (0..2).try_for_each(|_| saved.apply(&[(w.clone(), gradient.clone())]))?;
+        let file = format!("nadam-{dtype}-{}", std::process::id());
+        let prefix = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(file);
+        Checkpoint::default().with("w", &w).with("optimizer", &saved).write(&prefix)?;
+        // Nothing of it is there before a step, nor is it known of which dtype the variables are.
+        let (restored, other) = (w_of([0.0, 0.0])?, Nadam::new().learning_rate(0.5));
+        let status = Checkpoint::default().with("w", &restored).with("optimizer", &other).read(&prefix)?;
+        let (twin, copy) = (w_of([0.0, 0.0])?, saved.copy()?);
+        twin.assign(&w.value()?)?;
+        for (optimizer, variable) in [(&saved, &w), (&other, &restored), (&copy, &twin)] {
+            optimizer.apply(&[(variable.clone(), gradient.clone())])?;
+            let product = state(optimizer).pop().expect("the last");
+            assert_eq!((product.path().as_deref(), product.dtype()), (Some("nadam/variable"), dtype));
+            assert_eq!(product.value()?.to_bytes()?, state(&saved).pop().expect("the last").value()?.to_bytes()?);
+            assert_eq!(variable.value()?.to_bytes()?, w.value()?.to_bytes()?);
+        }
+        status.assert_consumed()?;
     }
-    status.assert_consumed().map(|_| ())
+    Ok(())
 }
 
 #[test]

@@ -86,7 +86,7 @@ pub(super) fn beta(name: &str, value: f64) -> Result<()> {
 macro_rules! optimizer {
     (
         $(#[$doc:meta])*
-        $class:ident $name:literal, learning_rate = $rate:literal, weight_decay = $decay:expr $(, $shared:ident = $first:literal)?;
+        $class:ident $name:literal, learning_rate = $rate:literal, weight_decay = $decay:expr $(, $shared:ident)?;
         $($(#[$about:meta])* $setting:ident: $type:ty = $default:expr;)*
     ) => {
         $(#[$doc])*
@@ -130,7 +130,7 @@ macro_rules! optimizer {
             #[config(default, into)]
             gradient_accumulation_steps: Option<u32>,
             $($(#[$about])* #[config(default = $default)] $setting: $type,)*
-            $(#[variable(init = $first, trainable = false, weight = false)] $shared: modulor::Variable,)?
+            $(#[module(default)] $shared: modulor::Variable,)?
         }
 
         impl $class {

@@ -11,7 +11,7 @@ optimizer! {
     ///
     /// As [`Adam`](super::Adam) has without `amsgrad`, and then `variable`, as Keras calls it: Π, of the dtype of the first
     /// variable.
-    Nadam "nadam", learning_rate = 0.001, weight_decay = None, variable = 1.0;
+    Nadam "nadam", learning_rate = 0.001, weight_decay = None, variable;
     /// β₁, from 0 to below 1; 0.9 unless set.
     beta_1: f64 = 0.9;
     /// β₂, from 0 to below 1; 0.999 unless set.
