@@ -1,5 +1,7 @@
 """Layers that spread, erase, blur and mix images, and spectrograms."""
 
+from unittest import mock
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -9,6 +11,7 @@ from keras_recorder import LayerRecorder, Recorder, config, draws
 from samples import draw, f16, f32
 
 L = keras.layers
+CONV = keras.ops.conv
 
 
 def values(shape, low, high, dtype=f32):
@@ -88,6 +91,23 @@ def spectrograms(case):
     ):
         make = lambda d: L.STFTSpectrogram("magnitude", 8, window=None, dtype=d, **settings)
         case(f"STFTSpectrogram {name}", make, x_)
+    first = np.moveaxis(x, -1, 1).copy()
+    for mode in ("log", "magnitude", "psd", "real", "imag", "angle", "stft"):
+        for expanded in (False, True):
+            words = f"STFTSpectrogram {mode}{', expanded' if expanded else ''}"
+            how = dict(frame_step=3, window=None, padding="same", expand_dims=expanded)
+            for places, x_, data_format in (("last", x, "channels_last"), ("first", first, "channels_first")):
+                make = lambda d: L.STFTSpectrogram(mode, 6, data_format=data_format, dtype=d, **how)
+                with mock.patch("keras.src.ops.conv", of_last):
+                    case(f"{words}, channels {places}", make, x_, differentiable=mode != "angle")
+
+
+def of_last(x, kernel, data_format=None, **settings):
+    """A convolution with channels first, which TensorFlow has on no CPU, by one with channels last."""
+    if data_format != "channels_first":
+        return CONV(x, kernel, data_format=data_format, **settings)
+    y = CONV(tf.transpose(x, [0, 2, 1]), kernel, data_format="channels_last", **settings)
+    return tf.transpose(y, [0, 2, 1])
 
 
 def mel_spectrograms(record):
@@ -104,6 +124,8 @@ def mel_spectrograms(record):
         (" no window", wave, dict(window=None)),
         (" band", wave, dict(min_freq=60.0, max_freq=300.0)),
         (" decibels", wave, dict(top_db=6.0, min_power=1e-3, ref_power=0.5)),
+        (" nothing said", wave, dict(sequence_length=None, max_freq=None)),
+        (" nothing said of the window", wave, dict(sequence_length=None, max_freq=None, window=None)),
     ):
         keras.backend.clear_session()
         layer = L.MelSpectrogram(**{**ends, **settings})
