@@ -1,7 +1,7 @@
 //! Pipelines and files beside what TensorFlow made of them: `tests/golden/data.json`.
 
 use super::check_positions;
-use modulor::data::{Compression, Dataset, ExampleParser, Padding, read_npy};
+use modulor::data::{Compression, Dataset, End, ExampleParser, PadSequences, Padding, Timeseries, read_npy};
 use modulor::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -75,7 +75,7 @@ fn pipelines_give_what_those_of_tensorflow_give() {
             "unbatch" => n().batch(size()).unbatch(),
             "zip" => n().zip(&case.range("m")).map(|(a, b)| Tensor::stack(&[a, b], 0)),
             "enumerate" => n().skip(case.number("skip")).enumerate().map(|(a, b)| Tensor::stack(&[a, b], 0)),
-            "records" | "npy" => continue,
+            "records" | "npy" | "timeseries" | "pad_sequences" => continue,
             other => panic!("a kind {other}"),
         };
         let found: Value = dataset.iter().map(|element| nested(&element.unwrap())).collect();
@@ -145,4 +145,62 @@ fn files_of_numpy_are_read() {
         };
         assert_eq!(json!(found), case.elements, "{}", case.args["array"]);
     }
+}
+
+#[test]
+fn sequences_of_a_series_are_kerass() {
+    let series = Tensor::new([11], (0..11).collect::<Vec<i64>>()).unwrap();
+    for case in cases().into_iter().filter(|case| case.kind == "timeseries") {
+        let number = |name: &str| case.number(name) as usize;
+        let place = |name: &str| case.args[name].as_u64().map(|place| place as usize);
+        let parts = Timeseries::new(number("length")).sequence_stride(number("stride")).sampling_rate(number("rate"));
+        let parts = parts.start_index(place("start").unwrap_or(0)).end_index(place("end"));
+        let targets = case.args["targets"].as_array().map(|targets| {
+            Tensor::new([targets.len()], targets.iter().map(|x| x.as_i64().unwrap()).collect::<Vec<_>>()).unwrap()
+        });
+        let (count, about) = (case.elements.as_array().unwrap().len(), &case.args);
+        let found: Value = match targets {
+            None => {
+                let dataset = parts.dataset(&series).unwrap();
+                check_positions(&dataset, count);
+                dataset.iter().map(|x| nested(&x.unwrap())).collect()
+            }
+            Some(targets) => {
+                let dataset = parts.with_targets(&series, &targets).unwrap();
+                assert_eq!(dataset.cardinality().known(), Some(count as u64), "{about}");
+                let pair = |(x, y): (Tensor, Tensor)| json!([nested(&x), nested(&y)]);
+                dataset.iter().map(|element| pair(element.unwrap())).collect()
+            }
+        };
+        assert_eq!(found, case.elements, "{about}");
+    }
+    for (parts, words) in [
+        (Timeseries::new(0), "`sequence_length` must be at least 1, found 0"),
+        (Timeseries::new(2).sequence_stride(0), "`sequence_stride` must be at least 1"),
+        (Timeseries::new(2).sampling_rate(0), "`sampling_rate` must be at least 1"),
+        (Timeseries::new(2).start_index(11), "`start_index` 11 and `end_index` 11 hold no part of 11 steps"),
+        (Timeseries::new(2).end_index(12), "`end_index` 12"),
+    ] {
+        let error = parts.dataset(&series).unwrap_err();
+        assert!(error.message().contains(words), "{error}");
+    }
+    let far = Timeseries::new(usize::MAX).sampling_rate(usize::MAX).sequence_stride(usize::MAX);
+    assert_eq!(far.dataset(&series).unwrap().iter().count(), 0);
+    let one = Timeseries::new(1).sampling_rate(usize::MAX).sequence_stride(usize::MAX);
+    assert_eq!(one.dataset(&series).unwrap().iter().map(Result::unwrap).count(), 1);
+    assert!(Timeseries::new(1).dataset(&Tensor::scalar(1)).unwrap_err().message().contains("is a scalar"));
+}
+
+#[test]
+fn sequences_of_one_length_are_kerass() {
+    for case in cases().into_iter().filter(|case| case.kind == "pad_sequences") {
+        let end = |name: &str| if case.args[name] == "pre" { End::Front } else { End::Back };
+        let padding = PadSequences::new().maxlen(case.args["maxlen"].as_u64().map(|length| length as usize));
+        let padding = padding.padding(end("padding")).truncating(end("truncating"));
+        let sequences: Vec<Vec<i64>> = serde_json::from_value(case.args["sequences"].clone()).unwrap();
+        assert_eq!(nested(&padding.rows(&sequences, -1).unwrap()), case.elements, "{}", case.args);
+    }
+    assert_eq!(PadSequences::new().rows(&[[0_u8; 0]; 0], 0).unwrap().dims().unwrap(), [0, 0]);
+    let far = PadSequences::new().maxlen(usize::MAX).rows(&[[1_i64]], 0).unwrap_err();
+    assert!(far.message().contains("more than memory holds"), "{far}");
 }

@@ -4,6 +4,7 @@ import gzip
 import itertools
 import zlib
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -118,8 +119,37 @@ def arrays():
         yield "npy", dict(array=words, shape=list(array.shape), file=file.getvalue().hex()), values
 
 
+def sequences():
+    """Keras's sequences of a series, and sequences of one length."""
+    series, targets = np.arange(11), np.arange(11) * 10
+    for length, stride, rate, start, end in (
+        (3, 1, 1, None, None),
+        (3, 2, 1, None, None),
+        (2, 3, 2, None, None),
+        (4, 1, 1, 2, None),
+        (3, 2, 1, 1, 9),
+        (6, 1, 2, None, None),
+        (1, 1, 1, None, 3),
+        (8, 1, 2, None, None),
+    ):
+        for given in (None, targets, *([] if start else [targets[3:], targets[:4]])):
+            how = dict(sequence_stride=stride, sampling_rate=rate, start_index=start, end_index=end)
+            found = keras.utils.timeseries_dataset_from_array(series, given, length, batch_size=None, **how)
+            args = dict(length=length, stride=stride, rate=rate, start=start, end=end)
+            args["targets"] = None if given is None else given.tolist()
+            yield "timeseries", args, elements(found)
+    lists = [[1, 2, 3], [4], [], [5, 6]]
+    for maxlen, padding, truncating in itertools.product((None, 1, 2, 5), ("pre", "post"), ("pre", "post")):
+        args = dict(maxlen=maxlen, padding=padding, truncating=truncating, sequences=lists)
+        yield "pad_sequences", args, keras.utils.pad_sequences(lists, value=-1, **args_of(args)).tolist()
+
+
+def args_of(args):
+    return {key: value for key, value in args.items() if key != "sequences"}
+
+
 def write():
     rows = [{"kind": kind, "args": args, "elements": elements(dataset)} for kind, args, dataset in pipelines()]
-    rows += [{"kind": kind, "args": args, "elements": found} for kind, args, found in [*records(), *arrays()]]
+    rows += [{"kind": kind, "args": args, "elements": found} for kind, args, found in [*records(), *arrays(), *sequences()]]
     write_json("data.json", rows)
     print(f"data: {len(rows)} cases")

@@ -40,6 +40,7 @@ mod padded;
 mod parallel;
 mod random_state;
 mod rows;
+mod sequences;
 mod source;
 mod text;
 mod tf_record;
@@ -53,6 +54,7 @@ pub(crate) use leaves::Gather;
 pub use npy::{read_npy, read_npz};
 pub use padded::Padding;
 pub(crate) use parallel::caught;
+pub use sequences::{End, PadSequences, Timeseries};
 pub use text::TextFolder;
 pub use tf_record::ExampleParser;
 
