@@ -2,7 +2,7 @@
 
 use super::config::same;
 use super::layer::{Named, config, essential};
-use super::{Row, assert_near, rows, tensor, to_f64};
+use super::{Row, assert_near, epsilon, rows, tensor, to_f64};
 use crate::golden::Entry;
 use modulor::checkpoint::Checkpoint;
 use modulor::graph::trace;
@@ -10,11 +10,12 @@ use modulor::keras::library::{AttentionInputs, LAYERS};
 use modulor::module::{InputShapes, Track, object};
 use modulor::tape::{Source, UnconnectedGradients};
 use modulor::{
-    Call, DType, Error, Function, GradientTape, Layer, ModuleExt, Result, Shape, Spec, Structure, Tensor, Variable,
-    scope,
+    Call, DType, DTypePolicy, Error, Function, GradientTape, Layer, ModuleExt, Result, Shape, Spec, Structure, Tensor,
+    Variable, scope,
 };
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io::Write;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -311,6 +312,38 @@ impl<In: Structure, Out: Structure> Subject<'_, In, Out> {
         }
     }
 
+    /// The output by a mixed policy, and gradients at the weights and the input, of the dtype that these have.
+    fn computes_by(&self, policy: &DTypePolicy, dtypes: &[String], expected: &Tensor) {
+        let layer = self.built();
+        let found: Vec<_> = layer.weights().iter().map(|weight| weight.dtype().name().to_owned()).collect();
+        assert_eq!(found, dtypes, "{}", self.about);
+        let (x, tape) = (self.x.to_tree().leaves(), GradientTape::new());
+        let floats: Vec<&Tensor> = x.iter().filter(|leaf| leaf.dtype().is_float()).collect();
+        floats.iter().for_each(|leaf| tape.watch(*leaf));
+        let outputs = self.ok(tape.record(|| self.call(&layer, self.x)));
+        let y = &outputs[0];
+        let class = self.object["class_name"].as_str().expect("a name");
+        match IN_FLOAT32.iter().any(|(other, _)| *other == class) {
+            true => {
+                assert_eq!((y.dtype(), expected.dtype()), (policy.compute_dtype().expect("it is known"), DType::F32))
+            }
+            false => assert_eq!(y.dtype(), expected.dtype(), "{}", self.about),
+        }
+        // A sum of numbers of both signs errs by the largest of them.
+        let numbers = if y.dtype() == DType::String { Vec::new() } else { to_f64(expected) };
+        let greatest = numbers.into_iter().filter(|y| y.is_finite()).fold(1.0, |a: f64, b| a.max(b.abs()));
+        let coarse = epsilon(policy.compute_dtype().expect("it is known"));
+        assert_near(y, expected, 8.0 * coarse * greatest, self.about);
+        // Where there is a gradient at all.
+        let wanted: Vec<DType> = floats.iter().map(|leaf| leaf.dtype()).collect();
+        let Ok(gradients) = self.gradients(&tape, &outputs, &layer, floats) else { return };
+        for gradient in gradients {
+            let dtype = gradient.dtype();
+            assert!(dtype == DType::F32 || wanted.contains(&dtype), "{}: a gradient of {dtype}", self.about);
+            assert!(to_f64(&gradient).iter().all(|x| x.is_finite()), "{}: {gradient:?}", self.about);
+        }
+    }
+
     fn learns(&self) -> bool {
         let layer = self.built();
         let weights: Vec<Variable> = layer.weights().into_iter().filter(Variable::trainable).collect();
@@ -419,4 +452,86 @@ fn every_layer_keeps_what_layers_promise() {
     let missing: Vec<_> = LAYERS.iter().filter(|class| !checked.met.contains(**class)).collect();
     assert_eq!(missing, [&"InputLayer"], "a row for every other layer");
     assert!(checked.learnt.is_superset(&checked.trainable), "{:?}", checked.trainable.difference(&checked.learnt));
+}
+
+/// Puts another policy in the place of float32 in a config, also of what is in the layer.
+fn put_policy(config: &mut Value, policy: &str) {
+    let is_float32 = |value: &Value| value == "float32" || value["config"]["name"] == "float32";
+    match config {
+        Value::Object(parts) => {
+            for (key, part) in parts {
+                match key == "dtype" && is_float32(part) {
+                    true => *part = policy.into(),
+                    false => put_policy(part, policy),
+                }
+            }
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(|part| put_policy(part, policy)),
+        _ => {}
+    }
+}
+
+/// Layers of which Keras's output is float32 where it computes in less, unlike that of its symbols; and why.
+const IN_FLOAT32: &[(&str, &str)] = &[
+    ("CategoryEncoding", "it is of the variables' dtype, of which there are none"),
+    ("RandomCrop", "outside of training it resizes, and TensorFlow's result of that is float32"),
+];
+
+/// What the layers of rows compute by mixed policies.
+#[derive(Default)]
+struct Mixed {
+    /// The classes and policies that were compiled.
+    compiled: HashSet<(String, String)>,
+    /// What Keras itself does not compute, by the kind of its error.
+    refused: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Mixed {
+    fn check<In: Structure>(&mut self, row: &Row, of: &Row, x: &In) {
+        let policy: String = row.get("policy");
+        let weights = of.get::<Option<Vec<Named>>>("weights").unwrap_or_default();
+        let weights: Vec<Tensor> = weights.iter().map(|weight| tensor(&weight.value)).collect();
+        let mut object = config(of);
+        put_policy(&mut object, &policy);
+        let training = of.get::<Option<bool>>("training") == Some(true);
+        let (about, made) = (&*row.case, PhantomData);
+        let subject = Subject::<In, Tensor> { object: &object, x, weights: &weights, training, about, made };
+        let expected = row.tensor("y").expect("an output");
+        subject.computes_by(&policy.as_str().into(), &row.get::<Vec<String>>("weights"), &expected);
+        if self.compiled.insert((of.class(), policy)) {
+            subject.compiles_as_it_computes();
+        }
+    }
+}
+
+#[test]
+fn layers_compute_by_mixed_policies_as_keras_does() {
+    let kinds = ["layer", "merging", "attention"];
+    let mut known: BTreeMap<(&str, &str), &Row> = BTreeMap::new();
+    for row in kinds.into_iter().flat_map(rows) {
+        // Two scripts may call a case alike; the first is meant.
+        known.entry((&*row.kind, &*row.case)).or_insert(row);
+    }
+    let mut mixed = Mixed::default();
+    for row in rows("mixed") {
+        let (kind, case) = (row.get::<String>("like"), row.get::<String>("of"));
+        let of = known[&(&*kind, &*case)];
+        if let Some(error) = row.get::<Option<String>>("error") {
+            mixed.refused.entry(error).or_default().insert(of.class());
+            continue;
+        }
+        match (&*kind, &*of.class()) {
+            ("layer", _) => mixed.check(row, of, &of.tensor("x").expect("an input").with_mask(of.tensor("mask"))),
+            ("merging", _) => mixed.check(row, of, &super::merging::inputs(of)),
+            (_, "MultiHeadAttention" | "GroupQueryAttention") => {
+                let (x, mask) = super::attention::inputs(of);
+                mixed.check(row, of, &super::attention::named(&x, mask.as_ref()));
+            }
+            _ => mixed.check(row, of, &super::attention::inputs(of).0),
+        }
+    }
+    assert!(mixed.compiled.len() > 200, "{}", mixed.compiled.len());
+    // Past the harness, which keeps what a test prints unless it fails.
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "golden values: not in Keras by mixed policies: {:?}", mixed.refused).expect("a place to print to");
 }
