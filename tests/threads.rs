@@ -286,3 +286,92 @@ fn handles_and_models_are_send_and_sync() {
     check::<modulor::graph::Graph>();
     check::<Error>();
 }
+
+/// What makes several tensors of one, by the parts along its first axis.
+type Ways<'a> = &'a [(&'a str, &'a dyn Fn(&Tensor) -> Result<Vec<Tensor>>)];
+
+/// Each is what it makes of every part alone, and the same bits by any number of threads.
+fn check_parts(x: &Tensor, ways: Ways) {
+    let bits = |made: Result<Vec<Tensor>>, name: &str| -> Vec<Vec<u8>> {
+        let made = made.unwrap_or_else(|error| panic!("{name}: {error}"));
+        made.iter().map(|y| y.to_bytes().expect("plain")).collect()
+    };
+    let parts = x.dims().expect("known")[0] as i64;
+    for (name, make) in ways {
+        let mut alone: Vec<Vec<u8>> = Vec::new();
+        for part in 0..parts {
+            let made = bits(x.slice(part..part + 1).and_then(|x| make(&x)), name);
+            alone.resize(made.len(), Vec::new());
+            alone.iter_mut().zip(made).for_each(|(all, part)| all.extend(part));
+        }
+        for threads in [1, 2, 3, 4, 8] {
+            modulor::set_num_threads(threads);
+            let found = bits(make(x), name);
+            modulor::set_num_threads(0);
+            assert!(found == alone, "{name}: {threads} threads");
+        }
+    }
+}
+
+/// Numbers from `low` to below `low + 1`.
+fn drawn<const N: usize>(dims: [i64; N], low: f64) -> Tensor {
+    let numbers = Tensor::stateless_uniform(&Tensor::from(dims), &Tensor::from([7, 1]), DType::F64);
+    numbers.and_then(|x| x.add(low)).expect("floats")
+}
+
+#[test]
+fn special_functions_of_many_numbers_are_those_of_each() {
+    check_parts(
+        &drawn([3, 1511], 0.0),
+        &[
+            ("erfinv", &|x| Ok(vec![x.erfinv()?])),
+            ("ndtri", &|x| Ok(vec![x.ndtri()?])),
+            ("digamma", &|x| Ok(vec![x.digamma()?])),
+            ("bessel_i0e", &|x| Ok(vec![x.bessel_i0e()?])),
+            ("igamma", &|x| Ok(vec![(x + 0.5).igamma(x)?, x.igammac(0.75)?])),
+            ("zeta", &|x| Ok(vec![(x + 1.5).zeta(x + 1.0)?])),
+            ("polygamma", &|x| Ok(vec![x.ones_like()?.polygamma(x)?])),
+            ("betainc", &|x| Ok(vec![(x + 0.5).betainc(x + 1.0, x)?])),
+        ],
+    );
+}
+
+#[test]
+fn losses_of_many_sequences_are_those_of_each() {
+    let lengths = |x: &Tensor, length: i32| Tensor::fill([x.dims()?[0]], &Tensor::scalar(length));
+    let loss = |x: &Tensor| {
+        let labels = (x.slice((.., ..6, 0))? * 6.0).floor()?.add(1.0)?.cast(DType::I32)?;
+        x.ctc_loss(&labels, &lengths(x, 6)?, &lengths(x, 29)?, 0)
+    };
+    let gradient = |x: &Tensor| {
+        let tape = GradientTape::new();
+        tape.watch(x);
+        let loss = tape.record(|| loss(x))?;
+        tape.gradient(&loss, x)
+    };
+    check_parts(
+        &drawn([12, 30, 8], 0.0),
+        &[("loss", &|x| Ok(vec![loss(x)?])), ("gradient", &|x| Ok(vec![gradient(x)?]))],
+    );
+}
+
+#[test]
+fn extremes_of_wide_segments_are_those_of_each_column() {
+    let ids: Vec<i32> = (0..700).map(|row| row * 37 % 50 - 1).collect();
+    let sorted: Vec<i32> = (0..700).map(|row| row / 30).collect();
+    let (ids, sorted) = (Tensor::from(ids), Tensor::from(sorted));
+    let columns =
+        |f: &dyn Fn(&Tensor) -> Result<Tensor>, x: &Tensor| Ok(vec![f(&x.permute([1, 0])?)?.permute([1, 0])?]);
+    check_parts(
+        &drawn([67, 700], 0.5),
+        &[
+            ("segment_max", &|x| columns(&|x| x.segment_max(&ids, 50), x)),
+            ("segment_min", &|x| columns(&|x| x.segment_min(&ids, 50), x)),
+            ("segment_prod", &|x| columns(&|x| x.segment_prod(&ids, 53), x)),
+            ("segment_sum", &|x| columns(&|x| x.segment_sum(&ids, 50), x)),
+            ("sorted_segment_max", &|x| columns(&|x| x.sorted_segment_max(&sorted), x)),
+            ("sorted_segment_prod", &|x| columns(&|x| x.sorted_segment_prod(&sorted), x)),
+            ("scatter_max", &|x| columns(&|x| x.scatter_max(&sorted.expand_dims(-1)?, &x.mul(2.0)?), x)),
+        ],
+    );
+}

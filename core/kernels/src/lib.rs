@@ -132,7 +132,7 @@ pub use normalization::Normalization;
 pub use number::{Float, Number};
 pub use operation::{Binary, Compare, Fault, Fold, Logical, Test, Unary, Unsupported, Update};
 #[doc(hidden)]
-pub use parts::run_parts;
+pub use parts::{Matrix, Rows, divide_slice, each_row, each_row_with, run_parts};
 pub use pool::run as run_region;
 pub use pool::{num_threads, set_num_threads};
 pub use pooling::{MaxPooling, NotInWindow, Pooling};

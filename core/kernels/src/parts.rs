@@ -85,7 +85,8 @@ impl<'a, T> Parts<'a, T> {
 /// # Safety
 /// Parts of ranges that do not overlap do not overlap.
 #[allow(unsafe_code)]
-pub(crate) unsafe trait Rows: Sync {
+pub unsafe trait Rows: Sync {
+    /// Some of the rows, of one thread.
     type Part;
 
     /// How many rows there are; `None` for any number.
@@ -99,13 +100,14 @@ pub(crate) unsafe trait Rows: Sync {
 }
 
 /// A matrix with rows of `width` elements, of which the last may have fewer.
-pub(crate) struct Matrix<'a, T> {
+pub struct Matrix<'a, T> {
     elements: Parts<'a, T>,
     width: usize,
 }
 
 impl<'a, T> Matrix<'a, T> {
-    pub(crate) fn new(elements: &'a mut [T], width: usize) -> Self {
+    /// The rows of a slice.
+    pub fn new(elements: &'a mut [T], width: usize) -> Self {
         Self { elements: Parts::new(elements), width }
     }
 }
@@ -264,7 +266,7 @@ pub(crate) fn by_rows<R: Rows>(count: usize, work: usize, outputs: R, body: impl
 }
 
 /// As [`by_rows`], with the picoseconds of a row.
-fn divide_rows<R: Rows>(count: usize, cost: usize, outputs: R, body: impl Fn(Range<usize>, R::Part) + Sync) {
+pub(crate) fn divide_rows<R: Rows>(count: usize, cost: usize, outputs: R, body: impl Fn(Range<usize>, R::Part) + Sync) {
     assert!(outputs.rows().is_none_or(|rows| rows >= count), "there is an output for each row");
     divide(count, cost, 1, &|rows, _| {
         // SAFETY: ranges do not overlap.
@@ -274,9 +276,62 @@ fn divide_rows<R: Rows>(count: usize, cost: usize, outputs: R, body: impl Fn(Ran
     });
 }
 
+/// Calls `body` with the number of each row and its part of the outputs, perhaps those of several threads at a time, as the
+/// picoseconds of one are worth it. Kernels that `body` runs find help where threads are left.
+///
+/// ```
+/// use modulor_kernels::{Matrix, each_row};
+///
+/// let mut squares = [0; 6];
+/// each_row(3, 1000, Matrix::new(&mut squares, 2), |row, out| out.fill(row * row));
+/// assert_eq!(squares, [0, 0, 1, 1, 4, 4]);
+/// ```
+///
+/// # Panics
+/// When an output has fewer rows.
+pub fn each_row<R: Rows>(count: usize, cost: usize, outputs: R, body: impl Fn(usize, R::Part) + Sync) {
+    assert!(outputs.rows().is_none_or(|rows| rows >= count), "there is an output for each row");
+    divide(count, cost, 1, &|rows, _| {
+        for row in rows {
+            // SAFETY: each row is taken once.
+            #[allow(unsafe_code)]
+            body(row, unsafe { outputs.part(&(row..row + 1)) });
+        }
+    });
+}
+
+/// As [`each_row`], and with so many elements of `work`, of which each row on its way has its own: no more rows are under way at
+/// a time than `work` is enough for.
+///
+/// # Panics
+/// When an output has fewer rows, or `work` is not enough for one.
+pub fn each_row_with<R: Rows, W: Send>(
+    count: usize,
+    cost: usize,
+    outputs: R,
+    (work, each): (&mut [W], usize),
+    body: impl Fn(usize, R::Part, &mut [W]) + Sync,
+) {
+    if each == 0 || count == 0 {
+        return each_row(count, cost, outputs, |row, part| body(row, part, &mut []));
+    }
+    assert!(outputs.rows().is_none_or(|rows| rows >= count), "there is an output for each row");
+    assert!(work.len() >= each, "there is work for one row");
+    let some = count.div_ceil(work.len() / each);
+    divide_rows(count.div_ceil(some), cost.saturating_mul(some), Matrix::new(work, each), |parts, work| {
+        for (part, work) in parts.zip(work.chunks_exact_mut(each)) {
+            for row in part * some..count.min((part + 1) * some) {
+                // SAFETY: each row is taken once.
+                #[allow(unsafe_code)]
+                body(row, unsafe { outputs.part(&(row..row + 1)) }, work);
+            }
+        }
+    });
+}
+
 /// Calls `body` with parts of `out`, each element of which is so many picoseconds of work, perhaps on several threads at a
 /// time, and where each begins: a multiple of `unit`.
-pub(crate) fn divide_slice<U: Send>(out: &mut [U], cost: usize, unit: usize, body: impl Fn(usize, &mut [U]) + Sync) {
+pub fn divide_slice<U: Send>(out: &mut [U], cost: usize, unit: usize, body: impl Fn(usize, &mut [U]) + Sync) {
     let (count, outputs) = (out.len().div_ceil(unit), Matrix::new(out, unit));
     divide_rows(count, cost.saturating_mul(unit), outputs, |rows, out| body(rows.start * unit, out));
 }

@@ -5,8 +5,8 @@ use std::sync::Mutex;
 
 use half::{bf16, f16};
 use modulor_kernels::{
-    Binary, Compare, Fault, Float, Fold, InstructionSet, Logical, Number, Strided, Test, Unary, Update, cast, copy,
-    fold_logical, select, set_num_threads, with_instruction_set,
+    Binary, Compare, Fault, Float, Fold, InstructionSet, Logical, Matrix, Number, Strided, Test, Unary, Update, cast,
+    copy, divide_slice, each_row_with, fold_logical, select, set_num_threads, with_instruction_set,
 };
 
 /// The number of threads is the process's.
@@ -288,4 +288,28 @@ fn steps_of_optimizers() {
     check::<f32>(Update::Adam { beta_1: 0.9, beta_2: 0.999, powers: [0.9, 0.999], epsilon: 1e-7, amsgrad: false });
     check::<bf16>(Update::Momentum { momentum: 0.875, nesterov: true });
     check::<f64>(Update::RmsProp { rho: 0.9, momentum: 0.0, epsilon: 1e-7, centered: false });
+}
+
+#[test]
+fn rows_are_each_taken_once_with_work_of_their_own() {
+    for count in [0, 1, 7, 1000] {
+        for (rooms, each) in [(0, 0), (1, 5), (3, 5), (8, 2)] {
+            let found = same(&format!("{count} rows, {rooms} times {each}"), true, || {
+                let (mut a, mut b) = (vec![0; count * 3], vec![0_u8; count]);
+                let outputs = (Matrix::new(&mut a, 3), Matrix::new(&mut b, 1));
+                let work = &mut vec![0; rooms * each][..];
+                each_row_with(count, 1_000_000, outputs, (work, each), |row, (a, b), lent| {
+                    assert_eq!(lent.len(), each);
+                    lent.fill(row);
+                    a.iter_mut().for_each(|a| *a += row + 1);
+                    b[0] += 1;
+                    assert!(lent.iter().all(|&lent| lent == row), "somebody else has it");
+                });
+                (a, b)
+            });
+            assert!(found.1.iter().all(|&b| b == 1) && found.0.iter().enumerate().all(|(at, &a)| a == at / 3 + 1));
+        }
+    }
+    let mut none = [0.0_f32; 0];
+    divide_slice(&mut none, 1_000_000, 1, |_, part| assert!(part.is_empty()));
 }

@@ -2,14 +2,13 @@
 
 use super::composite::composite;
 use super::fill::range;
-use super::triangle::narrow;
 use crate::dtype::dispatch;
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allowed, apply, arity, unsupported, with_rank,
 };
 use crate::{DType, Ellipsis, Error, NewAxis, Result, Shape, Spec, Tensor};
-use modulor_kernels::cast;
 use modulor_kernels::ctc::{Alignment, ctc_scratch};
+use modulor_kernels::{Matrix, Strided, cast, each_row};
 use std::sync::Arc;
 
 /// The loss of labels, and its gradient at the logits, of which the last class is the blank. Computed in float64 whatever
@@ -20,6 +19,12 @@ struct CTCLoss {
     ctc_merge_repeated: bool,
     ignore_longer_outputs_than_inputs: bool,
 }
+
+/// The numbers that are kept of a sequence beside its labels: its loss, its length and how many labels there are.
+const KEPT: usize = 3;
+/// Picoseconds for a place of the labels in a step, and for a class.
+const PLACE: usize = 100_000;
+const CLASS: usize = 20_000;
 
 /// The labels of sequences, one after the other: their numbers and the sequences they are of.
 struct Labels<'a> {
@@ -113,8 +118,8 @@ impl Op for CTCLoss {
     fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
         let [x, indices, values, _] = inputs else { return 0 };
         let labels = Labels { indices: *indices, values: *values }.longest().unwrap_or(0);
-        let (steps, classes) = (x.dims()[0], x.dims()[2]);
-        (steps * classes + ctc_scratch(steps, labels) + labels) * size_of::<f64>()
+        let (steps, sequences) = (x.dims()[0], x.dims()[1]);
+        (x.len() + sequences * (KEPT + labels + ctc_scratch(steps, labels))) * size_of::<f64>()
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let [x, indices, values, lengths] = inputs else { return Err(Error::internal("four inputs were inferred")) };
@@ -123,17 +128,17 @@ impl Op for CTCLoss {
         let labels = Labels { indices: *indices, values: *values };
         labels.check(sequences, classes - 1)?;
         let longest = labels.longest()?;
-        let room = scratch.take::<f64>(steps * classes + ctc_scratch(steps, longest) + longest)?;
-        let (logits, room) = room.split_at_mut(steps * classes);
-        let (room, own) = room.split_at_mut(ctc_scratch(steps, longest));
-        let own: &mut [usize] = &mut bytemuck::cast_slice_mut(own)[..longest];
-        let how = Alignment { blank: classes - 1, merge_repeated: self.ctc_merge_repeated };
+        // Of each sequence its loss, its length, how many labels it has, those, and room.
+        let each = KEPT + longest + ctc_scratch(steps, longest);
+        let (logits, rooms) = scratch.take::<f64>(x.len() + sequences * each)?.split_at_mut(x.len());
         let mut next = 0;
-        for sequence in 0..sequences {
+        for (sequence, room) in rooms.chunks_exact_mut(each).enumerate() {
             let length = lengths.int(sequence)?;
             let length = usize::try_from(length).ok().filter(|&length| length <= steps).ok_or_else(|| {
                 Error::invalid_argument(format!("sequence_length is at most the {steps} steps, found {length}"))
             })?;
+            let numbers: &mut [usize] = bytemuck::cast_slice_mut(&mut room[1..KEPT + longest]);
+            let (sizes, own) = numbers.split_at_mut(KEPT - 1);
             let mut count = 0;
             while next < values.len() && labels.place(next)?[0] == sequence as i64 {
                 let label = values.int(next)? as usize;
@@ -144,31 +149,42 @@ impl Op for CTCLoss {
                     count += 1;
                 }
             }
-            let fits = count <= length;
-            if !fits && !self.ignore_longer_outputs_than_inputs {
+            if count > length && !self.ignore_longer_outputs_than_inputs {
                 let message = format!("sequence {sequence} has {count} labels and {length} steps");
                 return Err(Error::invalid_argument(message));
             }
-            let logits = &mut logits[..length * classes];
-            let (dims, strides) = ([length, classes], [x.strides()[0], x.strides()[2]]);
-            let shift = sequence as isize * x.strides()[1];
-            dispatch!(x.dtype(), float T => {
-                cast(x.shifted::<T>(shift, &dims, &strides)?, logits);
-                let loss = if fits { how.loss(&own[..count], classes, logits, room) } else { 0.0 };
-                if !fits {
-                    logits.fill(0.0);
-                }
-                narrow(&[loss], &mut loss_out.elements::<T>()?[sequence..][..1])?;
-                let out = gradient_out.elements::<T>()?;
-                for step in 0..steps {
-                    let row = &mut out[(step * sequences + sequence) * classes..][..classes];
-                    match logits.get(step * classes..(step + 1) * classes) {
-                        Some(own) => narrow(own, row)?,
-                        None => row.fill(bytemuck::Zeroable::zeroed()),
-                    }
-                }
-            }, else => return Err(unsupported(x.dtype())));
+            sizes.copy_from_slice(&[length, count]);
         }
+        let (dims, strides) = ([sequences, steps, classes], [x.strides()[1], x.strides()[0], x.strides()[2]]);
+        dispatch!(x.dtype(), float T => cast(x.restrided::<T>(&dims, &strides)?, logits),
+            else => return Err(unsupported(x.dtype())));
+        let how = Alignment { blank: classes - 1, merge_repeated: self.ctc_merge_repeated };
+        let cost = steps.saturating_mul(PLACE * (2 * longest + 1) + CLASS * classes);
+        let parts = [(&mut *logits, steps * classes), (&mut *rooms, each)].map(|(all, each)| Matrix::new(all, each));
+        each_row(sequences, cost, parts, |_, [logits, room]| {
+            let (kept, room) = room.split_at_mut(KEPT + longest);
+            let (loss, numbers) = kept.split_at_mut(1);
+            let (sizes, own) = bytemuck::cast_slice::<f64, usize>(numbers).split_at(KEPT - 1);
+            let (length, count) = (sizes[0], sizes[1]);
+            let (logits, beyond) = logits.split_at_mut(length * classes);
+            beyond.fill(0.0);
+            loss[0] = if count <= length {
+                how.loss(&own[..count], classes, logits, room)
+            } else {
+                logits.fill(0.0);
+                0.0
+            };
+        });
+        let (shape, strides) = ([sequences], [each as isize]);
+        let losses = Strided::new(rooms, &shape, &strides, 0);
+        let (shape, strides) = ([steps, sequences, classes], [classes as isize, (steps * classes) as isize, 1]);
+        let (Some(losses), Some(gradients)) = (losses, Strided::new(logits, &shape, &strides, 0)) else {
+            return Err(Error::internal("a loss and gradients for each sequence"));
+        };
+        dispatch!(x.dtype(), float T => {
+            cast(losses, loss_out.elements::<T>()?);
+            cast(gradients, gradient_out.elements::<T>()?);
+        }, else => return Err(unsupported(x.dtype())));
         Ok(())
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {

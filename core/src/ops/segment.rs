@@ -13,6 +13,7 @@ use crate::op::{
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
 use bytemuck::Pod;
 use half::{bf16, f16};
+use modulor_kernels::{Matrix, each_row};
 use num_complex::{Complex32, Complex64};
 use std::ops::Div;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ enum Way {
 }
 
 /// An element of which two can become one.
-trait Combined: Pod {
+trait Combined: Pod + Send + Sync {
     const ZERO: Self;
     const ONE: Self;
     /// The lowest and the highest that is finite.
@@ -115,19 +116,34 @@ impl Way {
     }
 }
 
+/// The elements of a row from which on several threads are worth it: each looks through the numbers of all rows.
+const WIDE: usize = 16;
+/// Picoseconds for an element.
+const ELEMENT: usize = 300;
+/// The parts of the output that are made side by side.
+const GROUPS: usize = 8;
+
 /// Combines each row of `x` into the row of `out` whose number stands in `rows`; a negative number is none. With `anew`, the
 /// first of rows of one number that follow each other takes the place of what is there.
 fn combine_rows<T: Combined>(way: Way, x: &[T], rows: &[i64], width: usize, out: &mut [T], anew: bool) {
-    let mut before = -1;
-    for (&row, x) in rows.iter().zip(x.chunks(width.max(1))).filter(|(row, _)| **row >= 0) {
-        let out = &mut out[row as usize * width..][..width];
-        if anew && row != before {
-            out.copy_from_slice(x);
-        } else {
-            out.iter_mut().zip(x).for_each(|(out, &x)| *out = out.combined(x, way));
+    let each = out.len().checked_div(width).unwrap_or(0).div_ceil(GROUPS) * width;
+    let groups = out.len().div_ceil(each.max(1));
+    let cost = if width < WIDE { 0 } else { x.len().saturating_mul(ELEMENT) / GROUPS };
+    each_row(groups, cost, Matrix::new(out, each), |group, out| {
+        let (first, count) = (group * each / width, out.len() / width);
+        let mut before = usize::MAX;
+        for (&row, x) in rows.iter().zip(x.chunks_exact(width)) {
+            let row = usize::try_from(row).ok().and_then(|row| row.checked_sub(first));
+            let Some(row) = row.filter(|&row| row < count) else { continue };
+            let out = &mut out[row * width..][..width];
+            if anew && row != before {
+                out.copy_from_slice(x);
+            } else {
+                out.iter_mut().zip(x).for_each(|(out, &x)| *out = out.combined(x, way));
+            }
+            before = row;
         }
-        before = row;
-    }
+    });
 }
 
 /// Words of scratch for [`combine_parts`].

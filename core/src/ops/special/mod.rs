@@ -12,8 +12,11 @@ use crate::op::{
 };
 use crate::shape::MAX_RANK;
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
-use modulor_kernels::{cast, copy};
+use modulor_kernels::{cast, copy, divide_slice};
 use std::f64::consts::{FRAC_2_SQRT_PI, TAU};
+
+/// Picoseconds that a function takes, roughly.
+const COST: usize = 100_000;
 
 /// float32 and float64.
 fn is_full(dtype: DType) -> bool {
@@ -53,7 +56,7 @@ macro_rules! of_one {
                     let wide = scratch.take::<f64>(x.len())?;
                     dispatch!(x.dtype(), float T => {
                         cast(x.elements::<T>()?, wide);
-                        wide.iter_mut().for_each(|x| *x = functions::$method(*x));
+                        divide_slice(wide, COST, 1, |_, x| x.iter_mut().for_each(|x| *x = functions::$method(*x)));
                         narrow(wide, out.elements::<T>()?)
                     }, else => Err(unsupported(x.dtype())))
                 }
@@ -133,7 +136,10 @@ macro_rules! of_two {
                             cast(a, first);
                             cast(b, second);
                         })?;
-                        first.iter_mut().zip(&*second).for_each(|(a, b)| *a = $function(*a, *b));
+                        let second = &*second;
+                        divide_slice(first, COST, 1, |start, a| {
+                            a.iter_mut().zip(&second[start..]).for_each(|(a, b)| *a = $function(*a, *b));
+                        });
                         narrow(first, out.elements::<T>()?)
                     }, else => Err(unsupported(out.dtype())))
                 }
@@ -309,7 +315,10 @@ impl Op for Betainc {
             }
             let (a, others) = all.split_at_mut(len);
             let (b, x) = others.split_at(len);
-            a.iter_mut().zip(b.iter().zip(x)).for_each(|(a, (b, x))| *a = functions::betainc(*a, *b, *x));
+            divide_slice(a, COST, 1, |start, a| {
+                let others = b[start..].iter().zip(&x[start..]);
+                a.iter_mut().zip(others).for_each(|(a, (b, x))| *a = functions::betainc(*a, *b, *x));
+            });
             narrow(a, out.elements::<T>()?)
         }, else => Err(unsupported(out.dtype())))
     }
