@@ -337,6 +337,38 @@ fn special_functions_of_many_numbers_are_those_of_each() {
 }
 
 #[test]
+fn matrices_of_a_batch_are_those_of_each() {
+    let right = |x: &Tensor| x.slice((modulor::Ellipsis, ..3)).and_then(|right| right.cos());
+    for [count, rows] in [[9, 24], [40, 3], [3, 64], [2, 97], [3, 1]] {
+        let x = drawn([count, rows, rows], -0.5);
+        let symmetric = |x: &Tensor| x.matmul_with(x, false, true)?.add(x.ones_like()?.band_part(0, 0)?);
+        let few = |x: &Tensor| x.slice((modulor::Ellipsis, ..(rows + 1) / 2));
+        check_parts(
+            &x,
+            &[
+                ("cholesky", &|x| Ok(vec![symmetric(x)?.cholesky()?])),
+                ("inverse", &|x| Ok(vec![x.inverse()?])),
+                ("solve", &|x| Ok(vec![x.solve(&right(x)?, false)?, x.solve(&right(x)?, true)?])),
+                ("determinants", &|x| Ok(vec![x.determinant()?, x.log_determinant()?.0, x.log_determinant()?.1])),
+                ("lu", &|x| x.lu(DType::I32).map(|(lu, rows)| vec![lu, rows])),
+                ("triangles", &|x| Ok(vec![symmetric(x)?.triangular_solve(&right(x)?, true, false)?])),
+                ("qr", &|x| few(x)?.qr(true).map(|(q, r)| vec![q, r])),
+            ],
+        );
+        // Rotations of large matrices take long.
+        if rows <= 24 {
+            check_parts(
+                &x,
+                &[
+                    ("svd", &|x| few(x)?.svd(true).map(|(s, u, v)| vec![s, u, v])),
+                    ("eigh", &|x| symmetric(x)?.eigh().map(|(values, vectors)| vec![values, vectors])),
+                ],
+            );
+        }
+    }
+}
+
+#[test]
 fn losses_of_many_sequences_are_those_of_each() {
     let lengths = |x: &Tensor, length: i32| Tensor::fill([x.dims()?[0]], &Tensor::scalar(length));
     let loss = |x: &Tensor| {

@@ -85,6 +85,7 @@ pub mod ctc;
 mod depthwise;
 mod dispatch;
 pub mod distribution;
+mod elimination;
 mod expression;
 mod float;
 mod fold;

@@ -1,110 +1,126 @@
 //! LU decomposition with pivots, and what follows from it: solutions, inverses, determinants.
 
+use crate::dispatch::by_instruction_set;
+use crate::elimination::{STEP, Triangle, product_work, subtract, subtract_product};
+use crate::strided::Strided;
+
+/// The elements of work that [`lu`] wants, for a matrix of so many rows: none of a small one.
+pub fn lu_work(rows: usize) -> usize {
+    if rows > STEP { rows * STEP + product_work(rows - STEP, rows - STEP) } else { 0 }
+}
+
 /// Overwrites the row-major square matrix `a` by L below its diagonal and U on and above it: L has ones on its diagonal,
 /// and `L·U` is `a` with row `i` and row `pivots[i]`, which is `i` or below, exchanged for each `i` in turn. Returns
-/// whether the exchanges are an odd number.
+/// whether the exchanges are an odd number. `work` holds [`lu_work`] elements.
 ///
 /// The pivot is the first of the largest magnitudes in its column; where that is 0, so is the diagonal of U.
-/// Every sum runs in the order of the columns, so the bits depend on the shape and the elements alone.
+/// Every sum runs in the order of the columns, some at a time, so the bits depend on the shape and the elements alone.
 ///
 /// # Panics
 ///
-/// When `a` has not the square of as many elements as `pivots`.
-pub fn lu(a: &mut [f64], pivots: &mut [usize]) -> bool {
+/// When `a` has not the square of as many elements as `pivots`, or `work` is too short.
+pub fn lu(a: &mut [f64], pivots: &mut [usize], work: &mut [f64]) -> bool {
     let rows = pivots.len();
     assert!(a.len() == rows * rows, "a square matrix of {rows} rows");
+    if rows <= STEP {
+        return eliminate(a, pivots);
+    }
+    let (room, work) = work.split_at_mut(rows * STEP);
     let mut odd = false;
-    for i in 0..rows {
+    for (start, pivots) in (0..rows).step_by(STEP).zip(pivots.chunks_mut(STEP)) {
+        // The columns of the block, side by side.
+        let (width, end) = (pivots.len(), start + pivots.len());
+        let panel = &mut room[..(rows - start) * width];
+        for (to, from) in panel.chunks_exact_mut(width).zip(a[start * rows..].chunks_exact(rows)) {
+            to.copy_from_slice(&from[start..end]);
+        }
+        odd ^= eliminate(panel, pivots);
+        for (i, pivot) in (start..).zip(pivots) {
+            *pivot += start;
+            exchange(a, rows, i, *pivot);
+        }
+        for (from, to) in panel.chunks_exact(width).zip(a[start * rows..].chunks_exact_mut(rows)) {
+            to[start..end].copy_from_slice(from);
+        }
+        if end == rows {
+            break;
+        }
+        let (above, below) = a.split_at_mut(end * rows);
+        let unit = Triangle { unit: true, ..Triangle::of(panel, width, true) };
+        unit.substitute(above, [start * rows + end, rows], rows - end);
+        let (shape, strides) = ([rows - end, width], [width as isize, 1]);
+        let left = Strided::new(panel, &shape, &strides, width * width).expect("they are so many rows");
+        let (shape, strides) = ([width, rows - end], [rows as isize, 1]);
+        let right = Strided::new(above, &shape, &strides, start * rows + end).expect("they are in their rows");
+        subtract_product(left, right, below, [end, rows], work);
+    }
+    odd
+}
+
+by_instruction_set!(
+    /// [`lu`] of the columns of a matrix, of which there are as many as pivots, row by row.
+    fn eliminate(a: &mut [f64], pivots: &mut [usize]) -> bool = eliminate_by::<>
+);
+
+#[inline(always)]
+fn eliminate_by<const FUSED: bool>(a: &mut [f64], pivots: &mut [usize]) -> bool {
+    let columns = pivots.len();
+    let rows = a.len().checked_div(columns).unwrap_or(0);
+    let mut odd = false;
+    for i in 0..columns {
         let mut pivot = i;
         for j in i + 1..rows {
             // A NaN is larger than any, so that it stays to be seen.
-            if !(a[j * rows + i].abs() <= a[pivot * rows + i].abs() || a[pivot * rows + i].is_nan()) {
+            if !(a[j * columns + i].abs() <= a[pivot * columns + i].abs() || a[pivot * columns + i].is_nan()) {
                 pivot = j;
             }
         }
         pivots[i] = pivot;
-        if pivot != i {
-            odd = !odd;
-            let (above, below) = a.split_at_mut(pivot * rows);
-            above[i * rows..][..rows].swap_with_slice(&mut below[..rows]);
-        }
-        let (above, below) = a.split_at_mut((i + 1) * rows);
-        let row = &above[i * rows..];
+        odd ^= pivot != i;
+        exchange(a, columns, i, pivot);
+        let (above, below) = a.split_at_mut((i + 1) * columns);
+        let row = &above[i * columns..];
         if row[i] == 0.0 {
             continue;
         }
-        for other in below.chunks_exact_mut(rows) {
+        for other in below.chunks_exact_mut(columns) {
             let factor = other[i] / row[i];
             other[i] = factor;
-            for (x, y) in other[i + 1..].iter_mut().zip(&row[i + 1..]) {
-                *x -= factor * y;
-            }
+            subtract(&mut other[i + 1..], &row[i + 1..], factor);
         }
     }
     odd
 }
 
 /// Overwrites `x`, row-major of `columns` columns, by the solution of `a·x = x` or, `adjoint`, `aᵀ·x = x`, where [`lu`] made
-/// `factors` and `pivots` of `a`.
+/// `factors` and `pivots` of `a`. `work` holds as many elements as of equations with a triangle,
+/// [`solve_work`](crate::triangular::solve_work).
 ///
 /// # Panics
 ///
 /// When the lengths do not fit.
-pub fn solve(factors: &[f64], pivots: &[usize], x: &mut [f64], columns: usize, adjoint: bool) {
+pub fn solve(factors: &[f64], pivots: &[usize], x: &mut [f64], columns: usize, adjoint: bool, work: &mut [f64]) {
     let rows = pivots.len();
     assert!(factors.len() == rows * rows && x.len() == rows * columns, "as many rows as pivots");
-    if columns == 0 {
-        return;
-    }
-    if !adjoint {
-        for (i, &pivot) in pivots.iter().enumerate() {
-            exchange(x, columns, i, pivot);
-        }
-    }
-    // Lᵀ and Uᵀ change places: the first triangle is solved downwards, the other upwards.
-    let factor = |i: usize, j: usize| if adjoint { factors[j * rows + i] } else { factors[i * rows + j] };
-    for i in 0..rows {
-        for j in 0..i {
-            subtract(x, columns, i, j, factor(i, j));
-        }
-        if adjoint {
-            x[i * columns..][..columns].iter_mut().for_each(|x| *x /= factors[i * rows + i]);
-        }
-    }
-    for i in (0..rows).rev() {
-        for j in i + 1..rows {
-            subtract(x, columns, i, j, factor(i, j));
-        }
-        if !adjoint {
-            x[i * columns..][..columns].iter_mut().for_each(|x| *x /= factors[i * rows + i]);
-        }
-    }
+    let lower = Triangle { unit: true, ..Triangle::of(factors, rows, true) };
+    let upper = Triangle::of(factors, rows, false);
     if adjoint {
-        for (i, &pivot) in pivots.iter().enumerate().rev() {
-            exchange(x, columns, i, pivot);
-        }
+        upper.turned().solve(x, columns, work);
+        lower.turned().solve(x, columns, work);
+        pivots.iter().enumerate().rev().for_each(|(i, &pivot)| exchange(x, columns, i, pivot));
+    } else {
+        pivots.iter().enumerate().for_each(|(i, &pivot)| exchange(x, columns, i, pivot));
+        lower.solve(x, columns, work);
+        upper.solve(x, columns, work);
     }
 }
 
-/// Two rows, the first of them mutable.
-fn two(x: &mut [f64], columns: usize, i: usize, j: usize) -> (&mut [f64], &mut [f64]) {
-    let (above, below) = x.split_at_mut(i.max(j) * columns);
-    let (high, low) = (&mut above[i.min(j) * columns..][..columns], &mut below[..columns]);
-    if i < j { (high, low) } else { (low, high) }
-}
-
+/// Exchanges row `i` with another that is not above it.
+#[inline(always)]
 fn exchange(x: &mut [f64], columns: usize, i: usize, j: usize) {
     if i != j {
-        let (one, other) = two(x, columns, i, j);
-        one.swap_with_slice(other);
-    }
-}
-
-/// Subtracts so many times row `j` from row `i`.
-fn subtract(x: &mut [f64], columns: usize, i: usize, j: usize, factor: f64) {
-    let (of, from) = two(x, columns, i, j);
-    for (x, y) in of.iter_mut().zip(from) {
-        *x -= factor * *y;
+        let (above, below) = x.split_at_mut(j * columns);
+        above[i * columns..][..columns].swap_with_slice(&mut below[..columns]);
     }
 }
 
@@ -151,10 +167,10 @@ mod tests {
                 let a = matrix(rows);
                 let b: Vec<f64> = (0..rows * columns).map(|i| libm::cos(i as f64)).collect();
                 let (mut factors, mut pivots) = (a.clone(), vec![usize::MAX; rows]);
-                lu(&mut factors, &mut pivots);
+                lu(&mut factors, &mut pivots, &mut []);
                 for adjoint in [false, true] {
                     let mut x = b.clone();
-                    solve(&factors, &pivots, &mut x, columns, adjoint);
+                    solve(&factors, &pivots, &mut x, columns, adjoint, &mut []);
                     for (at, b) in b.iter().enumerate() {
                         let (i, column) = (at / columns, at % columns);
                         let of = |j: usize| if adjoint { a[j * rows + i] } else { a[i * rows + j] };
@@ -168,7 +184,7 @@ mod tests {
 
     fn determinants(a: &[f64], rows: usize) -> (f64, f64, f64) {
         let (mut factors, mut pivots) = (a.to_vec(), vec![0; rows]);
-        let odd = lu(&mut factors, &mut pivots);
+        let odd = lu(&mut factors, &mut pivots, &mut []);
         let (sign, log) = log_determinant(&factors, rows, odd);
         (determinant(&factors, rows, odd), sign, log)
     }

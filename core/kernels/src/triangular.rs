@@ -1,45 +1,37 @@
 //! Linear equations with a triangular matrix, by substitution.
 
+use crate::elimination::{STEP, Triangle, product_work};
+
+/// The elements of work that [`solve`] wants, for a matrix of so many rows and as many columns of solutions: none of a small
+/// one.
+pub fn solve_work(rows: usize, columns: usize) -> usize {
+    if rows > STEP { product_work(rows - 1, columns) } else { 0 }
+}
+
 /// Overwrites `x`, row-major of `columns` columns, by the solution of `a·x = x` or, `adjoint`, `aᵀ·x = x`, where `a` is a
-/// row-major square matrix of which the lower or the upper triangle counts.
+/// row-major square matrix of which the lower or the upper triangle counts. `work` holds [`solve_work`] elements.
 ///
-/// Every sum runs in the order of the rows that are solved, so the bits depend on the shape and the elements alone. A zero
-/// on the diagonal makes infinities and NaNs.
+/// Every sum runs in the order of the rows that are solved, some at a time, so the bits depend on the shape and the elements
+/// alone. A zero on the diagonal makes infinities and NaNs.
 ///
 /// ```
 /// use modulor_kernels::triangular::solve;
 ///
 /// let a = [2.0, 0.0, 1.0, 4.0];
 /// let mut x = [2.0, 9.0];
-/// solve(&a, &mut x, 1, true, false);
+/// solve(&a, &mut x, 1, true, false, &mut []);
 /// assert_eq!(x, [1.0, 2.0]);
 /// ```
 ///
 /// # Panics
 ///
-/// When `a` is not square, or `x` has not as many rows.
-pub fn solve(a: &[f64], x: &mut [f64], columns: usize, lower: bool, adjoint: bool) {
+/// When `a` is not square, `x` has not as many rows, or `work` is too short.
+pub fn solve(a: &[f64], x: &mut [f64], columns: usize, lower: bool, adjoint: bool, work: &mut [f64]) {
     let rows = a.len().isqrt();
     assert!(rows * rows == a.len() && rows * columns == x.len(), "a square matrix, and as many rows");
-    // The transpose of a lower triangle is an upper one.
-    let forwards = lower != adjoint;
-    let nth = |n: usize| if forwards { n } else { rows - 1 - n };
-    for n in 0..rows {
-        let i = nth(n);
-        for j in (0..n).map(nth) {
-            let factor = if adjoint { a[j * rows + i] } else { a[i * rows + j] };
-            let (above, below) = x.split_at_mut(i.max(j) * columns);
-            let (of, from) = if i > j {
-                (&mut below[..columns], &above[j * columns..][..columns])
-            } else {
-                (&mut above[i * columns..][..columns], &below[..columns])
-            };
-            for (x, y) in of.iter_mut().zip(from) {
-                *x -= factor * y;
-            }
-        }
-        x[i * columns..][..columns].iter_mut().for_each(|x| *x /= a[i * rows + i]);
-    }
+    let triangle = Triangle::of(a, rows, lower);
+    let triangle = if adjoint { triangle.turned() } else { triangle };
+    triangle.solve(x, columns, work);
 }
 
 #[cfg(test)]
@@ -53,7 +45,7 @@ mod tests {
         let b: Vec<f64> = (0..rows * 2).map(|i| libm::cos(i as f64)).collect();
         for (lower, adjoint) in [(true, false), (true, true), (false, false), (false, true)] {
             let mut x = b.clone();
-            solve(&a, &mut x, 2, lower, adjoint);
+            solve(&a, &mut x, 2, lower, adjoint, &mut []);
             for i in 0..rows {
                 for column in 0..2 {
                     let counts = |row: usize, column: usize| if lower { column <= row } else { column >= row };
@@ -71,7 +63,7 @@ mod tests {
 
     #[test]
     fn nothing_is_solved_of_nothing() {
-        solve(&[], &mut [], 3, true, false);
-        solve(&[1.0], &mut [], 0, true, false);
+        solve(&[], &mut [], 3, true, false, &mut []);
+        solve(&[1.0], &mut [], 0, true, false, &mut []);
     }
 }

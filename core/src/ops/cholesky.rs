@@ -1,16 +1,17 @@
 //! Positive definite matrices as a triangle times its transpose.
 
-use super::decomposition::turned;
+use super::decomposition::{cost, matrices, rooms, turned};
 use super::inverse::{floats, identity_like, square};
+use super::linalg::split_last_two;
 use super::triangle::narrow;
 use crate::dtype::dispatch;
 use crate::op::{
     Accuracy, Backward, Input, Op, OpDef, Scratch, View, ViewMut, apply_one, arity, same_dtype, unsupported,
 };
 use crate::{Error, Result, Spec, Tensor};
-use modulor_kernels::cast;
-use modulor_kernels::cholesky::cholesky;
-use modulor_kernels::triangular::solve;
+use modulor_kernels::cholesky::{cholesky, cholesky_work};
+use modulor_kernels::triangular::{solve, solve_work};
+use modulor_kernels::{Matrix, cast, each_row_with};
 
 /// The lower triangle whose product with its transpose is the matrix, of which the lower triangle counts. Computed in
 /// float64 whatever the dtype.
@@ -27,21 +28,26 @@ impl Op for Cholesky {
         Ok(vec![Spec::new(dtype, square(&x.spec.shape)?)])
     }
     fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
-        inputs[0].len() * size_of::<f64>()
+        let (_, [rows, _]) = split_last_two(inputs[0].dims());
+        (inputs[0].len() + rooms(&inputs[0]) * cholesky_work(rows)) * size_of::<f64>()
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let x = inputs[0];
-        let rows = x.dims()[x.dims().len() - 1];
-        let a = scratch.take::<f64>(x.len())?;
+        let (_, [rows, _]) = split_last_two(x.dims());
+        let each = cholesky_work(rows);
+        let (a, work) = scratch.take::<f64>(x.len() + rooms(&x) * each)?.split_at_mut(x.len());
         dispatch!(x.dtype(), float T => cast(x.elements::<T>()?, a), else => return Err(unsupported(x.dtype())));
-        for a in a.chunks_exact_mut((rows * rows).max(1)) {
-            if !cholesky(rows, a) {
+        if a.is_empty() {
+            return Ok(());
+        }
+        each_row_with(matrices(&x), cost(rows, rows), Matrix::new(a, rows * rows), (work, each), |_, a, work| {
+            if !cholesky(rows, a, work) {
                 for (i, row) in a.chunks_exact_mut(rows).enumerate() {
                     row[..=i].fill(f64::NAN);
                     row[i + 1..].fill(0.0);
                 }
             }
-        }
+        });
         dispatch!(x.dtype(), float T => narrow(a, outputs[0].elements::<T>()?), else => Err(unsupported(x.dtype())))
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
@@ -77,14 +83,15 @@ impl Op for CholeskyGrad {
     fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
         let dims = inputs[0].dims();
         let rows = dims[dims.len() - 1];
-        (2 * inputs[0].len() + rows * rows) * size_of::<f64>()
+        (2 * inputs[0].len() + rows * rows + solve_work(rows, rows)) * size_of::<f64>()
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let [l, dl] = inputs else { return Err(Error::internal("two inputs were inferred")) };
         let (dtype, rows, len) = (l.dtype(), l.dims()[l.dims().len() - 1], l.len());
-        let all = scratch.take::<f64>(2 * len + rows * rows)?;
+        let all = scratch.take::<f64>(2 * len + rows * rows + solve_work(rows, rows))?;
         let (triangles, all) = all.split_at_mut(len);
-        let (gradients, middle) = all.split_at_mut(len);
+        let (gradients, all) = all.split_at_mut(len);
+        let (middle, work) = all.split_at_mut(rows * rows);
         dispatch!(dtype, float T => {
             cast(l.elements::<T>()?, triangles);
             cast(dl.elements::<T>()?, gradients);
@@ -98,13 +105,13 @@ impl Op for CholeskyGrad {
                     middle[i * rows + j] = if j > i { 0.0 } else { product * if i == j { 0.5 } else { 1.0 } };
                 }
             }
-            solve(l, middle, rows, true, true);
+            solve(l, middle, rows, true, true, work);
             for i in 0..rows {
                 for j in 0..rows {
                     dl[i * rows + j] = middle[j * rows + i];
                 }
             }
-            solve(l, dl, rows, true, true);
+            solve(l, dl, rows, true, true, work);
             for i in 0..rows {
                 for j in 0..=i {
                     let half = 0.5 * (dl[i * rows + j] + dl[j * rows + i]);

@@ -1,5 +1,6 @@
 //! Matrices as products of simpler ones.
 
+use super::linalg::split_last_two;
 use super::triangle::narrow;
 use crate::dtype::dispatch;
 use crate::op::{
@@ -7,8 +8,8 @@ use crate::op::{
     unsupported,
 };
 use crate::{DType, Ellipsis, Error, Result, Shape, Spec, Tensor};
-use modulor_kernels::cast;
 use modulor_kernels::qr::{qr, qr_work};
+use modulor_kernels::{Matrix, cast, each_row};
 use std::sync::Arc;
 
 /// A matrix as orthonormal columns times an upper triangle. Computed in float64 whatever the dtype.
@@ -21,6 +22,12 @@ impl Qr {
     /// The columns of Q, which are the rows of R, for a matrix of so many rows and columns.
     fn width(&self, rows: usize, cols: usize) -> usize {
         if self.full_matrices { rows } else { rows.min(cols) }
+    }
+
+    /// How many matrices there are that have factors with elements.
+    fn count(&self, x: &View) -> usize {
+        let (rows, cols) = matrix(x.dims());
+        if self.width(rows, cols) > 0 { matrices(x) } else { 0 }
     }
 }
 
@@ -53,7 +60,7 @@ impl Op for Qr {
     fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
         let (rows, cols) = matrix(inputs[0].dims());
         let q_len: usize = outputs[0].dims().iter().product();
-        (inputs[0].len() + q_len + qr_work(rows, cols)) * size_of::<f64>()
+        (inputs[0].len() + q_len + self.count(&inputs[0]) * qr_work(rows, cols)) * size_of::<f64>()
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let [q_out, r_out] = outputs else {
@@ -62,15 +69,19 @@ impl Op for Qr {
         let x = inputs[0];
         let (rows, cols) = matrix(x.dims());
         let width = self.width(rows, cols);
-        let matrices: usize = x.dims()[..x.dims().len() - 2].iter().product();
+        let (count, each_work) = (self.count(&x), qr_work(rows, cols));
         let (a_len, q_len) = (x.len(), q_out.dims().iter().product());
-        let (a, rest) = scratch.take(a_len + q_len + qr_work(rows, cols))?.split_at_mut(a_len);
+        let (a, rest) = scratch.take::<f64>(a_len + q_len + count * each_work)?.split_at_mut(a_len);
         let (q, work) = rest.split_at_mut(q_len);
         dispatch!(x.dtype(), float T => {
             cast(x.elements::<T>()?, a);
-            for i in 0..matrices {
-                let a = &mut a[i * rows * cols..][..rows * cols];
-                qr(rows, cols, width, a, &mut q[i * rows * width..], work);
+            let parts = [(&mut *a, rows * cols), (&mut *q, rows * width), (work, each_work)];
+            let parts = parts.map(|(all, each)| Matrix::new(all, each));
+            each_row(count, 4 * cost(rows.max(cols), rows.min(cols)), parts, |_, [a, q, work]| {
+                qr(rows, cols, width, a, q, work);
+            });
+            for i in 0..count {
+                let a = &a[i * rows * cols..][..rows * cols];
                 narrow(&a[..width * cols], &mut r_out.elements::<T>()?[i * width * cols..][..width * cols])?;
             }
             narrow(q, q_out.elements::<T>()?)
@@ -96,6 +107,25 @@ impl Op for Qr {
         let first = at_product(q, &r.slice(square)?, &dq, &dr.slice(square)?)?;
         Ok(vec![Some(Tensor::concat(&[first, q.matmul(&dr_rest)?], -1)?)])
     }
+}
+
+/// How many matrices there are in the last two axes: none where there are more than can be counted, which have no elements.
+pub(super) fn matrices(x: &View) -> usize {
+    let (batch, _) = split_last_two(x.dims());
+    batch.iter().try_fold(1_usize, |count, &dim| count.checked_mul(dim)).unwrap_or(0)
+}
+
+/// The most matrices of a batch that have work of their own at a time.
+const ROOMS: usize = 8;
+
+/// How many times the work for one matrix is wanted.
+pub(super) fn rooms(x: &View) -> usize {
+    matrices(x).clamp(1, ROOMS)
+}
+
+/// Picoseconds that a decomposition of a matrix takes, of so many rows and columns, roughly.
+pub(super) fn cost(long: usize, short: usize) -> usize {
+    long.saturating_mul(short).saturating_mul(short).saturating_mul(150)
 }
 
 /// The rows and columns of the matrices in a tensor of these dims, of which there are at least two.

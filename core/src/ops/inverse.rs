@@ -1,5 +1,6 @@
 //! Triangular factors of matrices, their inverses, solutions of equations with them, and their determinants.
 
+use super::decomposition::{cost, matrices, rooms};
 use super::linalg::split_last_two;
 use super::triangle::narrow;
 use crate::dtype::dispatch;
@@ -8,8 +9,9 @@ use crate::op::{
     at_least_rank, same_dtype, unsupported,
 };
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
-use modulor_kernels::cast;
-use modulor_kernels::lu::{determinant, log_determinant, lu, solve};
+use modulor_kernels::lu::{determinant, log_determinant, lu, lu_work, solve};
+use modulor_kernels::triangular::solve_work;
+use modulor_kernels::{Matrix, Strided, cast, each_row_with};
 use std::sync::Arc;
 
 /// The dtypes that matrices are decomposed of.
@@ -46,18 +48,68 @@ fn singular(i: usize) -> Error {
     Error::invalid_argument(format!("matrix {i} is not invertible"))
 }
 
-/// The matrices of a view in float64, in `room`, which has a place more for each row: their pivots.
-fn factored<'a>(x: &View, room: &'a mut [f64]) -> Result<(&'a mut [f64], &'a mut [usize], usize)> {
-    let rows = x.dims()[x.dims().len() - 1];
-    let (a, pivots) = room.split_at_mut(x.len());
-    dispatch!(x.dtype(), float T => cast(x.elements::<T>()?, a), else => return Err(unsupported(x.dtype())));
-    let pivots: &mut [usize] = &mut bytemuck::cast_slice_mut(pivots)[..rows];
-    Ok((a, pivots, rows))
+/// Matrices in float64 on their way to factors: their elements, a place for the pivot of each row, and work, of which one takes so
+/// many elements.
+struct Factors<'a> {
+    a: &'a mut [f64],
+    pivots: &'a mut [usize],
+    work: &'a mut [f64],
+    one: usize,
+    rows: usize,
 }
 
-/// The elements of float64 for [`factored`].
-fn factored_room(x: &View) -> usize {
-    x.len() + x.dims()[x.dims().len() - 1]
+/// The matrices of a view, in `room`, with work for equations of so many columns.
+fn factors<'a>(x: &View, columns: usize, room: &'a mut [f64]) -> Result<Factors<'a>> {
+    let (_, [rows, _]) = split_last_two(x.dims());
+    let (a, room) = room.split_at_mut(x.len());
+    let (pivots, room) = room.split_at_mut(matrices(x) * rows);
+    dispatch!(x.dtype(), float T => cast(x.elements::<T>()?, a), else => return Err(unsupported(x.dtype())));
+    let one = lu_work(rows).max(solve_work(rows, columns));
+    Ok(Factors { a, pivots: bytemuck::cast_slice_mut(pivots), work: &mut room[..rooms(x) * one], one, rows })
+}
+
+/// The elements of float64 for [`factors`].
+fn factors_room(x: &View, columns: usize) -> usize {
+    let (_, [rows, _]) = split_last_two(x.dims());
+    x.len() + matrices(x) * rows + rooms(x) * lu_work(rows).max(solve_work(rows, columns))
+}
+
+impl Factors<'_> {
+    /// Factors each matrix and calls `then` with its factors, its pivots, whether the exchanges of rows are an odd number, its
+    /// so many elements of `out`, and work.
+    fn each(
+        &mut self,
+        (out, width): (&mut [f64], usize),
+        then: impl Fn(&[f64], &[usize], bool, &mut [f64], &mut [f64]) + Sync,
+    ) {
+        let rows = self.rows;
+        let count = self.pivots.len().checked_div(rows).or_else(|| out.len().checked_div(width)).unwrap_or(0);
+        let (a, pivots) = (Matrix::new(&mut *self.a, rows * rows), Matrix::new(&mut *self.pivots, rows));
+        let (parts, work) = ((a, (pivots, Matrix::new(out, width))), (&mut *self.work, self.one));
+        each_row_with(count, 2 * cost(rows, rows), parts, work, |_, (a, (pivots, out)), work| {
+            let odd = lu(a, pivots, work);
+            then(a, pivots, odd, out, work);
+        });
+    }
+
+    /// As [`each`](Self::each), for matrices that are all to be invertible.
+    fn each_invertible(
+        &mut self,
+        out: (&mut [f64], usize),
+        then: impl Fn(&[f64], &[usize], &mut [f64], &mut [f64]) + Sync,
+    ) -> Result<()> {
+        let rows = self.rows;
+        let is_singular = |a: &[f64]| a.iter().step_by(rows + 1).any(|&pivot| pivot == 0.0);
+        self.each(out, |a, pivots, _, out, work| {
+            if !is_singular(a) {
+                then(a, pivots, out, work);
+            }
+        });
+        match self.a.chunks_exact((rows * rows).max(1)).position(is_singular) {
+            Some(i) => Err(singular(i)),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The inverse, or the transposed one. Computed in float64 whatever the dtype.
@@ -79,22 +131,18 @@ impl Op for MatrixInverse {
         Ok(vec![Spec::new(dtype, square(&x.spec.shape)?)])
     }
     fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
-        (factored_room(&inputs[0]) + inputs[0].len()) * size_of::<f64>()
+        let (_, [_, columns]) = split_last_two(inputs[0].dims());
+        (factors_room(&inputs[0], columns) + inputs[0].len()) * size_of::<f64>()
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let (x, len) = (inputs[0], inputs[0].len());
-        let (solutions, room) = scratch.take::<f64>(factored_room(&x) + len)?.split_at_mut(len);
-        let (a, pivots, rows) = factored(&x, room)?;
-        let one = (rows * rows).max(1);
-        for (i, (a, solution)) in a.chunks_exact_mut(one).zip(solutions.chunks_exact_mut(one)).enumerate() {
-            lu(a, pivots);
-            if a.iter().step_by(rows + 1).any(|&pivot| pivot == 0.0) {
-                return Err(singular(i));
-            }
+        let (_, [rows, _]) = split_last_two(x.dims());
+        let (solutions, room) = scratch.take::<f64>(factors_room(&x, rows) + len)?.split_at_mut(len);
+        factors(&x, rows, room)?.each_invertible((solutions, rows * rows), |a, pivots, solution, work| {
             solution.fill(0.0);
             solution.iter_mut().step_by(rows + 1).for_each(|x| *x = 1.0);
-            solve(a, pivots, solution, rows, self.adjoint);
-        }
+            solve(a, pivots, solution, rows, self.adjoint, work);
+        })?;
         dispatch!(x.dtype(), float T => narrow(solutions, outputs[0].elements::<T>()?),
             else => Err(unsupported(x.dtype())))
     }
@@ -137,25 +185,18 @@ impl Op for MatrixSolve {
         Ok(vec![Spec::new(dtype, shape)])
     }
     fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
-        (factored_room(&inputs[0]) + inputs[1].len()) * size_of::<f64>()
+        let (_, [_, columns]) = split_last_two(inputs[1].dims());
+        (factors_room(&inputs[0], columns) + inputs[1].len()) * size_of::<f64>()
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let [matrix, right] = inputs else { return Err(Error::internal("two inputs were inferred")) };
-        let (len, columns) = (right.len(), right.dims()[right.dims().len() - 1]);
-        let (solutions, room) = scratch.take::<f64>(factored_room(matrix) + len)?.split_at_mut(len);
-        let (a, pivots, rows) = factored(matrix, room)?;
+        let (len, (_, [rows, columns])) = (right.len(), split_last_two(right.dims()));
+        let (solutions, room) = scratch.take::<f64>(factors_room(matrix, columns) + len)?.split_at_mut(len);
         let dtype = right.dtype();
         dispatch!(dtype, float T => cast(right.elements::<T>()?, solutions), else => return Err(unsupported(dtype)));
-        if rows == 0 {
-            return Ok(());
-        }
-        for (i, a) in a.chunks_exact_mut(rows * rows).enumerate() {
-            lu(a, pivots);
-            if a.iter().step_by(rows + 1).any(|&pivot| pivot == 0.0) {
-                return Err(singular(i));
-            }
-            solve(a, pivots, &mut solutions[i * rows * columns..][..rows * columns], columns, self.adjoint);
-        }
+        factors(matrix, columns, room)?.each_invertible((solutions, rows * columns), |a, pivots, solution, work| {
+            solve(a, pivots, solution, columns, self.adjoint, work);
+        })?;
         dispatch!(dtype, float T => narrow(solutions, outputs[0].elements::<T>()?), else => Err(unsupported(dtype)))
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
@@ -183,18 +224,15 @@ impl Op for MatrixDeterminant {
         Ok(vec![Spec::new(dtype, batch(&square(&x.spec.shape)?))])
     }
     fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
-        (factored_room(&inputs[0]) + outputs[0].len()) * size_of::<f64>()
+        (factors_room(&inputs[0], 0) + outputs[0].len()) * size_of::<f64>()
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let x = inputs[0];
         let count = outputs[0].len();
-        let (values, room) = scratch.take::<f64>(factored_room(&x) + count)?.split_at_mut(count);
-        let (a, pivots, rows) = factored(&x, room)?;
-        for (i, value) in values.iter_mut().enumerate() {
-            let a = &mut a[i * rows * rows..][..rows * rows];
-            let odd = lu(a, pivots);
-            *value = determinant(a, rows, odd);
-        }
+        let (values, room) = scratch.take::<f64>(factors_room(&x, 0) + count)?.split_at_mut(count);
+        let mut factors = factors(&x, 0, room)?;
+        let rows = factors.rows;
+        factors.each((values, 1), |a, _, odd, value, _| value[0] = determinant(a, rows, odd));
         dispatch!(x.dtype(), float T => narrow(values, outputs[0].elements::<T>()?), else => Err(unsupported(x.dtype())))
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
@@ -217,22 +255,26 @@ impl Op for LogMatrixDeterminant {
         Ok(vec![spec.clone(), spec])
     }
     fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
-        (factored_room(&inputs[0]) + 2 * outputs[0].len()) * size_of::<f64>()
+        (factors_room(&inputs[0], 0) + 2 * outputs[0].len()) * size_of::<f64>()
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let [sign_out, log_out] = outputs else { return Err(Error::internal("two outputs were inferred")) };
         let (x, count) = (inputs[0], sign_out.len());
-        let (signs, room) = scratch.take::<f64>(factored_room(&x) + 2 * count)?.split_at_mut(count);
-        let (logs, room) = room.split_at_mut(count);
-        let (a, pivots, rows) = factored(&x, room)?;
-        for (i, (sign, log)) in signs.iter_mut().zip(logs.iter_mut()).enumerate() {
-            let a = &mut a[i * rows * rows..][..rows * rows];
-            let odd = lu(a, pivots);
-            (*sign, *log) = log_determinant(a, rows, odd);
-        }
+        let (both, room) = scratch.take::<f64>(factors_room(&x, 0) + 2 * count)?.split_at_mut(2 * count);
+        let mut factors = factors(&x, 0, room)?;
+        let rows = factors.rows;
+        factors.each((&mut *both, 2), |a, _, odd, out, _| {
+            (out[0], out[1]) = log_determinant(a, rows, odd);
+        });
+        let (shape, strides) = ([count], [2]);
+        let half = |first| Strided::new(both, &shape, &strides, first);
+        let (Some(signs), Some(logs)) = (half(0), half(1.min(2 * count))) else {
+            return Err(Error::internal("every other number of so many"));
+        };
         dispatch!(x.dtype(), float T => {
-            narrow(signs, sign_out.elements::<T>()?)?;
-            narrow(logs, log_out.elements::<T>()?)
+            cast(signs, sign_out.elements::<T>()?);
+            cast(logs, log_out.elements::<T>()?);
+            Ok(())
         }, else => Err(unsupported(x.dtype())))
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
@@ -263,17 +305,19 @@ impl Op for Lu {
         Ok(vec![Spec::new(dtype, shape), Spec::new(self.output_idx_type, rows)])
     }
     fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
-        (factored_room(&inputs[0]) + inputs[0].dims()[inputs[0].dims().len() - 1]) * size_of::<f64>()
+        let (_, [rows, _]) = split_last_two(inputs[0].dims());
+        (factors_room(&inputs[0], 0) + rows) * size_of::<f64>()
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let [factors, order] = outputs else { return Err(Error::internal("two outputs were inferred")) };
         let x = inputs[0];
         let room = scratch.take::<f64>(self.scratch(inputs, &[]) / size_of::<f64>())?;
-        let (own, room) = room.split_at_mut(x.dims()[x.dims().len() - 1]);
+        let (own, room) = room.split_at_mut(split_last_two(x.dims()).1[0]);
         let places: &mut [usize] = bytemuck::cast_slice_mut(own);
-        let (a, pivots, rows) = factored(&x, room)?;
-        for (i, a) in a.chunks_exact_mut((rows * rows).max(1)).enumerate() {
-            lu(a, pivots);
+        let mut all = self::factors(&x, 0, room)?;
+        all.each((&mut [], 0), |_, _, _, _, _| ());
+        let Factors { a, pivots, rows, .. } = all;
+        for (i, (a, pivots)) in a.chunks_exact((rows * rows).max(1)).zip(pivots.chunks_exact(rows.max(1))).enumerate() {
             // A NaN is no pivot either.
             if !a.iter().step_by(rows + 1).all(|&pivot| pivot.abs() > 0.0) {
                 return Err(singular(i));

@@ -353,7 +353,7 @@ impl Room {
 }
 
 /// Matrices along leading axes, repeated to those of the output.
-pub(super) struct Stack<'a, T> {
+struct Stack<'a, T> {
     elements: Strided<'a, T>,
     strides: [isize; MAX_RANK],
     dims: [usize; 2],
@@ -361,7 +361,7 @@ pub(super) struct Stack<'a, T> {
 }
 
 impl<'a, T: Pod> Stack<'a, T> {
-    pub(super) fn of(view: &View<'a>, batch: &[usize], transpose: bool) -> Result<Self> {
+    fn of(view: &View<'a>, batch: &[usize], transpose: bool) -> Result<Self> {
         let elements: Strided<T> = view.elements()?;
         let (own, mut dims) = split_last_two(view.dims());
         let (own_strides, mut steps) = split_last_two(view.strides());
@@ -393,16 +393,6 @@ impl<'a, T: Pod> Stack<'a, T> {
         strides[at..rank].copy_from_slice(&self.steps);
         Strided::new(self.elements.data(), &shape[..rank], &strides[..rank], self.elements.offset())
             .ok_or_else(|| Error::internal("the matrices of a batch reach beyond their storage"))
-    }
-
-    /// The matrix at an index of the output's leading axes.
-    pub(super) fn at(&self, index: &[usize]) -> Result<Strided<'_, T>> {
-        let offset = index
-            .iter()
-            .zip(&self.strides)
-            .fold(self.elements.offset(), |at, (&i, &stride)| at.wrapping_add_signed(i as isize * stride));
-        Strided::new(self.elements.data(), &self.dims, &self.steps, offset)
-            .ok_or_else(|| Error::internal("a matrix of a batch reaches beyond its storage"))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Eigenvalues of symmetric matrices and singular values, and what they are used for.
 
 use super::composite::composite;
-use super::decomposition::{known_matrix, turned, unknown_matrix};
+use super::decomposition::{cost, known_matrix, matrices, turned, unknown_matrix};
 use super::inverse::{floats, square};
 use super::linalg::split_last_two;
 use super::triangle::narrow;
@@ -12,8 +12,11 @@ use crate::op::{
 use crate::{DType, Ellipsis, Error, NewAxis, Result, Shape, Spec, Tensor};
 use bytemuck::Pod;
 use modulor_kernels::jacobi::{eigen, singular};
-use modulor_kernels::{Number, Strided, cast};
+use modulor_kernels::{Matrix, Number, Strided, cast, each_row};
 use std::sync::Arc;
+
+/// The rounds over all pairs of axes that a matrix needs, roughly.
+const ROUNDS: usize = 8;
 
 /// Writes rows of so many numbers as columns.
 fn turned_into<T: Pod + Number>(rows: &[f64], width: usize, out: &mut [T]) -> Result<()> {
@@ -22,6 +25,12 @@ fn turned_into<T: Pod + Number>(rows: &[f64], width: usize, out: &mut [T]) -> Re
         Strided::new(rows, &shape, &strides, 0).ok_or_else(|| Error::internal("rows are a view of their own"))?;
     cast(turned, out);
     Ok(())
+}
+
+/// Writes the rows of each of several matrices, of so many elements, as columns of those.
+fn turned_each<T: Pod + Number>((all, each): (&[f64], usize), width: usize, out: &mut [T]) -> Result<()> {
+    let each = each.max(1);
+    all.chunks_exact(each).zip(out.chunks_exact_mut(each)).try_for_each(|(own, out)| turned_into(own, width, out))
 }
 
 /// `x/(x² + 10⁻²⁰)`: the reciprocal, 0 of 0.
@@ -62,29 +71,32 @@ impl Op for SelfAdjointEigV2 {
         Ok(vec![Spec::new(dtype, values), Spec::new(dtype, vectors)])
     }
     fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
-        let (_, [rows, _]) = split_last_two(inputs[0].dims());
-        (inputs[0].len() + outputs[0].len() + rows * rows) * size_of::<f64>()
+        (2 * inputs[0].len() + outputs[0].len()) * size_of::<f64>()
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let [values_out, vectors_out] = outputs else { return Err(Error::internal("two outputs were inferred")) };
         let (x, len, count) = (inputs[0], inputs[0].len(), values_out.len());
         let (_, [rows, _]) = split_last_two(x.dims());
-        let (a, room) = scratch.take::<f64>(len + count + rows * rows)?.split_at_mut(len);
+        let (a, room) = scratch.take::<f64>(2 * len + count)?.split_at_mut(len);
         let (values, vectors) = room.split_at_mut(count);
         if rows == 0 {
             return Ok(());
         }
         dispatch!(x.dtype(), float T => {
             cast(x.elements::<T>()?, a);
-            for (i, (a, values)) in a.chunks_exact_mut(rows * rows).zip(values.chunks_exact_mut(rows)).enumerate() {
+            let parts = [(&mut *a, rows * rows), (&mut *values, rows), (&mut *vectors, rows * rows)];
+            let parts = parts.map(|(all, each)| Matrix::new(all, each));
+            each_row(matrices(&x), ROUNDS * cost(rows, rows), parts, |_, [a, values, vectors]| {
                 if !eigen(a, values, vectors) {
-                    let message = format!("matrix {i} has elements that are not finite, so that it has no eigenvalues");
-                    return Err(Error::invalid_argument(message));
+                    values.fill(f64::NAN);
                 }
-                if self.compute_v {
-                    let out = &mut vectors_out.elements::<T>()?[i * rows * rows..][..rows * rows];
-                    turned_into(vectors, rows, out)?;
-                }
+            });
+            if let Some(i) = values.chunks_exact(rows).position(|values| values[0].is_nan()) {
+                let message = format!("matrix {i} has elements that are not finite, so that it has no eigenvalues");
+                return Err(Error::invalid_argument(message));
+            }
+            if self.compute_v {
+                turned_each((vectors, rows * rows), rows, vectors_out.elements::<T>()?)?;
             }
             narrow(values, values_out.elements::<T>()?)
         }, else => Err(unsupported(x.dtype())))
@@ -163,21 +175,22 @@ impl Op for Svd {
         Ok(vec![values, side(rows), side(columns)])
     }
     fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
-        (inputs[0].len() + outputs[0].len() + self.room(inputs[0].dims())) * size_of::<f64>()
+        (inputs[0].len() + outputs[0].len() + matrices(&inputs[0]) * self.room(inputs[0].dims())) * size_of::<f64>()
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let [s_out, u_out, v_out] = outputs else { return Err(Error::internal("three outputs were inferred")) };
         let (x, len, count) = (inputs[0], inputs[0].len(), s_out.len());
         let Sides { rows, columns, short, long, width } = self.sides(x.dims());
-        let (batch, _) = split_last_two(x.dims());
-        let matrices: usize = batch.iter().product();
-        let (all, room) = scratch.take::<f64>(len + count + self.room(x.dims()))?.split_at_mut(len);
+        let all = scratch.take::<f64>(len + count + matrices(&x) * self.room(x.dims()))?;
+        let (all, room) = all.split_at_mut(len);
         let (values, room) = room.split_at_mut(count);
-        let (left, right) = room.split_at_mut(width * long);
+        let (lefts, rights) = room.split_at_mut(matrices(&x) * width * long);
         dispatch!(x.dtype(), float T => {
             cast(x.elements::<T>()?, all);
-            for i in 0..matrices {
-                let a = &all[i * rows * columns..][..rows * columns];
+            let parts = [(all, rows * columns), (&mut *lefts, width * long), (&mut *rights, short * short), (&mut *values, short)];
+            let parts = parts.map(|(all, each)| Matrix::new(all, each));
+            let cost = 2 * ROUNDS * cost(long, short);
+            each_row(matrices(&x), cost, parts, |_, [a, left, right, values]| {
                 if rows >= columns {
                     for (column, to) in left.chunks_exact_mut(long.max(1)).take(short).enumerate() {
                         to.iter_mut().zip(a.iter().skip(column).step_by(columns)).for_each(|(to, x)| *to = *x);
@@ -185,19 +198,17 @@ impl Op for Svd {
                 } else {
                     left[..a.len()].copy_from_slice(a);
                 }
-                let values = &mut values[i * short..][..short];
                 if !singular(long, values, left, right) {
-                    for numbers in [values, &mut *left, &mut *right] {
+                    for numbers in [values, left, right] {
                         numbers.fill(f64::NAN);
                     }
                 }
-                if !self.compute_uv {
-                    continue;
-                }
-                let (one, other) = if rows >= columns { (&*left, &*right) } else { (&*right, &*left) };
-                let part = |vectors: &[f64]| i * vectors.len()..(i + 1) * vectors.len();
-                turned_into(one, rows, &mut u_out.elements::<T>()?[part(one)])?;
-                turned_into(other, columns, &mut v_out.elements::<T>()?[part(other)])?;
+            });
+            if self.compute_uv {
+                let (left, right) = ((&*lefts, width * long), (&*rights, short * short));
+                let (u, v) = if rows >= columns { (left, right) } else { (right, left) };
+                turned_each(u, rows, u_out.elements::<T>()?)?;
+                turned_each(v, columns, v_out.elements::<T>()?)?;
             }
             narrow(values, s_out.elements::<T>()?)
         }, else => Err(unsupported(x.dtype())))

@@ -1,15 +1,16 @@
 //! Equations with triangular matrices.
 
-use super::linalg::{Stack, split_last_two};
+use super::decomposition::{cost, rooms};
+use super::linalg::split_last_two;
 use crate::dtype::dispatch;
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allowed, apply_one, arity, at_least_rank,
     same_dtype, unsupported,
 };
-use crate::shape::broadcast;
+use crate::shape::{MAX_RANK, broadcast};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
-use modulor_kernels::triangular::solve;
-use modulor_kernels::{Number, Strided, cast};
+use modulor_kernels::triangular::{solve, solve_work};
+use modulor_kernels::{Matrix, Number, Strided, cast, each_row_with};
 use std::sync::Arc;
 
 /// The solution of equations with a triangle. Computed in float64 whatever the dtype.
@@ -50,26 +51,35 @@ impl Op for MatrixTriangularSolve {
         dims.extend([known.or(other), width]);
         Ok(vec![Spec::new(dtype, dims)])
     }
-    fn scratch(&self, _: &[View], outputs: &[ViewMut]) -> usize {
-        let (_, [rows, width]) = split_last_two(outputs[0].dims());
-        (rows * rows + rows * width) * size_of::<f64>()
+    fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
+        let (_, [rows, columns]) = split_last_two(outputs[0].dims());
+        (inputs[0].len() + outputs[0].len() + rooms(&inputs[1]) * solve_work(rows, columns)) * size_of::<f64>()
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
-        let out = &mut outputs[0];
-        let (batch, [rows, width]) = split_last_two(out.dims());
-        let (a, x) = scratch.take::<f64>(rows * rows + rows * width)?.split_at_mut(rows * rows);
+        let (matrix, right, out) = (inputs[0], inputs[1], &mut outputs[0]);
+        if out.is_empty() {
+            return Ok(());
+        }
+        let (batch, [rows, columns]) = split_last_two(out.dims());
+        let (a_batch, _) = split_last_two(matrix.dims());
+        let each = solve_work(rows, columns);
+        let room = scratch.take::<f64>(matrix.len() + out.len() + rooms(&right) * each)?;
+        let (a, room) = room.split_at_mut(matrix.len());
+        let (x, work) = room.split_at_mut(out.len());
+        let mut strides = [0; MAX_RANK];
+        let strides = &mut strides[..out.dims().len()];
+        right.broadcast_strides(out.dims(), strides);
         dispatch!(out.dtype(), float T => {
-            let (left, right) = (Stack::<T>::of(&inputs[0], batch, false)?, Stack::<T>::of(&inputs[1], batch, false)?);
-            let mut rest = out.elements::<T>()?;
-            super::each_index(batch, &mut |index| {
-                let (solution, after) = std::mem::take(&mut rest).split_at_mut(rows * width);
-                rest = after;
-                cast(left.at(index)?, a);
-                cast(right.at(index)?, x);
-                solve(a, x, width, self.lower, self.adjoint);
-                narrow(x, solution)
-            })
-        }, else => Err(unsupported(out.dtype())))
+            cast(matrix.elements::<T>()?, a);
+            cast(right.restrided::<T>(out.dims(), strides)?, x);
+        }, else => return Err(unsupported(out.dtype())));
+        let (a, count) = (&*a, batch.iter().product());
+        let cost = cost(rows, rows).saturating_mul(columns) / rows.max(1);
+        each_row_with(count, cost, Matrix::new(&mut *x, rows * columns), (work, each), |i, x, work| {
+            let a = &a[repeated(a_batch, batch, i) * rows * rows..][..rows * rows];
+            solve(a, x, columns, self.lower, self.adjoint, work);
+        });
+        dispatch!(out.dtype(), float T => narrow(x, out.elements::<T>()?), else => Err(unsupported(out.dtype())))
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let MatrixTriangularSolve { lower, adjoint } = *self;
@@ -85,6 +95,19 @@ impl Op for MatrixTriangularSolve {
     fn broadcasts(&self) -> bool {
         true
     }
+}
+
+/// Of things of the dims `own`, repeated to `batch`, the number of that which is number `i` of those.
+fn repeated(own: &[usize], batch: &[usize], mut i: usize) -> usize {
+    let (mut number, mut step) = (0, 1);
+    for (axis, &dim) in batch.iter().enumerate().rev() {
+        if let Some(old) = (axis + own.len()).checked_sub(batch.len()) {
+            number += if own[old] == dim { i % dim * step } else { 0 };
+            step *= own[old];
+        }
+        i /= dim;
+    }
+    number
 }
 
 /// Numbers rounded to another dtype.
