@@ -247,8 +247,8 @@ fn connected(op: &Arc<dyn Op>, inputs: &[Tensor], dy: &[Option<Tensor>]) -> Resu
     Ok(gradients(op, inputs, dy)?.into_iter().flatten().collect())
 }
 
-/// The gradients of a case by functions, with what they were traced for: of a tape in one, for dims that are known and for a
-/// first dim that is not, and of a tape around one.
+/// The gradients of a case by functions, with what they were traced for: of a tape in one, for dims that are known, for a
+/// first dim, dims or a rank that is not, and of a tape around one.
 fn compiled(case: &Case, dys: &[Option<Tensor>]) -> Result<Vec<(&'static str, Result<Vec<Tensor>>)>> {
     // Weights are fed like inputs, so that no gradient is a constant; axes and places are what they are.
     let fed: Vec<usize> = (0..case.inputs.len()).filter(|&i| case.inputs[i].dtype().is_float()).collect();
@@ -266,8 +266,12 @@ fn compiled(case: &Case, dys: &[Option<Tensor>]) -> Result<Vec<(&'static str, Re
         dims.iter_mut().take(unknown).for_each(|dim| *dim = None);
         Shape::from(dims)
     };
-    let ways: [(&str, &dyn Fn(&Tensor) -> Shape); 2] =
-        [("within, dims known", &|x| x.shape().clone()), ("within, dim 0 unknown", &|x| open(x, 1))];
+    let ways: [(&str, &dyn Fn(&Tensor) -> Shape); 4] = [
+        ("within, dims known", &|x| x.shape().clone()),
+        ("within, dim 0 unknown", &|x| open(x, 1)),
+        ("within, no dim known", &|x| open(x, usize::MAX)),
+        ("within, no rank known", &|_| Shape::unknown()),
+    ];
     let mut found = Vec::new();
     for (what, shape) in ways {
         let specs: Vec<Spec> = all.iter().map(|x| Spec::new(x.dtype(), shape(x))).collect();

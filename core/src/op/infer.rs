@@ -45,6 +45,11 @@ pub(crate) fn with_rank(shape: &Shape, rank: usize, what: &str) -> Result<Shape>
     }
 }
 
+/// Whether the rank of one of them is unknown.
+pub(crate) fn rank_unknown(inputs: &[Tensor]) -> bool {
+    inputs.iter().any(|input| input.rank().is_none())
+}
+
 /// Refuses a shape of known rank below `rank`.
 pub(crate) fn at_least_rank(shape: &Shape, rank: usize, what: &str) -> Result<()> {
     match shape.rank() {

@@ -17,7 +17,9 @@ pub use attrs::{Attr, Attrs, Func};
 pub(crate) use buffer::allocate;
 pub use buffer::{Scratch, View, ViewMut};
 pub(crate) use cost::{elements, of_product};
-pub(crate) use infer::{allowed, arity, at_least_rank, int_values, ints, one_int, same_dtype, unsupported, with_rank};
+pub(crate) use infer::{
+    allowed, arity, at_least_rank, int_values, ints, one_int, rank_unknown, same_dtype, unsupported, with_rank,
+};
 pub(crate) use node::{Node, Origin};
 pub use operand::Operand;
 pub use policy::{DTypePolicy, dtype_policy, set_dtype_policy, with_dtype_policy};

@@ -6,7 +6,8 @@ use super::linalg::split_last_two;
 use super::triangle::narrow;
 use crate::dtype::dispatch;
 use crate::op::{
-    Accuracy, Backward, Input, Op, OpDef, Scratch, View, ViewMut, apply_one, arity, same_dtype, unsupported,
+    Accuracy, Backward, Input, Op, OpDef, Scratch, View, ViewMut, apply_one, arity, rank_unknown, same_dtype,
+    unsupported,
 };
 use crate::{Error, Result, Spec, Tensor};
 use modulor_kernels::cholesky::{cholesky, cholesky_work};
@@ -49,6 +50,9 @@ impl Op for Cholesky {
             }
         });
         dispatch!(x.dtype(), float T => narrow(a, outputs[0].elements::<T>()?), else => Err(unsupported(x.dtype())))
+    }
+    fn grad_waits(&self, inputs: &[Tensor]) -> bool {
+        rank_unknown(inputs)
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         // Murray, "Differentiation of the Cholesky decomposition".

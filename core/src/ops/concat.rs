@@ -107,6 +107,9 @@ impl Op for ConcatV2 {
     fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         on_strings(self, inputs)
     }
+    fn grad_waits(&self, inputs: &[Tensor]) -> bool {
+        inputs.split_last().is_some_and(|(_, parts)| parts.iter().all(|part| part.rank().is_none()))
+    }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let Some((axis, parts)) = b.inputs().split_last() else {
             return Err(Error::internal("an axis was inferred"));

@@ -11,7 +11,8 @@ use super::linalg::multiplies;
 use super::reduce::unbroadcast;
 use crate::dtype::dispatch;
 use crate::op::{
-    Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, apply_one, same_dtype, unsupported,
+    Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, apply_one, rank_unknown, same_dtype,
+    unsupported,
 };
 use crate::shape::{MAX_RANK, broadcast, write_row_major};
 use crate::tensor::Layout;
@@ -159,6 +160,9 @@ impl Op for Einsum {
         dispatch!(dtype, arithmetic T => {
             self.compute::<T>(inputs, &mut outputs[0], scratch)
         }, else => Err(unsupported(dtype)))
+    }
+    fn grad_waits(&self, inputs: &[Tensor]) -> bool {
+        rank_unknown(inputs)
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         if !b.dy(0).dtype().is_float() {

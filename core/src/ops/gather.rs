@@ -5,7 +5,7 @@ use super::fill::range;
 use crate::dtype::{by_width, dispatch};
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allowed, apply_one, arity, at_least_rank,
-    int_values, on_strings, one_int, same_dtype, unsupported, with_rank,
+    int_values, on_strings, one_int, rank_unknown, same_dtype, unsupported, with_rank,
 };
 use crate::shape::{count, normalize_axis};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
@@ -115,6 +115,9 @@ impl Op for GatherV2 {
     }
     fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         on_strings(self, inputs)
+    }
+    fn grad_waits(&self, inputs: &[Tensor]) -> bool {
+        rank_unknown(&inputs[..2])
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let (x, indices, axis) = (b.input(0), b.input(1), b.input(2));
@@ -499,6 +502,9 @@ impl Op for UnsortedSegmentSum {
         let (count, width) = (out.dims()[0], out.dims()[1..].iter().product::<usize>());
         let (ids, room) = segment_ids(at, count, scratch.take(at.ints_room() + sums_room(x, at.len(), count))?)?;
         sum_rows(x, ids, [count, width], out, room)
+    }
+    fn grad_waits(&self, inputs: &[Tensor]) -> bool {
+        rank_unknown(&inputs[..2])
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         Ok(vec![Some(of_each_part(b.dy(0), b.input(0), b.input(1))?), None, None])

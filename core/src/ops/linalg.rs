@@ -3,7 +3,7 @@
 use crate::dtype::dispatch;
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scalar, Scratch, View, ViewMut, allowed, apply_one, arity,
-    at_least_rank, elements, of_product, same_dtype, unsupported, with_rank,
+    at_least_rank, elements, of_product, rank_unknown, same_dtype, unsupported, with_rank,
 };
 use crate::shape::{Brackets, MAX_RANK, broadcast};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
@@ -105,7 +105,7 @@ impl Op for BatchMatMulV2 {
         products(inputs, &mut outputs[0], scratch, self.adj_x, self.adj_y)
     }
     fn grad_waits(&self, inputs: &[Tensor]) -> bool {
-        inputs.iter().any(|input| input.rank().is_none())
+        rank_unknown(inputs)
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         gradient(b, self.adj_x, self.adj_y)
@@ -503,6 +503,9 @@ impl Op for BiasAddGrad {
                 .map_err(|_| unsupported(dy.dtype()))
         }, else => Err(unsupported(dy.dtype())))
     }
+    fn grad_waits(&self, inputs: &[Tensor]) -> bool {
+        self.channels_first && rank_unknown(inputs)
+    }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let (x, mut g) = (b.input(0), b.dy(0).clone());
         if self.channels_first {
@@ -555,12 +558,13 @@ impl Tensor {
         self.matmul_with(other, false, false)
     }
 
-    /// The product, each side transposed on the way (its last two axes) where asked; no copy is made for it.
+    /// The product, each side transposed on the way (its last two axes) where asked; no copy is made for it. Where a rank is
+    /// unknown, that of batches, which matrices are too.
     pub fn matmul_with(&self, other: impl Operand, transpose_self: bool, transpose_other: bool) -> Result<Tensor> {
         self.check()?;
         let other = other.operand(self.dtype())?;
-        let matrices = |t: &Tensor| t.rank().is_none_or(|rank| rank <= 2);
-        if matrices(self) && matrices(&other) {
+        let is_matrix = |t: &Tensor| t.rank().is_some_and(|rank| rank <= 2);
+        if is_matrix(self) && is_matrix(&other) {
             apply_one(MatMul { transpose_a: transpose_self, transpose_b: transpose_other }, &[self, &other])
         } else {
             apply_one(BatchMatMulV2 { adj_x: transpose_self, adj_y: transpose_other }, &[self, &other])

@@ -3,7 +3,7 @@
 use crate::dtype::dispatch;
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allowed, apply, apply_one, arity,
-    at_least_rank, one_int, unsupported, with_rank,
+    at_least_rank, one_int, rank_unknown, unsupported, with_rank,
 };
 use crate::{DType, Error, Result, Spec, Tensor};
 use bytemuck::Pod;
@@ -55,6 +55,9 @@ impl Op for TopKV2 {
         let (order, room) = scratch.take::<u128>(x.dense_room() + row_room(x))?.split_at_mut(row_room(x));
         dispatch!(x.dtype(), number T => top_k::<T>(x, outputs, bytemuck::cast_slice_mut(order), room),
             else => Err(unsupported(x.dtype())))
+    }
+    fn grad_waits(&self, inputs: &[Tensor]) -> bool {
+        rank_unknown(&inputs[..1])
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let x = b.input(0);

@@ -4,7 +4,7 @@ use super::array::{copy_view, index_tensor};
 use crate::dtype::{by_width, dispatch};
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scratch, View, ViewMut, allowed, apply_one, arity,
-    at_least_rank, ints, on_strings, one_int, same_dtype, unsupported, with_rank,
+    at_least_rank, ints, on_strings, one_int, rank_unknown, same_dtype, unsupported, with_rank,
 };
 use crate::shape::{MAX_RANK, count, write_row_major};
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
@@ -352,6 +352,9 @@ impl Op for Tile {
     }
     fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         on_strings(self, inputs)
+    }
+    fn grad_waits(&self, inputs: &[Tensor]) -> bool {
+        rank_unknown(&inputs[..1])
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let (x, multiples) = (b.input(0), b.input(1));

@@ -8,7 +8,7 @@ use super::gather::{
 use crate::dtype::dispatch;
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allowed, apply_one, arity, at_least_rank,
-    ints, same_dtype, unsupported, with_rank,
+    ints, rank_unknown, same_dtype, unsupported, with_rank,
 };
 use crate::{DType, Error, Result, Shape, Spec, Tensor};
 use bytemuck::Pod;
@@ -223,6 +223,9 @@ macro_rules! unsorted {
                         combine_parts::<T>(Way::$way, Way::$way.of_none(), false, inputs, out, room)
                     }, else => Err(unsupported(out.dtype())))
                 }
+                fn grad_waits(&self, inputs: &[Tensor]) -> bool {
+                    rank_unknown(inputs)
+                }
                 fn grad(&self, $b: &Backward) -> Result<Vec<Option<Tensor>>> {
                     let $sum = |x: &Tensor| apply_one(UnsortedSegmentSum, &[x, $b.input(1), $b.input(2)]);
                     #[allow(unused_variables)]
@@ -306,6 +309,9 @@ macro_rules! sorted {
                 fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
                     let room = scratch.take($room(inputs, &outputs[0]))?;
                     $kernel(Way::$way, inputs, &mut outputs[0], room)
+                }
+                fn grad_waits(&self, inputs: &[Tensor]) -> bool {
+                    rank_unknown(inputs)
                 }
                 fn grad(&self, $b: &Backward) -> Result<Vec<Option<Tensor>>> {
                     #[allow(unused_variables)]

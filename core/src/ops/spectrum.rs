@@ -7,7 +7,8 @@ use super::linalg::split_last_two;
 use super::triangle::narrow;
 use crate::dtype::dispatch;
 use crate::op::{
-    Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, apply, arity, at_least_rank, unsupported,
+    Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, apply, arity, at_least_rank, rank_unknown,
+    unsupported,
 };
 use crate::{DType, Ellipsis, Error, NewAxis, Result, Shape, Spec, Tensor};
 use bytemuck::Pod;
@@ -100,6 +101,9 @@ impl Op for SelfAdjointEigV2 {
             }
             narrow(values, values_out.elements::<T>()?)
         }, else => Err(unsupported(x.dtype())))
+    }
+    fn grad_waits(&self, inputs: &[Tensor]) -> bool {
+        rank_unknown(inputs)
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let de = b.dy(0).expand_dims(-2)?;
