@@ -115,7 +115,8 @@ fn a_policy_is_ambient_where_a_layer_is_made_and_no_later() {
 
 #[test]
 fn every_layer_of_the_library_has_a_policy() {
-    for layer in LAYERS.iter().filter(|class| **class != "InputLayer") {
+    // One of these computes nothing, the other what its layers do, as in Keras.
+    for layer in LAYERS.iter().filter(|class| !["InputLayer", "Pipeline"].contains(class)) {
         let known = super::rows("layer").chain(super::rows("cell")).find(|row| row.class() == **layer);
         let Some(row) = known else { continue };
         let mut object = config(row);
