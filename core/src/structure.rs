@@ -97,7 +97,7 @@ fn mismatch(expected: &str, found: &Tree) -> Error {
 /// Implemented for [`Tensor`], [`Tree`], `()`, tuples of up to six, arrays, `Vec`, `Option`, `BTreeMap<String, _>`; derived
 /// for structs with named fields:
 ///
-/// ```
+/// ```standalone_crate
 /// # extern crate modulor_core as modulor;
 /// use modulor::{Structure, Tensor};
 ///

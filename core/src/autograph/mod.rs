@@ -1,6 +1,6 @@
 //! What `#[function]` makes of a function: TensorFlow's autograph.
 //!
-//! ```
+//! ```standalone_crate
 //! # extern crate modulor_core as modulor;
 //! use modulor::{Result, Tensor, autograph::traces_of, function};
 //!

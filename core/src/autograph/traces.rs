@@ -222,7 +222,7 @@ pub fn call<In: Structure, Out: Structure, Key: Keep, F: Fn(&In) -> Result<Out>>
 /// Why a function with `#[function]` was traced, once for each graph that is kept of it: in the order of the modules that it
 /// was called with, and for each of them in the order of the traces.
 ///
-/// ```
+/// ```standalone_crate
 /// # extern crate modulor_core as modulor;
 /// use modulor::{Result, Tensor, autograph::traces_of, function};
 ///

@@ -6,7 +6,7 @@
 //! variable its value by the same names, in files of ours or TensorFlow's; into a model that is not built yet, too: a value
 //! then waits for its variable.
 //!
-//! ```
+//! ```standalone_crate
 //! # extern crate modulor_core as modulor;
 //! use modulor::checkpoint::{Checkpoint, list_variables};
 //! use modulor::{Module, Variable};
@@ -76,7 +76,7 @@ const SAVE_COUNTER: &str = "save_counter";
 /// It keeps handles to the objects; [`new`](Checkpoint::new) takes one module as the root, [`with`](Checkpoint::with) adds
 /// what is to stand under a name.
 ///
-/// ```
+/// ```standalone_crate
 /// # extern crate modulor_core as modulor;
 /// # use modulor::{checkpoint::Checkpoint, Variable};
 /// # fn main() -> modulor::Result<()> {

@@ -85,7 +85,7 @@ impl ObjectGraph {
     /// The parts of a path are names as they are, or [escaped](ObjectGraph::paths). An error names a path that TensorFlow
     /// could not restore.
     ///
-    /// ```
+    /// ```standalone_crate
     /// # extern crate modulor_core as modulor;
     /// # use modulor::checkpoint::ObjectGraph;
     /// # fn main() -> modulor::Result<()> {

@@ -7,7 +7,7 @@ use std::any::{Any, type_name};
 
 /// A layer of whatever structures, as a registered class gives it: called with trees of tensors.
 ///
-/// ```
+/// ```standalone_crate
 /// # extern crate modulor_core as modulor;
 /// use modulor::layer::AnyLayer;
 /// use modulor::{Layer, Module, Result, Structure, Tensor};

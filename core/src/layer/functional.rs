@@ -25,7 +25,7 @@ pub fn input(spec: Spec, about: Arc<dyn Any + Send + Sync>) -> Tensor {
 ///
 /// The variables get their shapes and no values. Symbols among the inputs stand for themselves, and values are seen as values.
 ///
-/// ```
+/// ```standalone_crate
 /// # extern crate modulor_core as modulor;
 /// use modulor::layer::infer;
 /// use modulor::{DType, Layer, Module, Result, Spec, Tensor};

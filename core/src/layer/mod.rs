@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// A type has one `Layer` implementation; another spelling of its input is a [`Feed`](crate::Feed) implementation. Where
 /// a layer is used it is [`call`](Call::call)ed: `forward` alone builds nothing.
 ///
-/// ```
+/// ```standalone_crate
 /// # extern crate modulor_core as modulor;
 /// use modulor::{Call, Layer, Module, Result, Tensor, Variable};
 ///

@@ -114,7 +114,7 @@ impl std::fmt::Display for InputShapes {
 
 /// `build` written by hand, for a type that says `#[module(build = manual)]`.
 ///
-/// ```
+/// ```standalone_crate
 /// # extern crate modulor_core as modulor;
 /// use modulor::module::{InputShapes, ManualBuild};
 /// use modulor::{Module, Result, Variable};
