@@ -1,9 +1,33 @@
 //! Settings of a family that need not be built in: none, or of a class of the user's.
 
+use modulor::module::{Track, Visitor};
+use modulor::{Error, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
+
+/// A setting that configs have where it is set alone, as Keras leaves it out where it is the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct WhereSet<T>(pub Option<T>);
+
+impl<T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static> Track for WhereSet<T> {
+    fn track(&self, _: &str, _: &mut dyn Visitor) {}
+
+    fn share(&self) -> Self {
+        self.clone()
+    }
+
+    fn field_config(&self) -> Result<Option<Value>> {
+        let written = self.0.as_ref().map(serde_json::to_value).transpose();
+        written.map_err(|error| Error::invalid_argument(error.to_string()))
+    }
+
+    fn from_field(config: Option<&Value>) -> Result<Self> {
+        let read = config.map(|config| serde_json::from_value(config.clone())).transpose();
+        read.map(|setting| WhereSet(setting.flatten())).map_err(|error| Error::invalid_argument(error.to_string()))
+    }
+}
 
 /// A setting that may be none, as the regularizer of a kernel: made from a name, a value or `None`; null in a config.
 ///

@@ -126,9 +126,10 @@ const GROUPS: usize = 8;
 /// Combines each row of `x` into the row of `out` whose number stands in `rows`; a negative number is none. With `anew`, the
 /// first of rows of one number that follow each other takes the place of what is there.
 fn combine_rows<T: Combined>(way: Way, x: &[T], rows: &[i64], width: usize, out: &mut [T], anew: bool) {
-    let each = out.len().checked_div(width).unwrap_or(0).div_ceil(GROUPS) * width;
+    let groups = if width < WIDE { 1 } else { GROUPS };
+    let each = out.len().checked_div(width).unwrap_or(0).div_ceil(groups) * width;
+    let cost = x.len().saturating_mul(ELEMENT) / groups;
     let groups = out.len().div_ceil(each.max(1));
-    let cost = if width < WIDE { 0 } else { x.len().saturating_mul(ELEMENT) / GROUPS };
     each_row(groups, cost, Matrix::new(out, each), |group, out| {
         let (first, count) = (group * each / width, out.len() / width);
         let mut before = usize::MAX;

@@ -1,9 +1,10 @@
 //! What the output of a layer costs.
 
 use crate::regularizer::AnyRegularizer;
+use crate::setting::WhereSet;
 use modulor::module::{Track, Visitor};
 use modulor::variable::Regularizer;
-use modulor::{Error, Result, Tensor, add_loss};
+use modulor::{Result, Tensor, add_loss};
 use serde_json::Value;
 
 /// The setting `activity_regularizer`, which Keras leaves out of a configuration where there is none.
@@ -34,13 +35,10 @@ impl Track for ActivityRegularizer {
     }
 
     fn field_config(&self) -> Result<Option<Value>> {
-        let written = self.0.as_ref().map(serde_json::to_value).transpose();
-        written.map_err(|error| Error::invalid_argument(error.to_string()))
+        WhereSet(self.0.clone()).field_config()
     }
 
     fn from_field(config: Option<&Value>) -> Result<Self> {
-        let read = config.map(|config| serde_json::from_value(config.clone())).transpose();
-        read.map(|setting| ActivityRegularizer(setting.flatten()))
-            .map_err(|error| Error::invalid_argument(error.to_string()))
+        WhereSet::from_field(config).map(|WhereSet(setting)| ActivityRegularizer(setting))
     }
 }

@@ -1,8 +1,9 @@
 //! How often predictions are right.
 
-use super::class::{WhereSet, mean, metrics};
+use super::class::{mean, metrics};
 use super::total::rank;
 use crate::loss::same_rank;
+use crate::setting::WhereSet;
 use modulor::{DType, Ellipsis, Error, Result, Tensor};
 
 mean! {

@@ -1,35 +1,7 @@
 //! What all metrics that are means have in common, as fields.
 
-use modulor::module::{Track, Visitor};
-use modulor::{Error, Result};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-
-/// A setting that configs have where it is set alone, as Keras leaves it out where it is the default.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct WhereSet<T>(pub Option<T>);
-
-impl<T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static> Track for WhereSet<T> {
-    fn track(&self, _: &str, _: &mut dyn Visitor) {}
-
-    fn share(&self) -> Self {
-        self.clone()
-    }
-
-    fn field_config(&self) -> Result<Option<Value>> {
-        let written = self.0.as_ref().map(serde_json::to_value).transpose();
-        written.map_err(|error| Error::invalid_argument(error.to_string()))
-    }
-
-    fn from_field(config: Option<&Value>) -> Result<Self> {
-        let read = config.map(|config| serde_json::from_value(config.clone())).transpose();
-        read.map(|setting| WhereSet(setting.flatten())).map_err(|error| Error::invalid_argument(error.to_string()))
-    }
-}
-
 /// The type of a metric that is a weighted mean, with its settings; those behind an arrow are in configs
-/// [where they are set](WhereSet).
+/// [where they are set](crate::setting::WhereSet).
 macro_rules! mean {
     (
         $(#[$doc:meta])*
@@ -62,7 +34,7 @@ macro_rules! mean {
             #[skip]
             turn: std::sync::Arc<std::sync::Mutex<()>>,
             $($(#[$about])* #[config(default = $default)] $setting: $type,)*
-            $(#[module(default)] $unsaid: $crate::metric::class::WhereSet<$of>,)?
+            $(#[module(default)] $unsaid: $crate::setting::WhereSet<$of>,)?
         }
 
         impl Default for $class {

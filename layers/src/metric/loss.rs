@@ -1,8 +1,9 @@
 //! Means of losses, and of other functions of a sample.
 
-use super::class::{WhereSet, mean, metrics};
+use super::class::{mean, metrics};
 use super::correlation::{concordance_correlation, pearson_correlation};
 use crate::loss::{self, aligned};
+use crate::setting::WhereSet;
 
 /// Metrics, each a row: its name in logs, the values it is the mean of, perhaps a function of the mean, and its settings.
 macro_rules! means {
