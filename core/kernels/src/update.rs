@@ -12,11 +12,11 @@ use crate::strided::{Reader, Strided, TILE};
 /// Elements that are computed side by side: a few registers of any instruction set.
 const LANES: usize = 16;
 
-/// Writes what `rule` makes of the elements of value and slots, and of the gradient, as far as whole lanes go; how far
-/// that is.
+/// Writes what `rule` makes of the elements of value and slots, which stand in `after` where they are not given apart, and
+/// of the gradient, as far as whole lanes go; how far that is.
 #[inline(always)]
 fn lanes<T: Stored, const N: usize>(
-    before: &[&[T]; N],
+    before: &[Option<&[T]>; N],
     gradient: &[T],
     after: &mut [&mut [T]; N],
     rule: &impl Fn([T::Wide; N], T::Wide) -> [T::Wide; N],
@@ -24,8 +24,8 @@ fn lanes<T: Stored, const N: usize>(
     let whole = gradient.len() / LANES * LANES;
     for at in (0..whole).step_by(LANES) {
         let mut state = [[T::Wide::ZERO; LANES]; N];
-        for (state, before) in state.iter_mut().zip(before) {
-            for (state, &x) in state.iter_mut().zip(&before[at..at + LANES]) {
+        for ((state, before), after) in state.iter_mut().zip(before).zip(&*after) {
+            for (state, &x) in state.iter_mut().zip(&before.unwrap_or(after)[at..at + LANES]) {
                 *state = x.widen();
             }
         }
@@ -70,23 +70,16 @@ fn sweep<T: Stored, const N: usize>(part: Part<T>, rule: impl Fn([T::Wide; N], T
         let mut parts = after.iter_mut();
         let mut after: [&mut [T]; N] =
             from_fn(|_| &mut parts.next().expect("as many outputs as slots")[start..start + count]);
-        let mut sources = readers.iter().zip(&after);
+        let mut readers = readers.iter();
         let before = buffers.each_mut().map(|buffer| {
-            let (reader, after) = sources.next().expect("as many inputs as slots");
-            let buffer = &mut buffer[..count];
-            match reader {
-                Some(reader) => reader.chunk(first + start, buffer),
-                None => {
-                    buffer.copy_from_slice(after);
-                    &*buffer
-                }
-            }
+            let reader = readers.next().expect("as many inputs as slots").as_ref();
+            reader.map(|reader| reader.chunk(first + start, &mut buffer[..count]))
         });
         let gradient = gradients.chunk(first + start, &mut gradient_buffer[..count]);
         let done = lanes(&before, gradient, &mut after, &rule);
         for i in done..count {
-            let next = rule(from_fn(|k| before[k][i].widen()), gradient[i].widen());
-            for (after, next) in after.iter_mut().zip(next) {
+            let state = from_fn(|k| before[k].unwrap_or(after[k])[i].widen());
+            for (after, next) in after.iter_mut().zip(rule(state, gradient[i].widen())) {
                 after[i] = T::narrow(next);
             }
         }
