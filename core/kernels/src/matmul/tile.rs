@@ -209,9 +209,22 @@ macro_rules! vector_tile {
             let mut next = piece.next;
             let (mut rows, mut at) = ([piece.a; ROWS], 0);
             let (mut table, mut here, mut places) = (piece.segments.rows, 0, piece.segments.first);
-            let mut block = || {
+            if VECTORS == 2 && piece.depth >= 2 * BLOCK {
+                // The output is there by the time that the sums are.
+                for i in 0..ROWS * VECTORS {
+                    let out = piece.out.wrapping_add(i / VECTORS * piece.out_row + i % VECTORS * $lanes);
+                    // SAFETY: a prefetch may be of any place. It has not always been safe.
+                    #[allow(unused_unsafe)]
+                    unsafe {
+                        _mm_prefetch::<_MM_HINT_T0>(out.cast())
+                    };
+                }
+            }
+            // No sum from zero on is -0: to add the first block to zero changes no bit.
+            let mut sum = [[<$vector>::zeroed(); VECTORS]; ROWS];
+            while left > 0 {
                 let depth = left.min(BLOCK);
-                let mut sum = [[<$vector>::zeroed(); VECTORS]; ROWS];
+                let mut block = [[<$vector>::zeroed(); VECTORS]; ROWS];
                 let mut yet = depth;
                 while yet > 0 {
                     let mut now = yet;
@@ -247,7 +260,7 @@ macro_rules! vector_tile {
                             };
                             next = next.wrapping_offset(piece.next_step);
                         }
-                        for (i, sums) in sum.iter_mut().enumerate() {
+                        for (i, sums) in block.iter_mut().enumerate() {
                             // SAFETY: the left factor has ROWS rows at each place along k.
                             let row = $set(unsafe {
                                 match LIES {
@@ -264,26 +277,9 @@ macro_rules! vector_tile {
                     }
                 }
                 left -= depth;
-                (sum, left > 0)
-            };
-            if VECTORS == 2 && piece.depth >= 2 * BLOCK {
-                // The output is there by the time that the sums are.
-                for i in 0..ROWS * VECTORS {
-                    let out = piece.out.wrapping_add(i / VECTORS * piece.out_row + i % VECTORS * $lanes);
-                    // SAFETY: a prefetch may be of any place. It has not always been safe.
-                    #[allow(unused_unsafe)]
-                    unsafe {
-                        _mm_prefetch::<_MM_HINT_T0>(out.cast())
-                    };
-                }
-            }
-            let (mut sum, mut more) = block();
-            while more {
-                let next;
-                (next, more) = block();
-                for (sums, next) in sum.iter_mut().zip(&next) {
-                    for (sum, &next) in sums.iter_mut().zip(next) {
-                        *sum = $add(*sum, next);
+                for (sums, block) in sum.iter_mut().zip(&block) {
+                    for (sum, &block) in sums.iter_mut().zip(block) {
+                        *sum = $add(*sum, block);
                     }
                 }
             }
@@ -366,13 +362,14 @@ macro_rules! plain_tile {
             let (add, mul): (fn($t, $t) -> $t, fn($t, $t) -> $t) = ($add, $mul);
             let (a_row, a_step) = if LIES == PACKED { (1, ROWS as isize) } else { (piece.a_row, piece.a_step) };
             let (mut a, mut b, mut left) = (piece.a, piece.b, piece.depth);
-            let mut block = || {
+            let mut sum = [[<$t>::zeroed(); COLUMNS]; ROWS];
+            while left > 0 {
                 let depth = left.min(BLOCK);
-                let mut sum = [[<$t>::zeroed(); COLUMNS]; ROWS];
+                let mut block = [[<$t>::zeroed(); COLUMNS]; ROWS];
                 for _ in 0..depth {
                     // SAFETY: the right factor has COLUMNS terms at each place along k.
                     let columns = unsafe { b.cast::<[$t; COLUMNS]>().read_unaligned() };
-                    for (i, sums) in sum.iter_mut().enumerate() {
+                    for (i, sums) in block.iter_mut().enumerate() {
                         // SAFETY: the left factor has ROWS rows at each place along k.
                         let row = unsafe { *a.offset(i as isize * a_row) };
                         for (sum, &column) in sums.iter_mut().zip(&columns) {
@@ -382,14 +379,8 @@ macro_rules! plain_tile {
                     (a, b) = (a.wrapping_offset(a_step), b.wrapping_offset(piece.b_step));
                 }
                 left -= depth;
-                (sum, left > 0)
-            };
-            let (mut sum, mut more) = block();
-            while more {
-                let next;
-                (next, more) = block();
-                for (sum, &next) in sum.as_flattened_mut().iter_mut().zip(next.as_flattened()) {
-                    *sum = add(*sum, next);
+                for (sum, &block) in sum.as_flattened_mut().iter_mut().zip(block.as_flattened()) {
+                    *sum = add(*sum, block);
                 }
             }
             // SAFETY: as of this tile.
