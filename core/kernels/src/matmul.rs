@@ -583,8 +583,10 @@ fn blocks<T: Term>(
     // As many for one thread as for another.
     let (threads, have) = (pool::num_threads(), rows.parts * columns.parts * batch * chunks);
     let wanted = (work / WORTH).min(have.next_multiple_of(threads).max(2 * threads)).div_ceil(batch * chunks);
+    // Each part of the rows packs the columns anew, and the other way round: the longer side is cut first.
+    let least_columns = if m < n { 4 * unit } else { strip / 2 };
     for (least_rows, least_columns) in
-        [(usize::MAX, strip / 2), (4 * tallest, usize::MAX), (usize::MAX, unit), (tallest.min(4), usize::MAX)]
+        [(usize::MAX, least_columns), (4 * tallest, usize::MAX), (usize::MAX, unit), (tallest.min(4), usize::MAX)]
     {
         columns = columns.finer(wanted.div_ceil(rows.parts), least_columns);
         rows = rows.finer(wanted.div_ceil(columns.parts), least_rows);
