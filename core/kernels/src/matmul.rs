@@ -56,6 +56,8 @@ const SPLIT: usize = 1 << 15;
 const ADDED: usize = 300;
 /// The multiplications that are worth another thread.
 const WORTH: usize = 1 << 16;
+/// The multiplications of a part that is long: some 0.1 ms.
+const LONG: usize = 1 << 22;
 
 /// The places along k of each panel but the last: as even as whole blocks allow.
 fn panel(depth: usize) -> usize {
@@ -580,9 +582,10 @@ fn blocks<T: Term>(
         return ([rows, columns], false);
     }
     let (mut rows, mut columns) = (rows.even(1), columns.even(unit));
-    // As many for one thread as for another.
+    // As many for one thread as for another, and some more where they are long, for a core that others keep busy.
     let (threads, have) = (pool::num_threads(), rows.parts * columns.parts * batch * chunks);
-    let wanted = (work / WORTH).min(have.next_multiple_of(threads).max(2 * threads)).div_ceil(batch * chunks);
+    let some = (work / LONG).min(4 * threads).next_multiple_of(threads).max(2 * threads);
+    let wanted = (work / WORTH).min(have.next_multiple_of(threads).max(some)).div_ceil(batch * chunks);
     // Each part of the rows packs the columns anew, and the other way round: the longer side is cut first.
     let least_columns = if m < n { 4 * unit } else { strip / 2 };
     for (least_rows, least_columns) in
