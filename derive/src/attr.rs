@@ -21,7 +21,7 @@ const VARIANT_WORDS: &[&str] = &["rename", "tagged", "default"];
 const VARIABLE_WORDS: &[&str] =
     &["shape", "init", "regularizer", "constraint", "dtype", "trainable", "persistent", "weight", "autocast", "when"];
 /// Words of `#[config(..)]`.
-const CONFIG_WORDS: &[&str] = &["default", "with", "into"];
+const CONFIG_WORDS: &[&str] = &["default", "with", "into", "written"];
 /// Words of `#[skip(..)]`.
 const SKIP_WORDS: &[&str] = &["default"];
 
@@ -381,7 +381,7 @@ pub enum Role {
     /// No word: a variable, a module or a container of them.
     Part,
     /// `#[config]`
-    Setting { default: Option<SettingDefault>, with: Option<Path>, into: bool },
+    Setting { default: Option<SettingDefault>, with: Option<Path>, into: bool, written: Option<Expr> },
     /// `#[variable(..)]`
     Variable(Box<VariableWords>),
     /// `#[skip]`
@@ -446,7 +446,7 @@ impl PlaceWords {
 }
 
 fn setting(attribute: &Attribute, faults: &mut Faults) -> Role {
-    let (mut default, mut with, mut into) = (None, None, None);
+    let (mut default, mut with, mut into, mut written) = (None, None, None, None);
     for word in words(attribute, Place::Config, faults) {
         match word.name.to_string().as_str() {
             "default" => {
@@ -455,10 +455,11 @@ fn setting(attribute: &Attribute, faults: &mut Faults) -> Role {
             }
             "with" => once(&mut with, &word, word.path(faults, "my_format"), faults),
             "into" => flag(&mut into, &word, faults),
+            "written" => once(&mut written, &word, word.expr(faults, "width.or(Some(units))"), faults),
             _ => {}
         }
     }
-    Role::Setting { default, with, into: into.is_some() }
+    Role::Setting { default, with, into: into.is_some(), written }
 }
 
 fn skip(attribute: &Attribute, faults: &mut Faults) -> Role {

@@ -33,6 +33,7 @@ const PIECES: &[&str] = &[
     "when",
     "with",
     "into",
+    "written",
     "skip",
     "config",
     "variable",

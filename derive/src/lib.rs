@@ -46,6 +46,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `#[config(default)]`, `#[config(default = EXPR)]` | a setting that `new` does not ask for: a builder method sets it |
 /// | `#[config(with = PATH)]` | a setting that `PATH::serialize` and `PATH::deserialize` write and read, as serde's `with` |
 /// | `#[config(into)]` | `new` or the builder method takes whatever is `Into` the setting, as `activation("relu")` |
+/// | `#[config(written = EXPR)]` | the config says this of the setting, which may name settings, as `written = width.or(Some(units))` |
 /// | `#[variable(..)]` | a `Variable`, with what is known about it |
 /// | `#[skip]`, `#[skip(default = EXPR)]` | neither visited nor saved; made anew by `Default` or `EXPR` |
 ///

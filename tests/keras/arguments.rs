@@ -45,10 +45,7 @@ const MISSING: &[(&str, &str, &str)] = &[
     ("InputLayer", "shape", "`batch_shape` has it"),
     ("LSTM", "use_cudnn", "it tells Keras which kernel to take on a GPU"),
     ("MaxNumBoundingBoxes", "fill_value", "it is an argument, and in no config, as in Keras"),
-    ("MelSpectrogram", "max_freq", "where it is not told, Keras's config has half of the sampling rate"),
-    ("MelSpectrogram", "sequence_length", "where it is not told, Keras's config has the transform's length"),
     ("MultiHeadAttention", "flash_attention", "it tells Keras which kernel to take on a GPU"),
-    ("MultiHeadAttention", "value_dim", "where it is not told, Keras's config has `key_dim`"),
     ("RandomCrop", "seed", "where it is not told, Keras draws one when the layer is made"),
     ("RandomGrayscale", "seed", "it is an argument, and in no config, as in Keras"),
 ];

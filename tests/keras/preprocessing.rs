@@ -1,5 +1,6 @@
 //! Layers that make numbers of strings, of categories and of ranges.
 
+use super::config::same;
 use super::layer::config;
 use super::*;
 use modulor::graph::trace;
@@ -63,14 +64,7 @@ fn layers_that_prepare_data_make_what_kerass_do_of_it() {
         let (layer, state) = ready(row).unwrap_or_else(|e| fail(e));
         let recorded = row.values.get("vocabulary").or(row.values.get("boundaries"));
         if let (Some(state), Some(recorded)) = (&state, recorded) {
-            // Numbers lose a last bit in JSON.
-            let near = |(a, b): (&Value, &Value)| match (a.as_f64(), b.as_f64()) {
-                (Some(a), Some(b)) => (a - b).abs() <= 1e-14 * b.abs(),
-                _ => a == b,
-            };
-            let (found, expected) = (state.as_array().expect("a list"), recorded.as_array().expect("a list"));
-            let is_near = found.len() == expected.len() && found.iter().zip(expected).all(near);
-            assert!(is_near, "{about}: {state} is not {recorded}");
+            assert!(same(state, recorded), "{about}: {state} is not {recorded}");
         }
         let y: Tensor = layer.call(&x[0]).unwrap_or_else(|e| fail(e));
         assert_eq!(y.dtype(), expected.dtype(), "{about}");

@@ -1,12 +1,12 @@
 //! `config` and `from_config`.
 
-use super::{Expansion, head, walk::no_config};
+use super::{Expansion, head, variable::settings_in, walk::no_config};
 use crate::{
     ast::{Arm, Field},
     attr::Role,
 };
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 
 impl Expansion<'_> {
@@ -23,10 +23,16 @@ impl Expansion<'_> {
                 quote!(__modulor_config.insert("variant".into(), #name.into());)
             });
             let fields = written(arm).map(|field| {
-                let local = &field.local;
+                let (local, ty) = (&field.local, &field.original.ty);
                 let key = field.key();
                 let table = self.table(arm, field);
-                quote!((#table.config)(#local, #key, __modulor_config)?;)
+                let Role::Setting { written: Some(said), .. } = &field.role else {
+                    return quote!((#table.config)(#local, #key, __modulor_config)?;);
+                };
+                let settings = settings_in(arm, said.to_token_stream());
+                let said =
+                    quote_spanned! {said.span()=> { #settings let __modulor_said: #ty = #said; __modulor_said } };
+                quote!((#table.config)(&#said, #key, __modulor_config)?;)
             });
             quote!(#variant #(#fields)*)
         });

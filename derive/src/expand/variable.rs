@@ -142,7 +142,7 @@ impl Expansion<'_> {
 ///
 /// They are called what the fields are called; that is also what makes the compiler suggest the right name for a
 /// misspelt one.
-fn settings_in(arm: &Arm, tokens: TokenStream) -> TokenStream {
+pub(super) fn settings_in(arm: &Arm, tokens: TokenStream) -> TokenStream {
     let settings = arm.fields.iter().filter(|field| matches!(field.role, Role::Setting { .. }));
     let named = settings.filter(|field| mentions(&tokens, &field.local));
     named

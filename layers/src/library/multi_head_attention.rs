@@ -190,7 +190,7 @@ pub struct MultiHeadAttention {
     #[config]
     key_dim: usize,
     /// The width of a head's value; `key_dim` unless set.
-    #[config(default, into)]
+    #[config(default, into, written = value_dim.or(Some(key_dim)))]
     value_dim: Option<usize>,
     /// In training, the part of the weights that is left out; none unless set.
     #[config(default)]

@@ -244,9 +244,8 @@ pub struct MelSpectrogram {
     /// How far a frame begins behind the one before it; 512 unless set.
     #[config(default = 512)]
     sequence_stride: usize,
-    /// The places of the window, at most those of the transform, in the middle of which it is; as many unless set. Where it is
-    /// not, the config says nothing of it, and Keras's the number.
-    #[config(default, into)]
+    /// The places of the window, at most those of the transform, in the middle of which it is; as many unless set.
+    #[config(default, into, written = sequence_length.or(Some(fft_length)))]
     sequence_length: Option<usize>,
     /// What each place of a frame is multiplied by: hann or hamming, or values; Hann's window unless set.
     #[config(default = OrNone(Some(Window::Named("hann".to_owned()))), into)]
@@ -260,9 +259,8 @@ pub struct MelSpectrogram {
     /// Where the first band begins, in hertz; at 20 unless set.
     #[config(default = 20.0)]
     min_freq: f64,
-    /// Where the last band ends; at half of `sampling_rate` unless set. Where it is not, the config says nothing of it, and
-    /// Keras's the number.
-    #[config(default, into)]
+    /// Where the last band ends; at half of `sampling_rate` unless set.
+    #[config(default, into, written = max_freq.or(Some((sampling_rate / 2) as f64)))]
     max_freq: Option<f64>,
     /// Whether it gives decibels; it does unless this says no.
     #[config(default = true)]
