@@ -2,7 +2,7 @@
 
 use super::config::same;
 use super::layer::{Named, config, essential};
-use super::{Row, assert_near, epsilon, rows, tensor, to_f64};
+use super::{Row, assert_near, epsilon, like, rows, tensor, to_f64};
 use crate::golden::Entry;
 use modulor::checkpoint::Checkpoint;
 use modulor::graph::trace;
@@ -60,7 +60,7 @@ fn needs_more(way: &str, error: &Error) -> bool {
 /// - traced it gives the outputs and changes the state as it does eagerly, for dims that are known, for batches of any size,
 ///   and for dims of which only the last is known or else with an error that says so;
 /// - so it does as a compiled function, with the same bits of outputs, gradients and state;
-/// - a step down the gradient lowers a loss, if there is a gradient.
+/// - a step down the gradient lowers a loss, if there is a gradient that is not zero.
 ///
 /// Returns whether there was one.
 pub fn check_layer<In: Structure, Out: Structure>(
@@ -213,8 +213,8 @@ impl<In: Structure, Out: Structure> Subject<'_, In, Out> {
         }
     }
 
-    /// The outputs, the gradients of their sum, weighted without pattern, at weights and inputs, and what the variables hold
-    /// then; the gradients alone are left out where there are none.
+    /// The outputs, with the gradients of their sum, weighted without pattern, at weights and inputs, if they are asked for;
+    /// and what the variables hold then.
     fn computed(
         &self,
         layer: &Any<In, Out>,
@@ -270,12 +270,7 @@ impl<In: Structure, Out: Structure> Subject<'_, In, Out> {
         };
         for derived in [false, true] {
             let eager = self.built();
-            let eager = match self.computed(&eager, derived, |x| self.call(&eager, x)) {
-                Ok(eager) => eager,
-                // There is no gradient.
-                Err(_) if derived => return,
-                Err(error) => self.fail(&error),
-            };
+            let eager = self.ok(self.computed(&eager, derived, |x| self.call(&eager, x)));
             for way in WAYS {
                 let what = if derived { "gradients" } else { "outputs" };
                 let about = format!("{} compiled for {what} and {way}", self.about);
@@ -334,10 +329,8 @@ impl<In: Structure, Out: Structure> Subject<'_, In, Out> {
         let greatest = numbers.into_iter().filter(|y| y.is_finite()).fold(1.0, |a: f64, b| a.max(b.abs()));
         let coarse = epsilon(policy.compute_dtype().expect("it is known"));
         assert_near(y, expected, 8.0 * coarse * greatest, self.about);
-        // Where there is a gradient at all.
         let wanted: Vec<DType> = floats.iter().map(|leaf| leaf.dtype()).collect();
-        let Ok(gradients) = self.gradients(&tape, &outputs, &layer, floats) else { return };
-        for gradient in gradients {
+        for gradient in self.ok(self.gradients(&tape, &outputs, &layer, floats)) {
             let dtype = gradient.dtype();
             assert!(dtype == DType::F32 || wanted.contains(&dtype), "{}: a gradient of {dtype}", self.about);
             assert!(to_f64(&gradient).iter().all(|x| x.is_finite()), "{}: {gradient:?}", self.about);
@@ -506,21 +499,14 @@ impl Mixed {
 
 #[test]
 fn layers_compute_by_mixed_policies_as_keras_does() {
-    let kinds = ["layer", "merging", "attention"];
-    let mut known: BTreeMap<(&str, &str), &Row> = BTreeMap::new();
-    for row in kinds.into_iter().flat_map(rows) {
-        // Two scripts may call a case alike; the first is meant.
-        known.entry((&*row.kind, &*row.case)).or_insert(row);
-    }
     let mut mixed = Mixed::default();
     for row in rows("mixed") {
-        let (kind, case) = (row.get::<String>("like"), row.get::<String>("of"));
-        let of = known[&(&*kind, &*case)];
+        let of = like(row);
         if let Some(error) = row.get::<Option<String>>("error") {
             mixed.refused.entry(error).or_default().insert(of.class());
             continue;
         }
-        match (&*kind, &*of.class()) {
+        match (&*of.kind, &*of.class()) {
             ("layer", _) => mixed.check(row, of, &of.tensor("x").expect("an input").with_mask(of.tensor("mask"))),
             ("merging", _) => mixed.check(row, of, &super::merging::inputs(of)),
             (_, "MultiHeadAttention" | "GroupQueryAttention") => {

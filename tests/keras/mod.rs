@@ -14,6 +14,7 @@ mod layer;
 mod lora;
 mod loss;
 mod loss_dtype;
+mod masked;
 mod merging;
 mod metric;
 mod models;
@@ -33,7 +34,7 @@ use modulor::{DType, GradientTape, Module, Result, Tensor, Variable, module};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 /// One row: what it is about, and whatever that kind of row records.
@@ -50,6 +51,19 @@ static KERAS: LazyLock<Fixture<Row>> = LazyLock::new(|| Fixture::read_all("keras
 /// The rows of a kind.
 fn rows(kind: &str) -> impl Iterator<Item = &'static Row> {
     KERAS.cases.iter().filter(move |row| row.kind == kind)
+}
+
+/// The row of which another says that it is like it, or of which it says more.
+fn like(row: &Row) -> &'static Row {
+    static ROWS: LazyLock<BTreeMap<(&str, &str), &Row>> = LazyLock::new(|| {
+        let mut rows = BTreeMap::new();
+        for row in &KERAS.cases {
+            assert!(rows.insert((&*row.kind, &*row.case), row).is_none(), "{}: there are two {}", row.kind, row.case);
+        }
+        rows
+    });
+    let (kind, case): (String, String) = (row.get("like"), row.get("of"));
+    ROWS.get(&(&*kind, &*case)).unwrap_or_else(|| panic!("{kind}: there is no {case}"))
 }
 
 /// The names in a module of Keras's that rows are about, or that stand in their configs.

@@ -71,7 +71,7 @@ def not_training(case):
         lambda d: L.MixUp(0.4, seed=3, dtype=d),
         lambda d: L.CutMix(0.4, seed=3, dtype=d),
     ):
-        case(f"{type(make('float32')).__name__} not training", make, x, training=False)
+        case(f"{type(make('float32')).__name__} with settings, not training", make, x, training=False)
 
 
 def spectrograms(case):
