@@ -1,6 +1,8 @@
 """Records what objects of Keras compute."""
 
+import contextlib
 import json
+from unittest import mock
 
 import keras
 import numpy as np
@@ -138,6 +140,33 @@ class LayerRecorder(Recorder):
             parameters=layer.count_params(),
             **recorded_masks,
         )
+
+
+@contextlib.contextmanager
+def first_as_last():
+    """Convolutions and pooling with channels first, which TensorFlow has on no CPU, by those with channels last."""
+
+    def by_last(function):
+        def call(x, *args, data_format=None, **settings):
+            if data_format != "channels_first":
+                return function(x, *args, data_format=data_format, **settings)
+            axes = list(range(len(x.shape)))
+            y = function(tf.transpose(x, [0, *axes[2:], 1]), *args, data_format="channels_last", **settings)
+            return tf.transpose(y, [0, axes[-1], *axes[1:-1]])
+
+        return call
+
+    names = ("conv", "conv_transpose", "depthwise_conv", "separable_conv", "max_pool", "average_pool")
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            stack.enter_context(mock.patch.object(keras.src.ops, name, by_last(getattr(keras.src.ops, name))))
+        yield
+
+
+def compiled(name):
+    """One of Keras's operations by XLA, where TensorFlow's kernels for a processor have not all of it."""
+    function = getattr(keras.src.ops, name)
+    return mock.patch.object(keras.src.ops, name, tf.function(function, jit_compile=True, autograph=False))
 
 
 def draws(record, make, x):

@@ -99,9 +99,15 @@ def arguments(samples, kind, module, base):
             continue
         given = {key: plain(value) for key, value in needed.items()}
         defaults = {p.name: plain(p.default) for p in named if p.name not in needed}
+        called = {}
+        if kind == "layers":
+            parameters = inspect.signature(cls.call).parameters
+            takes = [argument for argument in ("mask", "training") if argument in parameters]
+            called = {"call": takes, "masks": bool(made.supports_masking or "mask" in takes)}
         yield {
             "kind": kind,
             "class": name,
+            **called,
             "given": given,
             "said": {key: said[key] for key in [*given, *defaults] if key in said},
             "unsaid": {key: value for key, value in defaults.items() if key not in said},

@@ -20,15 +20,27 @@ use std::io::Write;
 
 /// A class of Keras's, made of nothing but the arguments without a default.
 #[derive(serde::Deserialize)]
-struct Row {
-    kind: String,
-    class: String,
+pub struct Row {
+    pub kind: String,
+    pub class: String,
+    /// Which of `mask` and `training` a call of it takes, of a layer.
+    #[serde(default)]
+    pub call: Vec<String>,
+    /// Whether it knows what to do with a mask, of a layer.
+    #[serde(default)]
+    pub masks: bool,
     /// What it was made of.
-    given: Config,
+    pub given: Config,
     /// What its config then says of its arguments.
-    said: Config,
+    pub said: Config,
     /// The defaults of those that its config says nothing of.
-    unsaid: Config,
+    pub unsaid: Config,
+}
+
+/// The classes that are here.
+pub fn rows() -> Vec<Row> {
+    let rows: Vec<Row> = read_manifest("arguments").expect("the fixture is there");
+    rows.into_iter().filter(Row::is_here).collect()
 }
 
 /// Arguments that are not, or not in the same words, in configs here: of which class, and why.
@@ -102,8 +114,7 @@ impl Row {
 
 #[test]
 fn arguments_and_defaults_are_kerass() {
-    let rows: Vec<Row> = read_manifest("arguments").expect("the fixture is there");
-    let rows: Vec<Row> = rows.into_iter().filter(Row::is_here).collect();
+    let rows = rows();
     let (mut known, mut missing) = (0, Vec::new());
     for row in &rows {
         let config = row.written(&row.given).unwrap_or_else(|error| panic!("{}: {error}", row.class));

@@ -8,6 +8,7 @@ mod check;
 mod config;
 mod constraint;
 mod convolution;
+mod coverage;
 mod embedding;
 mod initializer;
 mod layer;

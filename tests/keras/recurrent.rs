@@ -6,7 +6,7 @@ use super::*;
 use modulor::checkpoint::Checkpoint;
 use modulor::graph::trace;
 use modulor::keras::library::{
-    Bidirectional, Cell, ConvLSTM1D, ConvLSTM2D, GRU, GRUCell, LSTM, LSTMCell, MergeMode, RNN, SimpleRNN,
+    Bidirectional, Cell, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, GRU, GRUCell, LSTM, LSTMCell, MergeMode, RNN, SimpleRNN,
     StackedRNNCells,
 };
 use modulor::module::{Track, object};
@@ -62,7 +62,9 @@ fn with_states(row: &Row, x: &Tensor, states: &[Tensor]) -> Result<(States, Vec<
         "SimpleRNN" => call!(SimpleRNN),
         "LSTM" => call!(LSTM),
         "GRU" => call!(GRU),
+        "ConvLSTM1D" => call!(ConvLSTM1D),
         "ConvLSTM2D" => call!(ConvLSTM2D),
+        "ConvLSTM3D" => call!(ConvLSTM3D),
         "RNN" => call!(RNN),
         _ => call!(Bidirectional),
     }
@@ -121,6 +123,8 @@ fn batch_after_batch(row: &Row, xs: &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tenso
         "LSTM" => call!(LSTM),
         "GRU" => call!(GRU),
         "ConvLSTM1D" => call!(ConvLSTM1D),
+        "ConvLSTM2D" => call!(ConvLSTM2D),
+        "ConvLSTM3D" => call!(ConvLSTM3D),
         "RNN" => call!(RNN),
         _ => call!(Bidirectional),
     }
@@ -140,16 +144,18 @@ fn states_stay_from_batch_to_batch_as_in_keras() {
         }
         count += 1;
     }
-    assert_eq!(count, 17);
+    assert_eq!(count, 19);
 }
 
 #[test]
 fn dropout_of_a_sequence_is_kerass() {
     let mut count = 0;
     for row in rows("recurrent dropout") {
-        // That of SimpleRNN is not in its config.
         let mut config = config(row);
-        config["config"]["seed"] = row.get("seed");
+        if row.class() == "SimpleRNN" {
+            // It is not in its config.
+            config["config"]["seed"] = row.get("seed");
+        }
         let layer = <Box<dyn Layer>>::from_field(Some(&config)).unwrap_or_else(|e| panic!("{}: {e}", row.case));
         let x = row.tensor("x").expect("an input");
         layer.call(&x).unwrap_or_else(|e| panic!("{}: {e}", row.case));
@@ -160,7 +166,25 @@ fn dropout_of_a_sequence_is_kerass() {
         }
         count += 1;
     }
-    assert!(count >= 12, "{count}");
+    assert!(count >= 22, "{count}");
+}
+
+#[test]
+fn directions_that_are_not_merged_are_kerass() {
+    let mut count = 0;
+    for row in rows("apart") {
+        let layer = Bidirectional::from_field(Some(&config(row))).unwrap_or_else(|e| panic!("{}: {e}", row.case));
+        let x = row.tensor("x").expect("an input").with_mask(row.tensor("mask"));
+        let call = || layer.directions().call(&x).unwrap_or_else(|e| panic!("{}: {e}", row.case));
+        let _: (Tensor, Tensor) = call();
+        give(&layer, row);
+        let (forth, back) = call();
+        let expected = all(row.get("references"));
+        assert_eq!(expected.len(), 2, "{}", row.case);
+        [forth, back].iter().zip(&expected).for_each(|(y, expected)| assert_near(y, expected, 4e-6, &row.case));
+        count += 1;
+    }
+    assert_eq!(count, 6);
 }
 
 fn input() -> Tensor {

@@ -1,7 +1,7 @@
 //! Convolution of each channel by itself, and followed by one that mixes channels.
 
 use super::activity::charge;
-use super::window::{at_least_one, images, sliding, strides_or_dilations};
+use super::window::{at_least_one, images, sliding};
 use super::{DataFormat, Padding, PerAxis};
 use crate::OrNone;
 use crate::activation::AnyActivation;
@@ -19,7 +19,6 @@ fn depthwise<const N: usize>(
     format: DataFormat,
 ) -> Result<Tensor> {
     at_least_one(&[("kernel_size", &size), ("strides", &strides), ("dilation_rate", &dilations)])?;
-    strides_or_dilations(&strides, &dilations)?;
     images(x, N)?;
     if padding == Padding::Causal {
         return Err(Error::invalid_argument("`padding` must be valid or same, found causal"));

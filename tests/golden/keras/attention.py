@@ -208,6 +208,10 @@ def add(fixture):
     grid_mask = stream("grid mask").uniform(0, 1, (2, 3, 2, 2, 2)) < 0.6
     case("MultiHeadAttention over a grid with a mask", make, [grid, others], mask=grid_mask)
 
+    case("MultiHeadAttention of three heads", lambda d: L.MultiHeadAttention(3, 2, dtype=d), [n, m, l])
+    case("GroupQueryAttention of six heads", lambda d: L.GroupQueryAttention(2, 6, 3, dtype=d), [n, n[:, :2]])
+    case("GroupQueryAttention of one key", lambda d: L.GroupQueryAttention(2, 4, 1, dtype=d), [n, n[:, :2]])
+
     case = LayerRecorder(fixture).case
     for equation, shape, axes, x in [
         ("ab,bc->ac", 5, "c", draw(rng, (3, 4), f32, -1, 1)),

@@ -100,6 +100,9 @@ def lookups(case):
     }.items():
         args = {"vocabulary": numbers, **args}
         case(f"IntegerLookup, {name}", lambda: L.IntegerLookup(**args), np.array([[12, 5, -8, 1138], [0, 1, 2, 3]]))
+    for mode in ("multi_hot", "count"):
+        wide = {"vocabulary": numbers, "output_mode": mode, "max_tokens": 9, "pad_to_max_tokens": True}
+        case(f"IntegerLookup {mode}, padded", lambda: L.IntegerLookup(**wide), ints[0])
     batches = [np.array([[5, 7], [5, -1]]), np.array([[7, 7], [9, -3]])]
     for mode in ("int", "tf_idf"):
         case(f"IntegerLookup adapted, {mode}", lambda: L.IntegerLookup(output_mode=mode, max_tokens=4), batches[1], adapt=batches)

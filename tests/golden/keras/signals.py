@@ -1,17 +1,14 @@
 """Layers that spread, erase, blur and mix images, and spectrograms."""
 
-from unittest import mock
-
 import keras
 import numpy as np
 import tensorflow as tf
 
 from fixture import stream
-from keras_recorder import LayerRecorder, Recorder, config, draws
+from keras_recorder import LayerRecorder, Recorder, config, draws, first_as_last
 from samples import draw, f16, f32
 
 L = keras.layers
-CONV = keras.ops.conv
 
 
 def values(shape, low, high, dtype=f32):
@@ -98,16 +95,8 @@ def spectrograms(case):
             how = dict(frame_step=3, window=None, padding="same", expand_dims=expanded)
             for places, x_, data_format in (("last", x, "channels_last"), ("first", first, "channels_first")):
                 make = lambda d: L.STFTSpectrogram(mode, 6, data_format=data_format, dtype=d, **how)
-                with mock.patch("keras.src.ops.conv", of_last):
+                with first_as_last():
                     case(f"{words}, channels {places}", make, x_, differentiable=mode != "angle")
-
-
-def of_last(x, kernel, data_format=None, **settings):
-    """A convolution with channels first, which TensorFlow has on no CPU, by one with channels last."""
-    if data_format != "channels_first":
-        return CONV(x, kernel, data_format=data_format, **settings)
-    y = CONV(tf.transpose(x, [0, 2, 1]), kernel, data_format="channels_last", **settings)
-    return tf.transpose(y, [0, 2, 1])
 
 
 def mel_spectrograms(record):
