@@ -105,6 +105,9 @@ pub struct OpCase {
     /// Per input, the gradient of Σ output·dy in float64; `None` where TensorFlow gives none.
     #[serde(default)]
     pub grads: Vec<Option<Entry>>,
+    /// Why there is no gradient, where TensorFlow has none.
+    #[serde(default)]
+    pub grad: Option<String>,
     /// The value before the call of the variable whose handle is the op's first input, which `inputs` leaves out.
     #[serde(default)]
     pub variable: Option<Entry>,

@@ -6,6 +6,7 @@
 mod accuracy;
 mod allocation;
 mod case;
+mod coverage;
 mod fused;
 mod gradient;
 mod graph_def;

@@ -235,6 +235,9 @@ impl Op for CTCGreedyDecoder {
         let (x, lengths) = (View::of(inputs[0])?, View::of(inputs[1])?);
         let &[steps, sequences, classes] = x.dims() else { return Err(Error::internal("three axes were inferred")) };
         let blank = self.blank(classes)?;
+        if x.is_empty() {
+            return Err(Error::invalid_argument(format!("the logits must not be empty, found {}", inputs[0].shape())));
+        }
         let (mut row, mut indices, mut values) = (vec![0.0; classes], Vec::new(), Vec::new());
         let (mut longest, mut scores) = (0, vec![0.0; sequences]);
         for (sequence, score) in scores.iter_mut().enumerate() {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// The largest elements along the last axis, and where they are.
 #[derive(Debug)]
 struct TopKV2 {
-    /// Whether the order is asked for. They are in it in any case: in which order they are otherwise, is open.
+    /// Whether they are in order; if not, they are as [`heaped`] leaves them.
     sorted: bool,
     index_type: DType,
 }
@@ -53,7 +53,7 @@ impl Op for TopKV2 {
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let x = &inputs[0];
         let (order, room) = scratch.take::<u128>(x.dense_room() + row_room(x))?.split_at_mut(row_room(x));
-        dispatch!(x.dtype(), number T => top_k::<T>(x, outputs, bytemuck::cast_slice_mut(order), room),
+        dispatch!(x.dtype(), number T => top_k::<T>(x, self.sorted, outputs, bytemuck::cast_slice_mut(order), room),
             else => Err(unsupported(x.dtype())))
     }
     fn grad_waits(&self, inputs: &[Tensor]) -> bool {
@@ -87,7 +87,47 @@ pub(super) fn descending<T: PartialOrd>(a: &T, b: &T) -> Ordering {
     b.partial_cmp(a).unwrap_or_else(|| is_nan(b).cmp(&is_nan(a)))
 }
 
-fn top_k<T: Pod + PartialOrd>(x: &View, outputs: &mut [ViewMut], order: &mut [u64], room: &mut [u128]) -> Result<()> {
+/// Gathers in `order[..k]` those of `0..order.len()` that come first, as TensorFlow leaves them that need not be sorted: in a
+/// heap of `k`, whose root is the last of them, and which each that comes before it enters in turn.
+fn heaped(order: &mut [u64], k: usize, before: impl Fn(u64, u64) -> bool) {
+    let sink = |heap: &mut [u64], mut at: usize| {
+        while 2 * at + 1 < heap.len() {
+            let left = 2 * at + 1;
+            let right = left + 1;
+            let last = if right < heap.len() && before(heap[left], heap[right]) { right } else { left };
+            if before(heap[last], heap[at]) {
+                break;
+            }
+            heap.swap(at, last);
+            at = last;
+        }
+    };
+    let (heap, rest) = order.split_at_mut(k + 1);
+    (0..k.div_ceil(2)).rev().for_each(|at| sink(heap, at));
+    heap.swap(0, k);
+    sink(&mut heap[..k], 0);
+    for &mut place in rest {
+        if !before(place, heap[0]) {
+            continue;
+        }
+        heap.swap(0, k - 1);
+        sink(&mut heap[..k - 1], 0);
+        let mut at = k - 1;
+        heap[at] = place;
+        while at > 0 && before(heap[(at - 1) / 2], heap[at]) {
+            heap.swap(at, (at - 1) / 2);
+            at = (at - 1) / 2;
+        }
+    }
+}
+
+fn top_k<T: Pod + PartialOrd>(
+    x: &View,
+    sorted: bool,
+    outputs: &mut [ViewMut],
+    order: &mut [u64],
+    room: &mut [u128],
+) -> Result<()> {
     let [values, indices] = outputs else { return Err(Error::internal("two outputs were inferred")) };
     let (data, _) = x.dense::<T>(room)?;
     let n = x.dims().last().copied().unwrap_or(0);
@@ -102,11 +142,18 @@ fn top_k<T: Pod + PartialOrd>(x: &View, outputs: &mut [ViewMut], order: &mut [u6
         order.iter_mut().enumerate().for_each(|(i, place)| *place = i as u64);
         // Of equals, the first comes first.
         let by_value = |a: &u64, b: &u64| descending(&row[*a as usize], &row[*b as usize]).then(a.cmp(b));
-        if k < n {
-            order.select_nth_unstable_by(k - 1, by_value);
+        let in_order = sorted || k == n;
+        match in_order {
+            false => heaped(order, k, |a, b| by_value(&a, &b).is_lt()),
+            true if k < n => {
+                order.select_nth_unstable_by(k - 1, by_value);
+            }
+            true => {}
         }
         let order = &mut order[..k];
-        order.sort_unstable_by(by_value);
+        if in_order {
+            order.sort_unstable_by(by_value);
+        }
         values.iter_mut().zip(&*order).for_each(|(value, &i)| *value = row[i as usize]);
         if wide {
             indices.elements::<i64>()?[r * k..][..k].iter_mut().zip(&*order).for_each(|(to, &i)| *to = i as i64);

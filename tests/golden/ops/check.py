@@ -14,4 +14,5 @@ def add(run):
             run.add(op, label(dtype, shape), draw(rng, shape, dtype, -3, 3), message="x")
     for name, value in (("NaN", np.nan), ("infinite", np.inf), ("infinite and negative", -np.inf)):
         run.fails(op, name, np.array([1, value], f32), message="x")
+    run.add(op, "another message", np.array([1, 2], f32), message="a longer one")
     run.fails(op, "int32 refused", i32(1, 2), message="x")

@@ -1,5 +1,7 @@
 """Convolution, depthwise convolution, and their gradients."""
 
+import numpy as np
+
 from fixture import stream
 from samples import FLOATS, draw, f16, f32, f64, i32, name
 
@@ -80,7 +82,9 @@ def add(run):
         case = f"{channels} in groups of {depth} to {filters}"
         run.add("Conv2D", case, x, filter, grad=False, strides=[1] * 4, padding="SAME")
     depthwise(run)
+    special(run)
     refused(run)
+    formats(run)
 
 
 def all_three(run, ops, case, image, filter, dtype, attrs, steps, explicit=None):
@@ -129,6 +133,56 @@ def depthwise(run):
     f, same = values("f", (2, 2, 3, 1), f32), {"strides": [1] * 4, "padding": "SAME"}
     run.fails(op, "other channels", values("x", (1, 3, 3, 2), f32), f, **same)
     run.fails(op, "a vector", values("x", (3,), f32), f, **same)
+    x, dy, uneven = values("x", (1, 5, 4, 3), f32), values("dy", (1, 2, 3, 3), f32), {"strides": [1, 2, 1, 1], "padding": "VALID"}
+    run.fails(op, "strides that differ", x, f, **uneven)
+    run.fails(op + "BackpropInput", "strides that differ", i32(*x.shape), f, dy, **uneven)
+    run.fails(op + "BackpropFilter", "strides that differ", x, i32(*f.shape), dy, **uneven)
+
+
+def special(run):
+    """NaN and infinity in gradients and images; a filter that has them meets the zeros around an image, or does not."""
+    dy, x = values("special", (1, 3, 4, 2), f32), values("special x", (1, 4, 5, 2), f32)
+    dy[0, 0, 1], dy[0, 2, 3, 1], x[0, 1, 1, 0], x[0, 3, 4] = np.nan, np.inf, -np.inf, np.nan
+    same, more = {"strides": [1] * 4, "padding": "VALID"}, {"grad": False}
+    f = values("special filter", (2, 2, 2, 2), f32)
+    run.add("Conv2DBackpropInput", "NaN and infinity", i32(1, 4, 5, 2), f, dy, **same, **more)
+    run.add("Conv2DBackpropFilter", "NaN and infinity", x, i32(2, 2, 2, 2), dy, **same, **more)
+    deep, cube = dy[:, None], {"strides": [1] * 5, "padding": "VALID"}
+    run.add("Conv3DBackpropInputV2", "NaN and infinity", i32(1, 1, 4, 5, 2), f[None], deep, **cube, **more)
+    run.add("Conv3DBackpropFilterV2", "NaN and infinity", x[:, None], i32(1, 2, 2, 2, 2), deep, **cube, **more)
+    op, f = "DepthwiseConv2dNative", values("special filter", (2, 2, 2, 1), f32)
+    run.add(op + "BackpropInput", "NaN and infinity", i32(1, 4, 5, 2), f, dy, **same, **more)
+    run.add(op + "BackpropFilter", "NaN and infinity", x, i32(2, 2, 2, 1), dy, **same, **more)
+    none = np.zeros((0, 4, 5, 2), f32)
+    run.add(op, "no images", none, f, **same)
+    run.add(op + "BackpropInput", "no images", i32(0, 4, 5, 2), f, dy[:0], **same)
+
+
+def formats(run):
+    """What TensorFlow's kernels for the CPU do not have: channels first, and places apart on the way back."""
+    plane = ("Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter")
+    space = ("Conv3D", "Conv3DBackpropInputV2", "Conv3DBackpropFilterV2")
+    depthwise = [f"DepthwiseConv2dNative{way}" for way in ("", "BackpropInput", "BackpropFilter")]
+    for ops, size, filters, first in (
+        (plane, (3, 2), 3, "NCHW"),
+        (space, (2, 3, 2), 3, "NCDHW"),
+        (depthwise, (3, 2), 2, "NCHW"),
+    ):
+        axes = len(size)
+        filter = values("filter", (*size, 2, 1 if ops is depthwise else filters), f32)
+        for case, apart, attrs in (
+            ("channels first", 1, {"data_format": first}),
+            ("apart", 2, {"dilations": [1, 2, *[1] * (axes - 1), 1]}),
+        ):
+            places = (7, 6, 5)[:axes]
+            after = [place - (taps - 1) * (apart if i == 0 else 1) for i, (place, taps) in enumerate(zip(places, size))]
+            order = lambda x: np.moveaxis(x, -1, 1) if "data_format" in attrs else x
+            x, dy = order(values("x", (1, *places, 2), f32)), order(values("dy", (1, *after, filters), f32))
+            attrs = {"strides": [1] * (axes + 2), "padding": "VALID", **attrs}
+            if case == "channels first" or ops[0] != "Conv2D":
+                run.fails(ops[0], case, x, filter, **attrs)
+            run.fails(ops[1], case, i32(*x.shape), filter, dy, **attrs)
+            run.fails(ops[2], case, x, i32(*filter.shape), dy, **attrs)
 
 
 def refused(run):

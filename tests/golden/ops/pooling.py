@@ -20,6 +20,8 @@ SPACE = (
     ((1, 3, 4, 3, 2), (2, 2, 2), (1, 1, 1), "VALID"),
     ((2, 3, 2, 4, 1), (2, 1, 3), (1, 1, 1), "SAME"),
     ((1, 4, 3, 5, 3), (2, 2, 2), (2, 2, 2), "SAME"),
+    ((2, 5, 4, 7, 2), (2, 3, 2), (2, 1, 3), "SAME"),
+    ((1, 5, 4, 7, 1), (3, 2, 2), (1, 2, 3), "VALID"),
 )
 
 
@@ -72,6 +74,8 @@ def add(run):
     run.add("MaxPool", "explicit", different((2, 4, 5, 2), f32), **explicit)
     argmax(run)
     refused(run)
+    special(run)
+    formats(run)
 
 
 def pools(run, suffix, case, x, y, dtype, attrs):
@@ -101,6 +105,46 @@ def argmax(run):
                 y, at = tf.raw_ops.MaxPoolWithArgmax(input=a, Targmax=index, include_batch_in_index=batch, **attrs)
                 dy = values("dy", y.shape, f32)
                 run.add("MaxPoolGradWithArgmax", case, a, dy, at, include_batch_in_index=batch, **attrs)
+
+
+def special(run):
+    x = different((1, 4, 5, 2), f32)
+    x[0, 0, 1, 0], x[0, 1, 2], x[0, 3, 3, 1], x[0, 2, 0] = np.nan, np.inf, np.nan, -np.inf
+    dy, g = values("dy", (1, 3, 4, 2), f32), values("g", x.shape, f32)
+    dy[0, 0, 1], dy[0, 2, 0, 1], g[0, 1, 1], g[0, 1, 2, 0] = np.inf, np.nan, -np.inf, np.nan
+    valid = {"ksize": [1, 2, 2, 1], "strides": [1] * 4, "padding": "VALID"}
+    deep = {"ksize": [1, 1, 2, 2, 1], "strides": [1] * 5, "padding": "VALID"}
+    for suffix, attrs, of in (("", valid, lambda x: x), ("3D", deep, lambda x: x[:, None])):
+        more = {"reference": False, "grad": False, **attrs}
+        top = getattr(tf.raw_ops, f"MaxPool{suffix}")(input=of(x), **attrs).numpy()
+        run.add(f"MaxPool{suffix}", "NaN and infinity", of(x), **more)
+        run.add(f"MaxPool{suffix}Grad", "NaN and infinity", of(x), top, of(dy), **more)
+        run.add(f"MaxPool{suffix}GradGrad", "NaN and infinity", of(x), top, of(g), **more)
+        run.add(f"AvgPool{suffix}Grad", "NaN and infinity", i32(*of(x).shape), of(dy), **more)
+        run.add(f"AvgPool{suffix}Grad", "no images", i32(0, *of(x).shape[1:]), of(dy)[:0], **more)
+    run.add("MaxPoolWithArgmax", "NaN and infinity", x, **valid, reference=False, grad=False)
+    y, at = tf.raw_ops.MaxPoolWithArgmax(input=different((1, 4, 5, 2), f32), **valid)
+    run.add("MaxPoolGradWithArgmax", "NaN and infinity", x, dy, at, **valid, reference=False, grad=False)
+    explicit = {"ksize": [1, 2, 3, 1], "strides": [1, 2, 1, 1], "padding": "EXPLICIT"}
+    explicit["explicit_paddings"] = [0, 0, 1, 0, 2, 1, 0, 0]
+    x = different((2, 4, 5, 2), f32)
+    top = tf.raw_ops.MaxPool(input=x, **explicit).numpy()
+    run.add("MaxPoolGrad", "explicit", x, top, values("dy", top.shape, f32), grad=False, **explicit)
+
+
+def formats(run):
+    """TensorFlow's kernels for the CPU have channels last alone."""
+    for suffix, first, ones in (("", "NCHW", [1]), ("3D", "NCDHW", [1, 1])):
+        x, y = values("x", (1, 2, *ones[1:], 4, 5), f32), values("y", (1, 2, *ones[1:], 3, 4), f32)
+        attrs = {"ksize": [1, *ones, 2, 2], "strides": [1] * x.ndim, "padding": "VALID", "data_format": first}
+        for op in ("MaxPool", "AvgPool"):
+            run.fails(f"{op}{suffix}", "channels first", x, **attrs)
+        run.fails(f"MaxPool{suffix}Grad", "channels first", x, y, y, **attrs)
+        run.fails(f"MaxPool{suffix}GradGrad", "channels first", x, y, x, **attrs)
+        run.fails(f"AvgPool{suffix}Grad", "channels first", i32(*x.shape), y, **attrs)
+    x = np.zeros((1, 1, 4, 5, 4), f32)
+    attrs = {"ksize": [1, 1, 2, 2], "strides": [1] * 4, "padding": "VALID"}
+    run.fails("MaxPool", "four channels together", x, data_format="NCHW_VECT_C", **attrs)
 
 
 def refused(run):

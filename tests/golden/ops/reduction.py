@@ -446,6 +446,8 @@ def softmaxes(run):
                 )
     run.add(op, "float32 [2,3] both cotangents", draw(rng, (2, 3), f32, -3, 3), i32(2, 0))
     run.add(op, "float32 large logits", np.array([[1000, 0, -1000, 5], [88, -88, 3, 0]], f32), i32(2, 0), grad=False)
+    infinite = np.array([[1, -np.inf, 2], [np.inf, 0, 1], [np.nan, 0, 1], [-np.inf, 3, 1]], f32)
+    run.add(op, "NaN and infinite logits", infinite, i32(0, 1, 2, 1), grad=False)
     run.fails(op, "label beyond the classes", np.ones((2, 3), f32), i32(0, 3))
     run.fails(op, "label below zero", np.ones((2, 3), f32), i32(-1, 0))
     run.fails(op, "three labels for two rows", np.ones((2, 3), f32), i32(0, 1, 2))

@@ -604,7 +604,12 @@ def gathering(run):
     # One, none and all of them come in their order.
     for k in (0, 1, 6):
         m.ok(f"float32 [6] k {k}, unsorted", np.array([2, 5, 1, 6, 4, 3], f32), scalar(k), sorted=False)
-    m.ok("float32 [6] k 3, in any order", np.array([2, 5, 1, 6, 4, 3], f32), scalar(3), sorted=False, grad=False)
+    # All others as a heap leaves them.
+    m.ok("float32 [6] k 3, unsorted", np.array([2, 5, 1, 6, 4, 3], f32), scalar(3), sorted=False)
+    for n, k in [(3, 2), (17, 5), (40, 13), (60, 59), (300, 7), (500, 128)]:
+        m.ok(f"float32 [{n}] k {k}, unsorted", distinct(stream("unsorted", n), (n,), f32), scalar(k), sorted=False)
+    ties = stream("unsorted ties").randint(0, 5, (3, 50)).astype(f32)
+    m.ok("float32 ties, unsorted", ties, scalar(11), sorted=False, grad=False)
     for dtype in (f64, f16, bf16, np.int32, np.int64, np.uint8):
         m.ok(name(dtype), np.array([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]]).astype(dtype), scalar(3))
     m.bad("k beyond the size", m.x(3), scalar(4))

@@ -184,6 +184,13 @@ def unicode(run):
     run.add("UnicodeDecode", "strictly", WORDS, input_encoding="UTF-8", errors="strict")
     run.add("UnicodeDecode", "[0]", texts(), input_encoding="UTF-8")
     run.fails("UnicodeDecode", "an unknown encoding", texts("a"), input_encoding="latin9x")
+    wrong = [b"a\xffb", b"\xe2\x82", b"\xe2\x82c\xed\xa0\x80", b"\xf0\x9f\x98d", b"\xc0\xaf\x80", b"\xf4\x90\x80\x80e"]
+    malformed = np.array(wrong, dtype=object)
+    for errors in ("replace", "ignore"):
+        run.add("UnicodeDecode", f"malformed, {errors}", malformed, input_encoding="UTF-8", errors=errors)
+        both = {"errors": errors, "replace_control_characters": True}
+        run.add("UnicodeDecode", f"control characters and malformed, {errors}", np.array([b"\x01\xfe\n"], dtype=object), input_encoding="UTF-8", **both)
+    run.fails("UnicodeDecode", "malformed, strictly", malformed, input_encoding="UTF-8", errors="strict")
     op = "UnicodeEncode"
     points = i32(97, 233, 0x1F600, -1, 0xD800, 0x110000)
     for errors in ("replace", "ignore"):
@@ -199,6 +206,8 @@ def unicode(run):
         for errors in ("replace", "ignore"):
             run.add(op, f"{errors} in {encoding}", points, splits, output_encoding=encoding, errors=errors)
         run.fails(op, f"no character in {encoding}", points, i32(0, 6), output_encoding=encoding, errors="strict")
+    run.add(op, "no characters", i32(), i32(0, 0), output_encoding="UTF-8")
+    run.fails(op, "no splits", i32(), i32(), output_encoding="UTF-8")
     run.fails(op, "an unknown encoding", points, i32(0, 6), output_encoding="UTF-16-LE")
     run.fails(op, "an encoding in lower case", points, i32(0, 6), output_encoding="utf-8")
     run.fails(op, "no character", points, i32(0, 6), output_encoding="UTF-8", errors="strict")

@@ -68,5 +68,7 @@ def add(run):
     at = np.array([[2, 0], [1, 1]])
     run.variable("ResourceGather", "batch_dims 1", before, at, dtype=tf.float32, batch_dims=1)
     run.variable_fails("ResourceGather", "negative batch_dims", before, at, dtype=tf.float32, batch_dims=-1)
+    wide = values(tf.float64, "gathered in batches", shape=[2, 3, 2])
+    run.variable("ResourceGather", "not validated", wide, np.array([1, 0]), dtype=tf.float64, validate_indices=False)
     run.variable_fails("ResourceGather", "beyond", before, np.array([2]), dtype=tf.float32)
     run.variable_fails("ResourceGather", "negative", before, np.array([-1]), dtype=tf.float32)

@@ -113,7 +113,11 @@ impl UnicodeDecode {
         let is_control = |c: char| self.replace_control_characters && c <= '\u{1f}';
         for chunk in text.utf8_chunks() {
             for c in chunk.valid().chars() {
-                points.push(if is_control(c) { self.policy.replacement as i32 } else { c as i32 });
+                match self.policy.errors {
+                    Errors::Ignore if is_control(c) => {}
+                    _ if is_control(c) => points.push(self.policy.replacement as i32),
+                    _ => points.push(c as i32),
+                }
             }
             match self.policy.errors {
                 _ if chunk.invalid().is_empty() => {}
@@ -181,6 +185,9 @@ impl Op for UnicodeEncode {
     }
     fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         let points = inputs[0].to_vec::<i32>()?;
+        if inputs[1].shape().elements() == Some(0) {
+            return Err(Error::invalid_argument("there must be a split at least, found none"));
+        }
         let splits = checked_splits(&int_values(inputs[1])?, points.len())?;
         let replacement = u32::try_from(self.policy.replacement).ok().and_then(char::from_u32);
         let mut texts = Vec::with_capacity(splits.len().saturating_sub(1));
