@@ -63,7 +63,6 @@ const EXCUSES: &[(&str, &str, &str)] = &[
     ("InputLayer", "ragged", "it computes nothing"),
     ("InputLayer", "shape", "it computes nothing"),
     ("MaxNumBoundingBoxes", "fill_value", "it is in no config of Keras's; rows of boxes have it beside"),
-    ("MaxNumBoundingBoxes", "max_number", "rows of boxes have it beside"),
     ("RandomCrop", "seed", "where it is not told, Keras draws one when the layer is made"),
     ("RandomGrayscale", "seed", "it is in no config of Keras's; rows have it beside"),
     ("STFT", "periodic", "it is about windows by name, which are SciPy's"),

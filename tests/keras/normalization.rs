@@ -26,10 +26,14 @@ fn training(layer: &dyn Layer, x: &Tensor) -> Tensor {
     scope::with_training(true, || layer.call(x)).expect("it fits")
 }
 
-/// The value of a variable of this name among those that were recorded. Attributes of Keras's may begin with an underscore.
+/// The value of a variable of this name among those that were recorded. Attributes of Keras's may begin with an underscore, and
+/// the kernel of a normalized table is the table.
 #[track_caller]
 fn recorded(name: &str, all: &[Named], about: &str) -> Tensor {
-    let last = |path: &str| path.rsplit('/').next().expect("a name").trim_start_matches('_').to_owned();
+    let last = |path: &str| match path.rsplit('/').next().expect("a name").trim_start_matches('_') {
+        "embeddings" => "kernel".to_owned(),
+        last => last.to_owned(),
+    };
     let named = all.iter().find(|named| last(&named.path) == last(name));
     tensor(&named.unwrap_or_else(|| panic!("{about}: {name}")).value)
 }

@@ -419,12 +419,21 @@ impl Report {
 
     /// Fails the test if anything was added, or an excuse for it was not needed.
     pub fn finish(mut self) {
+        self.add_what_was_not_needed();
+        self.finish_some();
+    }
+
+    fn add_what_was_not_needed(&mut self) {
         for (i, excuse) in EXCUSES.iter().enumerate().filter(|(_, excuse)| excuse.test == self.test) {
             for op in excuse.op.split(' ').filter(|op| !self.needed.contains(&(i, *op))) {
                 let told = [op, excuse.case, excuse.what, "no difference", excuse.why];
                 self.rows.push(told.map(str::to_owned));
             }
         }
+    }
+
+    /// As [`finish`](Self::finish), of a test that does not meet all cases: some excuses are for others.
+    pub fn finish_some(self) {
         if self.rows.is_empty() {
             return;
         }

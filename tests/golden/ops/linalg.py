@@ -121,7 +121,7 @@ def eigenvalues(run):
     run.add(op, "diagonal", np.diag([3.0, -1.0, 2.0]), grad=False)
     run.add(op, "no matrices", np.zeros([0, 2, 2]), grad=False)
     run.add(op, "no rows", np.zeros([2, 0, 0]), grad=False)
-    run.fails(op, "NaN", np.array([[1.0, np.nan], [np.nan, 1.0]]))
+    run.fails(op, "NaN of float64", np.array([[1.0, np.nan], [np.nan, 1.0]]))
     run.fails(op, "not square", np.ones([2, 3]))
     run.fails(op, "a vector", np.ones([3]))
 
