@@ -381,7 +381,7 @@ pub enum Role {
     /// No word: a variable, a module or a container of them.
     Part,
     /// `#[config]`
-    Setting { default: Option<SettingDefault>, with: Option<Path>, into: bool, written: Option<Expr> },
+    Setting { default: Option<SettingDefault>, with: Option<Path>, into: bool, written: Option<Box<Expr>> },
     /// `#[variable(..)]`
     Variable(Box<VariableWords>),
     /// `#[skip]`
@@ -459,7 +459,7 @@ fn setting(attribute: &Attribute, faults: &mut Faults) -> Role {
             _ => {}
         }
     }
-    Role::Setting { default, with, into: into.is_some(), written }
+    Role::Setting { default, with, into: into.is_some(), written: written.map(Box::new) }
 }
 
 fn skip(attribute: &Attribute, faults: &mut Faults) -> Role {
