@@ -6,6 +6,7 @@ mod config;
 mod config_default;
 mod config_into;
 mod config_with;
+mod config_written;
 mod field_alias;
 mod field_default;
 mod field_flatten;
