@@ -201,3 +201,33 @@ def optimizer_steps(record, optimizer, variables, rng, steps):
 def schedule_row(record, label, schedule, steps=(0, 1, 5, 10, 11, 20, 21, 50, 99, 100, 101, 150, 1000)):
     values = record.put(np.array([numpy(schedule(s)) for s in steps], f32))
     record.row(label, config=config(schedule), steps=list(steps), values=values)
+
+
+def loss_row(record, label, make, y_true, y_pred):
+    """A row of a loss without weights; `make` takes a dtype."""
+    value, precise = make()(tf.constant(y_true), tf.constant(y_pred)), make(dtype="float64")
+    target = tf.constant(wide(y_true) if y_true.dtype == f32 else y_true)
+    reference, dy, (grad,) = in_float64(lambda p: precise(target, p), y_pred)
+    record.row(
+        label,
+        config=config(make()),
+        y_true=record.put(y_true),
+        y_pred=record.put(y_pred),
+        sample_weight=None,
+        mask=None,
+        value=record.put(value),
+        reference=record.put(reference),
+        dy=record.put(dy),
+        grad=record.put(grad),
+    )
+
+
+def spectral_row(record, label, config, layer, x):
+    """A row of a layer whose kernel is normalized in each of two steps."""
+    row = {"config": config, "x": record.put(x), "weights": record.named(layer.weights)}
+    row["before"] = record.put(layer(tf.constant(x), training=False))
+    row["y"], row["state"] = [], []
+    for _ in range(2):
+        row["y"].append(record.put(layer(tf.constant(x), training=True)))
+        row["state"].append(record.named(layer.weights))
+    record.row(label, **row)

@@ -2,11 +2,10 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from fixture import stream
-from keras_recorder import LayerRecorder, Recorder, config, in_float64, optimizer_steps, schedule_row
-from samples import draw, f32, f64
+from keras_recorder import LayerRecorder, Recorder, config, loss_row, optimizer_steps, schedule_row
+from samples import draw, f32
 
 L = keras.layers
 
@@ -102,22 +101,7 @@ def losses(record):
         ),
         ("Tversky axes 1 and 2", lambda **k: K.Tversky(axis=(1, 2), **k), one_hot, scores),
     ):
-        value = make()(tf.constant(y_true), tf.constant(y_pred))
-        precise = make(dtype="float64")
-        target = tf.constant(y_true.astype(f64))
-        reference, dy, (grad,) = in_float64(lambda p: precise(target, p), y_pred)
-        record.row(
-            label,
-            config=config(make()),
-            y_true=record.put(y_true),
-            y_pred=record.put(y_pred),
-            sample_weight=None,
-            mask=None,
-            value=record.put(value),
-            reference=record.put(reference),
-            dy=record.put(dy),
-            grad=record.put(grad),
-        )
+        loss_row(record, label, make, y_true, y_pred)
 
 
 def metrics(record):

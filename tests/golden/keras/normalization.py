@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from fixture import stream
-from keras_recorder import LayerRecorder, Recorder, config
+from keras_recorder import LayerRecorder, Recorder, config, spectral_row
 from samples import draw, f16, f32
 
 
@@ -183,13 +183,7 @@ def spectral(fixture):
         for w in layer.weights:
             w.assign(np.zeros(w.shape, f32) if zero and w.name == "kernel" else draw(rng, w.shape, f32, -1, 1))
         x = draw(rng, shape, f32, -2, 3)
-        row = {"config": unbuilt, "x": record.put(x), "weights": record.named(layer.weights)}
-        row["before"] = record.put(layer(tf.constant(x), training=False))
-        row["y"], row["state"] = [], []
-        for _ in range(2):
-            row["y"].append(record.put(layer(tf.constant(x), training=True)))
-            row["state"].append(record.named(layer.weights))
-        record.row(label, **row)
+        spectral_row(record, label, unbuilt, layer, x)
 
 
 def adapted(fixture):

@@ -12,12 +12,13 @@ from keras_recorder import (
     config,
     draws,
     first_as_last,
-    in_float64,
+    loss_row,
     optimizer_steps,
+    spectral_row,
     wide,
 )
 from op_runner import cotangent
-from samples import distinct, draw, f32, f64
+from samples import distinct, draw, f32
 
 L = keras.layers
 IMAGES = {1: (2, 7, 4), 2: (2, 6, 5, 4), 3: (1, 4, 3, 5, 2)}
@@ -228,13 +229,7 @@ def spectral(record):
         layer.build(x.shape)
         for w in layer.weights:
             w.assign(draw(rng, w.shape, f32, -1, 1))
-        row = {"config": unbuilt, "x": record.put(x), "weights": record.named(layer.weights)}
-        row["before"] = record.put(layer(tf.constant(x), training=False))
-        row["y"], row["state"] = [], []
-        for _ in range(2):
-            row["y"].append(record.put(layer(tf.constant(x), training=True)))
-            row["state"].append(record.named(layer.weights))
-        record.row(label, **row)
+        spectral_row(record, label, unbuilt, layer, x)
 
 
 def random(record, distorted):
@@ -368,21 +363,8 @@ def losses(record):
         (f"Circle of {reduction}", lambda r=reduction, **k: K.Circle(reduction=r, **k), kinds, embedded)
         for reduction in ("sum", "mean")
     ]
-    for label, make, y_true, y_pred in rows:
-        value, precise = make()(tf.constant(y_true), tf.constant(y_pred)), make(dtype="float64")
-        reference, dy, (grad,) = in_float64(lambda p: precise(tf.constant(y_true), p), y_pred)
-        record.row(
-            label,
-            config=config(make()),
-            y_true=record.put(y_true),
-            y_pred=record.put(y_pred),
-            sample_weight=None,
-            mask=None,
-            value=record.put(value),
-            reference=record.put(reference),
-            dy=record.put(dy),
-            grad=record.put(grad),
-        )
+    for row in rows:
+        loss_row(record, *row)
 
 
 def metrics(record):
