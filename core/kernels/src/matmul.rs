@@ -29,7 +29,7 @@ pub(crate) use pack::{Factor, InPlace, Lanes, Panels, pack_panels};
 pub use packed::Packed;
 pub(crate) use packed::packed;
 use packed::panels;
-use tile::{Family, MAX_ROWS, Piece, Segments, Tail, Term, Tiles};
+use tile::{Family, MAX_ROWS, Next, Piece, Segments, Tail, Term, Tiles};
 pub(crate) use tile::{SIDE, Turns};
 
 /// The most places along k whose terms are packed at a time.
@@ -151,8 +151,16 @@ fn aligned<T: Term>(bytes: &mut [u8]) -> &mut [T] {
     bytemuck::pod_align_to_mut::<u8, T>(&mut bytes[start..]).1
 }
 
-/// The cuts of a block's columns: where each begins, how many it has, and the tiles for it.
-fn cuts<T>(tiles: &Tiles<T>, rows: usize, columns: usize) -> impl Iterator<Item = (usize, usize, &Family<T>)> {
+/// Tiles of one family side by side, of so many columns each: all of a tile's, where there are several.
+struct Run<T: 'static> {
+    first: usize,
+    columns: usize,
+    tiles: usize,
+    family: &'static Family<T>,
+}
+
+/// The runs of tiles that make up a block's columns.
+fn runs<T>(tiles: &'static Tiles<T>, rows: usize, columns: usize) -> impl Iterator<Item = Run<T>> {
     let mut first = 0;
     std::iter::from_fn(move || {
         let left = columns - first;
@@ -162,22 +170,24 @@ fn cuts<T>(tiles: &Tiles<T>, rows: usize, columns: usize) -> impl Iterator<Item 
             _ if left > tiles.narrow.width => &tiles.wide,
             _ => &tiles.narrow,
         };
-        let used = left.min(family.width);
-        first += used;
-        Some((first - used, used, family))
+        let (columns, tiles) = if left < family.width { (left, 1) } else { (family.width, left / family.width) };
+        first += columns * tiles;
+        Some(Run { first: first - columns * tiles, columns, tiles, family })
     })
 }
 
-/// What is asked for of a left factor that is packed, during one of the `calls` of tiles: of the `rows` to be packed next
-/// a place of some row, and the step to where the next one is wanted.
-fn ahead<T>(lies: Option<InPlace<T>>, rows: Range<usize>, calls: usize) -> Option<(*const T, isize)> {
+/// What is asked for of a left factor that is packed, during the tiles that follow `calls` others: of the `rows` to be packed
+/// next a place of some row, and the step to where the next one is wanted.
+fn ahead<T>(lies: Option<InPlace<T>>, rows: Range<usize>, calls: usize) -> Option<Next<T>> {
     let (lies, line) = (lies?, 64 / size_of::<T>());
     match lies {
         InPlace { first, lane, depth: 1 } if calls < rows.len() => {
-            Some((first.wrapping_offset((rows.start + calls) as isize * lane), 1))
+            let first = first.wrapping_offset((rows.start + calls) as isize * lane);
+            Some(Next { first, step: 1, tile: lane, tiles: rows.len() - calls })
         }
         InPlace { first, lane: 1, depth } if calls * line < rows.len() => {
-            Some((first.wrapping_add(rows.start + calls * line), depth))
+            let first = first.wrapping_add(rows.start + calls * line);
+            Some(Next { first, step: depth, tile: line as isize, tiles: (rows.len() - calls * line).div_ceil(line) })
         }
         _ => None,
     }
@@ -197,7 +207,7 @@ struct Target<T> {
 /// `rows` × `columns` terms of the target may be written.
 #[allow(unsafe_code)]
 unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
-    tiles: &Tiles<T>,
+    tiles: &'static Tiles<T>,
     (a, b): (A, B),
     [rows, depth, columns]: [usize; 3],
     target: Target<T>,
@@ -224,15 +234,20 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
             let few = columns < 6 * tiles.wide.width && (apart > 0 || rows < 8 || columns < 2 * tiles.wide.width);
             few || rows < 4 || now <= 64 || a.depth == 1 && is_apart
         });
+        let low = if B::PACKED { usize::MAX } else { rows };
         // Memory is read in its own order: some places of all lanes, or all places of a few lanes.
         let few = b.places().min(now);
         for place in (0..now).step_by(few) {
             let mut packed = 0;
-            for (first, used, family) in cuts(tiles, if B::PACKED { usize::MAX } else { rows }, columns) {
-                if !B::PACKED && (b_in_place.is_none() || used < family.width) {
-                    let panel = &mut room.right[packed + place * family.width..][..few.min(now - place) * family.width];
-                    b.from(first, place).pack(used, family.width, panel, tiles.turn);
-                    packed += now * family.width;
+            for Run { first, columns, tiles: run, family } in runs(tiles, low, columns) {
+                if B::PACKED || b_in_place.is_some() && columns == family.width {
+                    continue;
+                }
+                let width = family.width;
+                for tile in 0..run {
+                    let panel = &mut room.right[packed + place * width..][..few.min(now - place) * width];
+                    b.from(first + tile * width, place).pack(columns, width, panel, tiles.turn);
+                    packed += now * width;
                 }
             }
         }
@@ -253,7 +268,7 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
             let soon = (row - group + GROUP * tallest).min(rows);
             let soon = soon..rows.min(soon + GROUP * tallest);
             let mut packed = 0;
-            for (first, used, family) in cuts(tiles, if B::PACKED { usize::MAX } else { rows }, columns) {
+            for Run { first, columns, tiles: run, family } in runs(tiles, low, columns) {
                 let (a, a_row, a_step, of) = match a_in_place.and(lanes.in_place()) {
                     Some(a) => (a.first, a.lane, a.depth, family.of),
                     None if let Some([_, step]) = segments => (table[0], 0, step, family.in_segments),
@@ -262,18 +277,22 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
                 };
                 // Rows without gaps are followed by those of the next tile, lanes side by side by the next places.
                 let line = (64 / size_of::<T>()) as isize;
-                let (next, next_step) = match a_row {
-                    _ if let Some([lane, place]) = segments => (a, if lane == 0 { place } else { line }),
-                    _ if a_in_place.is_none() => ahead(a_lies, soon.clone(), calls).unwrap_or((a, 0)),
-                    1 => (a.wrapping_offset(AHEAD as isize * a_step + height as isize - 1), a_step),
-                    _ => (a.wrapping_offset(height as isize * a_row), line),
+                let same = |first, step| Next { first, step, tile: 0, tiles: run };
+                let next = match a_row {
+                    _ if let Some([lane, place]) = segments => same(a, if lane == 0 { place } else { line }),
+                    _ if a_in_place.is_none() => ahead(a_lies, soon.clone(), calls).unwrap_or(same(a, 0)),
+                    1 => same(a.wrapping_offset(AHEAD as isize * a_step + height as isize - 1), a_step),
+                    _ => same(a.wrapping_offset(height as isize * a_row), line),
                 };
-                calls += 1;
-                let (b, b_step) = match b_in_place.and(b.from(first, 0).in_place()) {
-                    Some(b) if B::PACKED || used == family.width => (b.first, b.depth),
+                calls += run;
+                let (b, b_step, b_tile) = match b_in_place.and(b.from(first, 0).in_place()) {
+                    Some(lies) if B::PACKED || columns == family.width => {
+                        (lies.first, lies.depth, lies.lane * family.width as isize)
+                    }
                     _ => {
-                        packed += now * family.width;
-                        (room.right[packed - now * family.width..packed].as_ptr(), family.width as isize)
+                        let panel = now * family.width;
+                        packed += panel * run;
+                        (room.right[packed - panel * run..packed].as_ptr(), family.width as isize, panel as isize)
                     }
                 };
                 // SAFETY: the tile is of a set that this machine has. The factors are panels of the sizes it reads or
@@ -288,12 +307,13 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
                         a_row,
                         a_step,
                         next,
-                        next_step,
                         b,
                         b_step,
+                        b_tile,
                         out,
                         out_row,
-                        columns: used,
+                        columns,
+                        tiles: run,
                         add,
                         tail: if start + now == depth { tail.from(first) } else { Tail::NONE },
                         segments: lies,

@@ -1,7 +1,7 @@
 //! The threads that help kernels: a region is a number of chunks, each run once by whoever claims it.
 //!
 //! The caller claims chunks like everybody else, so that it finishes alone where nobody comes, and waits for those alone
-//! that another thread has begun. Helpers spin for a short while after their last chunk and then sleep. Any number of
+//! that another thread has begun. Helpers spin for a short while after the last chunk of a region and then sleep. Any number of
 //! threads may have regions at the same time, and a chunk may have regions of its own.
 
 use std::any::Any;
@@ -17,6 +17,9 @@ const MAX_THREADS: usize = 64;
 const SLOTS: usize = 16;
 /// How often a helper looks for the next region before it sleeps: some 50 µs.
 const SPINS: usize = 4000;
+/// How many times as long it looks while a caller is still at the last chunks of a region: the next one often follows, and to
+/// wake a helper takes as long as to spin this once.
+const LONGER: usize = 20;
 /// How often a caller looks for the end of the last chunks before it lets others run.
 const WAITS: usize = 1000;
 /// Bits of a claim that count chunks from one end.
@@ -187,11 +190,16 @@ fn work(id: usize, mut room: Vec<u8>) {
             while SLOT[hinted].help(&mut room) || SLOT.iter().any(|slot| slot.help(&mut room)) {}
         }
         // More threads than cores only take time from each other by spinning.
-        let mut spins = if id + 1 < num_threads() && num_threads() <= cores() { SPINS } else { 0 };
+        let (mut spins, mut longer) =
+            if id + 1 < num_threads() && num_threads() <= cores() { (SPINS, LONGER) } else { (0, 0) };
         while NEWS.load(Ordering::SeqCst) == news {
             if spins > 0 {
                 spins -= 1;
                 std::hint::spin_loop();
+                continue;
+            }
+            if longer > 0 && SLOT.iter().any(|slot| slot.taken.load(Ordering::Relaxed)) {
+                (spins, longer) = (SPINS, longer - 1);
                 continue;
             }
             own.asleep.store(true, Ordering::SeqCst);

@@ -85,7 +85,8 @@ impl<T: Term + Sync> Panels for Kept<'_, T> {
     fn in_place(self) -> Option<InPlace<T>> {
         let width = width_at(self.tiles, self.lane, self.n);
         let first = self.terms[self.lane * self.k + self.depth * width..].as_ptr();
-        Some(InPlace { first, lane: 1, depth: width as isize })
+        // The lanes of a tile lie side by side, those of the next one k times their number on.
+        Some(InPlace { first, lane: self.k as isize, depth: width as isize })
     }
 
     fn places(self) -> usize {

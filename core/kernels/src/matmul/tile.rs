@@ -11,7 +11,15 @@ pub(crate) const BLOCK: usize = 48;
 /// The most rows of a tile.
 pub(crate) const MAX_ROWS: usize = 12;
 
-/// A piece of a product: some rows of the left factor times some columns of the right one.
+/// Places along k that are written out one after the other where both factors lie side by side: what counts places and moves
+/// on is then little beside what multiplies, which tells where another process takes its share of a core's instructions.
+#[cfg(target_arch = "x86_64")]
+const AT_ONCE: usize = 4;
+/// The most rows that are read from as many pointers: more would not be in registers.
+#[cfg(target_arch = "x86_64")]
+const POINTERS: usize = 6;
+
+/// A piece of a product: some rows of the left factor times some columns of the right one, tile by tile.
 pub(crate) struct Piece<T> {
     /// The places along k, at least 1.
     pub(crate) depth: usize,
@@ -19,23 +27,35 @@ pub(crate) struct Piece<T> {
     pub(crate) a: *const T,
     pub(crate) a_row: isize,
     pub(crate) a_step: isize,
-    /// What of the left factor is wanted soon, at the first of those places and from each to the next.
-    pub(crate) next: *const T,
-    pub(crate) next_step: isize,
-    /// As many terms as the tile is wide side by side, the next place along k `b_step` on.
+    /// What is wanted soon.
+    pub(crate) next: Next<T>,
+    /// As many terms as the tile is wide side by side, the next place along k `b_step` on, those of the next tile `b_tile`.
     pub(crate) b: *const T,
     pub(crate) b_step: isize,
+    pub(crate) b_tile: isize,
     /// Where the product goes, its rows `out_row` apart.
     pub(crate) out: *mut T,
     pub(crate) out_row: usize,
-    /// How many columns of the tile are written.
+    /// How many columns of each tile are written: all, where there are several.
     pub(crate) columns: usize,
+    /// The tiles side by side.
+    pub(crate) tiles: usize,
     /// Whether the product is added to what is there.
     pub(crate) add: bool,
     /// What follows, which tiles of vectors mind.
     pub(crate) tail: Tail<T>,
     /// The left factor by segments along k, for tiles that read it so.
     pub(crate) segments: Segments<T>,
+}
+
+/// What of the left factor is wanted soon: at the first place along k, and how far on at the next ones and in the next tiles,
+/// for so many of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Next<T> {
+    pub(crate) first: *const T,
+    pub(crate) step: isize,
+    pub(crate) tile: isize,
+    pub(crate) tiles: usize,
 }
 
 /// What a tile does to sums before it writes them.
@@ -92,7 +112,8 @@ pub(super) const IN_SEGMENTS: u8 = 2;
 ///
 /// # Safety
 /// The machine has the instruction set the tile was written for; the factors can be read, and `columns` of each row of
-/// the output written, for all the rows of the tile. `columns` is at most the width.
+/// the output written, for all the rows of the tile and all its tiles. `columns` is at most the width, and the width where there
+/// are several.
 pub(crate) type Tile<T> = unsafe fn(&Piece<T>);
 
 /// Tiles of one width, for the left factor as it lies.
@@ -176,22 +197,42 @@ pub(crate) trait Term: Pod {
     fn add(self, other: Self) -> Self;
 }
 
-/// Writes the rows of a tile whose terms are `terms`, one row after the other.
+/// Writes the rows of a tile of the piece whose terms are `terms`, one row after the other.
 ///
 /// # Safety
 /// As of a tile.
 #[inline(always)]
 #[allow(unsafe_code)]
-unsafe fn write_rows<T: Term>(piece: &Piece<T>, rows: usize, terms: &[T]) {
+unsafe fn write_rows<T: Term>(piece: &Piece<T>, tile: usize, rows: usize, terms: &[T]) {
+    let first = piece.out.wrapping_add(tile * terms.len() / rows);
     for (i, row) in terms.chunks_exact(terms.len() / rows).enumerate() {
         for (j, &term) in row[..piece.columns].iter().enumerate() {
             // SAFETY: a tile may write `columns` of each of its rows.
             unsafe {
-                let out = piece.out.add(i * piece.out_row + j);
+                let out = first.add(i * piece.out_row + j);
                 *out = if piece.add { (*out).add(term) } else { term };
             }
         }
     }
+}
+
+/// Adds the products at one place along k to the sums of a block.
+#[cfg(target_arch = "x86_64")]
+macro_rules! place {
+    ([$vector:ty, $vectors:expr, $lanes:literal, $load:path, $set:path, $fma:path] $block:ident, $b:expr, |$i:ident| $a:expr) => {{
+        let mut columns = [<$vector>::zeroed(); $vectors];
+        for (v, column) in columns.iter_mut().enumerate() {
+            // SAFETY: the right factor has VECTORS · lanes terms at each place along k.
+            *column = unsafe { $load($b.add(v * $lanes)) };
+        }
+        for ($i, sums) in $block.iter_mut().enumerate() {
+            // SAFETY: the left factor has ROWS rows at each place along k.
+            let row = $set(unsafe { *$a });
+            for (sum, &column) in sums.iter_mut().zip(&columns) {
+                *sum = $fma(row, column, *sum);
+            }
+        }
+    }};
 }
 
 /// A tile written out for vectors of one type, in the instructions that follow.
@@ -204,123 +245,167 @@ macro_rules! vector_tile {
         #[target_feature(enable = $feature)]
         #[allow(unsafe_code)]
         unsafe fn $name<const ROWS: usize, const VECTORS: usize, const LIES: u8>(piece: &Piece<$t>) {
+            let width = VECTORS * $lanes;
             let (a_row, a_step) = if LIES == PACKED { (1, ROWS as isize) } else { (piece.a_row, piece.a_step) };
-            let (mut a, mut b, mut left) = (piece.a, piece.b, piece.depth);
-            let mut next = piece.next;
-            let (mut rows, mut at) = ([piece.a; ROWS], 0);
-            let (mut table, mut here, mut places) = (piece.segments.rows, 0, piece.segments.first);
-            if VECTORS == 2 && piece.depth >= 2 * BLOCK {
-                // The output is there by the time that the sums are.
-                for i in 0..ROWS * VECTORS {
-                    let out = piece.out.wrapping_add(i / VECTORS * piece.out_row + i % VECTORS * $lanes);
-                    // SAFETY: a prefetch may be of any place. It has not always been safe.
-                    #[allow(unused_unsafe)]
-                    unsafe {
-                        _mm_prefetch::<_MM_HINT_T0>(out.cast())
-                    };
-                }
-            }
-            // No sum from zero on is -0: to add the first block to zero changes no bit.
-            let mut sum = [[<$vector>::zeroed(); VECTORS]; ROWS];
-            while left > 0 {
-                let depth = left.min(BLOCK);
-                let mut block = [[<$vector>::zeroed(); VECTORS]; ROWS];
-                let mut yet = depth;
-                while yet > 0 {
-                    let mut now = yet;
-                    if LIES == IN_SEGMENTS {
-                        if here == 0 {
-                            for (i, row) in rows.iter_mut().enumerate() {
-                                // SAFETY: there are ROWS places for each of the segments.
-                                *row = unsafe { *table.add(i) };
-                            }
-                            next = rows[0].wrapping_offset(piece.segments.ahead);
-                            (table, here, at) = (table.wrapping_add(ROWS), places, 0);
-                            places = piece.segments.places;
-                        }
-                        now = here.min(yet);
-                        here -= now;
-                    }
-                    yet -= now;
-                    for _ in 0..now {
-                        let mut columns = [<$vector>::zeroed(); VECTORS];
-                        for (v, column) in columns.iter_mut().enumerate() {
-                            // SAFETY: the right factor has VECTORS · lanes terms at each place along k.
-                            *column = unsafe { $load(b.add(v * $lanes)) };
-                        }
-                        if VECTORS > 1 {
-                            // What is yet to be packed is to come no nearer than the second cache.
-                            // SAFETY: a prefetch may be of any place. It has not always been safe.
-                            #[allow(unused_unsafe)]
-                            unsafe {
-                                match LIES {
-                                    PACKED => _mm_prefetch::<_MM_HINT_T1>(next.cast()),
-                                    _ => _mm_prefetch::<_MM_HINT_T0>(next.cast()),
-                                }
-                            };
-                            next = next.wrapping_offset(piece.next_step);
-                        }
-                        for (i, sums) in block.iter_mut().enumerate() {
-                            // SAFETY: the left factor has ROWS rows at each place along k.
-                            let row = $set(unsafe {
-                                match LIES {
-                                    IN_SEGMENTS => *rows[i].offset(at),
-                                    _ => *a.offset(i as isize * a_row),
-                                }
-                            });
-                            for (sum, &column) in sums.iter_mut().zip(&columns) {
-                                *sum = $fma(row, column, *sum);
-                            }
-                        }
-                        (a, b) = (a.wrapping_offset(a_step), b.wrapping_offset(piece.b_step));
-                        at += a_step;
-                    }
-                }
-                left -= depth;
-                for (sums, block) in sum.iter_mut().zip(&block) {
-                    for (sum, &block) in sums.iter_mut().zip(block) {
-                        *sum = $add(*sum, block);
-                    }
-                }
-            }
-            let tail = |sum: $vector, bias: Option<$vector>| {
-                let sum = if let Some(bias) = bias { $add(sum, bias) } else { sum };
-                let zero = <$vector>::zeroed();
-                // The second of two zeros is the greater; -0 is to become 0.
-                if piece.tail.relu { $add($max(zero, sum), zero) } else { sum }
-            };
-            if piece.columns == VECTORS * $lanes {
-                let mut bias = [None; VECTORS];
-                if !piece.tail.bias.is_null() {
-                    for (v, bias) in bias.iter_mut().enumerate() {
-                        // SAFETY: there is one for each of the columns, which are all here.
-                        *bias = Some(unsafe { $load(piece.tail.bias.add(v * $lanes)) });
-                    }
-                }
-                for (i, sums) in sum.iter().enumerate() {
-                    for (v, &sum) in sums.iter().enumerate() {
-                        // SAFETY: a tile may write `columns` of each of its rows, which are all here.
+            let is_dense = VECTORS == 2
+                && (LIES == PACKED || ROWS <= POINTERS && a_step == 1)
+                && piece.b_step == (VECTORS * $lanes) as isize;
+            // The sums of blocks wait in memory that the compiler is not to see through: it would write them twice.
+            let mut room = std::mem::MaybeUninit::<[[$vector; VECTORS]; ROWS]>::uninit();
+            let before = std::hint::black_box(room.as_mut_ptr().cast::<$t>());
+            for tile in 0..piece.tiles {
+                let (mut a, mut left) = (piece.a, piece.depth);
+                let mut b = piece.b.wrapping_offset(tile as isize * piece.b_tile);
+                let (mut next, next_step) = match tile < piece.next.tiles {
+                    true => (piece.next.first.wrapping_offset(tile as isize * piece.next.tile), piece.next.step),
+                    false => (piece.a, 0),
+                };
+                let first_out = piece.out.wrapping_add(tile * width);
+                let first_bias = piece.tail.bias.wrapping_add(tile * width);
+                let (mut rows, mut at) = ([piece.a; ROWS], 0);
+                let (mut table, mut here, mut places) = (piece.segments.rows, 0, piece.segments.first);
+                if VECTORS == 2 && piece.depth >= 2 * BLOCK {
+                    // The output is there by the time that the sums are.
+                    for i in 0..ROWS * VECTORS {
+                        let out = first_out.wrapping_add(i / VECTORS * piece.out_row + i % VECTORS * $lanes);
+                        // SAFETY: a prefetch may be of any place. It has not always been safe.
+                        #[allow(unused_unsafe)]
                         unsafe {
-                            let out = piece.out.add(i * piece.out_row + v * $lanes);
-                            let sum = if piece.add { $add($load(out), sum) } else { sum };
-                            $store(out, tail(sum, bias[v]));
-                        }
+                            _mm_prefetch::<_MM_HINT_T0>(out.cast())
+                        };
                     }
                 }
-                return;
-            }
-            for v in 0..VECTORS {
-                let Some(left @ 1..) = piece.columns.checked_sub(v * $lanes) else { break };
-                let mask = $mask(left.min($lanes));
-                // SAFETY: there is one for each of the columns; the mask leaves the others out.
-                let bias =
-                    (!piece.tail.bias.is_null()).then(|| unsafe { $load_some(piece.tail.bias.add(v * $lanes), mask) });
-                for (i, sums) in sum.iter().enumerate() {
-                    // SAFETY: a tile may write `columns` of each of its rows; the mask leaves the others out.
-                    unsafe {
-                        let out = piece.out.add(i * piece.out_row + v * $lanes);
-                        let sum = if piece.add { $add($load_some(out, mask), sums[v]) } else { sums[v] };
-                        $store_some(out, mask, tail(sum, bias));
+                let fetch = |next: &mut *const $t| {
+                    if VECTORS > 1 {
+                        // What is yet to be packed is to come no nearer than the second cache.
+                        // SAFETY: a prefetch may be of any place. It has not always been safe.
+                        #[allow(unused_unsafe)]
+                        unsafe {
+                            match LIES {
+                                PACKED => _mm_prefetch::<_MM_HINT_T1>(next.cast()),
+                                _ => _mm_prefetch::<_MM_HINT_T0>(next.cast()),
+                            }
+                        };
+                        *next = next.wrapping_offset(next_step);
+                    }
+                };
+                let sum = loop {
+                    let depth = left.min(BLOCK);
+                    let mut block = [[<$vector>::zeroed(); VECTORS]; ROWS];
+                    let mut yet = depth;
+                    while yet > 0 {
+                        let mut now = yet;
+                        if LIES == IN_SEGMENTS {
+                            if here == 0 {
+                                for (i, row) in rows.iter_mut().enumerate() {
+                                    // SAFETY: there are ROWS places for each of the segments.
+                                    *row = unsafe { *table.add(i) };
+                                }
+                                next = rows[0].wrapping_offset(piece.segments.ahead);
+                                (table, here, at) = (table.wrapping_add(ROWS), places, 0);
+                                places = piece.segments.places;
+                            }
+                            now = here.min(yet);
+                            here -= now;
+                        }
+                        yet -= now;
+                        if is_dense {
+                            if LIES == IN_ROWS {
+                                for (i, row) in rows.iter_mut().enumerate() {
+                                    *row = a.wrapping_offset(i as isize * a_row);
+                                }
+                                at = 0;
+                            }
+                            for _ in 0..now / AT_ONCE {
+                                fetch(&mut next);
+                                if LIES == PACKED {
+                                    place!([$vector, VECTORS, $lanes, $load, $set, $fma] block, b, |i| a.add(i));
+                                    fetch(&mut next);
+                                    place!([$vector, VECTORS, $lanes, $load, $set, $fma] block, b.add(width), |i| a.add(ROWS + i));
+                                    fetch(&mut next);
+                                    place!([$vector, VECTORS, $lanes, $load, $set, $fma] block, b.add(2 * width), |i| a.add(2 * ROWS + i));
+                                    fetch(&mut next);
+                                    place!([$vector, VECTORS, $lanes, $load, $set, $fma] block, b.add(3 * width), |i| a.add(3 * ROWS + i));
+                                    a = a.wrapping_add(AT_ONCE * ROWS);
+                                } else {
+                                    place!([$vector, VECTORS, $lanes, $load, $set, $fma] block, b, |i| rows[i].offset(at));
+                                    place!([$vector, VECTORS, $lanes, $load, $set, $fma] block, b.add(width), |i| rows[i].offset(at + 1));
+                                    place!([$vector, VECTORS, $lanes, $load, $set, $fma] block, b.add(2 * width), |i| rows[i].offset(at + 2));
+                                    place!([$vector, VECTORS, $lanes, $load, $set, $fma] block, b.add(3 * width), |i| rows[i].offset(at + 3));
+                                    at += AT_ONCE as isize;
+                                }
+                                b = b.wrapping_add(AT_ONCE * width);
+                            }
+                            if LIES == IN_ROWS {
+                                a = a.wrapping_add(now / AT_ONCE * AT_ONCE);
+                            }
+                            now %= AT_ONCE;
+                        }
+                        for _ in 0..now {
+                            fetch(&mut next);
+                            place!([$vector, VECTORS, $lanes, $load, $set, $fma] block, b, |i| match LIES {
+                                IN_SEGMENTS => rows[i].offset(at),
+                                _ => a.offset(i as isize * a_row),
+                            });
+                            (a, b) = (a.wrapping_offset(a_step), b.wrapping_offset(piece.b_step));
+                            at += a_step;
+                        }
+                    }
+                    let terms = block.as_flattened_mut().iter_mut().enumerate();
+                    if left < piece.depth {
+                        for (i, term) in terms {
+                            // SAFETY: there is a place for each, and those of the blocks before stand in it.
+                            *term = unsafe { $add($load(before.add(i * $lanes)), *term) };
+                        }
+                    }
+                    left -= depth;
+                    if left == 0 {
+                        break block;
+                    }
+                    for (i, &term) in block.as_flattened().iter().enumerate() {
+                        // SAFETY: there is a place for each.
+                        unsafe { $store(before.add(i * $lanes), term) };
+                    }
+                };
+                let tail = |sum: $vector, bias: Option<$vector>| {
+                    let sum = if let Some(bias) = bias { $add(sum, bias) } else { sum };
+                    let zero = <$vector>::zeroed();
+                    // The second of two zeros is the greater; -0 is to become 0.
+                    if piece.tail.relu { $add($max(zero, sum), zero) } else { sum }
+                };
+                if piece.columns == width {
+                    let mut bias = [None; VECTORS];
+                    if !piece.tail.bias.is_null() {
+                        for (v, bias) in bias.iter_mut().enumerate() {
+                            // SAFETY: there is one for each of the columns, which are all here.
+                            *bias = Some(unsafe { $load(first_bias.add(v * $lanes)) });
+                        }
+                    }
+                    for (i, sums) in sum.iter().enumerate() {
+                        for (v, &sum) in sums.iter().enumerate() {
+                            // SAFETY: a tile may write `columns` of each of its rows, which are all here.
+                            unsafe {
+                                let out = first_out.add(i * piece.out_row + v * $lanes);
+                                let sum = if piece.add { $add($load(out), sum) } else { sum };
+                                $store(out, tail(sum, bias[v]));
+                            }
+                        }
+                    }
+                    continue;
+                }
+                for v in 0..VECTORS {
+                    let Some(left @ 1..) = piece.columns.checked_sub(v * $lanes) else { break };
+                    let mask = $mask(left.min($lanes));
+                    // SAFETY: there is one for each of the columns; the mask leaves the others out.
+                    let bias =
+                        (!piece.tail.bias.is_null()).then(|| unsafe { $load_some(first_bias.add(v * $lanes), mask) });
+                    for (i, sums) in sum.iter().enumerate() {
+                        // SAFETY: a tile may write `columns` of each of its rows; the mask leaves the others out.
+                        unsafe {
+                            let out = first_out.add(i * piece.out_row + v * $lanes);
+                            let sum = if piece.add { $add($load_some(out, mask), sums[v]) } else { sums[v] };
+                            $store_some(out, mask, tail(sum, bias));
+                        }
                     }
                 }
             }
@@ -361,30 +446,33 @@ macro_rules! plain_tile {
         unsafe fn $name<const ROWS: usize, const COLUMNS: usize, const LIES: u8>(piece: &Piece<$t>) {
             let (add, mul): (fn($t, $t) -> $t, fn($t, $t) -> $t) = ($add, $mul);
             let (a_row, a_step) = if LIES == PACKED { (1, ROWS as isize) } else { (piece.a_row, piece.a_step) };
-            let (mut a, mut b, mut left) = (piece.a, piece.b, piece.depth);
-            let mut sum = [[<$t>::zeroed(); COLUMNS]; ROWS];
-            while left > 0 {
-                let depth = left.min(BLOCK);
-                let mut block = [[<$t>::zeroed(); COLUMNS]; ROWS];
-                for _ in 0..depth {
-                    // SAFETY: the right factor has COLUMNS terms at each place along k.
-                    let columns = unsafe { b.cast::<[$t; COLUMNS]>().read_unaligned() };
-                    for (i, sums) in block.iter_mut().enumerate() {
-                        // SAFETY: the left factor has ROWS rows at each place along k.
-                        let row = unsafe { *a.offset(i as isize * a_row) };
-                        for (sum, &column) in sums.iter_mut().zip(&columns) {
-                            *sum = add(*sum, mul(row, column));
+            for tile in 0..piece.tiles {
+                let (mut a, mut left) = (piece.a, piece.depth);
+                let mut b = piece.b.wrapping_offset(tile as isize * piece.b_tile);
+                let mut sum = [[<$t>::zeroed(); COLUMNS]; ROWS];
+                while left > 0 {
+                    let depth = left.min(BLOCK);
+                    let mut block = [[<$t>::zeroed(); COLUMNS]; ROWS];
+                    for _ in 0..depth {
+                        // SAFETY: the right factor has COLUMNS terms at each place along k.
+                        let columns = unsafe { b.cast::<[$t; COLUMNS]>().read_unaligned() };
+                        for (i, sums) in block.iter_mut().enumerate() {
+                            // SAFETY: the left factor has ROWS rows at each place along k.
+                            let row = unsafe { *a.offset(i as isize * a_row) };
+                            for (sum, &column) in sums.iter_mut().zip(&columns) {
+                                *sum = add(*sum, mul(row, column));
+                            }
                         }
+                        (a, b) = (a.wrapping_offset(a_step), b.wrapping_offset(piece.b_step));
                     }
-                    (a, b) = (a.wrapping_offset(a_step), b.wrapping_offset(piece.b_step));
+                    left -= depth;
+                    for (sum, &block) in sum.as_flattened_mut().iter_mut().zip(block.as_flattened()) {
+                        *sum = add(*sum, block);
+                    }
                 }
-                left -= depth;
-                for (sum, &block) in sum.as_flattened_mut().iter_mut().zip(block.as_flattened()) {
-                    *sum = add(*sum, block);
-                }
+                // SAFETY: as of this tile.
+                unsafe { write_rows(piece, tile, ROWS, sum.as_flattened()) }
             }
-            // SAFETY: as of this tile.
-            unsafe { write_rows(piece, ROWS, sum.as_flattened()) }
         }
     };
 }
