@@ -55,10 +55,11 @@
 //!
 //! # Threads
 //!
-//! A region is a number of chunks, claimed from a counter by the caller and by helpers. After its end helpers look for the next for
-//! some 50 µs and then sleep. The caller waits only for chunks that somebody has begun, so that it can do all alone, any
-//! number of threads may have regions, chunks may have regions of their own, and other processes that take the helper's
-//! core cost little more than that core. Kernels ask for help where the work is worth it. [`set_num_threads`] says how many.
+//! A region is a number of chunks, claimed from a counter by the caller and by helpers. Helpers look for the next region for
+//! some 50 µs after the end of one, at most a millisecond after their own last chunk, and then sleep. The caller waits only
+//! for chunks that somebody has begun, so that it can do all alone, any number of threads may have regions, chunks may have
+//! regions of their own, and other processes that take the helper's core cost little more than that core. Kernels ask for
+//! help where the work is worth it. [`set_num_threads`] says how many.
 //!
 //! # Figures
 //!

@@ -29,7 +29,7 @@ pub(crate) use pack::{Factor, InPlace, Lanes, Panels, pack_panels};
 pub use packed::Packed;
 pub(crate) use packed::packed;
 use packed::panels;
-use tile::{Family, MAX_ROWS, Next, Piece, Segments, Tail, Term, Tiles};
+use tile::{Family, MAX_ROWS, Next, POINTERS, Piece, Segments, Tail, Term, Tiles};
 pub(crate) use tile::{SIDE, Turns};
 
 /// The most places along k whose terms are packed at a time.
@@ -221,9 +221,11 @@ unsafe fn chunk<T: Term, A: Panels<Term = T>, B: Panels<Term = T>>(
     for start in (0..depth).step_by(panel) {
         let now = panel.min(depth - start);
         let (a, b) = (a.from(0, start), b.from(0, start));
-        // Packing costs about as much as reading some rows more, or what lies in the first cache.
+        // Packing costs about as much as reading some rows more; or what lies in the first cache, where tiles read panels no
+        // faster than that.
         let few = |depth: isize| {
-            rows <= 3 * tallest || now * depth.unsigned_abs() <= FEW || depth.unsigned_abs() * size_of::<T>() <= 512
+            let depth = depth.unsigned_abs();
+            rows <= 3 * MAX_ROWS || tallest > POINTERS && (now * depth <= FEW || depth * size_of::<T>() <= 512)
         };
         let b_in_place = b.in_place().filter(|b| B::PACKED || b.lane == 1 && few(b.depth));
         let a_lies = a.in_place();

@@ -16,8 +16,7 @@ pub(crate) const MAX_ROWS: usize = 12;
 #[cfg(target_arch = "x86_64")]
 const AT_ONCE: usize = 4;
 /// The most rows that are read from as many pointers: more would not be in registers.
-#[cfg(target_arch = "x86_64")]
-const POINTERS: usize = 6;
+pub(super) const POINTERS: usize = 6;
 
 /// A piece of a product: some rows of the left factor times some columns of the right one, tile by tile.
 pub(crate) struct Piece<T> {
@@ -263,6 +262,12 @@ macro_rules! vector_tile {
                 let first_out = piece.out.wrapping_add(tile * width);
                 let first_bias = piece.tail.bias.wrapping_add(tile * width);
                 let (mut rows, mut at) = ([piece.a; ROWS], 0);
+                if is_dense && LIES == IN_ROWS {
+                    for (i, row) in rows.iter_mut().enumerate() {
+                        // Else the compiler finds each from the one before, at each place anew.
+                        *row = std::hint::black_box(a.wrapping_offset(i as isize * a_row));
+                    }
+                }
                 let (mut table, mut here, mut places) = (piece.segments.rows, 0, piece.segments.first);
                 if VECTORS == 2 && piece.depth >= 2 * BLOCK {
                     // The output is there by the time that the sums are.
@@ -310,12 +315,6 @@ macro_rules! vector_tile {
                         }
                         yet -= now;
                         if is_dense {
-                            if LIES == IN_ROWS {
-                                for (i, row) in rows.iter_mut().enumerate() {
-                                    *row = a.wrapping_offset(i as isize * a_row);
-                                }
-                                at = 0;
-                            }
                             for _ in 0..now / AT_ONCE {
                                 fetch(&mut next);
                                 if LIES == PACKED {
