@@ -231,3 +231,36 @@ def spectral_row(record, label, config, layer, x):
         row["y"].append(record.put(layer(tf.constant(x), training=True)))
         row["state"].append(record.named(layer.weights))
     record.row(label, **row)
+
+
+def states_row(record, label, make, x, weights, mask=None):
+    """A row of a recurrent layer that begins with given states and gives those after the sequence; `make` takes a dtype, and
+    `weights` is the stream of what the weights and then the states are.
+    """
+    keras.backend.clear_session()
+    unbuilt = config(make("float32"))
+    keras.backend.clear_session()
+    layer = make("float64")
+    layer.build(x.shape)
+    values = [draw(weights, w.shape, f32, -1, 1, (0,)) for w in layer.weights]
+    layer.set_weights(values)
+    states = [draw(weights, state.shape, f32, -1, 1) for state in layer(wide(x))[1:]]
+    inputs = [tf.constant(wide(v)) for v in [x, *states]]
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        y, *after = layer(inputs[0], initial_state=inputs[1:], mask=None if mask is None else tf.constant(mask))
+        dys = [cotangent(t.shape) for t in [y, *after]]
+        total = sum(tf.reduce_sum(t * dy) for t, dy in zip([y, *after], dys))
+    grads = tape.gradient(total, inputs + [w.value for w in layer.trainable_weights])
+    record.row(
+        label,
+        config=unbuilt,
+        x=record.put(x),
+        mask=record.put(mask),
+        states=[record.put(state) for state in states],
+        weights=[{"path": w.path, "value": record.put(v)} for w, v in zip(layer.weights, values)],
+        reference=record.put(y),
+        after=[record.put(state) for state in after],
+        dys=[record.put(dy) for dy in dys],
+        grads=[record.put(grad) for grad in grads],
+    )

@@ -15,9 +15,9 @@ from keras_recorder import (
     loss_row,
     optimizer_steps,
     spectral_row,
+    states_row,
     wide,
 )
-from op_runner import cotangent
 from samples import distinct, draw, f32
 
 L = keras.layers
@@ -280,33 +280,7 @@ def states(record):
     for axes in (1, 3):
         x = values((2, 2, *IMAGES[axes][1:]))
         make = lambda d: getattr(L, f"ConvLSTM{axes}D")(2, 2, return_state=True, return_sequences=True, dtype=d)
-        keras.backend.clear_session()
-        unbuilt = config(make("float32"))
-        keras.backend.clear_session()
-        layer, weights = make("float64"), stream("values of states", axes)
-        layer.build(x.shape)
-        given = [draw(weights, w.shape, f32, -1, 1, (0,)) for w in layer.weights]
-        layer.set_weights(given)
-        begun = [draw(weights, state.shape, f32, -1, 1) for state in layer(wide(x))[1:]]
-        inputs = [tf.constant(wide(v)) for v in [x, *begun]]
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            y, *after = layer(inputs[0], initial_state=inputs[1:])
-            dys = [cotangent(t.shape) for t in [y, *after]]
-            total = sum(tf.reduce_sum(t * dy) for t, dy in zip([y, *after], dys))
-        grads = tape.gradient(total, inputs + [w.value for w in layer.trainable_weights])
-        record.row(
-            f"ConvLSTM{axes}D",
-            config=unbuilt,
-            x=record.put(x),
-            mask=None,
-            states=[record.put(state) for state in begun],
-            weights=[{"path": w.path, "value": record.put(v)} for w, v in zip(layer.weights, given)],
-            reference=record.put(y),
-            after=[record.put(state) for state in after],
-            dys=[record.put(dy) for dy in dys],
-            grads=[record.put(grad) for grad in grads],
-        )
+        states_row(record, f"ConvLSTM{axes}D", make, x, stream("values of states", axes))
 
 
 def stateful(record):
