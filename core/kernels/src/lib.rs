@@ -38,14 +38,16 @@
 //! A tile of 12 rows and 32 columns (AVX-512, float32) is kept in registers while places along k go by. The right factor is
 //! packed in strips, a panel of 384 places at a time, so that it stays in the second cache, and the left one some rows at
 //! a time; whichever already lies well is read as it lies, so no transpose is ever copied as a whole. What is packed next
-//! is asked for meanwhile. Thin products have tiles of their own. Where the product is small and k long, as in gradients of
+//! is asked for meanwhile. Tiles that lie side by side are one call, and AVX2's, of 6 rows and 16 columns, have four places
+//! along k written out: where other processes take a share of what a core can begin, each instruction beside the products
+//! costs. Thin products have tiles of their own. Where the product is small and k long, as in gradients of
 //! weights, chunks of k are given to threads. An [`Epilogue`] is applied to some rows at a time while they are in the first
 //! cache.
 //!
 //! A convolution is a product whose left factor is the patches of the images, which are never in memory as a whole. Where
 //! channels, or a row's positions, lie at equal steps, tiles read them where they lie, a segment at a time, padding from a place
-//! of zeros; else they are packed from the images straight into the panels. Its gradient by the input is one product for each remainder of a place by the strides,
-//! so that nothing is multiplied by inserted zeros.
+//! of zeros; else they are packed from the images straight into the panels. Its gradient by the input is one product for each
+//! remainder of a place by the strides, so that nothing is multiplied by inserted zeros.
 //!
 //! # Expressions
 //!
