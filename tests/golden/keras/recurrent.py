@@ -5,8 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from fixture import stream
-from keras_recorder import LayerRecorder, Recorder, config, wide
-from op_runner import cotangent
+from keras_recorder import LayerRecorder, Recorder, config, states_row, wide
 from samples import draw, f32
 
 
@@ -177,34 +176,7 @@ def add(fixture):
     for label, make in makes.items():
         for how in ("", "masked"):
             weights = stream("states", label + how)
-            keras.backend.clear_session()
-            unbuilt = config(make("float32"))
-            keras.backend.clear_session()
-            layer = make("float64")
-            layer.build(x.shape)
-            values = [draw(weights, w.shape, f32, -1, 1, (0,)) for w in layer.weights]
-            layer.set_weights(values)
-            count = len(layer(wide(x))) - 1
-            states = [draw(weights, (3, 3), f32, -1, 1) for _ in range(count)]
-            inputs = [tf.constant(wide(v)) for v in [x, *states]]
-            with tf.GradientTape() as tape:
-                tape.watch(inputs)
-                y, *after = layer(inputs[0], initial_state=inputs[1:], mask=tf.constant(mask) if how else None)
-                dys = [cotangent(t.shape) for t in [y, *after]]
-                total = sum(tf.reduce_sum(t * dy) for t, dy in zip([y, *after], dys))
-            grads = tape.gradient(total, inputs + [w.value for w in layer.trainable_weights])
-            record.row(
-                f"{label} {how}".strip(),
-                config=unbuilt,
-                x=record.put(x),
-                mask=record.put(mask) if how else None,
-                states=[record.put(state) for state in states],
-                weights=[{"path": w.path, "value": record.put(v)} for w, v in zip(layer.weights, values)],
-                reference=record.put(y),
-                after=[record.put(state) for state in after],
-                dys=[record.put(dy) for dy in dys],
-                grads=[record.put(grad) for grad in grads],
-            )
+            states_row(record, f"{label} {how}".strip(), make, x, weights, mask if how else None)
 
     record = Recorder(fixture, "recurrent dropout")
     for name, make in classes.items():

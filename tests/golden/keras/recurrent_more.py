@@ -8,8 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from fixture import stream
-from keras_recorder import Recorder, config, wide
-from op_runner import cotangent
+from keras_recorder import Recorder, config, states_row, wide
 from samples import draw, f32
 
 MASK = np.array([[1, 1, 0, 1], [0, 1, 1, 0], [0, 0, 0, 0]], bool)
@@ -46,34 +45,9 @@ def ways(fixture):
                 "unroll": unroll,
             }
             words = [key for key, value in settings.items() if value] + ["masked"] * masked
-            weights = stream("ways", name, *words)
-            keras.backend.clear_session()
-            unbuilt = config(make(dtype="float32", **settings))
-            keras.backend.clear_session()
-            layer = make(dtype="float64", **settings)
-            layer.build(x.shape)
-            values = [draw(weights, w.shape, f32, -1, 1, (0,)) for w in layer.weights]
-            layer.set_weights(values)
-            states = [draw(weights, (3, 3), f32, -1, 1) for _ in layer.state_size]
-            inputs = [tf.constant(wide(v)) for v in [x, *states]]
-            with tf.GradientTape() as tape:
-                tape.watch(inputs)
-                y, *after = layer(inputs[0], initial_state=inputs[1:], mask=tf.constant(MASK) if masked else None)
-                dys = [cotangent(t.shape) for t in [y, *after]]
-                total = sum(tf.reduce_sum(t * dy) for t, dy in zip([y, *after], dys))
-            grads = tape.gradient(total, inputs + [w.value for w in layer.trainable_weights])
-            record.row(
-                " ".join([name, *words]),
-                config=unbuilt,
-                x=record.put(x),
-                mask=record.put(MASK) if masked else None,
-                states=[record.put(state) for state in states],
-                weights=[{"path": w.path, "value": record.put(v)} for w, v in zip(layer.weights, values)],
-                reference=record.put(y),
-                after=[record.put(state) for state in after],
-                dys=[record.put(dy) for dy in dys],
-                grads=[record.put(grad) for grad in grads],
-            )
+            made = lambda d: make(dtype=d, **settings)
+            weights, mask = stream("ways", name, *words), MASK if masked else None
+            states_row(record, " ".join([name, *words]), made, x, weights, mask)
 
 
 def stateful(fixture):
