@@ -17,8 +17,8 @@ const MAX_THREADS: usize = 64;
 const SLOTS: usize = 16;
 /// How often a helper looks for the next region before it sleeps: some 50 µs.
 const SPINS: usize = 4000;
-/// How many times as long it looks while a caller is still at the last chunks of a region: the next one often follows, and to
-/// wake a helper takes as long as to spin this once.
+/// How many times as long it looks while a caller is still at the last chunks of a region: the next one often follows, and a
+/// helper that is awake is there at once.
 const LONGER: usize = 20;
 /// How often a caller looks for the end of the last chunks before it lets others run.
 const WAITS: usize = 1000;

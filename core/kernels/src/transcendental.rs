@@ -101,9 +101,9 @@ fn tail<const FUSED: bool, const EXACT: bool, R: Real, const N: usize, const D: 
 macro_rules! steps {
     ($module:ident: $t:ident, $bits:ident, $signed:ident, digits $digits:literal, bias $bias:literal,
         rounder $rounder:literal, lift 2 to $lift:literal, ln2 $ln2_high:literal + $ln2_low:literal, exp up to $highest:literal with room for 2 to $room:literal,
-        expm1 is -1 at $expm1_lowest:literal and, as log1p, x below $least:literal, tanh is 1 at $tanh_highest:literal,
-        sigmoid 1 at $sigmoid_highest:literal,
-        $exp:expr; log1p |$f:ident, $k:ident, $rest:ident| $log1p:expr) => {
+        expm1 is -1 at $expm1_lowest:literal and, as log1p, x below $least:literal, sigmoid 1 at $sigmoid_highest:literal,
+        exp $exp:expr; tanh 1 at $tanh_highest:literal, by $above:expr, $below:expr;
+        log1p |$f:ident, $k:ident, $rest:ident| $log1p:expr) => {
         mod $module {
             use super::*;
 
@@ -132,6 +132,13 @@ macro_rules! steps {
                 fma!(p * r, r, r)
             }
 
+            /// e^r times `scale`, a power of 2.
+            #[inline(always)]
+            fn exp_of_rest<const FUSED: bool>(r: $t, scale: $t) -> $t {
+                let p = horner::<FUSED, _, _>(r, $exp.map(|coefficient| coefficient * scale));
+                fma!(fma!(p, r, scale), r, scale)
+            }
+
             /// 2ⁿ of the bits of n + `rounder`, in which the bias is already.
             #[inline(always)]
             fn power(bits: $bits) -> $t {
@@ -143,7 +150,7 @@ macro_rules! steps {
             #[inline(always)]
             fn put_together<const FUSED: bool>(bits: $bits, r: $t) -> $t {
                 let half = bits >> 1;
-                (expm1_of_rest::<FUSED>(r) + 1.0) * power(half) * power(bits.wrapping_sub(half))
+                exp_of_rest::<FUSED>(r, 1.0) * power(half) * power(bits.wrapping_sub(half))
             }
 
             #[inline(always)]
@@ -195,7 +202,7 @@ macro_rules! steps {
                 let n = shifted - rounder;
                 let r = fma!(n, LN2_HIGH, x);
                 let r = fma!(n, LN2_LOW, r);
-                let e = (expm1_of_rest::<FUSED>(r) + 1.0) * ROOM;
+                let e = exp_of_rest::<FUSED>(r, ROOM);
                 e / (power(shifted.to_bits()) + e)
             }
 
@@ -203,7 +210,7 @@ macro_rules! steps {
             #[inline(always)]
             pub(super) fn exp_times<const FUSED: bool>(x: $t, rounder: $t) -> $t {
                 let (bits, r) = take_apart::<FUSED>(x, rounder);
-                (expm1_of_rest::<FUSED>(r) + 1.0) * power(bits)
+                exp_of_rest::<FUSED>(r, 1.0) * power(bits)
             }
 
             #[inline(always)]
@@ -228,14 +235,16 @@ macro_rules! steps {
                 if x.abs() < $least { x } else { half + half }
             }
 
+            /// 2t / (1 + t²), where t is tanh ½x: a fraction of polynomials in x², whose error is less in what is made of
+            /// it the greater x is. Its coefficients are such that what comes out is rounded to 1 and not above.
             #[inline(always)]
             pub(super) fn tanh<const FUSED: bool>(x: $t) -> $t {
-                let magnitude = x.abs();
-                let bounded = if magnitude > $tanh_highest { $tanh_highest } else { magnitude };
-                let (bits, r) = take_apart::<FUSED>(bounded + bounded, ROUNDER + $bias);
-                let power = power(bits);
-                let expm1 = fma!(power, expm1_of_rest::<FUSED>(r), power - 1.0);
-                (expm1 / (expm1 + 2.0)).copysign(x)
+                let x = if x < -$tanh_highest { -$tanh_highest } else { x };
+                let x = if x > $tanh_highest { $tanh_highest } else { x };
+                let z = x * x;
+                let above = x * horner::<FUSED, _, _>(z, $above);
+                let below = horner::<FUSED, _, _>(z, $below);
+                (above + above) * below / fma!(above, above, below * below)
             }
 
             /// k and m, where x is 2ᵏ m and m is from √½ to √2.
@@ -292,9 +301,9 @@ macro_rules! steps {
 }
 
 steps!(single: f32, u32, i32, digits 23, bias 127.0, rounder 12_582_912.0, lift 2 to 64, ln2 0.693_359_4 + -2.121_944_4e-4,
-exp up to 89.0 with room for 2 to 40.0, expm1 is -1 at -18.0 and, as log1p, x below 1e-8, tanh is 1 at 10.0,
-sigmoid 1 at 20.0,
-[0.499_999_94, 0.166_665_23, 0.041_668_35, 0.008_368_536, 0.001_381_561_9];
+exp up to 89.0 with room for 2 to 40.0, expm1 is -1 at -18.0 and, as log1p, x below 1e-8, sigmoid 1 at 20.0,
+exp [0.499_999_94, 0.166_665_23, 0.041_668_35, 0.008_368_536, 0.001_381_561_9];
+tanh 1 at 8.82, by [0.899_69, 0.026_793_7, 1.029_349_5e-4], [1.799_38, 0.203_535_7, 2.172_406_5e-3, 2.217_482_5e-6];
 log1p |f, k, rest| {
     let square = f * f;
     let cubic = horner::<FUSED, _, _>(f, [0.333_333_13, -0.249_999_87, 0.200_019_93, -0.166_691_47, 0.142_226_53, -0.123_879_28,
@@ -306,11 +315,13 @@ log1p |f, k, rest| {
 
 steps!(double: f64, u64, i64, digits 52, bias 1023.0, rounder 6_755_399_441_055_744.0, lift 2 to 512,
 ln2 0.693_147_180_369_123_8 + 1.908_214_929_270_587_7e-10,
-exp up to 710.0 with room for 2 to 100.0, expm1 is -1 at -38.0 and, as log1p, x below 1e-17, tanh is 1 at 20.0,
-sigmoid 1 at 40.0,
-[0.500_000_000_000_000_9, 0.166_666_666_666_664_27, 0.041_666_666_666_545_234, 0.008_333_333_333_490_813,
+exp up to 710.0 with room for 2 to 100.0, expm1 is -1 at -38.0 and, as log1p, x below 1e-17, sigmoid 1 at 40.0,
+exp [0.500_000_000_000_000_9, 0.166_666_666_666_664_27, 0.041_666_666_666_545_234, 0.008_333_333_333_490_813,
     0.001_388_888_894_016_514_7, 0.000_198_412_695_063_196_48, 2.480_149_631_298_445e-5, 2.755_759_178_594_455e-6,
     2.762_920_581_644_626e-7, 2.499_713_646_775_282e-8];
+tanh 1 at 19.058, by [0.900_175, 0.032_427_525_950_680_346, 0.000_273_011_858_499_407_6, 7.677_387_500_503_601e-7,
+    7.265_542_003_199_09e-10, 1.636_944_704_671_788_2e-13], [1.800_35, 0.214_884_218_568_026_8, 0.003_450_125_264_335_409,
+    1.649_637_653_997_012e-5, 2.733_634_552_434_936_2e-8, 1.368_034_078_251_472_6e-11, 9.395_455_033_771_473e-16];
 log1p |f, k, rest| {
     // f less half its square, and what s³ and the higher powers add, where s is f/(2 + f).
     let s = f / (2.0 + f);

@@ -149,6 +149,25 @@ fn functions_of_doubles_are_within_4_ulp() {
     }
 }
 
+/// Its fraction ends where it is rounded to 1: all floats before that, and some of the doubles.
+#[test]
+fn tanh_is_not_above_1() {
+    let floats: Vec<f32> = (8.0_f32.to_bits()..10.0_f32.to_bits()).map(f32::from_bits).collect();
+    let doubles: Vec<f64> = (0..3_000_000).map(|i| 15.0 + 5.0 * f64::from(i) / 3e6).collect();
+    for set in sets() {
+        with_instruction_set(set, || {
+            let out = unary(Unary::Tanh, &floats);
+            let above = out.iter().position(|&y| y > 1.0);
+            assert_eq!(above.map(|i| floats[i]), None, "{set:?}");
+            assert_eq!(out.last(), Some(&1.0), "{set:?}");
+            let out = unary(Unary::Tanh, &doubles);
+            let above = out.iter().position(|&y| y > 1.0);
+            assert_eq!(above.map(|i| doubles[i]), None, "{set:?}");
+            assert_eq!(out.last(), Some(&1.0), "{set:?}");
+        });
+    }
+}
+
 /// All pairs of what is special, and powers of all sizes, also of bases close to 1.
 #[test]
 fn powers_of_doubles_are_within_4_ulp() {
