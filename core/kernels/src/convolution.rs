@@ -3,11 +3,15 @@
 //!
 //! A sum goes over the taps, in row-major order, and the channels of each, in the order of a product of so many terms.
 
+mod along;
 mod patches;
 mod spread;
 
+use std::ops::Range;
+
 use half::{bf16, f16};
 
+use crate::dispatch::by_instruction_set;
 use crate::expression::Elementwise;
 use crate::instruction_set::instruction_set;
 use crate::matmul::{Epilogue, Factor, Finish, Lanes, Rows, products, products_scratch, side_by_side};
@@ -16,6 +20,7 @@ use crate::operation::{Binary, Unary};
 use crate::parts::divide_slice;
 use crate::strided::Strided;
 use crate::window::{Axis, Format, Images, Window};
+use along::{Units, sums_along};
 use patches::{Patch, Patches, Slide};
 use spread::{Grid, Spread};
 
@@ -452,8 +457,31 @@ fn check<T>(of: &Filters, input: &[T], filters: &[T], output: &[T]) {
     );
 }
 
+/// What [`along`] computes, of the types that it knows.
+macro_rules! along {
+    (f16, $($rest:tt)*) => {};
+    (bf16, $($rest:tt)*) => {};
+    ($t:ident, scratch $of:ident) => {
+        if let Some(units) = Units::new($of) {
+            // One more, as scratch need not begin where one of them can.
+            return (units.scratch::<$t>() + 1) * (size_of::<f64>() / size_of::<$t>());
+        }
+    };
+    ($t:ident, $of:ident, $factors:expr => $filters:ident, $scratch:ident) => {
+        by_instruction_set!(fn sums(
+            of: &Filters, units: Units, some: Range<usize>, factors: (&[$t], &[$t]), room: &mut [f64]
+        ) = sums_along::<$t>);
+        if let Some(units) = Units::new($of) {
+            check($of, $factors.0, $filters, $factors.1);
+            let (_, scratch, _) = bytemuck::pod_align_to_mut($scratch);
+            let sums = |some: Range<usize>, room: &mut [f64]| sums($of, units, some, $factors, room);
+            return units.filters_gradient($of, sums, $filters, scratch);
+        }
+    };
+}
+
 macro_rules! convolutions {
-    ($($t:ty),*) => {
+    ($($t:ident),*) => {
         $(impl Convolution for $t {
             fn convolution_scratch(of: &Filters) -> usize {
                 convolution_scratch::<Self>(of)
@@ -489,6 +517,7 @@ macro_rules! convolutions {
             }
 
             fn filters_gradient_scratch(of: &Filters) -> usize {
+                along!($t, scratch of);
                 filters_gradient_scratch::<Self>(of)
             }
 
@@ -499,6 +528,7 @@ macro_rules! convolutions {
                 filters: &mut [Self],
                 scratch: &mut [Self],
             ) {
+                along!($t, of, (input, gradient) => filters, scratch);
                 filters_gradient(of, input, gradient, filters, scratch);
             }
         })*

@@ -11,7 +11,7 @@ use crate::float::Real;
 use crate::fold::join_lanes;
 use crate::narrow::Stored;
 use crate::number::Number;
-use crate::parts::{Matrix, by_rows};
+use crate::parts::{Matrix, by_rows, share};
 use crate::sliding::{BLOCK, Block, Gather, Slide, Term, Total, gather_along, gather_channels, load};
 use crate::window::{Format, Images, Window};
 
@@ -306,13 +306,6 @@ fn parts(window: &Window, images: Images) -> usize {
         Format::ChannelsLast => PARTS.min(rows_of_windows(window, images)),
         Format::ChannelsFirst => RUNS.min(images.batch),
     }
-}
-
-/// The share of `count` that is part `part` of `parts`.
-fn share(count: usize, part: usize, parts: usize) -> Range<usize> {
-    let (each, more) = (count / parts, count % parts);
-    let start = |part: usize| part * each + part.min(more);
-    start(part)..start(part + 1)
 }
 
 /// Adds, to the gradient of `N` output channels from `lane` on, what a row of windows has to do with it.

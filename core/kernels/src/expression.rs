@@ -686,7 +686,7 @@ impl<'a, T: Pod> Side<'a, T> {
 
 /// Asks for the lines of a slice.
 #[inline(always)]
-fn prefetch<T>(slice: &[T]) {
+pub(crate) fn prefetch<T>(slice: &[T]) {
     #[cfg(target_arch = "x86_64")]
     for byte in (0..size_of_val(slice)).step_by(UNIT) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

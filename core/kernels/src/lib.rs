@@ -47,7 +47,8 @@
 //! A convolution is a product whose left factor is the patches of the images, which are never in memory as a whole. Where
 //! channels, or a row's positions, lie at equal steps, tiles read them where they lie, a segment at a time, padding from a place
 //! of zeros; else they are packed from the images straight into the panels. Its gradient by the input is one product for each
-//! remainder of a place by the strides, so that nothing is multiplied by inserted zeros.
+//! remainder of a place by the strides, so that nothing is multiplied by inserted zeros. Its gradient by filters over few
+//! channels that come first is no product of panels but sums of lanes, as all of one factor would have to be turned.
 //!
 //! # Expressions
 //!

@@ -47,6 +47,13 @@ pub(crate) fn divide(count: usize, cost: usize, unit: usize, body: &(dyn Fn(Rang
     pool::run(parts, &|part, room| with_instruction_set(set, || body(start(part)..start(part + 1), room)));
 }
 
+/// The share of `count` that is part `part` of `parts`.
+pub(crate) fn share(count: usize, part: usize, parts: usize) -> Range<usize> {
+    let (each, more) = (count / parts, count % parts);
+    let start = |part: usize| part * each + part.min(more);
+    start(part)..start(part + 1)
+}
+
 /// A slice of which several threads have parts.
 pub(crate) struct Parts<'a, T> {
     first: *mut T,

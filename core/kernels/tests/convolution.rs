@@ -218,6 +218,11 @@ fn edges() -> Vec<Case<'static>> {
         Case { input: &[9, 60], channels: 1, filters: 1, padding: Padding::Same, ..PLANE },
         Case { input: &[11, 37], channels: 3, filters: 13, padding: Padding::Same, ..PLANE },
         Case { input: &[30, 3], channels: 2, filters: 40, padding: Padding::Explicit(&[[2, 0], [1, 1]]), ..PLANE },
+        // Few channels that come first: filters by twos and one, rows of taps by threes and one, more than a unit has, groups, and
+        // lanes that positions do not fill.
+        Case { input: &[19, 23], size: &[2, 2], channels: 1, filters: 37, padding: Padding::Same, batch: 11, ..PLANE },
+        Case { input: &[30, 30], size: &[3, 3], channels: 6, filters: 10, groups: 2, batch: 3, ..PLANE },
+        Case { input: &[17, 40], strides: &[1, 2], channels: 2, filters: 3, dilations: &[2, 1], ..PLANE },
         // Every other position.
         Case { input: &[5, 70], channels: 9, filters: 13, strides: &[2, 2], padding: Padding::Same, ..PLANE },
         // Filters that are rearranged some at a time.
@@ -321,8 +326,8 @@ fn threads_and_fused_sets_do_not_change_a_bit() {
         }
     }
     check::<f32>(&cases);
-    check::<f64>(&cases[..2]);
-    check::<bf16>(&cases[..2]);
+    check::<f64>(&cases[..3]);
+    check::<bf16>(&cases[..3]);
 }
 
 #[test]
