@@ -19,6 +19,7 @@ mod masked;
 mod merging;
 mod metric;
 mod models;
+mod nan;
 mod noise;
 mod normalization;
 mod optimizer;

@@ -33,6 +33,7 @@ pub(crate) mod linalg;
 pub(crate) mod list;
 pub(crate) mod logic;
 pub(crate) mod math;
+mod nan;
 pub(crate) mod nn;
 pub(crate) mod normalization;
 pub(crate) mod operators;
