@@ -407,3 +407,26 @@ fn extremes_of_wide_segments_are_those_of_each_column() {
         ],
     );
 }
+
+#[test]
+fn transforms_of_many_rows_are_those_of_each() {
+    let joined = |x: &Tensor| Tensor::complex(x, &x.cos()?);
+    let apart = |y: Tensor| Ok(vec![y.real()?, y.imag()?]);
+    for dims in [[40, 4, 96], [9, 31, 67], [3, 128, 50], [70, 1, 1025], [2, 300, 3]] {
+        let drawn = drawn(dims, -0.5);
+        for x in [&drawn, &drawn.cast(DType::F32).expect("floats")] {
+            let last = dims[2] as usize;
+            check_parts(
+                x,
+                &[
+                    ("fft", &|x| apart(joined(x)?.fft(1)?)),
+                    ("fft of two axes", &|x| apart(joined(x)?.fft(2)?)),
+                    ("ifft of two axes", &|x| apart(joined(x)?.ifft(2)?)),
+                    ("rfft", &|x| apart(x.rfft(&[last])?)),
+                    ("rfft of two axes", &|x| apart(x.rfft(&[dims[1] as usize, last])?)),
+                    ("irfft of two axes", &|x| Ok(vec![joined(x)?.irfft(&[dims[1] as usize, 2 * last - 1])?])),
+                ],
+            );
+        }
+    }
+}

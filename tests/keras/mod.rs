@@ -10,6 +10,7 @@ mod constraint;
 mod convolution;
 mod coverage;
 mod embedding;
+mod fourier;
 mod initializer;
 mod layer;
 mod lora;

@@ -81,10 +81,12 @@ impl Case {
         run(&self.op()?, &self.inputs)
     }
 
-    /// The same op where every float is one of float64, as the reference and the gradients were recorded.
+    /// The same op where every float is one of float64, and every part of a complex number, as the reference and the gradients
+    /// were recorded.
     pub fn widened(&self) -> Result<Arc<dyn Op>> {
         let wide = |value: &Attr| match value {
             Attr::Type(dtype) if dtype.is_float() => Attr::Type(DType::F64),
+            Attr::Type(dtype) if dtype.is_complex() => Attr::Type(DType::Complex128),
             other => other.clone(),
         };
         (self.def.parse)(&self.attrs.iter().fold(Attrs::new(), |attrs, (name, value)| attrs.with(name, wide(value))))

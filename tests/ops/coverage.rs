@@ -50,6 +50,11 @@ const EXCUSES: &[Excuse] = &[
         ],
         OWN_CASES,
     ),
+    excuse(
+        &["Imag", "IRFFT", "IRFFT2D", "Real"],
+        &["a gradient"],
+        "those at complex numbers are in the cases of Keras's functions of signals",
+    ),
     excuse(&["MaxPoolGrad"], &["a gradient where padding is EXPLICIT"], "TensorFlow refuses it"),
     excuse(
         &["ResizeBicubic", "ResizeBilinear"],

@@ -57,6 +57,8 @@ fn others(tensor: &Tensor) -> Result<Vec<(&'static str, Tensor)>> {
         DType::U32 => relaid::<u32>(tensor),
         DType::U64 => relaid::<u64>(tensor),
         DType::Bool => relaid::<bool>(tensor),
+        DType::Complex64 => relaid::<num_complex::Complex32>(tensor),
+        DType::Complex128 => relaid::<num_complex::Complex64>(tensor),
         _ => Ok(Vec::new()),
     }
 }

@@ -91,6 +91,14 @@ impl<'a> View<'a> {
             .ok_or_else(|| Error::internal(format!("a view of dims {dims:?} reaches beyond its storage")))
     }
 
+    /// The real parts of complex numbers, or the imaginary ones; the strides are those of the numbers, twice.
+    pub fn parts<'b, T: Pod>(&self, imag: bool, strides: &'b [isize]) -> Result<Strided<'b, T>>
+    where
+        'a: 'b,
+    {
+        self.shifted(self.offset as isize + isize::from(imag), self.dims, strides)
+    }
+
     /// Element `i` of int32 or int64 axes, dims or the like: of a vector, or a scalar's one element.
     pub fn int(&self, i: usize) -> Result<i64> {
         self.int_at(i as isize * self.strides.first().copied().unwrap_or(0))

@@ -59,7 +59,7 @@ impl Takes {
 }
 
 /// The gradient that arrives, where the formula it goes into holds: that of a product of complex numbers needs
-/// conjugates, for which there is no op.
+/// conjugates.
 fn real(dy: &Tensor) -> Result<&Tensor> {
     if dy.dtype().is_complex() {
         return Err(Error::unimplemented(format!("no gradient of complex numbers, found {}", dy.dtype())));

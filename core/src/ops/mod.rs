@@ -14,6 +14,7 @@ pub(crate) mod bitwise;
 pub(crate) mod check;
 pub(crate) mod cholesky;
 pub(crate) mod color;
+pub(crate) mod complex;
 pub mod composite;
 pub(crate) mod concat;
 pub(crate) mod convolution;
@@ -24,6 +25,7 @@ pub(crate) mod diagonal;
 pub(crate) mod distribution;
 pub(crate) mod einsum;
 pub(crate) mod fill;
+pub(crate) mod fourier;
 pub mod fused;
 pub(crate) mod gather;
 pub(crate) mod histogram;
@@ -50,6 +52,7 @@ pub(crate) mod sampling;
 pub(crate) mod search;
 pub(crate) mod segment;
 pub(crate) mod shift;
+pub mod signal;
 pub(crate) mod slice;
 pub(crate) mod sliding;
 pub(crate) mod space;
@@ -100,6 +103,8 @@ pub(crate) const FAMILIES: &[&[&[OpDef]]] = &[
     cholesky::OPS,
     inverse::OPS,
     spectrum::OPS,
+    complex::OPS,
+    fourier::OPS,
     random::OPS,
     distribution::OPS,
     stream::OPS,
