@@ -7,7 +7,8 @@ use crate::parts::{Matrix, by_rows};
 
 /// The numbers of colors: `f32`, `f64`, and `f16` and `bf16`, which are computed in `f32` and rounded once.
 pub trait Color: Sized {
-    /// Writes hue, saturation and value of colors, three numbers each: TensorFlow's `RGBToHSV`.
+    /// Writes hue, saturation and value of colors, three numbers each: TensorFlow's `RGBToHSV`. The greatest and the least of
+    /// three are those of what follows the last NaN; without a range between them, or where it is NaN, the hue is 0.
     ///
     /// # Panics
     /// When the lengths differ or are no multiples of 3.
@@ -39,8 +40,10 @@ macro_rules! colors {
             fn rgb_to_hsv(x: &[Self], out: &mut [Self]) {
                 each(x, out, |rgb| {
                     let [r, g, b]: [$wide; 3] = rgb.map($widen);
-                    let value = r.max(g).max(b);
-                    let range = value - r.min(g).min(b);
+                    let greater = |a: $wide, b: $wide| if a > b { a } else { b };
+                    let less = |a: $wide, b: $wide| if a < b { a } else { b };
+                    let value = greater(greater(r, g), b);
+                    let range = value - less(less(r, g), b);
                     let saturation = if value > 0.0 { range / value } else { 0.0 };
                     let norm = range.recip() * (1.0 / 6.0);
                     let hue = if range > 0.0 {

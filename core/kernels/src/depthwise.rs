@@ -12,7 +12,7 @@ use crate::fold::join_lanes;
 use crate::narrow::Stored;
 use crate::number::Number;
 use crate::parts::{Matrix, by_rows, share};
-use crate::sliding::{BLOCK, Block, Gather, Slide, Term, Total, gather_along, gather_channels, load};
+use crate::sliding::{BLOCK, Block, Gather, Slide, Start, Term, Total, gather_along, gather_channels, load};
 use crate::window::{Format, Images, Window};
 
 /// The parts that the gradient of a filter is summed in, at most, where channels are last: runs of rows of windows; and
@@ -155,7 +155,7 @@ macro_rules! sum_of_products {
             type State<const N: usize> = Total<T::Wide, N>;
 
             #[inline(always)]
-            fn start<const N: usize>(&self, _: usize) -> Total<T::Wide, N> {
+            fn start<const N: usize, const STEP: usize>(&self, _: Start) -> Total<T::Wide, N> {
                 Total::ZERO
             }
 

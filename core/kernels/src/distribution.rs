@@ -79,13 +79,16 @@ pub fn gamma(stream: Philox, index: u64, shape: f64) -> f64 {
     }
 }
 
-/// Draw `index` of a Poisson distribution with this mean. Not a number of a mean that is none, or negative.
+/// Draw `index` of a Poisson distribution with this mean: 0 of a negative one, ∞ of ∞, and not a number of one that is none.
 ///
 /// Products of uniform numbers (Knuth) for means below 10, else Hörmann: *The transformed rejection method for generating
 /// Poisson random variables*, Insurance: Mathematics and Economics 12, 1993.
 pub fn poisson(stream: Philox, index: u64, mean: f64) -> f64 {
-    if !(0.0..f64::INFINITY).contains(&mean) {
-        return f64::NAN;
+    if mean.is_nan() || mean == f64::INFINITY {
+        return mean;
+    }
+    if mean <= 0.0 {
+        return 0.0;
     }
     let mut draws = Draws::new(stream, RESERVED, index);
     if mean < 10.0 {
@@ -266,11 +269,22 @@ mod tests {
 
     #[test]
     fn what_is_no_distribution_has_no_draws() {
-        for bad in [f64::NAN, -1.0] {
-            assert!(gamma(stream(), 0, bad).is_nan() && poisson(stream(), 0, bad).is_nan());
+        for bad in [f64::NAN, -1.0, 0.0] {
+            assert!(gamma(stream(), 0, bad).is_nan());
         }
-        assert!(gamma(stream(), 0, 0.0).is_nan());
-        assert!(binomial(stream(), 0, f64::NAN, 0.5, true).is_nan());
+        assert!(poisson(stream(), 0, f64::NAN).is_nan());
+        let infinity = f64::INFINITY;
+        assert_eq!([infinity, 0.0, -1.0, -infinity].map(|mean| poisson(stream(), 0, mean)), [infinity, 0.0, 0.0, 0.0]);
+        for by_sums in [false, true] {
+            for (trials, probability) in [(f64::NAN, 0.5), (5.0, f64::NAN), (infinity, f64::NAN), (f64::NAN, infinity)]
+            {
+                assert!(binomial(stream(), 0, trials, probability, by_sums).is_nan());
+            }
+            for (trials, probability, drawn) in [(infinity, 0.5, infinity), (5.0, infinity, 5.0), (-infinity, 0.5, 0.0)]
+            {
+                assert_eq!(binomial(stream(), 0, trials, probability, by_sums), drawn);
+            }
+        }
         assert_eq!(binomial(stream(), 0, 5.0, 0.0, true), 0.0);
         assert_eq!(binomial(stream(), 0, 5.0, 1.0, true), 5.0);
     }

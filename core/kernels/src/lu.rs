@@ -13,7 +13,8 @@ pub fn lu_work(rows: usize) -> usize {
 /// and `L·U` is `a` with row `i` and row `pivots[i]`, which is `i` or below, exchanged for each `i` in turn. Returns
 /// whether the exchanges are an odd number. `work` holds [`lu_work`] elements.
 ///
-/// The pivot is the first of the largest magnitudes in its column; where that is 0, so is the diagonal of U.
+/// The pivot is the first of the largest magnitudes in its column, and NaN only where it is the first; where that is 0, so is
+/// the diagonal of U.
 /// Every sum runs in the order of the columns, some at a time, so the bits depend on the shape and the elements alone.
 ///
 /// # Panics
@@ -70,8 +71,7 @@ fn eliminate_by<const FUSED: bool>(a: &mut [f64], pivots: &mut [usize]) -> bool 
     for i in 0..columns {
         let mut pivot = i;
         for j in i + 1..rows {
-            // A NaN is larger than any, so that it stays to be seen.
-            if !(a[j * columns + i].abs() <= a[pivot * columns + i].abs() || a[pivot * columns + i].is_nan()) {
+            if a[j * columns + i].abs() > a[pivot * columns + i].abs() {
                 pivot = j;
             }
         }

@@ -3,11 +3,12 @@
 //! Every result is made by one thread, of terms in an order that its place says: gradients are gathered, not scattered.
 
 mod beside;
+mod equal;
 
 use std::fmt;
 use std::ops::Range;
 
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Pod;
 use half::{bf16, f16};
 
 use crate::dispatch::by_instruction_set;
@@ -15,19 +16,24 @@ use crate::float::Real;
 use crate::narrow::Stored;
 use crate::number::Number;
 use crate::parts::{Matrix, by_rows};
-use crate::sliding::{Block, Gather, Slide, Term, Total, gather_row, load, store};
+use crate::sliding::{Block, Gather, Slide, Start, Term, Total, gather_row, load, store};
 use crate::window::{Format, Images, Window};
 use beside::{Beside, gradient_units, greatest_units};
+use equal::{Near, Pick};
 
 /// The numbers of which windows have a greatest: f32, f64, f16, bf16 and the integers of 8 to 64 bits.
 ///
 /// `images` says how many inputs and outputs there are, and how their channels lie: an input has the places of the
 /// window's input and an output one for each window, in row-major order.
 pub trait MaxPooling: Number {
+    /// −∞ or the least integer.
+    const LEAST: Self;
+    /// The least number that is finite.
+    const LEAST_FINITE: Self;
+
     /// Writes the greatest element of every window, of each channel: TensorFlow's `MaxPool` and `MaxPool3D`.
     ///
-    /// Padding counts as nothing, and so does NaN. Where there is nothing else, the result is −∞ or the least integer;
-    /// TensorFlow has the least finite number then, and so for −∞ alone.
+    /// Padding counts as nothing, and so does NaN. The result is `least` where nothing is greater.
     ///
     /// ```
     /// use modulor_kernels::{Format, Images, MaxPooling, Padding, Window};
@@ -35,24 +41,24 @@ pub trait MaxPooling: Number {
     /// let window = Window::new(&[2, 3], &[2, 2], &[1, 1], &[1, 1], Padding::Valid).expect("it fits");
     /// let images = Images { format: Format::ChannelsLast, batch: 1, channels: 1 };
     /// let mut out = [0; 2];
-    /// i32::max_pool(&window, images, &[1, 5, 2, 3, 4, 7], &mut out);
+    /// i32::max_pool(&window, images, i32::LEAST, &[1, 5, 2, 3, 4, 7], &mut out);
     /// assert_eq!(out, [5, 7]);
     /// ```
     ///
     /// # Panics
     /// When `x` or `out` is not as long as the images are large.
-    fn max_pool(window: &Window, images: Images, x: &[Self], out: &mut [Self]);
+    fn max_pool(window: &Window, images: Images, least: Self, x: &[Self], out: &mut [Self]);
 }
 
 /// The numbers that are pooled and trained: f32, f64, f16 and bf16.
 ///
-/// Of a window with several greatest elements the first in row-major order counts, and of one with nothing but NaN the
-/// first element. Where several windows meet, their terms are added in the order of the windows: an element errs by at
+/// Where the greatest element of a window is asked for, the first in row-major order is it until a greater one follows: it
+/// stays so if it is NaN, and other NaN counts as nothing. Where several windows meet, their terms are added in the order of the windows: an element errs by at
 /// most 4·eps·Σ|terms| where they do not conspire. f16 and bf16 are added in f32 and rounded once.
 pub trait Pooling: MaxPooling {
-    /// As [`max_pool`](MaxPooling::max_pool), and writes where each of the greatest is: its number among the elements of
-    /// its image or, with `batch_index`, of all images; −1 for a window that is padding alone. Where channels are last that
-    /// is the number of TensorFlow's `MaxPoolWithArgmax`, `(y·width + x)·channels + c` in an image.
+    /// Writes the greatest element of every window, of each channel, and where it is: its number among the elements of
+    /// its image or, with `batch_index`, of all images; −∞ and −1 for a window that is padding alone. Where channels are last
+    /// that is the number of TensorFlow's `MaxPoolWithArgmax`, `(y·width + x)·channels + c` in an image.
     ///
     /// # Panics
     /// When a slice is not as long as the images are large.
@@ -75,8 +81,7 @@ pub trait Pooling: MaxPooling {
     }
 
     /// Writes the gradient of `x`, given that of its [`max_pool`](MaxPooling::max_pool): each of `dy` goes to the greatest
-    /// of its window. TensorFlow's `MaxPoolGrad`, which needs no output; its `MaxPool3DGrad` differs where windows have
-    /// several greatest.
+    /// of its window. TensorFlow's `MaxPoolGrad`, which needs no output.
     ///
     /// # Panics
     /// When a slice is not as long as the images are large, or the scratch is too short.
@@ -108,13 +113,21 @@ pub trait Pooling: MaxPooling {
         scratch: &mut [u32],
     ) -> Result<(), NotInWindow>;
 
-    /// Writes, for every window of `x`, the element of `from` that lies where the greatest does: the gradient of
-    /// [`max_pool_gradient`](Self::max_pool_gradient) with respect to `dy`, TensorFlow's `MaxPoolGradGrad`. 0 for a window
-    /// that is padding alone.
+    /// Writes the gradient of `x`, given its [`max_pool`](MaxPooling::max_pool), `y`, and the gradient of that, `dy`: each of
+    /// these goes to all elements of its window that are less than 10⁻⁵ from its `y`. TensorFlow's `MaxPool3DGrad`.
     ///
     /// # Panics
     /// When a slice is not as long as the images are large.
-    fn max_pool_pick(window: &Window, images: Images, x: &[Self], from: &[Self], out: &mut [Self], scratch: &mut [u32]);
+    fn max_pool_gradient_near(window: &Window, images: Images, x: &[Self], y_dy: [&[Self]; 2], dx: &mut [Self]);
+
+    /// Writes, for every window of `x`, the element of `from` that lies where the first is that is equal to its `y`, or 0
+    /// where none is: with `y` the [`max_pool`](MaxPooling::max_pool) of `x`, the gradient of
+    /// [`max_pool_gradient`](Self::max_pool_gradient) with respect to `dy`. TensorFlow's `MaxPoolGradGrad` and
+    /// `MaxPool3DGradGrad`.
+    ///
+    /// # Panics
+    /// When a slice is not as long as the images are large.
+    fn max_pool_pick(window: &Window, images: Images, x_from: [&[Self]; 2], y: &[Self], out: &mut [Self]);
 
     /// Writes the mean of every window, of each channel: of what lies in the input, as TensorFlow's `AvgPool` and
     /// `AvgPool3D` have it; 0 for a window that is padding alone.
@@ -154,7 +167,7 @@ impl std::error::Error for NotInWindow {}
 /// A number with an order, as it is stored and as it is compared.
 trait Ordered: Pod {
     type Wide: Copy + PartialOrd;
-    const LEAST: Self::Wide;
+    const LEAST: Self;
     fn wide(self) -> Self::Wide;
     fn own(wide: Self::Wide) -> Self;
 }
@@ -163,7 +176,7 @@ macro_rules! ordered {
     ($($t:ident as $wide:ty: $least:expr, $widen:expr, $narrow:expr;)*) => {
         $(impl Ordered for $t {
             type Wide = $wide;
-            const LEAST: $wide = $least;
+            const LEAST: Self = $least;
             #[inline(always)]
             fn wide(self) -> $wide {
                 $widen(self)
@@ -181,13 +194,14 @@ macro_rules! ordered {
 ordered! {
     f32 as f32: f32::NEG_INFINITY, Stored::widen, Stored::narrow;
     f64 as f64: f64::NEG_INFINITY, Stored::widen, Stored::narrow;
-    f16 as f32: f32::NEG_INFINITY, Stored::widen, Stored::narrow;
-    bf16 as f32: f32::NEG_INFINITY, Stored::widen, Stored::narrow;
+    f16 as f32: f16::NEG_INFINITY, Stored::widen, Stored::narrow;
+    bf16 as f32: bf16::NEG_INFINITY, Stored::widen, Stored::narrow;
 }
 ordered!(i8, i16, i32, i64, u8, u16, u32, u64);
 
 /// The greatest.
 struct Max<'a, T> {
+    least: T,
     x: &'a [T],
     out: &'a mut [T],
 }
@@ -197,8 +211,8 @@ impl<T: Ordered> Gather for Max<'_, T> {
     type State<const N: usize> = [T::Wide; N];
 
     #[inline(always)]
-    fn start<const N: usize>(&self, _: usize) -> [T::Wide; N] {
-        [T::LEAST; N]
+    fn start<const N: usize, const STEP: usize>(&self, _: Start) -> [T::Wide; N] {
+        [self.least.wide(); N]
     }
 
     #[inline(always)]
@@ -223,9 +237,10 @@ impl<T: Ordered> Gather for Max<'_, T> {
     }
 }
 
-/// The taps of the first greatest.
+/// The taps of the greatest, and the greatest where they are wanted.
 struct Best<'a, T> {
     x: &'a [T],
+    out: Option<&'a mut [T]>,
     taps: &'a mut [u32],
 }
 
@@ -234,8 +249,11 @@ impl<T: Ordered> Gather for Best<'_, T> {
     type State<const N: usize> = ([T::Wide; N], [u32; N]);
 
     #[inline(always)]
-    fn start<const N: usize>(&self, tap: usize) -> Self::State<N> {
-        ([T::LEAST; N], [tap as u32; N])
+    fn start<const N: usize, const STEP: usize>(&self, start: Start) -> Self::State<N> {
+        match start.first {
+            Some(term) => (load::<T, N, STEP>(self.x, term.at + term.lane).map(T::wide), [term.tap as u32; N]),
+            None => ([T::LEAST.wide(); N], [0; N]),
+        }
     }
 
     #[inline(always)]
@@ -254,7 +272,10 @@ impl<T: Ordered> Gather for Best<'_, T> {
     fn join<const N: usize>(&self, _: &mut Self::State<N>) {}
 
     #[inline(always)]
-    fn put<const N: usize>(&mut self, (_, taps): Self::State<N>, block: &Block) {
+    fn put<const N: usize>(&mut self, (best, taps): Self::State<N>, block: &Block) {
+        if let Some(out) = &mut self.out {
+            store(best.map(T::own), out, block.at, block.step);
+        }
         store(taps, self.taps, block.at, block.step);
     }
 }
@@ -270,7 +291,7 @@ impl<X: Stored, T: Stored<Wide = X::Wide>, const DIVIDES: bool> Gather for Mean<
     type State<const N: usize> = Total<X::Wide, N>;
 
     #[inline(always)]
-    fn start<const N: usize>(&self, _: usize) -> Total<X::Wide, N> {
+    fn start<const N: usize, const STEP: usize>(&self, _: Start) -> Total<X::Wide, N> {
         Total::ZERO
     }
 
@@ -311,7 +332,7 @@ impl<T: Stored> Gather for ToGreatest<'_, T> {
     type State<const N: usize> = Total<T::Wide, N>;
 
     #[inline(always)]
-    fn start<const N: usize>(&self, _: usize) -> Total<T::Wide, N> {
+    fn start<const N: usize, const STEP: usize>(&self, _: Start) -> Total<T::Wide, N> {
         Total::ZERO
     }
 
@@ -351,13 +372,22 @@ macro_rules! each_row {
 }
 
 #[inline(always)]
-fn max_rows<T: Ordered, const FUSED: bool>(slide: &Slide, rows: Range<usize>, x: &[T], out: &mut [T]) {
-    each_row!(slide, rows, |source, row| Max { x: &x[source], out: &mut out[row] });
+fn max_rows<T: Ordered, const FUSED: bool>(slide: &Slide, rows: Range<usize>, least: T, x: &[T], out: &mut [T]) {
+    each_row!(slide, rows, |source, row| Max { least, x: &x[source], out: &mut out[row] });
 }
 
 #[inline(always)]
-fn tap_rows<T: Ordered, const FUSED: bool>(slide: &Slide, rows: Range<usize>, x: &[T], taps: &mut [u32]) {
-    each_row!(slide, rows, |source, row| Best { x: &x[source], taps: &mut taps[row] });
+fn tap_rows<T: Ordered, const FUSED: bool>(
+    slide: &Slide,
+    rows: Range<usize>,
+    x: &[T],
+    mut out: Option<&mut [T]>,
+    taps: &mut [u32],
+) {
+    each_row!(slide, rows, |source, row| {
+        let out = out.as_deref_mut().map(|out| &mut out[row.clone()]);
+        Best { x: &x[source], out, taps: &mut taps[row] }
+    });
 }
 
 #[inline(always)]
@@ -369,6 +399,36 @@ fn gradient_rows<T: Stored, const FUSED: bool>(
     dx: &mut [T],
 ) {
     each_row!(slide, rows, |source, row| ToGreatest { taps: &taps[source.clone()], dy: &dy[source], dx: &mut dx[row] });
+}
+
+#[inline(always)]
+fn near_rows<T: Stored, const FUSED: bool>(
+    slide: &Slide,
+    rows: Range<usize>,
+    x: &[T],
+    y: &[T],
+    dy: &[T],
+    dx: &mut [T],
+) {
+    let x = &x[rows.start * slide.width()..];
+    each_row!(slide, rows, |source, row| {
+        Near { x: &x[row.clone()], y: &y[source.clone()], dy: &dy[source], dx: &mut dx[row] }
+    });
+}
+
+#[inline(always)]
+fn pick_rows<T: Stored, const FUSED: bool>(
+    slide: &Slide,
+    rows: Range<usize>,
+    x: &[T],
+    from: &[T],
+    y: &[T],
+    out: &mut [T],
+) {
+    let y = &y[rows.start * slide.width()..];
+    each_row!(slide, rows, |source, row| {
+        Pick { x: &x[source.clone()], from: &from[source], y: &y[row.clone()], out: &mut out[row] }
+    });
 }
 
 #[inline(always)]
@@ -437,22 +497,15 @@ fn place_of(window: &Window, mut output: usize, mut tap: usize) -> Option<usize>
     Some(place)
 }
 
-/// Calls `put` with what `out` has for each output of image `image`, and with the number in the image of the element that
-/// its tap names, if there is one.
-fn each_greatest<U>(
-    window: &Window,
-    images: Images,
-    image: usize,
-    taps: &[u32],
-    out: &mut [U],
-    put: impl Fn(&mut U, Option<usize>),
-) {
+/// Writes, for each output of image `image`, the number of the element that its tap names, counted from `first` in the
+/// image, or −1 where there is none.
+fn elements_of(window: &Window, images: Images, image: usize, first: usize, taps: &[u32], argmax: &mut [i64]) {
     let (channel_step, place_step) = images.steps(window.inputs());
-    let first = image * out.len();
-    for (own, (out, &tap)) in out.iter_mut().zip(&taps[first..]).enumerate() {
+    let outputs = image * argmax.len();
+    for (own, (argmax, &tap)) in argmax.iter_mut().zip(&taps[outputs..]).enumerate() {
         let (output, channel) = place_and_channel(images, own, window.outputs());
         let place = place_of(window, output, tap as usize);
-        put(out, place.map(|place| place * place_step + channel * channel_step));
+        *argmax = place.map_or(-1, |place| (first + place * place_step + channel * channel_step) as i64);
     }
 }
 
@@ -526,34 +579,41 @@ fn wide_len<T: Stored>(count: usize) -> usize {
 macro_rules! max_pooling {
     ($($t:ty),*: $rows:ident) => {
         $(impl MaxPooling for $t {
-            fn max_pool(window: &Window, images: Images, x: &[Self], out: &mut [Self]) {
+            const LEAST: Self = <$t as Ordered>::LEAST;
+            const LEAST_FINITE: Self = <$t>::MIN;
+
+            fn max_pool(window: &Window, images: Images, least: Self, x: &[Self], out: &mut [Self]) {
                 $rows! { $t, part beside }
                 check(window, images, &[x.len()], &[out.len()]);
                 if let Some(of) = Beside::new(window, images) {
                     let ([units, _], work) = (of.units(), x.len() + out.len());
                     let out = Matrix::new(out, of.outputs());
-                    return by_rows(units, work, out, |units, out| beside(&of, units, x, out));
+                    return by_rows(units, work, out, |units, out| beside(&of, units, least, x, out));
                 }
                 let slide = slide(window, images, false);
                 let (rows, work) = (rows(&slide, images), x.len() + out.len());
-                by_rows(rows, work, Matrix::new(out, slide.width()), |rows, out| part(&slide, rows, x, out));
+                by_rows(rows, work, Matrix::new(out, slide.width()), |rows, out| part(&slide, rows, least, x, out));
             }
         })*
     };
 }
 macro_rules! vectors {
     ($t:ty, $part:ident $beside:ident) => {
-        by_instruction_set!(fn $part(slide: &Slide, rows: Range<usize>, x: &[$t], out: &mut [$t]) = max_rows::<$t>);
-        by_instruction_set!(fn $beside(of: &Beside, units: Range<usize>, x: &[$t], out: &mut [$t]) = greatest_units::<$t>);
+        by_instruction_set!(fn $part(
+            slide: &Slide, rows: Range<usize>, least: $t, x: &[$t], out: &mut [$t]
+        ) = max_rows::<$t>);
+        by_instruction_set!(fn $beside(
+            of: &Beside, units: Range<usize>, least: $t, x: &[$t], out: &mut [$t]
+        ) = greatest_units::<$t>);
     };
 }
 macro_rules! plain {
     ($t:ty, $part:ident $beside:ident) => {
-        fn $part(slide: &Slide, rows: Range<usize>, x: &[$t], out: &mut [$t]) {
-            max_rows::<$t, false>(slide, rows, x, out);
+        fn $part(slide: &Slide, rows: Range<usize>, least: $t, x: &[$t], out: &mut [$t]) {
+            max_rows::<$t, false>(slide, rows, least, x, out);
         }
-        fn $beside(of: &Beside, units: Range<usize>, x: &[$t], out: &mut [$t]) {
-            greatest_units::<$t, false>(of, units, x, out);
+        fn $beside(of: &Beside, units: Range<usize>, least: $t, x: &[$t], out: &mut [$t]) {
+            greatest_units::<$t, false>(of, units, least, x, out);
         }
     };
 }
@@ -573,17 +633,14 @@ macro_rules! pooling {
                 scratch: &mut [u32],
             ) {
                 check(window, images, &[x.len()], &[out.len(), argmax.len()]);
-                $t::max_pool(window, images, x, out);
                 let taps = &mut scratch[..out.len()];
-                $t::taps(window, images, x, taps);
+                $t::taps(window, images, x, Some(out), taps);
                 let [inputs, outputs] = [window.inputs(), window.outputs()].map(|places| places * images.channels);
                 let count = argmax.len().checked_div(outputs).unwrap_or(0);
                 by_rows(count, 2 * argmax.len(), Matrix::new(argmax, outputs), |rows, argmax| {
                     for (image, argmax) in rows.zip(argmax.chunks_exact_mut(outputs)) {
                         let first = if batch_index { image * inputs } else { 0 };
-                        each_greatest(window, images, image, taps, argmax, |argmax, element| {
-                            *argmax = element.map_or(-1, |element| (first + element) as i64);
-                        });
+                        elements_of(window, images, image, first, taps, argmax);
                     }
                 });
             }
@@ -606,7 +663,7 @@ macro_rules! pooling {
                     return by_rows(units, work, Matrix::new(dx, each), |units, dx| part(&of, units, x, dy, dx));
                 }
                 let taps = &mut scratch[..dy.len()];
-                $t::taps(window, images, x, taps);
+                $t::taps(window, images, x, None, taps);
                 $t::to_greatest(window, images, taps, dy, dx);
             }
 
@@ -626,26 +683,36 @@ macro_rules! pooling {
                 Ok(())
             }
 
-            fn max_pool_pick(
+            fn max_pool_gradient_near(
                 window: &Window,
                 images: Images,
                 x: &[Self],
-                from: &[Self],
-                out: &mut [Self],
-                scratch: &mut [u32],
+                [y, dy]: [&[Self]; 2],
+                dx: &mut [Self],
             ) {
-                check(window, images, &[x.len(), from.len()], &[out.len()]);
-                let taps = &mut scratch[..out.len()];
-                $t::taps(window, images, x, taps);
-                let [inputs, outputs] = [window.inputs(), window.outputs()].map(|places| places * images.channels);
-                let count = out.len().checked_div(outputs).unwrap_or(0);
-                by_rows(count, 2 * out.len(), Matrix::new(out, outputs), |rows, out| {
-                    for (image, out) in rows.zip(out.chunks_exact_mut(outputs)) {
-                        each_greatest(window, images, image, taps, out, |out, element| {
-                            *out = element.map_or(Zeroable::zeroed(), |element| from[image * inputs + element]);
-                        });
-                    }
-                });
+                by_instruction_set!(fn part(
+                    slide: &Slide, rows: Range<usize>, x: &[$t], y: &[$t], dy: &[$t], dx: &mut [$t]
+                ) = near_rows::<$t>);
+                check(window, images, &[x.len(), dx.len()], &[y.len(), dy.len()]);
+                let slide = slide(window, images, true);
+                let (rows, work) = (rows(&slide, images), x.len() + y.len() + dy.len() + dx.len());
+                by_rows(rows, work, Matrix::new(dx, slide.width()), |rows, dx| part(&slide, rows, x, y, dy, dx));
+            }
+
+            fn max_pool_pick(
+                window: &Window,
+                images: Images,
+                [x, from]: [&[Self]; 2],
+                y: &[Self],
+                out: &mut [Self],
+            ) {
+                by_instruction_set!(fn part(
+                    slide: &Slide, rows: Range<usize>, x: &[$t], from: &[$t], y: &[$t], out: &mut [$t]
+                ) = pick_rows::<$t>);
+                check(window, images, &[x.len(), from.len()], &[y.len(), out.len()]);
+                let slide = slide(window, images, false);
+                let (rows, work) = (rows(&slide, images), x.len() + from.len() + y.len() + out.len());
+                by_rows(rows, work, Matrix::new(out, slide.width()), |rows, out| part(&slide, rows, x, from, y, out));
             }
 
             fn average_pool(window: &Window, images: Images, x: &[Self], out: &mut [Self]) {
@@ -686,11 +753,14 @@ macro_rules! pooling {
         }
 
         impl Greatest for $t {
-            fn taps(window: &Window, images: Images, x: &[Self], taps: &mut [u32]) {
-                by_instruction_set!(fn part(slide: &Slide, rows: Range<usize>, x: &[$t], taps: &mut [u32]) = tap_rows::<$t>);
+            fn taps(window: &Window, images: Images, x: &[Self], out: Option<&mut [Self]>, taps: &mut [u32]) {
+                by_instruction_set!(fn part(
+                    slide: &Slide, rows: Range<usize>, x: &[$t], out: Option<&mut [$t]>, taps: &mut [u32]
+                ) = tap_rows::<$t>);
                 let slide = slide(window, images, false);
                 let (rows, work) = (rows(&slide, images), x.len() + taps.len());
-                by_rows(rows, work, Matrix::new(taps, slide.width()), |rows, taps| part(&slide, rows, x, taps));
+                let results = (out.map(|out| Matrix::new(out, slide.width())), Matrix::new(taps, slide.width()));
+                by_rows(rows, work, results, |rows, (out, taps)| part(&slide, rows, x, out, taps));
             }
 
             fn to_greatest(window: &Window, images: Images, taps: &[u32], dy: &[Self], dx: &mut [Self]) {
@@ -705,9 +775,9 @@ macro_rules! pooling {
     };
 }
 
-/// The taps of the greatest, and the way back along them.
+/// The taps of the greatest, with these where they are wanted, and the way back along them.
 trait Greatest: Sized {
-    fn taps(window: &Window, images: Images, x: &[Self], taps: &mut [u32]);
+    fn taps(window: &Window, images: Images, x: &[Self], out: Option<&mut [Self]>, taps: &mut [u32]);
     fn to_greatest(window: &Window, images: Images, taps: &[u32], dy: &[Self], dx: &mut [Self]);
 }
 pooling!(f32 as f32, f64 as f64, f16 as f32, bf16 as f32);

@@ -169,6 +169,15 @@ pub(crate) struct Term {
     pub(crate) lane: usize,
 }
 
+/// Where results begin: the places in the row of the first and of the others, as far apart as is said there, and their first
+/// term, if they have any.
+#[derive(Clone, Copy)]
+pub(crate) struct Start {
+    pub(crate) at: usize,
+    pub(crate) step: usize,
+    pub(crate) first: Option<Term>,
+}
+
 /// Where results go, the first in the row and how far apart they are, and how many terms each of them has.
 pub(crate) struct Block {
     pub(crate) at: usize,
@@ -183,8 +192,8 @@ pub(crate) trait Gather {
     /// Whether so little is done with a term that [`MANY`] results side by side are worth it.
     const IS_LIGHT: bool = false;
     type State<const N: usize>: Copy;
-    /// Before any term, of which the first will be at `tap`.
-    fn start<const N: usize>(&self, tap: usize) -> Self::State<N>;
+    /// Before any term.
+    fn start<const N: usize, const STEP: usize>(&self, start: Start) -> Self::State<N>;
     fn add<const N: usize, const STEP: usize>(&self, state: &mut Self::State<N>, term: Term);
     /// After at most [`BLOCK`] terms.
     fn join<const N: usize>(&self, state: &mut Self::State<N>);
@@ -234,6 +243,12 @@ pub(crate) fn load<T: Pod, const N: usize, const STEP: usize>(x: &[T], at: usize
     lanes
 }
 
+/// `N` elements of a row of results, which lie `step` apart.
+#[inline(always)]
+pub(crate) fn load_apart<T: Pod, const N: usize>(x: &[T], at: usize, step: usize) -> [T; N] {
+    if step == 1 { load::<T, N, 1>(x, at) } else { std::array::from_fn(|i| x[at + i * step]) }
+}
+
 /// Writes `N` results that lie `step` apart.
 #[inline(always)]
 pub(crate) fn store<T: Pod, const N: usize>(lanes: [T; N], out: &mut [T], at: usize, step: usize) {
@@ -257,8 +272,13 @@ fn block<G: Gather, const N: usize, const STEP: usize>(
     let [_, height, width] = slide.terms();
     let [_, rows, columns] = slide.axes;
     let pitch = slide.pitch();
-    let first = (runs[0].tap * rows.size + runs[1].tap) * columns.size + runs[2].tap;
-    let mut state = gather.start::<N>(first);
+    let count = runs[0].count * runs[1].count * runs[2].count;
+    let first = Term {
+        at: ((runs[0].term * height + runs[1].term) * width + runs[2].term) * pitch,
+        tap: (runs[0].tap * rows.size + runs[1].tap) * columns.size + runs[2].tap,
+        lane,
+    };
+    let mut state = gather.start::<N, STEP>(Start { at, step, first: (count > 0).then_some(first) });
     for i in 0..runs[0].count {
         for j in 0..runs[1].count {
             let row = (runs[0].term(i) * height + runs[1].term(j)) * width;
@@ -278,7 +298,6 @@ fn block<G: Gather, const N: usize, const STEP: usize>(
             }
         }
     }
-    let count = runs[0].count * runs[1].count * runs[2].count;
     gather.put(state, &Block { at, step, count });
 }
 

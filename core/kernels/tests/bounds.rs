@@ -154,11 +154,13 @@ fn sliding_of<T: Pooling + Convolution + Depthwise>() {
             let (x, dy) = (values::<T>(inputs), values::<T>(outputs));
             let (mut y, mut dx, mut index) = (dy.clone(), x.clone(), vec![0; outputs]);
             let mut scratch = vec![0; T::max_pool_scratch(&window, images)];
-            T::max_pool(&window, images, &x, &mut y);
+            T::max_pool(&window, images, T::LEAST_FINITE, &x, &mut y);
             T::max_pool_argmax(&window, images, true, &x, &mut y, &mut index, &mut scratch);
             T::max_pool_gradient(&window, images, &x, &dy, &mut dx, &mut scratch);
             T::max_pool_gradient_at(&window, images, true, &index, &dy, &mut dx, &mut scratch).expect("its own");
-            T::max_pool_pick(&window, images, &x, &x, &mut y, &mut scratch);
+            T::max_pool_gradient_near(&window, images, &x, [&y, &dy], &mut dx);
+            let of = y.clone();
+            T::max_pool_pick(&window, images, [&x, &x], &of, &mut y);
             T::average_pool(&window, images, &x, &mut y);
             let mut scratch = vec![T::zeroed(); T::average_pool_gradient_scratch(&window, images)];
             T::average_pool_gradient(&window, images, &dy, &mut dx, &mut scratch);

@@ -149,6 +149,7 @@ struct Pooled<T> {
     max: Vec<T>,
     argmax: Vec<i64>,
     gradient: Vec<T>,
+    near: Vec<T>,
     picked: Vec<T>,
     average: Vec<T>,
     average_gradient: Vec<T>,
@@ -161,6 +162,7 @@ impl<T: Pooling> Pooled<T> {
             max: garbage(outputs),
             argmax: vec![77; outputs],
             gradient: garbage(inputs),
+            near: garbage(inputs),
             picked: garbage(outputs),
             average: garbage(outputs),
             average_gradient: garbage(inputs),
@@ -168,11 +170,12 @@ impl<T: Pooling> Pooled<T> {
         let mut taps = vec![1; T::max_pool_scratch(window, images)];
         let mut scratch = garbage(T::average_pool_gradient_scratch(window, images));
         let mut other = garbage(outputs);
-        T::max_pool(window, images, x, &mut all.max);
+        T::max_pool(window, images, T::LEAST, x, &mut all.max);
         T::max_pool_argmax(window, images, false, x, &mut other, &mut all.argmax, &mut taps);
         assert_eq!(bytes(&all.max), bytes(&other));
         T::max_pool_gradient(window, images, x, dy, &mut all.gradient, &mut taps);
-        T::max_pool_pick(window, images, x, &values::<T>(inputs, 9, 6), &mut all.picked, &mut taps);
+        T::max_pool_gradient_near(window, images, x, [&all.max, dy], &mut all.near);
+        T::max_pool_pick(window, images, [x, &values::<T>(inputs, 9, 6)], &all.max, &mut all.picked);
         T::average_pool(window, images, x, &mut all.average);
         T::average_pool_gradient(window, images, dy, &mut all.average_gradient, &mut scratch);
         for batch_index in [false, true] {
@@ -192,7 +195,7 @@ impl<T: Pooling> Pooled<T> {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let parts = [&self.max, &self.gradient, &self.picked, &self.average, &self.average_gradient];
+        let parts = [&self.max, &self.gradient, &self.near, &self.picked, &self.average, &self.average_gradient];
         [bytes(&self.argmax)].into_iter().chain(parts.map(|part| bytes(part))).flatten().copied().collect()
     }
 }
@@ -214,7 +217,7 @@ fn check_pools<T: Pooling>(eps: f64, windows: &[Window]) {
                 let from = wide(&values::<T>(x.len(), 9, 6));
                 let (mut max, mut argmax, mut picked) = (vec![0.0; dy.len()], vec![0; dy.len()], vec![0.0; dy.len()]);
                 let (mut gradient, mut average) = (vec![Exact::default(); x.len()], vec![Exact::default(); dy.len()]);
-                let mut average_gradient = gradient.clone();
+                let (mut near, mut average_gradient) = (gradient.clone(), gradient.clone());
                 let finite: Vec<f64> = x.iter().map(|&x| if x.is_finite() { x } else { 0.25 }).collect();
                 for (image, channel) in (0..batch).flat_map(|i| (0..channels).map(move |c| (i, c))) {
                     for (output, terms) in terms.iter().enumerate() {
@@ -234,6 +237,9 @@ fn check_pools<T: Pooling>(eps: f64, windows: &[Window]) {
                             argmax[at] = (of(best) - image * channels * places) as i64;
                             picked[at] = from[of(best)];
                             gradient[of(best)].add(dy);
+                            for place in terms.iter().map(|&(place, _)| of(place)).filter(|&at| x[at].is_finite()) {
+                                near[place].add(if x[place] == x[of(best)] { dy } else { 0.0 });
+                            }
                         } else {
                             (max[at], argmax[at]) = (f64::NEG_INFINITY, -1);
                         }
@@ -245,6 +251,7 @@ fn check_pools<T: Pooling>(eps: f64, windows: &[Window]) {
                 assert_eq!(found.argmax, argmax, "{what:?}");
                 assert_eq!(wide(&found.picked), picked, "{what:?}");
                 check(eps, &found.gradient, &gradient, what);
+                check(eps, &found.near, &near, what);
                 check(eps, &found.average_gradient, &average_gradient, what);
                 let mut found = garbage::<T>(dy.len());
                 T::average_pool(window, images, &own::<T>(&finite), &mut found);
@@ -273,7 +280,7 @@ fn integers_have_a_greatest_too() {
             let images = Images { format, batch: 1, channels };
             let x = &x[..15 * channels];
             let mut out = vec![T::zeroed(); window.outputs() * channels];
-            T::max_pool(&window, images, x, &mut out);
+            T::max_pool(&window, images, T::LEAST, x, &mut out);
             for (output, channel) in (0..window.outputs()).flat_map(|o| (0..channels).map(move |c| (o, c))) {
                 let of = |&(place, _): &(usize, usize)| x[element(format, [0, channel, place], [channels, 15])];
                 let best = terms[output].iter().map(of).max().unwrap_or(least);
@@ -290,14 +297,61 @@ fn integers_have_a_greatest_too() {
     check!(i8, i16, i32, i64, u8, u16, u32, u64);
 }
 
+/// What each gives of a row of windows of two places: the greatest, those by argmax, these, and the gradient.
+fn of_two_places<const N: usize, const M: usize>(
+    x: [f32; N],
+    least: f32,
+    format: Format,
+    channels: usize,
+) -> [[f32; M]; 2] {
+    let images = Images { format, batch: 1, channels };
+    let window = Window::new(&[1, N], &[1, 2], &[1, N / M], &[1, 1], Padding::Valid).expect("it fits");
+    let at = |place: usize, places: usize| element(format, [0, channels - 1, place], [channels, places]);
+    let mut all = vec![7.0; N * channels];
+    (0..N).for_each(|place| all[at(place, N)] = x[place]);
+    let (mut max, mut out, mut argmax) = (vec![0.0; M * channels], vec![0.0; M * channels], vec![0; M * channels]);
+    let mut scratch = vec![0; M * channels];
+    f32::max_pool(&window, images, least, &all, &mut max);
+    f32::max_pool_argmax(&window, images, false, &all, &mut out, &mut argmax, &mut scratch);
+    let (dy, mut dx, mut again) = (vec![1.0; M * channels], vec![0.0; N * channels], vec![0.0; N * channels]);
+    f32::max_pool_gradient(&window, images, &all, &dy, &mut dx, &mut scratch);
+    f32::max_pool_gradient_at(&window, images, false, &argmax, &dy, &mut again, &mut scratch)
+        .expect("they are its own");
+    assert_eq!(dx, again);
+    for (out, &argmax) in out.iter().zip(&argmax) {
+        assert_eq!(out.to_bits(), all[argmax as usize].to_bits());
+    }
+    [max, out].map(|all| std::array::from_fn(|output| all[at(output, M)]))
+}
+
 #[test]
-fn nan_is_no_greatest_and_the_first_of_equals_is() {
+fn nan_is_no_greatest_and_with_an_index_stays_where_it_is_first() {
+    let (nan, least) = (f32::NAN, f32::MIN);
+    let x = [nan, 1.0, 1.0, nan, nan, -0.0, f32::NEG_INFINITY, nan];
+    on_every_set(|| {
+        for (format, channels) in [(Format::ChannelsLast, 1), (Format::ChannelsLast, 33), (Format::ChannelsFirst, 2)] {
+            let [max, first] = of_two_places::<8, 4>(x, least, format, channels);
+            assert_eq!(max, [1.0, 1.0, -0.0, least], "{format:?}");
+            assert_eq!(first.map(f32::to_bits), [nan, 1.0, nan, f32::NEG_INFINITY].map(f32::to_bits), "{format:?}");
+        }
+    });
+}
+
+#[test]
+fn what_is_nearly_the_greatest_has_its_gradient_and_the_first_equal_is_picked() {
     let images = Images { format: Format::ChannelsLast, batch: 1, channels: 1 };
-    let window = Window::new(&[6], &[2], &[1], &[1], Padding::Valid).expect("it fits");
-    let nan = f32::NAN;
-    let (mut out, mut argmax) = ([0.0; 5], [0; 5]);
-    f32::max_pool_argmax(&window, images, false, &[nan, 1.0, 1.0, nan, nan, -0.0], &mut out, &mut argmax, &mut [0; 5]);
-    assert_eq!((out, argmax), ([1.0, 1.0, 1.0, f32::NEG_INFINITY, -0.0], [1, 1, 2, 3, 5]));
+    let window = Window::new(&[8], &[4], &[4], &[1], Padding::Valid).expect("it fits");
+    let (nan, infinity) = (f32::NAN, f32::INFINITY);
+    let x = [nan, 1.0 - 5e-6, 1.0, 1.0, infinity, 1.0, nan, infinity];
+    let mut dx = [7.0; 8];
+    f32::max_pool_gradient_near(&window, images, &x, [&[1.0, infinity], &[2.0, 3.0]], &mut dx);
+    assert_eq!(dx, [0.0, 2.0, 2.0, 2.0, 0.0, 0.0, 0.0, 0.0]);
+    let mut picked = [7.0; 2];
+    let from = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
+    for (y, expected) in [([1.0, infinity], [3.0, 5.0]), ([nan, nan], [0.0, 0.0])] {
+        f32::max_pool_pick(&window, images, [&x, &from], &y, &mut picked);
+        assert_eq!(picked, expected);
+    }
 }
 
 #[test]
@@ -412,7 +466,7 @@ fn no_elements_are_no_trouble() {
     for format in FORMATS {
         for (batch, channels) in [(0, 5), (5, 0), (usize::MAX, 0), (0, usize::MAX / 64)] {
             let images = Images { format, batch, channels };
-            f32::max_pool(&window, images, &[], &mut []);
+            f32::max_pool(&window, images, f32::LEAST, &[], &mut []);
             f32::average_pool_gradient(&window, images, &[], &mut [], &mut []);
             f32::max_pool_gradient(&window, images, &[], &[], &mut [], &mut []);
             let mut filter = vec![7.0_f32; if channels > 5 { 0 } else { 4 * channels }];

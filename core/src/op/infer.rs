@@ -66,9 +66,10 @@ pub(crate) fn ints(input: &Input, what: &str) -> Result<Option<Vec<i64>>> {
     input.value.map(int_values).transpose()
 }
 
-/// The values of an int32 or int64 tensor.
+/// The values of a tensor of int16, int32 or int64.
 pub(crate) fn int_values(tensor: &Tensor) -> Result<Vec<i64>> {
     match tensor.dtype() {
+        DType::I16 => Ok(tensor.to_vec::<i16>()?.into_iter().map(i64::from).collect()),
         DType::I32 => Ok(tensor.to_vec::<i32>()?.into_iter().map(i64::from).collect()),
         _ => tensor.to_vec::<i64>(),
     }

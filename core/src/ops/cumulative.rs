@@ -64,7 +64,7 @@ impl Op for CumulativeLogsumexp {
 
 impl CumulativeLogsumexp {
     /// Along rows of `length` elements that lie `inner` apart. A running total is a float64: its greatest term, and the
-    /// sum of all over that.
+    /// sum of all over that. As in TensorFlow, NaN counts as the total before it, and two infinities make NaN.
     fn totals<T: Pod + Rounded>(&self, x: &[T], length: usize, inner: usize, out: &mut [T]) {
         let block = (length * inner).max(1);
         for (x, out) in x.chunks(block).zip(out.chunks_mut(block)) {
@@ -76,11 +76,15 @@ impl CumulativeLogsumexp {
                         out[at] = T::rounded(greatest + libm::log(sum));
                     }
                     let x = x[at].wide();
-                    if x > greatest {
+                    if greatest == f64::INFINITY && (x.is_nan() || x == greatest) {
+                        sum = f64::NAN;
+                    } else if x.is_nan() {
+                        sum *= 2.0;
+                    } else if x > greatest {
                         sum = if greatest == f64::NEG_INFINITY { 1.0 } else { sum * libm::exp(greatest - x) + 1.0 };
                         greatest = x;
                     } else if x == greatest {
-                        // Of infinities, too, between which there is no difference.
+                        // Of −∞, too, between which there is no difference.
                         sum += f64::from(x > f64::NEG_INFINITY);
                     } else {
                         sum += libm::exp(x - greatest);
@@ -123,6 +127,7 @@ rounded! {
 impl Tensor {
     /// The logarithm of the sum along an axis of the exponentials up to each element, without overflow.
     ///
+    /// NaN counts as the total before it, as if that were there twice, and from a second infinity on all is NaN.
     /// TensorFlow's `CumulativeLogsumexp`.
     ///
     /// ```

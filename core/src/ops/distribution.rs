@@ -123,7 +123,8 @@ impl Op for StatelessRandomPoisson {
         let (stream, count) = (seeded(&inputs[1])?, inputs[2].len());
         let (rates, draws) = scratch.take::<f64>(count + outputs[0].len())?.split_at_mut(count);
         widened(&inputs[2], rates)?;
-        each(draws, count, |draw, at| poisson(stream, draw, rates[at]));
+        let endless = |rate: f64| rate == f64::INFINITY && !self.dtype.is_float();
+        each(draws, count, |draw, at| if endless(rates[at]) { 0.0 } else { poisson(stream, draw, rates[at]) });
         written(draws, &mut outputs[0])
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
@@ -301,10 +302,11 @@ impl Tensor {
         })
     }
 
-    /// Poisson numbers with the means `rate`, floats, int32 or int64, in a dtype that is one of these too.
+    /// Poisson numbers with the means `rate`, floats, int32 or int64, in a dtype that is one of these too. Of a negative mean
+    /// they are 0, of an infinite one ∞, which integers have as 0, and of NaN they are NaN.
     ///
     /// TensorFlow's `StatelessRandomPoisson`. `shape` and `seed` are vectors of int32 or int64, the seed of two elements;
-    /// `shape` must end with the rate's. Of a mean that is negative or not finite they are not numbers.
+    /// `shape` must end with the rate's.
     pub fn stateless_poisson(shape: &Tensor, seed: &Tensor, rate: &Tensor, dtype: DType) -> Result<Tensor> {
         apply_one(StatelessRandomPoisson { dtype }, &[shape, seed, rate])
     }

@@ -17,6 +17,12 @@ pub(super) fn check_indices(indices: &Input) -> Result<()> {
     allowed(indices.spec.dtype, |d| matches!(d, DType::I32 | DType::I64), "indices of int32 or int64").map(|_| ())
 }
 
+/// As [`check_indices`], of the ops for which TensorFlow has kernels of int16, too.
+fn check_short_indices(indices: &Input) -> Result<()> {
+    let takes = |d| matches!(d, DType::I16 | DType::I32 | DType::I64);
+    allowed(indices.spec.dtype, takes, "indices of int16, int32 or int64").map(|_| ())
+}
+
 /// Element `at`, counted in row-major order, of a tensor of these dims, as `2,0`.
 fn place(dims: &[usize], mut at: usize) -> String {
     let mut index = vec![0; dims.len()];
@@ -61,7 +67,7 @@ impl Op for GatherV2 {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, indices, axis] = arity(inputs)?;
-        check_indices(indices)?;
+        check_short_indices(indices)?;
         let dtype = allowed(x.spec.dtype, DType::has_elements, "numbers, bools and strings")?;
         at_least_rank(&x.spec.shape, 1, "params")?;
         let axis = one_int(axis, "the axis")?;
@@ -168,7 +174,6 @@ pub(super) fn scattered(dy: &Tensor, x: &Tensor, indices: &Tensor, axis: usize, 
 
 /// The shape that indices whose last axis holds coordinates give, each standing for a part of a tensor of `dims`.
 pub(super) fn indexed(dims: &Shape, indices: &Input) -> Result<Shape> {
-    check_indices(indices)?;
     at_least_rank(&indices.spec.shape, 1, "the indices")?;
     let (Some(dims), Some(mut shape)) = (dims.dims(), indices.spec.shape.dims()) else { return Ok(Shape::unknown()) };
     let Some(coordinates) = shape.pop().flatten() else { return Ok(Shape::unknown()) };
@@ -283,6 +288,7 @@ impl Op for GatherNd {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, indices] = arity(inputs)?;
+        check_short_indices(indices)?;
         let dtype = allowed(x.spec.dtype, DType::has_elements, "numbers, bools and strings")?;
         let shape = indexed(&x.spec.shape, indices)?;
         shape.known().map(count).transpose()?;
@@ -310,9 +316,11 @@ impl Op for GatherNd {
         on_strings(self, inputs)
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
-        let indices = b.input(1);
+        // Dims are no int16.
+        let short = b.input(1).dtype() == DType::I16;
+        let indices = if short { b.input(1).cast(DType::I64)? } else { b.input(1).clone() };
         let shape = b.input(0).shape_tensor()?.cast(indices.dtype())?;
-        Ok(vec![Some(apply_one(ScatterNd { bad: self.bad }, &[indices, b.dy(0), &shape])?), None])
+        Ok(vec![Some(apply_one(ScatterNd { bad: self.bad }, &[&indices, b.dy(0), &shape])?), None])
     }
 }
 
@@ -334,6 +342,7 @@ impl Op for ScatterNd {
         let numbers = |d: DType| d.is_float() || d.is_integer() || d.is_complex();
         let dtype = allowed(updates.spec.dtype, numbers, "numbers")?;
         let shape = shape_input(shape, "the shape")?;
+        check_indices(indices)?;
         check_updates(&updates.spec.shape, &indexed(&shape, indices)?)?;
         Ok(vec![Spec::new(dtype, shape)])
     }
@@ -393,6 +402,7 @@ impl Op for TensorScatterUpdate {
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x, indices, updates] = arity(inputs)?;
         allowed(same_dtype(&[*x, *updates])?, DType::has_elements, "numbers, bools and strings")?;
+        check_indices(indices)?;
         check_updates(&updates.spec.shape, &indexed(&x.spec.shape, indices)?)?;
         Ok(vec![x.spec.clone()])
     }
@@ -433,7 +443,6 @@ pub(super) fn gather_nd(x: &Tensor, indices: &Tensor, bad: BadIndices) -> Result
 /// The shape of one part for each number, of inputs that are the data, the numbers of their parts and how many there are.
 pub(super) fn segmented(inputs: &[Input]) -> Result<Shape> {
     let [x, ids, number] = arity(inputs)?;
-    check_indices(ids)?;
     with_rank(&number.spec.shape, 0, "num_segments")?;
     let number = one_int(number, "num_segments")?.map(|number| {
         usize::try_from(number)
@@ -489,6 +498,7 @@ impl Op for UnsortedSegmentSum {
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let shape = segmented(inputs)?;
+        check_short_indices(&inputs[1])?;
         let numbers = |d: DType| d.is_float() || d.is_integer() || d.is_complex();
         Ok(vec![Spec::new(allowed(inputs[0].spec.dtype, numbers, "numbers")?, shape)])
     }

@@ -184,9 +184,9 @@ impl Op for ResizingGrad {
         for axis in 0..4 {
             let pair = (x.dim(axis), dy.dim(axis));
             let differ = matches!(pair, (Some(x), Some(dy)) if x != dy) && (axis == 0 || axis == 3);
-            if differ || axis > 0 && (pair.0 == Some(0) || pair.1 == Some(0)) {
+            if differ || matches!(axis, 1 | 2) && (pair.0 == Some(0) || pair.1 == Some(0)) {
                 let message =
-                    format!("a gradient {dy} has the batch and channels of the images {x}, and no axis of 0 places");
+                    format!("a gradient {dy} has the batch and channels of the images {x}, and rows and columns");
                 return Err(Error::invalid_argument(message));
             }
         }
@@ -202,6 +202,9 @@ impl Op for ResizingGrad {
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
         let (dy, how) = (inputs[0], self.0);
+        if outputs[0].is_empty() {
+            return Ok(());
+        }
         let room = scratch.take::<u128>(self.scratch(inputs, outputs) / size_of::<u128>())?;
         let out = &mut outputs[0];
         let sizes = How::sizes(out.dims(), dy.dims());

@@ -318,8 +318,10 @@ impl Op for Lu {
         all.each((&mut [], 0), |_, _, _, _, _| ());
         let Factors { a, pivots, rows, .. } = all;
         for (i, (a, pivots)) in a.chunks_exact((rows * rows).max(1)).zip(pivots.chunks_exact(rows.max(1))).enumerate() {
-            // A NaN is no pivot either.
-            if !a.iter().step_by(rows + 1).all(|&pivot| pivot.abs() > 0.0) {
+            // As TensorFlow, which looks for the least: NaN is no pivot where it is the first.
+            let magnitudes = a.iter().step_by(rows + 1).map(|pivot| pivot.abs());
+            let least = magnitudes.reduce(|least, pivot| if pivot < least { pivot } else { least });
+            if least.is_some_and(|least| least == 0.0 || least.is_nan()) {
                 return Err(singular(i));
             }
             places.iter_mut().enumerate().for_each(|(place, row)| *row = place);

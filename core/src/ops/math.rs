@@ -1,6 +1,7 @@
 //! Elementwise arithmetic and functions. Binary ops broadcast as NumPy does.
 
 use super::row_major;
+use super::triangle::narrow;
 use crate::dtype::dispatch;
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scalar, Scratch, View, ViewMut, allowed, apply_one, arity,
@@ -462,10 +463,25 @@ fn where_negative(x: &Tensor, g: &Tensor) -> Result<Tensor> {
     x.less(0.0)?.select(g, &g.zeros_like()?)
 }
 
-/// The same values in another dtype.
+/// The same values in another dtype; with `truncate`, floats lose what a narrower one has no bits for before they are rounded.
 #[derive(Debug)]
 struct Cast {
     to: DType,
+    truncate: bool,
+}
+
+impl Cast {
+    /// The last bits that numbers of a dtype lose.
+    fn lost(&self, from: DType) -> u32 {
+        match (from, self.to) {
+            _ if !self.truncate => 0,
+            (DType::F32, DType::F16) => 13,
+            (DType::F32, DType::BF16) => 16,
+            (DType::F64, DType::F32) => 29,
+            (DType::F64, DType::F16) => 42,
+            _ => 0,
+        }
+    }
 }
 
 impl Op for Cast {
@@ -473,17 +489,40 @@ impl Op for Cast {
         "Cast"
     }
     fn attrs(&self) -> Attrs {
-        Attrs::new().with("DstT", self.to)
+        let attrs = Attrs::new().with("DstT", self.to);
+        if self.truncate { attrs.with("Truncate", true) } else { attrs }
     }
     fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
         let [x] = arity(inputs)?;
+        if self.truncate && x.spec.dtype.is_complex() {
+            return Err(Error::unimplemented(format!("casting {} rounds; Truncate=true is for others", x.spec.dtype)));
+        }
         if x.spec.dtype.size() == 0 || self.to.size() == 0 {
             return Err(Error::unimplemented(format!("casting {} to {} is not supported", x.spec.dtype, self.to)));
         }
         Ok(vec![Spec::new(self.to, &x.spec.shape)])
     }
-    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], _: &mut Scratch) -> Result<()> {
-        cast_into(inputs[0], &mut outputs[0])
+    fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
+        let dtype = inputs[0].dtype();
+        if self.lost(dtype) > 0 { inputs[0].len() * dtype.size() } else { 0 }
+    }
+    fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
+        let (x, out) = (inputs[0], &mut outputs[0]);
+        macro_rules! cut {
+            ($t:ident, $lost:expr) => {{
+                let own = scratch.take::<$t>(x.len())?;
+                cast(x.elements::<$t>()?, own);
+                for x in own.iter_mut().filter(|x| !x.is_nan()) {
+                    *x = $t::from_bits(x.to_bits() >> $lost << $lost);
+                }
+                dispatch!(self.to, float T => narrow(own, out.elements::<T>()?), else => Err(unsupported(self.to)))
+            }};
+        }
+        match (self.lost(x.dtype()), x.dtype()) {
+            (0, _) => cast_into(x, out),
+            (lost, DType::F32) => cut!(f32, lost),
+            (lost, _) => cut!(f64, lost),
+        }
     }
     fn grad(&self, b: &Backward) -> Result<Vec<Option<Tensor>>> {
         let from = b.input(0).dtype();
@@ -523,7 +562,7 @@ impl Tensor {
         if self.dtype() == dtype {
             return Ok(self.clone());
         }
-        apply_one(Cast { to: dtype }, &[self])
+        apply_one(Cast { to: dtype, truncate: false }, &[self])
     }
 }
 
@@ -709,10 +748,7 @@ impl Tensor {
 const OTHERS: &[OpDef] = &[
     OpDef {
         name: "Cast",
-        parse: |attrs| match attrs.bool("Truncate", false)? {
-            false => Ok(Arc::new(Cast { to: attrs.dtype("DstT", None)? })),
-            true => Err(Error::unimplemented("casts round; Truncate=true is not there")),
-        },
+        parse: |attrs| Ok(Arc::new(Cast { to: attrs.dtype("DstT", None)?, truncate: attrs.bool("Truncate", false)? })),
         accuracy: Accuracy::Exact,
     },
     OpDef {

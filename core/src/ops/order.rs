@@ -3,7 +3,7 @@
 use crate::dtype::dispatch;
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allowed, apply, apply_one, arity,
-    at_least_rank, one_int, rank_unknown, unsupported, with_rank,
+    at_least_rank, int_values, rank_unknown, unsupported, with_rank,
 };
 use crate::{DType, Error, Result, Spec, Tensor};
 use bytemuck::Pod;
@@ -32,7 +32,9 @@ impl Op for TopKV2 {
         allowed(self.index_type, |d| matches!(d, DType::I32 | DType::I64), "an index_type of int32 or int64")?;
         at_least_rank(&x.spec.shape, 1, "the input")?;
         with_rank(&k.spec.shape, 0, "k")?;
-        let k = one_int(k, "k")?;
+        let takes = |d| matches!(d, DType::I16 | DType::I32 | DType::I64);
+        allowed(k.spec.dtype, takes, "k of int16, int32 or int64")?;
+        let k = k.value.map(int_values).transpose()?.and_then(|k| k.first().copied());
         let mut shape = x.spec.shape.clone();
         if let Some(mut dims) = shape.dims()
             && let Some(last) = dims.last_mut()
@@ -246,7 +248,8 @@ fn invert<T: Pod + PartialEq + TryFrom<i64>>(x: &View, out: &mut [T]) -> Result<
 
 impl Tensor {
     /// The `k` largest elements along the last axis, in falling order, and their indices (int32); of equals the first
-    /// comes first, and NaN before all numbers. TensorFlow's `TopKV2`.
+    /// comes first, and NaN before all numbers. TensorFlow's `TopKV2`, where the place of NaN follows from `k` and from where
+    /// it stands.
     ///
     /// ```
     /// use modulor_core::Tensor;

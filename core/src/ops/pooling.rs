@@ -109,7 +109,8 @@ impl Op for MaxPool {
         let dtype = inputs[0].dtype();
         dispatch!(dtype, number T => {
             let (x, _) = inputs[0].dense::<T>(scratch.take(inputs[0].dense_room())?)?;
-            T::max_pool(&window, images, x, outputs[0].elements()?);
+            let least = if self.0.slide.axes == 2 { T::LEAST_FINITE } else { T::LEAST };
+            T::max_pool(&window, images, least, x, outputs[0].elements()?);
             Ok(())
         }, else => Err(unsupported(dtype)))
     }
@@ -118,7 +119,8 @@ impl Op for MaxPool {
     }
 }
 
-/// The gradient of [`MaxPool`] at its input: that of a window goes to its first greatest element.
+/// The gradient of [`MaxPool`] at its input: that of a window goes to its first greatest element; in volumes, to all that are
+/// nearly the greatest.
 #[derive(Clone, Debug)]
 struct MaxPoolGrad(Pool);
 
@@ -145,16 +147,23 @@ impl Op for MaxPoolGrad {
         Ok(vec![Spec::new(dtype, x)])
     }
     fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
-        Pool::taps(inputs[2].len()) + room(&[inputs[0], inputs[2]])
+        match self.0.slide.axes {
+            2 => Pool::taps(inputs[2].len()) + room(&[inputs[0], inputs[2]]),
+            _ => room(inputs),
+        }
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
-        let [x, _, dy] = inputs else { return Err(Error::internal("three inputs were inferred")) };
+        let [x, y, dy] = inputs else { return Err(Error::internal("three inputs were inferred")) };
         let (window, images) = self.0.of(x.dims())?;
         let room = scratch.take::<u128>(self.scratch(inputs, outputs) / size_of::<u128>())?;
         dispatch!(x.dtype(), float T => {
+            let dx = outputs[0].elements()?;
             let (x, room) = x.dense::<T>(room)?;
             let (dy, room) = dy.dense::<T>(room)?;
-            T::max_pool_gradient(&window, images, x, dy, outputs[0].elements()?, bytemuck::cast_slice_mut(room));
+            match self.0.slide.axes {
+                2 => T::max_pool_gradient(&window, images, x, dy, dx, bytemuck::cast_slice_mut(room)),
+                _ => T::max_pool_gradient_near(&window, images, x, [y.dense::<T>(room)?.0, dy], dx),
+            }
             Ok(())
         }, else => Err(unsupported(x.dtype())))
     }
@@ -164,7 +173,7 @@ impl Op for MaxPoolGrad {
     }
 }
 
-/// Of every window, the element of another tensor that lies where the greatest does.
+/// Of every window, the element of another tensor that lies where the first is that is equal to the output; 0 where none is.
 #[derive(Clone, Debug)]
 struct MaxPoolGradGrad(Pool);
 
@@ -192,17 +201,17 @@ impl Op for MaxPoolGradGrad {
         }
         Ok(vec![Spec::new(dtype, shape)])
     }
-    fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
-        Pool::taps(outputs[0].len()) + room(&[inputs[0], inputs[2]])
+    fn scratch(&self, inputs: &[View], _: &[ViewMut]) -> usize {
+        room(inputs)
     }
     fn run(&self, inputs: &[View], outputs: &mut [ViewMut], scratch: &mut Scratch) -> Result<()> {
-        let [x, _, from] = inputs else { return Err(Error::internal("three inputs were inferred")) };
+        let [x, y, from] = inputs else { return Err(Error::internal("three inputs were inferred")) };
         let (window, images) = self.0.of(x.dims())?;
         let room = scratch.take::<u128>(self.scratch(inputs, outputs) / size_of::<u128>())?;
         dispatch!(x.dtype(), float T => {
             let (x, room) = x.dense::<T>(room)?;
             let (from, room) = from.dense::<T>(room)?;
-            T::max_pool_pick(&window, images, x, from, outputs[0].elements()?, bytemuck::cast_slice_mut(room));
+            T::max_pool_pick(&window, images, [x, from], y.dense::<T>(room)?.0, outputs[0].elements()?);
             Ok(())
         }, else => Err(unsupported(x.dtype())))
     }
@@ -477,8 +486,10 @@ impl Tensor {
     ///
     /// `[batch, places.., channels]` becomes `[batch, windows.., channels]`, with channels first where
     /// [`Sliding::channels_first`] says so. Windows lie beside each other unless [`Sliding::strides`] says else; padding
-    /// counts as nothing. The gradient goes to the first greatest element of a window. TensorFlow's `MaxPool` of one or two
-    /// axes, `MaxPool3D` of three, which takes no explicit padding.
+    /// counts as nothing, and so does NaN. Where there is nothing else, the result is the lowest finite number, also of −∞; along
+    /// three axes, −∞. The gradient goes to the first greatest element of a window, or to NaN where it comes first; along three
+    /// axes, to all that are less than 10⁻⁵ from the result. TensorFlow's `MaxPool` of one or two axes, `MaxPool3D` of three,
+    /// which takes no explicit padding.
     ///
     /// ```
     /// use modulor_core::{Sliding, Tensor};
@@ -512,7 +523,8 @@ impl Tensor {
     }
 
     /// As [`max_pool`](Tensor::max_pool) along two axes with channels last, and, as int64, where each of the greatest is:
-    /// `(y·width + x)·channels + c` in its image. TensorFlow's `MaxPoolWithArgmax`.
+    /// `(y·width + x)·channels + c` in its image. NaN that comes first in a window stays, and −∞. TensorFlow's
+    /// `MaxPoolWithArgmax`.
     pub fn max_pool_with_argmax(&self, size: [usize; 2], sliding: &Sliding) -> Result<(Tensor, Tensor)> {
         let mut argmax = None;
         let values = pooled(self, &size, sliding, MaxPoolWithArgmax::NAME, |x, pool| {

@@ -24,8 +24,14 @@ enum Way {
     Add,
     Sub,
     Prod,
+    /// The greater, or the other one where one is NaN.
     Max,
+    /// The lesser, or the other one where one is NaN.
     Min,
+    /// The other one where it is greater.
+    Raise,
+    /// The other one where it is less.
+    Lower,
 }
 
 /// An element of which two can become one.
@@ -34,7 +40,7 @@ trait Combined: Pod + Send + Sync {
     const ONE: Self;
     /// The lowest and the highest that is finite.
     const ENDS: [Self; 2];
-    /// What two of them are, the greater and the lesser being NaN where one is NaN. Complex numbers have no order.
+    /// What two of them are. Complex numbers have no order.
     fn combined(self, other: Self, way: Way) -> Self;
 }
 
@@ -50,8 +56,8 @@ macro_rules! combined {
                     Way::Add => self.wrapping_add(other),
                     Way::Sub => self.wrapping_sub(other),
                     Way::Prod => self.wrapping_mul(other),
-                    Way::Max => self.max(other),
-                    Way::Min => self.min(other),
+                    Way::Max | Way::Raise => self.max(other),
+                    Way::Min | Way::Lower => self.min(other),
                 }
             }
         }
@@ -67,8 +73,10 @@ macro_rules! combined {
                     Way::Add => self + other,
                     Way::Sub => self - other,
                     Way::Prod => self * other,
-                    Way::Max => if self > other || self.is_nan() { self } else { other },
-                    Way::Min => if self < other || self.is_nan() { self } else { other },
+                    Way::Max => if self > other { self } else { other },
+                    Way::Min => if self < other { self } else { other },
+                    Way::Raise => if other > self { other } else { self },
+                    Way::Lower => if other < self { other } else { self },
                 }
             }
         }
@@ -84,7 +92,7 @@ macro_rules! combined {
                     Way::Add => self + other,
                     Way::Sub => self - other,
                     Way::Prod => self * other,
-                    Way::Max | Way::Min => self,
+                    Way::Max | Way::Min | Way::Raise | Way::Lower => self,
                 }
             }
         }
@@ -102,7 +110,7 @@ combined!(complex Complex32: f32; Complex64: f64;);
 impl Way {
     /// The numbers it takes, or an error.
     fn check(self, dtype: DType) -> Result<DType> {
-        let ordered = matches!(self, Way::Max | Way::Min);
+        let ordered = matches!(self, Way::Max | Way::Min | Way::Raise | Way::Lower);
         allowed(dtype, |d| d.is_float() || d.is_integer() || d.is_complex() && !ordered, "numbers")
     }
     /// What it makes of no element.
@@ -110,8 +118,8 @@ impl Way {
         match self {
             Way::Add | Way::Sub => T::ZERO,
             Way::Prod => T::ONE,
-            Way::Max => T::ENDS[0],
-            Way::Min => T::ENDS[1],
+            Way::Max | Way::Raise => T::ENDS[0],
+            Way::Min | Way::Lower => T::ENDS[1],
         }
     }
 }
@@ -212,6 +220,7 @@ macro_rules! unsorted {
                 }
                 fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
                     let shape = segmented(inputs)?;
+                    check_indices(&inputs[1])?;
                     Ok(vec![Spec::new(Way::$way.check(inputs[0].spec.dtype)?, shape)])
                 }
                 fn scratch(&self, inputs: &[View], outputs: &[ViewMut]) -> usize {
@@ -253,11 +262,11 @@ macro_rules! unsorted {
 unsorted! {
     /// The products of the parts that carry the same number, element by element; 1 for a number that none carries.
     Sum UnsortedSegmentProd segment_prod Prod, |b, sum, prod| to_factors(b, sum, prod)?;
-    /// The greatest elements of the parts that carry the same number, NaN where one is NaN; at least the lowest finite number,
-    /// which stands for a number that none carries.
+    /// The greatest elements of the parts that carry the same number, of those that follow the last NaN, or NaN where none
+    /// does; without NaN at least the lowest finite number, which stands for a number that none carries.
     Exact UnsortedSegmentMax segment_max Max, |b, sum, own| to_extremes(b, sum)?;
-    /// The least elements of the parts that carry the same number, NaN where one is NaN; at most the greatest finite number,
-    /// which stands for a number that none carries.
+    /// The least elements of the parts that carry the same number, of those that follow the last NaN, or NaN where none does;
+    /// without NaN at most the greatest finite number, which stands for a number that none carries.
     Exact UnsortedSegmentMin segment_min Min, |b, sum, own| to_extremes(b, sum)?;
 }
 
@@ -348,11 +357,11 @@ sorted! {
     };
     /// The products of the parts that carry the same number, 1 for a number that none carries.
     Sum SegmentProd sorted_segment_prod Prod, combine_room, combine_sorted, |b, sum, own| to_factors(b, sum, own)?;
-    /// The greatest elements of the parts that carry the same number, NaN where one is NaN; 0 for a number that none
-    /// carries.
+    /// The greatest elements of the parts that carry the same number, of those that follow the last NaN, or NaN where none
+    /// does; 0 for a number that none carries. TensorFlow passes over NaN in parts of 8 elements and more.
     Exact SegmentMax sorted_segment_max Max, combine_room, combine_sorted, |b, sum, own| to_extremes(b, sum)?;
-    /// The least elements of the parts that carry the same number, NaN where one is NaN; 0 for a number that none
-    /// carries.
+    /// The least elements of the parts that carry the same number, of those that follow the last NaN, or NaN where none
+    /// does; 0 for a number that none carries. TensorFlow passes over NaN in parts of 8 elements and more.
     Exact SegmentMin sorted_segment_min Min, combine_room, combine_sorted, |b, sum, own| to_extremes(b, sum)?;
 }
 
@@ -448,6 +457,7 @@ macro_rules! scattered {
                 fn infer(&self, inputs: &[Input]) -> Result<Vec<Spec>> {
                     let [x, indices, updates] = arity(inputs)?;
                     Way::$way.check(same_dtype(&[*x, *updates])?)?;
+                    check_indices(indices)?;
                     check_updates(&updates.spec.shape, &indexed(&x.spec.shape, indices)?)?;
                     Ok(vec![x.spec.clone()])
                 }
@@ -500,10 +510,10 @@ scattered! {
     Sum TensorScatterSub scatter_sub Sub, |b, bad| {
         vec![Some(b.dy(0).clone()), None, b.when(2, || gather_nd(b.dy(0), b.input(1), bad)?.neg())?]
     };
-    /// This with the greater of an update and what is there at coordinates; NaN where one is NaN.
-    Exact TensorScatterMax scatter_max Max, |b, bad| to_greatest(b, bad)?;
-    /// This with the lesser of an update and what is there at coordinates; NaN where one is NaN.
-    Exact TensorScatterMin scatter_min Min, |b, bad| to_greatest(b, bad)?;
+    /// This with the updates that are greater than what is there at coordinates: NaN stays, and no update is one that is NaN.
+    Exact TensorScatterMax scatter_max Raise, |b, bad| to_greatest(b, bad)?;
+    /// This with the updates that are less than what is there at coordinates: NaN stays, and no update is one that is NaN.
+    Exact TensorScatterMin scatter_min Lower, |b, bad| to_greatest(b, bad)?;
 }
 
 /// The gradients of greatest or least elements: to those that are, in equal shares.

@@ -1,7 +1,7 @@
 //! Reading and writing variables through their handles.
 
 use super::constant;
-use super::gather::{GatherV2, scattered};
+use super::gather::{GatherV2, check_indices, scattered};
 use crate::op::{
     Accuracy, Attrs, Backward, Effect, Input, Op, OpDef, Values, allowed, apply, apply_one, arity, replace,
 };
@@ -134,6 +134,7 @@ impl Op for ResourceGather {
         }
         let axis = Tensor::scalar(self.batch_dims);
         let (value, axis) = (Input { spec: &spec, value: None }, Input { spec: axis.spec(), value: Some(&axis) });
+        check_indices(indices)?;
         GatherV2 { batch_dims: self.batch_dims }.infer(&[value, *indices, axis])
     }
     fn make(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {

@@ -1,5 +1,7 @@
 """Means of areas, and triangular factors of matrices."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -40,6 +42,16 @@ def factors(run):
     run.add("Lu", "no rows", np.zeros([2, 0, 0]), output_idx_type=tf.int32, grad=False)
     run.add("Lu", "no matrices", np.zeros([0, 2, 2]), output_idx_type=tf.int32, grad=False)
     run.fails("Lu", "singular", np.array([[1.0, 2.0], [2.0, 4.0]]), output_idx_type=tf.int32)
+    for words, x in (
+        ("below the first pivot", [[1, 2, 3], [np.nan, 5, 6], [7, 8, 10]]),
+        ("beside the first pivot", [[1, np.nan, 3], [4, 5, 6], [7, 8, 10]]),
+        ("the last", [[1, 2, 3], [4, 5, 6], [7, 8, np.nan]]),
+        ("the first row", [[np.nan, np.nan, np.nan], [4, 5, 6], [7, 8, 10]]),
+        ("infinite", [[1, 2, 3], [np.inf, 5, 6], [7, 8, 10]]),
+    ):
+        for dtype in (f32, f64):
+            call = run.fails if np.isnan(x[0][0]) else functools.partial(run.add, grad=False, reference=False)
+            call("Lu", f"{np.dtype(dtype).name} NaN: {words}", np.array(x, dtype), output_idx_type=tf.int32)
     run.fails("Lu", "NaN", np.array([[np.nan, 1.0], [1.0, 2.0]]), output_idx_type=tf.int32)
     run.fails("Lu", "not square", np.ones([2, 3]), output_idx_type=tf.int32)
     run.fails("Lu", "a vector", np.ones([3]), output_idx_type=tf.int32)

@@ -1,6 +1,6 @@
 """What the other families leave out of an op, made of a small case of it: each dtype that TensorFlow has a kernel for, NaN and
-infinities, no elements, and scalars. Where TensorFlow refuses such a call, that is the case. Gradients are what the small cases
-have.
+infinities, no elements, and scalars. Where TensorFlow refuses such a call, that is the case. A case has gradients where the small
+case has, except at NaN and infinity.
 """
 
 import functools
@@ -44,6 +44,7 @@ class Sample:
         self.inputs = grouped(Arguments(self.args), values)
         self.variable = array(case["variable"], arrays) if self.on_variable else None
         self.succeeds = "error" not in case
+        self.is_derived = any(case.get("grads", [])) or "grad" in case
         self.results = {entry["dtype"] for entry in case["outputs"]} if "outputs" in case else set()
 
     def arrays(self):
@@ -115,12 +116,15 @@ def attempt(run, op, case, sample, variants, attrs=None, variable=None, **more):
     if (op, case) in DEADLY:
         return
     before = [sample.variable if variable is None else variable] if sample.on_variable else []
+    # Of some calls TensorFlow refuses the gradient alone.
+    grads = (True, False) if sample.is_derived and case not in ("NaN", "infinities") else (False,)
     for inputs in variants:
-        try:
-            call = run.variable if sample.on_variable else functools.partial(run.add, grad=False, **more)
-            return call(op, case, *before, *inputs, **{**sample.attrs, **(attrs or {})})
-        except (tf.errors.OpError, ValueError, TypeError):
-            run.seen.discard((op, case))
+        for grad in grads:
+            try:
+                call = run.variable if sample.on_variable else functools.partial(run.add, grad=grad, **more)
+                return call(op, case, *before, *inputs, **{**sample.attrs, **(attrs or {})})
+            except (tf.errors.OpError, ValueError, TypeError):
+                run.seen.discard((op, case))
 
 
 def refusal(run, op, case, sample, variants, attrs=None):

@@ -25,6 +25,13 @@ def add(run):
             )
     big = np.array([[1000, -1000, 1001, 3e38], [-np.inf, -np.inf, 2, 3], [1, np.inf, 2, 3], [1, np.nan, 2, 3]], f32)
     run.add(op, "float32 large and special values", big, i32(1)[0], grad=False)
+    nan, inf = np.nan, np.inf
+    rows = [[nan, 1, nan, 2], [inf, inf, 1, nan], [1, inf, nan, 2], [-inf, nan, nan, 1], [1, nan, -inf, 2], [nan] * 4]
+    for exclusive in (False, True):
+        for reverse in (False, True):
+            flags = ("exclusive " if exclusive else "") + ("reverse " if reverse else "")
+            attrs = {"exclusive": exclusive, "reverse": reverse}
+            run.add(op, f"{flags}NaN and infinity", np.array(rows, f32), i32(1)[0], grad=False, **attrs)
     run.add(op, "float32 [300]", draw(rng, (300,), f32, -1, 1), i32(0)[0], grad=False)
     run.fails(op, "axis beyond the rank", np.ones((2, 3), f32), i32(2)[0])
     run.fails(op, "a scalar", np.array(1, f32), i32(0)[0])

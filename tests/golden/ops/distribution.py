@@ -56,6 +56,9 @@ def counts(run):
                 run.add("StatelessRandomBinomial", case, shape, key, *both, dtype=wanted, **more)
     key = np.array([1, 2], np.int64)
     run.add("StatelessRandomPoisson", "int32 rates", i32(9, 2), key, i32(3, 20), dtype=tf.int64, **more)
+    for wanted in (tf.float16, tf.float32, tf.float64, tf.int32, tf.int64):
+        rates, case = f32([np.inf, -np.inf, -1, 0, 2]), f"rates that are none to {wanted.name}"
+        run.add("StatelessRandomPoisson", case, i32(3, 5), key, rates, dtype=wanted, **more)
     run.add("StatelessRandomPoisson", "none", i32(0, 2), key, i32(3, 20), dtype=tf.int64, **more)
     run.add("StatelessRandomBinomial", "scalars", i32(9), key, f32(7), f32(0.4), dtype=tf.int64, **more)
     run.add("StatelessRandomBinomial", "none", i32(0, 2), key, f32([1, 2]), f32(0.4), dtype=tf.int64, **more)

@@ -516,15 +516,16 @@ def cast(run):
     )
     run.add("Cast", "float32 to int32 []", np.array(-2.75, f32), DstT=tf.int32, reference=False)
     run.add("Cast", "float32 to int32 [0,2]", np.zeros((0, 2), f32), DstT=tf.int32, reference=False)
-    run.add(
-        "Cast",
-        "float32 to bfloat16, Truncate",
-        ties.astype(f32),
-        DstT=tf.bfloat16,
-        Truncate=True,
-        grad=False,
-        reference=False,
-    )
+    cut = dict(Truncate=True, reference=False)
+    for src in FLOATS:
+        for dst in FLOATS:
+            case, target = f"{name(src)} to {name(dst)}, Truncate", tf.as_dtype(dst)
+            with np.errstate(over="ignore"):
+                run.add("Cast", case, ties.astype(src), DstT=target, grad=False, **cut)
+            run.add("Cast", f"{case}, derived", np.array([-1.7, 0.4, 2.3], src), DstT=target, **cut)
+            run.add("Cast", f"{case}, special values", specials(src), DstT=target, grad=False, **cut)
+    run.add("Cast", "int32 to float16, Truncate", np.array([2049, -2051, 65519], np.int32), DstT=tf.float16, **cut)
+    run.add("Cast", "float32 to int32, Truncate", np.array([2.75, -2.75], f32), DstT=tf.int32, **cut)
     run.add("Cast", "float32 to complex64", np.array([1.5, -2], f32), DstT=tf.complex64, grad=False, reference=False)
     run.fails("Cast", "string to float32", np.array(["1"]), DstT=tf.float32)
     run.fails("Cast", "float32 to string", np.array([1], f32), DstT=tf.string)

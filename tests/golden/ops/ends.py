@@ -179,6 +179,9 @@ def texts(run):
 
 def orders(run):
     x = np.array([[3, 1, 2, 5], [2, 8, 8, 1]], f32)
+    nan = np.array([[np.nan, 1, 2, 3], [1, np.nan, 2, 3], [1, 2, np.nan, 3], [1, 2, 3, np.nan]], f32)
+    for k in (1, 2, 4):
+        run.add("TopKV2", f"{k}, NaN in each place", nan, np.int32(k), sorted=True, grad=False)
     run.add("TopKV2", "infinities", np.array([np.inf, -np.inf, 1], f32), np.int32(3), sorted=True, grad=False)
     run.add("NthElement", "infinities", np.array([np.inf, -np.inf, 1], f32), np.int32(1), reverse=False, grad=False)
     run.add("Unique", "infinities", np.array([np.inf, -np.inf, np.inf, 1], f32), out_idx=tf.int32, grad=False)

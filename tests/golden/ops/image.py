@@ -46,6 +46,7 @@ def add(run):
     nan = np.array([[np.nan, 1, 2], [2, 3, 4]], f32).reshape(1, 2, 3, 1)
     for op in ("ResizeBilinear", "ResizeBicubic"):
         run.add(op, "NaN", nan, i32(4, 6), half_pixel_centers=True, reference=False, grad=False)
+    special_gradients(run)
     refused(run)
 
 
@@ -67,6 +68,18 @@ def back(run, case, shape, size, grid):
         for op in ("ResizeBilinearGrad", "ResizeBicubicGrad"):
             dy = eighths("dy", to, f32)
             run.add(op, f"{name(dtype)} {case}", dy, values("x", shape, dtype), reference=False, grad=False, **grid)
+
+
+def special_gradients(run):
+    x, dy = values("x", (1, 2, 3, 1), f32), eighths("dy", (1, 4, 6, 1), f32)
+    dy[0, 1, 1], dy[0, 2, 4], dy[0, 3, 0] = np.nan, np.inf, -np.inf
+    for op in ("ResizeBilinearGrad", "ResizeBicubicGrad"):
+        for words, grid in GRIDS:
+            run.add(op, f"NaN and infinity{words}", dy, x, reference=False, grad=False, **grid)
+        run.add(op, "no images", dy[:0], x[:0], reference=False, grad=False)
+        run.add(op, "no channels", dy[..., :0], x[..., :0], reference=False, grad=False)
+        run.fails(op, "no rows", dy, x[:, :0])
+        run.fails(op, "of no rows", dy[:, :0], x)
 
 
 def refused(run):

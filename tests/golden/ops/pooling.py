@@ -62,7 +62,6 @@ def add(run):
     top = tf.raw_ops.MaxPool(input=ties, **square)
     run.add("MaxPoolGrad", "ties", ties, top, different((1, 3, 3, 1), f32), **square)
     cube = {"ksize": [1, 1, 2, 2, 1], "strides": [1] * 5, "padding": "SAME"}
-    # Here TensorFlow gives the gradient of a window to all its greatest elements.
     more = dict(reference=False, grad=False)
     run.add("MaxPool3DGrad", "ties", ties[:, None], top[:, None], different((1, 1, 3, 3, 1), f32), **cube, **more)
     explicit = {
@@ -130,6 +129,36 @@ def special(run):
     x = different((2, 4, 5, 2), f32)
     top = tf.raw_ops.MaxPool(input=x, **explicit).numpy()
     run.add("MaxPoolGrad", "explicit", x, top, values("dy", top.shape, f32), grad=False, **explicit)
+    nothing_greater(run)
+
+
+def nothing_greater(run):
+    """NaN in each place of a window, and windows of nothing but NaN and −∞; of 8 channels, which are a vector of TensorFlow's."""
+    nan, low = np.nan, -np.inf
+    rows = [[nan, 1, 2], [1, nan, 2], [2, nan, 1], [1, 2, nan], [nan, nan, 1], [nan, 1, nan], [1, nan, nan]]
+    rows += [[nan] * 3, [low] * 3, [nan, low, low], [low, nan, low], [low, low, nan], [low, 1, 1], [np.inf, 1, np.inf]]
+    x = np.repeat(np.array(rows).reshape(len(rows), 1, 3, 1), 8, axis=-1)
+    for dtype in FLOATS:
+        attrs = {"ksize": [1, 1, 3, 1], "strides": [1] * 4, "padding": "VALID"}
+        own, more = x.astype(dtype), {"reference": False, "grad": False}
+        top = tf.raw_ops.MaxPool(input=tf.constant(own), **attrs)
+        dy, g = values("dy", top.shape, dtype), values("g", x.shape, dtype)
+        case = f"{name(dtype)} nothing greater"
+        run.add("MaxPool", case, own, **attrs, **more)
+        run.add("MaxPoolWithArgmax", case, own, **attrs, **more)
+        run.add("MaxPoolGrad", case, own, top, dy, **attrs, **more)
+        run.add("MaxPoolGradGrad", case, own, top, g, **attrs, **more)
+        if dtype == f32:
+            attrs = {"ksize": [1, 1, 1, 3, 1], "strides": [1] * 5, "padding": "VALID"}
+            top = tf.raw_ops.MaxPool3D(input=own[:, None], **attrs)
+            run.add("MaxPool3D", case, own[:, None], **attrs, **more)
+            run.add("MaxPool3DGrad", case, own[:, None], top, dy[:, None], **attrs, **more)
+            run.add("MaxPool3DGradGrad", case, own[:, None], top, g[:, None], **attrs, **more)
+            # Of what is no output, all that are as near to it, and the first that is equal.
+            near = np.array([1, 1 - 5e-6, 1 - 2e-5, 2], f32).reshape(1, 1, 1, 4, 1)
+            output = np.array([1, 2], f32).reshape(1, 1, 1, 2, 1)
+            run.add("MaxPool3DGrad", "nearly the greatest", near, output, different(output.shape, f32), **attrs, **more)
+            run.add("MaxPool3DGradGrad", "nearly the greatest", near, output, different(near.shape, f32), **attrs, **more)
 
 
 def formats(run):

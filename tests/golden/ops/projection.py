@@ -1,5 +1,7 @@
 """Images under projective maps, and colors."""
 
+import itertools
+
 import numpy as np
 
 from fixture import stream
@@ -45,6 +47,11 @@ def add(run):
             run.add(PROJECT, case, x, each, size, f32(2.5), interpolation=interpolation, **more)
     x = values("x", (0, 3, 2, 1), f32)
     run.add(PROJECT, "no images", x, f32([TURN]), i32(2, 2), f32(0), interpolation="NEAREST", **more)
+    special = values("special", (1, 4, 5, 1), f32)
+    special[0, 1, 2], special[0, 2, 3], special[0, 0, 1] = np.nan, np.inf, -np.inf
+    for interpolation in ("NEAREST", "BILINEAR"):
+        case = f"NaN and infinity, {interpolation}"
+        run.add(PROJECT, case, special, f32([TURN]), i32(4, 5), f32(0), interpolation=interpolation, **more)
     refused(run)
     colors(run)
 
@@ -77,6 +84,10 @@ def colors(run):
         run.add("RGBToHSV", f"{name(dtype)} gray", gray.astype(dtype), grad=False)
         run.add("RGBToHSV", f"{name(dtype)} to 255", draw(rng, (4, 3), dtype, 0, 255), grad=False)
         run.add("HSVToRGB", f"{name(dtype)} beyond one", draw(rng, (6, 3), dtype, -1, 3), grad=False)
+        orders = np.array([rgb for rgb in itertools.product([np.nan, 0.25, 0.5], repeat=3)])
+        run.add("RGBToHSV", f"{name(dtype)} NaN in each place", orders.astype(dtype), grad=False)
+        infinite = np.array([rgb for rgb in itertools.product([-np.inf, np.inf, 0.5], repeat=3)])
+        run.add("RGBToHSV", f"{name(dtype)} infinities", infinite.astype(dtype), grad=False)
     for op in ("RGBToHSV", "HSVToRGB"):
         run.fails(op, "four channels", values("x", (2, 4), f32))
         run.fails(op, "a scalar", f32(1))

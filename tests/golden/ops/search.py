@@ -43,6 +43,8 @@ def add(run):
         run.add(op, "no rows", np.zeros((0, 3), f32), np.zeros(0, np.int32), *inputs, **attrs)
         run.fails(op, "more targets than rows", np.ones((1, 3), f32), i32(0, 1), *inputs, **attrs)
         run.fails(op, "a vector", np.ones(3, f32), i32(0), *inputs, **attrs)
+        run.fails(op, "a scalar", np.array(1, f32), i32(0), *inputs, **attrs)
+        run.fails(op, "one target", np.ones((1, 3), f32), i32(0)[0], *inputs, **attrs)
         run.fails(op, "float64 refused", np.ones((1, 3), f64), i32(0), *inputs, **attrs)
 
     op = "NthElement"

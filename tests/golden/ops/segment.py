@@ -1,5 +1,7 @@
 """Parts that carry the same number taken together, and parts of a tensor changed at coordinates."""
 
+import itertools
+
 import numpy as np
 
 from fixture import stream
@@ -39,6 +41,8 @@ INFINITE = np.array([-np.inf, -np.inf, np.inf, np.inf, -np.inf, np.inf, 1, -np.i
 INFINITE_IDS = i32(0, 0, 1, 1, 2, 3, 4, 4, 4)
 NANS = np.array([np.nan, 1, 1, np.nan, np.nan, np.nan, np.nan], f32)
 NANS_IDS = i32(0, 0, 1, 1, 2, 2, 3)
+# Three numbers of which some are NaN, in each order; as columns of parts.
+ORDERS = np.array(list(itertools.product([np.nan, 1, 2], repeat=3)), f32)
 
 
 def data(rng, op, shape, dtype):
@@ -77,6 +81,7 @@ def unsorted(run):
                 x = INFINITE.astype(dtype)
                 run.add(op, f"{label(dtype, x.shape)} infinite", x, INFINITE_IDS, i32(6)[0], grad=False)
             run.add(op, "float32 nan", NANS, NANS_IDS, i32(4)[0], grad=False)
+            run.add(op, "float32 nan in each place", ORDERS.T.copy(), i32(0, 0, 0), i32(1)[0], grad=False)
         run.fails(op, "a number beyond", np.ones(2, f32), i32(0, 3), i32(3)[0])
         run.fails(op, "negative num_segments", np.ones(2, f32), i32(0, 1), i32(-1)[0])
         run.fails(op, "num_segments of rank 1", np.ones(2, f32), i32(0, 1), i32(2))
@@ -100,6 +105,9 @@ def in_order(run):
             run.add(op, "float32 inf", np.array([np.inf, 2, -np.inf, 3], f32), i32(0, 0, 1, 1), grad=False)
             run.add(op, "float32 infinite", INFINITE, INFINITE_IDS, grad=False)
             run.add(op, "float32 nan", NANS, NANS_IDS, grad=False)
+            narrow = ORDERS.reshape(9, 3, 3).transpose(0, 2, 1).reshape(27, 3)
+            run.add(op, "float32 nan in each place", narrow, np.repeat(np.arange(9), 3), grad=False)
+            run.add(op, "float32 nan in parts of 8 elements", ORDERS.T[:, 1:9].copy(), i32(0, 0, 0), grad=False)
         else:
             run.add(op, "float32 inf and nan", np.array([np.inf, 2, np.nan, 3], f32), i32(0, 0, 1, 1), grad=False)
             run.add(op, "complex64", np.array([1 + 2j, 2, 1j], np.complex64), i32(0, 0, 1))
@@ -143,6 +151,8 @@ def scattered(run):
             run.add(op, "float64 ties", x, np.array([[0], [1], [1], [2]], np.int32), y)
             x, y = np.array([1, np.nan, np.nan, -np.inf, np.inf], f32), np.array([np.nan, 1, np.nan, -np.inf, np.inf], f32)
             run.add(op, "float32 inf and nan", x, np.arange(5, dtype=np.int32)[:, None], y, grad=False)
+            at = np.zeros((2, 1), np.int32)
+            run.add(op, "float32 nan in each place", ORDERS.T[:1].copy(), at, ORDERS.T[1:].copy(), grad=False)
         else:
             x, y = draw(rng, (3,), f64, -4, 4), draw(rng, (4,), f64, -4, 4)
             run.add(op, "float64 [3] [[1], [1], [0], [1]]", x, np.array([[1], [1], [0], [1]], np.int32), y)

@@ -71,4 +71,5 @@ def add(run):
     wide = values(tf.float64, "gathered in batches", shape=[2, 3, 2])
     run.variable("ResourceGather", "not validated", wide, np.array([1, 0]), dtype=tf.float64, validate_indices=False)
     run.variable_fails("ResourceGather", "beyond", before, np.array([2]), dtype=tf.float32)
+    run.variable_fails("ResourceGather", "of a scalar", np.float32(1), np.array([0]), dtype=tf.float32)
     run.variable_fails("ResourceGather", "negative", before, np.array([-1]), dtype=tf.float32)

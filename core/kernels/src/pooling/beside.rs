@@ -56,16 +56,23 @@ impl Beside {
 
 /// Writes the greatest of each window of some units, given the input of all.
 #[inline(always)]
-pub(super) fn greatest_units<T: Ordered, const FUSED: bool>(of: &Beside, units: Range<usize>, x: &[T], out: &mut [T]) {
+pub(super) fn greatest_units<T: Ordered, const FUSED: bool>(
+    of: &Beside,
+    units: Range<usize>,
+    least: T,
+    x: &[T],
+    out: &mut [T],
+) {
     match of.size {
         // The size that nearly all have, as a number that the compiler knows.
-        [2, 2] => greatest(of, [2, 2], units, x, out),
-        size => greatest(of, size, units, x, out),
+        [2, 2] => greatest(of, [2, 2], units, least, x, out),
+        size => greatest(of, size, units, least, x, out),
     }
 }
 
 #[inline(always)]
-fn greatest<T: Ordered>(of: &Beside, size: [usize; 2], units: Range<usize>, x: &[T], out: &mut [T]) {
+fn greatest<T: Ordered>(of: &Beside, size: [usize; 2], units: Range<usize>, least: T, x: &[T], out: &mut [T]) {
+    let least = least.wide();
     let ([_, inputs], [down, across]) = (of.units(), of.windows);
     let (row, last) = (of.places[1] * of.channels, of.channels / LANES * LANES);
     for (i, unit) in units.enumerate() {
@@ -76,20 +83,26 @@ fn greatest<T: Ordered>(of: &Beside, size: [usize; 2], units: Range<usize>, x: &
             for (at, out) in out[to..][..across * of.channels].chunks_exact_mut(of.channels).enumerate() {
                 let first = from + at * size[1] * of.channels;
                 for lane in (0..last).step_by(LANES) {
-                    store(best::<T, LANES>(of, size, row, first + lane, x), out, lane, 1);
+                    store(best::<T, LANES>(of, size, [row, first + lane], least, x), out, lane, 1);
                 }
                 for lane in last..of.channels {
-                    store(best::<T, 1>(of, size, row, first + lane, x), out, lane, 1);
+                    store(best::<T, 1>(of, size, [row, first + lane], least, x), out, lane, 1);
                 }
             }
         }
     }
 }
 
-/// The greatest for lanes of one window, whose first place has them at `first`.
+/// The greatest for lanes of one window, whose first place has them at `first`, in rows that are `row` elements apart.
 #[inline(always)]
-fn best<T: Ordered, const N: usize>(of: &Beside, size: [usize; 2], row: usize, first: usize, x: &[T]) -> [T; N] {
-    let mut best = [T::LEAST; N];
+fn best<T: Ordered, const N: usize>(
+    of: &Beside,
+    size: [usize; 2],
+    [row, first]: [usize; 2],
+    least: T::Wide,
+    x: &[T],
+) -> [T; N] {
+    let mut best = [least; N];
     for v in 0..size[0] {
         for h in 0..size[1] {
             let x = load::<T, N, 1>(x, first + v * row + h * of.channels);
@@ -150,7 +163,7 @@ fn gradient<T: Ordered<Wide = <T as Stored>::Wide> + Stored, const N: usize>(
     dx: &mut [T],
 ) {
     let row = of.places[1] * of.channels;
-    let mut best = [<T as Ordered>::LEAST; N];
+    let mut best = load::<T, N, 1>(x, first).map(T::wide);
     let mut taps = [0; N];
     for v in 0..of.size[0] {
         for h in 0..of.size[1] {

@@ -291,18 +291,15 @@ pub(super) fn igammac(a: f64, x: f64) -> f64 {
     }
 }
 
-/// The derivative of [`igamma`] in a.
+/// The derivative of [`igamma`] in a; where one is infinite, 0.
 pub(super) fn igamma_slope(a: f64, x: f64) -> f64 {
-    if a.is_nan() || x.is_nan() {
-        return f64::NAN;
-    }
     if x == 0.0 {
         return 0.0;
     }
-    if x < 0.0 || a <= 0.0 || a == f64::INFINITY {
+    if a.is_nan() || x.is_nan() || x < 0.0 || a <= 0.0 {
         return f64::NAN;
     }
-    if x == f64::INFINITY {
+    if a == f64::INFINITY || x == f64::INFINITY {
         return 0.0;
     }
     if a > LARGE {
