@@ -118,9 +118,10 @@ impl Tensor {
         composite("nan_variance", || {
             let is_nan = floats(self)?;
             let [sum, count] = sum_and_count(self, &is_nan, &axes, true)?;
-            let squares = self.sub(sum.div(count)?)?.square()?;
-            let [sum, count] = sum_and_count(&squares, &is_nan, &axes, false)?;
-            sum.div(count)
+            // Without NaN before they are squared, as the gradient of a square is a product with it.
+            let squares = filled(&self.sub(sum.div(count)?)?, &is_nan, 0.0)?.square()?;
+            let [_, count] = sum_and_count(self, &is_nan, &axes, false)?;
+            squares.sum(&*axes)?.div(count)
         })
     }
 
