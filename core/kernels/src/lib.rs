@@ -72,8 +72,8 @@
 //! |---|---|
 //! | products of float32, 22 shapes, one thread | 0.98 of the best of gemm, faer and matrixmultiply for each shape in geometric mean, 0.87 at least |
 //! | the same, two threads | 1.40 of the best for each shape in geometric mean, 0.92 at least |
-//! | convolution, 3×3 and 1×1, both formats, forward and backward, one thread | 70 to 107 % of the rate of the product of its sizes, more for the input's gradient of one channel; the filters' gradient over one channel that comes first is measured on other cores, 64 to 68 % |
-//! | the same, two threads | 69 to 106 %, but for that 45 % |
+//! | convolution, 3×3 and 1×1, both formats, forward and backward, one thread | 70 to 107 % of the rate of the product of its sizes, more for the input's gradient of one channel; the filters' gradient over one channel that comes first 70 %, on two cores of Zen 3 that others use too |
+//! | the same, two threads | 69 to 106 %, that 65 to 101 % on those cores |
 //! | exp, erf | 0.20, 0.46 ns per element, 21 and 34 times as fast as libm's functions |
 //! | tanh, on two cores of Zen 3 (AVX2) that others use too | 0.36 to 0.40 ns per element, 59 to 63 times as fast as libm's |
 //! | a region of the pool | 15 ns where one thread has it all, 0.2 to 1 µs where two meet |
