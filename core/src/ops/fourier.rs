@@ -343,8 +343,8 @@ impl Fourier {
         let unknown = || Error::unimplemented(format!("dims of {} are unknown", like.shape()));
         let (rank, dims) = (x.rank().ok_or_else(unknown)?, |t: &Tensor, axis| t.shape().dim(axis).ok_or_else(unknown));
         let mut paddings = vec![[0, 0]; rank];
-        for axis in rank - self.axes..rank {
-            paddings[axis][1] = dims(like, axis)? as i64 - dims(x, axis)? as i64;
+        for (axis, [_, after]) in paddings.iter_mut().enumerate().skip(rank - self.axes) {
+            *after = dims(like, axis)? as i64 - dims(x, axis)? as i64;
         }
         x.pad(paddings)
     }

@@ -3,7 +3,7 @@
 
 use super::composite::composite;
 use super::fourier::LONGEST;
-use crate::{DType, Ellipsis, Error, Result, Shape, Tensor};
+use crate::{DType, Ellipsis, Error, Result, Tensor};
 use std::f64::consts::PI;
 
 /// Complex numbers of real and imaginary parts, which are alike.
@@ -231,7 +231,7 @@ impl Stft {
             Window::Hamming => cosine(0.54, 0.46)?,
             Window::None => return Ok(None),
             Window::Values(values) => {
-                if *values.shape() != Shape::from([self.length]) {
+                if *values.shape() != [self.length][..] {
                     let (length, found) = (self.length, values.shape());
                     return Err(Error::invalid_argument(format!("a window is of shape ({length},), found {found}")));
                 }
