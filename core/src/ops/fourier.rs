@@ -468,8 +468,7 @@ impl Tensor {
     /// # fn main() -> modulor_core::Result<()> {
     /// let x = Tensor::from([1.0_f64, 2.0, 3.0, 4.0]);
     /// let y = Tensor::complex(&x, &x.zeros_like()?)?.fft(1)?;
-    /// let off = y.imag()?.sub([0.0, 2.0, 0.0, -2.0])?.abs()?.max(..)?;
-    /// assert!(off.item::<f64>()? < 1e-14);
+    /// assert!(y.imag()?.all_close(Tensor::from([0.0, 2.0, 0.0, -2.0]), 0.0, 1e-14, false)?.item::<bool>()?);
     /// assert!(y.ifft(1)?.real()?.sub(&x)?.abs()?.max(..)?.item::<f64>()? < 1e-14);
     /// # Ok(())
     /// # }
