@@ -17,9 +17,10 @@ const MAX_THREADS: usize = 64;
 const SLOTS: usize = 16;
 /// How often a helper looks for the next region before it sleeps: some 50 µs.
 const SPINS: usize = 4000;
-/// How many times as long it looks while a caller is still at the last chunks of a region: the next one often follows, and a
-/// helper that is awake is there at once.
-const LONGER: usize = 20;
+/// How often it looks on while a caller is still at the last chunks of a region, some millisecond where nobody else wants the
+/// core: the next region often follows, and a helper that is awake is there at once. It lets others run each time, as the caller
+/// itself may be waiting for this core.
+const LONGER: usize = 3000;
 /// How often a caller looks for the end of the last chunks before it lets others run.
 const WAITS: usize = 1000;
 /// Bits of a claim that count chunks from one end.
@@ -192,6 +193,7 @@ fn work(id: usize, mut room: Vec<u8>) {
         // More threads than cores only take time from each other by spinning.
         let (mut spins, mut longer) =
             if id + 1 < num_threads() && num_threads() <= cores() { (SPINS, LONGER) } else { (0, 0) };
+        let mut watched = false;
         while NEWS.load(Ordering::SeqCst) == news {
             if spins > 0 {
                 spins -= 1;
@@ -199,7 +201,12 @@ fn work(id: usize, mut room: Vec<u8>) {
                 continue;
             }
             if longer > 0 && SLOT.iter().any(|slot| slot.taken.load(Ordering::Relaxed)) {
-                (spins, longer) = (SPINS, longer - 1);
+                (longer, watched) = (longer - 1, true);
+                thread::yield_now();
+                continue;
+            }
+            if watched {
+                (spins, watched) = (SPINS, false);
                 continue;
             }
             own.asleep.store(true, Ordering::SeqCst);
