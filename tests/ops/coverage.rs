@@ -50,9 +50,9 @@ const EXCUSES: &[Excuse] = &[
         OWN_CASES,
     ),
     excuse(
-        &["Imag", "IRFFT", "IRFFT2D", "Real"],
+        &["Angle", "ComplexAbs", "Imag", "IRFFT", "IRFFT2D", "Real"],
         &["a gradient"],
-        "those at complex numbers are in the cases of Keras's functions of signals",
+        "those at complex numbers are in the cases of Keras's functions",
     ),
     excuse(&["MaxPoolGrad"], &["a gradient where padding is EXPLICIT"], "TensorFlow refuses it"),
     excuse(

@@ -398,10 +398,8 @@ impl<'a, T: Pod> Stack<'a, T> {
 
 /// y = op(a)·op(b):  da = dy·op(b)ᵀ,  db = op(a)ᵀ·dy, and each transposed again where the operand was.
 fn gradient(back: &Backward, ta: bool, tb: bool) -> Result<Vec<Option<Tensor>>> {
-    let (a, b, dy) = (back.input(0), back.input(1), back.dy(0));
-    if !dy.dtype().is_float() {
-        return Err(Error::unimplemented("the gradient of a product of complex matrices is not there"));
-    }
+    // Of complex factors the conjugates; others are these.
+    let (a, b, dy) = (&back.input(0).conj()?, &back.input(1).conj()?, back.dy(0));
     let da = back.when(0, || if ta { b.matmul_with(dy, tb, true) } else { dy.matmul_with(b, false, !tb) })?;
     if let (Some(rank), Some(2), false) = (a.rank().filter(|&rank| rank > 2), b.rank(), ta) {
         // One product of all rows, and not one of each matrix and their sum.
@@ -566,6 +564,11 @@ impl Tensor {
         let is_matrix = |t: &Tensor| t.rank().is_some_and(|rank| rank <= 2);
         if is_matrix(self) && is_matrix(&other) {
             apply_one(MatMul { transpose_a: transpose_self, transpose_b: transpose_other }, &[self, &other])
+        } else if self.dtype().is_complex() {
+            // The op knows adjoints, which are conjugates, too.
+            let turned = |x: &Tensor, turn: bool| if turn { x.swap_axes(-1, -2) } else { Ok(x.clone()) };
+            let (one, other) = (turned(self, transpose_self)?, turned(&other, transpose_other)?);
+            apply_one(BatchMatMulV2 { adj_x: false, adj_y: false }, &[&one, &other])
         } else {
             apply_one(BatchMatMulV2 { adj_x: transpose_self, adj_y: transpose_other }, &[self, &other])
         }

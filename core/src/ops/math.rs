@@ -59,15 +59,6 @@ impl Takes {
     }
 }
 
-/// The gradient that arrives, where the formula it goes into holds: that of a product of complex numbers needs
-/// conjugates.
-fn real(dy: &Tensor) -> Result<&Tensor> {
-    if dy.dtype().is_complex() {
-        return Err(Error::unimplemented(format!("no gradient of complex numbers, found {}", dy.dtype())));
-    }
-    Ok(dy)
-}
-
 /// An elementwise kernel that may write over an input.
 pub(super) trait WriteOver {
     /// `over` says which argument the output holds.
@@ -179,10 +170,10 @@ unary! {
     /// `1/√x`.
     [Float] Ulp4 Rsqrt rsqrt = Unary::Rsqrt, |x, y, dy| Some(apply_one(RsqrtGrad, &[y, dy])?);
     /// `x²`.
-    [Arithmetic] Exact Square square = Unary::Square, |x, y, dy| Some(real(dy)? * (x * 2.0));
+    [Arithmetic] Exact Square square = Unary::Square, |x, y, dy| Some(dy * (x.conj()? * 2.0));
     /// `1/x`.
     [Field] Ulp4 Reciprocal reciprocal = Unary::Reciprocal,
-        |x, y, dy| Some(apply_one(ReciprocalGrad, &[y, real(dy)?])?);
+        |x, y, dy| Some(of_reciprocal(y, dy)?);
     /// The sine of `x` radians.
     [Float] Ulp4 Sin sin = Unary::Sin, |x, y, dy| Some(dy * x.cos()?);
     /// The cosine of `x` radians.
@@ -369,9 +360,10 @@ binary! {
     /// `a − b`.
     [Arithmetic] Exact Sub sub = Binary::Sub, |a, b, y, dy| (Some(dy.clone()), Some(-dy));
     /// `a · b`.
-    [Arithmetic] Exact Mul mul = Binary::Mul, |a, b, y, dy| (Some(real(dy)? * b), Some(real(dy)? * a));
+    [Arithmetic] Exact Mul mul = Binary::Mul, |a, b, y, dy| (Some(dy * b.conj()?), Some(dy * a.conj()?));
     /// `a / b`, of floats; of integers see [`floor_div`](Tensor::floor_div) and [`truncate_div`](Tensor::truncate_div).
-    [Field] Exact RealDiv div = Binary::Div, |a, b, y, dy| (Some(real(dy)? / b), Some(real(dy)? * (-a / b / b)));
+    [Field] Exact RealDiv div = Binary::Div,
+        |a, b, y, dy| (Some(dy / b.conj()?), Some(dy * (-a.conj()? / b.conj()? / b.conj()?)));
     /// `⌊a / b⌋`, also of integers.
     [Number] Exact FloorDiv floor_div = Binary::FloorDiv, |a, b, y, dy| (None, None);
     /// `a − ⌊a / b⌋·b`: the remainder with the sign of `b`.
@@ -384,8 +376,8 @@ binary! {
         |a, b, y, dy| (Some(dy.clone()), Some(-(dy * a.truncate_div(b)?)));
     /// `a / b`, and 0 where `b` is 0.
     [Field] Exact DivNoNan div_no_nan = Binary::DivNoNan, |a, b, y, dy| (
-        Some(real(dy)?.div_no_nan(b)?),
-        Some(real(dy)? * (-a).div_no_nan(b)?.div_no_nan(b)?)
+        Some(dy.div_no_nan(b.conj()?)?),
+        Some(dy * (-a.conj()?).div_no_nan(b.conj()?)?.div_no_nan(b.conj()?)?)
     );
     /// `aᵇ`.
     [Signed] Ulp4 Pow pow = Binary::Pow, |a, b, y, dy| (
@@ -405,7 +397,7 @@ binary! {
     );
     /// `(a − b)²`; of complex numbers `|a − b|²`.
     [FieldOrWide] Ulp4 SquaredDifference squared_difference = Binary::SquaredDifference,
-        |a, b, y, dy| (Some(real(dy)? * ((a - b) * 2.0)), Some(real(dy)? * ((b - a) * 2.0)));
+        |a, b, y, dy| (Some(dy * ((a - b) * 2.0)), Some(dy * ((b - a) * 2.0)));
     /// The angle in radians of the point at height `a` and distance `b`.
     [Float] Ulp4 Atan2 atan2 = Binary::Atan2, |a, b, y, dy| (
         Some(b * (dy / (a.square()? + b.square()?))),
@@ -422,6 +414,14 @@ binary! {
         |a, b, y, dy| (Some(dy * where_not_zero(a)?.xlog1py(b)?), Some(dy * a.xdivy(b + 1.0)?));
 }
 
+/// The gradient of `1/x`, which is `y`.
+fn of_reciprocal(y: &Tensor, dy: &Tensor) -> Result<Tensor> {
+    match dy.dtype().is_complex() {
+        true => Ok(-(dy * y.conj()?.square()?)),
+        false => apply_one(ReciprocalGrad, &[y, dy]),
+    }
+}
+
 /// 1 where `x` is not 0, else 0.
 fn where_not_zero(x: &Tensor) -> Result<Tensor> {
     x.not_equal(0.0)?.cast(x.dtype())
@@ -430,7 +430,7 @@ fn where_not_zero(x: &Tensor) -> Result<Tensor> {
 // TensorFlow 1's division, which graphs still say: of integers it truncates.
 of_two! {
     [Arithmetic] Div = Binary::Div, broadcast_shape, true,
-    |a, b, y, dy| (Some(real(dy)? / b), Some(real(dy)? * (-a / b / b)))
+    |a, b, y, dy| (Some(dy / b.conj()?), Some(dy * (-a.conj()? / b.conj()? / b.conj()?)))
 }
 
 // Another name of TruncateMod, without a gradient as TensorFlow's.
@@ -809,9 +809,9 @@ mod tests {
     }
 
     #[test]
-    fn complex_products_have_no_gradient_yet_and_say_so() {
+    fn gradients_of_complex_products_have_conjugates() {
         let x = Tensor::scalar(num_complex::Complex32::new(1.0, 2.0));
-        let error = crate::value_and_grad(|x| x[0].square(), &[x]).unwrap_err();
-        assert_eq!(error.to_string(), "no gradient of complex numbers, found complex64 [Op:Square]");
+        let (_, dx) = crate::value_and_grad(|x| x[0].square(), &[x]).unwrap();
+        assert_eq!(dx[0].item::<num_complex::Complex32>().unwrap(), num_complex::Complex32::new(2.0, -4.0));
     }
 }

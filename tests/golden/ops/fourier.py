@@ -6,6 +6,7 @@ import tensorflow as tf
 from fixture import stream
 from samples import draw, f32, f64, i32, label
 
+ENDS = (0.0, -0.0, 1.0, -1.0, 1e30, np.inf, -np.inf, np.nan)
 DTYPES = ((np.complex64, f32, tf.complex64, tf.float32), (np.complex128, f64, tf.complex128, tf.float64))
 
 
@@ -39,6 +40,11 @@ def parts(run, dtype, part, tf_part):
         run.add("Real", label(dtype, shape), z, Tout=tf_part)
         run.add("Imag", label(dtype, shape), z, Tout=tf_part)
         run.add("Conj", label(dtype, shape), z)
+        run.add("ComplexAbs", label(dtype, shape), z, Tout=tf_part)
+        run.add("Angle", label(dtype, shape), z, Tout=tf_part)
+    ends = np.array([complex(a, b) for a in ENDS for b in ENDS], dtype)
+    for op in ("ComplexAbs", "Angle"):
+        run.add(op, f"{label(dtype)} special values", ends, Tout=tf_part)
 
 
 def shapes(axes):
