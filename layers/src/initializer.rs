@@ -15,6 +15,7 @@
 //! ```
 
 use crate::family::{NoSettings, family, no_settings};
+use modulor::ops::signal;
 use modulor::variable::Initializer;
 use modulor::{DType, Error, Result, Tensor};
 use serde::{Deserialize, Serialize};
@@ -450,45 +451,17 @@ impl Default for STFT {
 
 impl Window {
     /// The names that are known.
-    pub const NAMES: &[&str] =
-        &["bartlett", "blackman", "blackmanharris", "boxcar", "cosine", "flattop", "hamming", "hann", "nuttall"];
+    pub const NAMES: &[&str] = signal::WINDOWS;
 
     fn values(&self, len: usize, periodic: bool) -> Result<Vec<f64>> {
-        let name = match self {
-            Window::Values(values) if values.len() == len => return Ok(values.clone()),
+        match self {
+            Window::Values(values) if values.len() == len => Ok(values.clone()),
             Window::Values(values) => {
                 let found = values.len();
-                return Err(Error::invalid_argument(format!("a window of {len} values is needed, found {found}")));
+                Err(Error::invalid_argument(format!("a window of {len} values is needed, found {found}")))
             }
-            Window::Named(name) => name.as_str(),
-        };
-        if len <= 1 && Window::NAMES.contains(&name) {
-            return Ok(vec![1.0; len]);
+            Window::Named(name) => signal::window(name, len, periodic),
         }
-        // A periodic window is a symmetric one that is longer by one and loses its last value.
-        let last = if periodic { len } else { len.saturating_sub(1) } as f64;
-        let cosines = |terms: &[f64]| -> Vec<f64> {
-            let value = |i: usize| {
-                let angle = 2.0 * PI * i as f64 / last - PI;
-                terms.iter().zip(0..).map(|(a, k)| a * (f64::from(k) * angle).cos()).sum()
-            };
-            (0..len).map(value).collect()
-        };
-        Ok(match name {
-            "bartlett" => (0..len).map(|i| 1.0 - (2.0 * i as f64 / last - 1.0).abs()).collect(),
-            "blackman" => cosines(&[0.42, 0.5, 0.08]),
-            "blackmanharris" => cosines(&[0.358_75, 0.488_29, 0.141_28, 0.011_68]),
-            "boxcar" => vec![1.0; len],
-            "cosine" => (0..len).map(|i| (PI * (i as f64 + 0.5) / (last + 1.0)).sin()).collect(),
-            "flattop" => cosines(&[0.215_578_95, 0.416_631_58, 0.277_263_158, 0.083_578_947, 0.006_947_368]),
-            "hamming" => cosines(&[0.54, 0.46]),
-            "hann" => cosines(&[0.5, 0.5]),
-            "nuttall" => cosines(&[0.363_581_9, 0.489_177_5, 0.136_599_5, 0.010_641_1]),
-            other => {
-                let known = Window::NAMES.join(", ");
-                return Err(Error::invalid_argument(format!("unknown window `{other}`; the windows are {known}")));
-            }
-        })
     }
 }
 

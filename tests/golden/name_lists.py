@@ -40,8 +40,14 @@ def activations():
     return sorted({value.__name__ for value in functions} - {"deserialize", "get", "serialize"})
 
 
+def functions():
+    own = lambda module: {name for name in dir(module) if not name.startswith("_") and inspect.isfunction(getattr(module, name))}
+    return sorted(own(keras.ops) | {f"image.{name}" for name in own(keras.ops.image)})
+
+
 def write():
     names = {kind: classes(*where) for kind, where in KINDS.items()} | {"activations": activations()}
+    names["functions"] = functions()
     names["callbacks"] = classes(keras.callbacks, keras.callbacks.Callback)
     text = json.dumps(names, indent=1)
     pathlib.Path(__file__).with_name("names.json").write_text(text + "\n")

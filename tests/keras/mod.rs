@@ -11,6 +11,7 @@ mod convolution;
 mod coverage;
 mod embedding;
 mod fourier;
+mod functions;
 mod initializer;
 mod layer;
 mod lora;

@@ -3,7 +3,7 @@
 use super::composite::composite;
 use super::order::largest;
 use super::reduce::Axes;
-use super::slice::{Index, ToIndex};
+use super::slice::{Ellipsis, Index, ToIndex};
 use crate::op::Operand;
 use crate::shape::{broadcast, normalize_axis};
 use crate::{DType, Error, Result, Shape, Tensor};
@@ -36,6 +36,30 @@ fn sorted(x: &Tensor, axis: i64, descending: bool) -> Result<(Tensor, Tensor)> {
     let (values, places) = largest(&x.reverse([-1])?, &length)?;
     let places = (length.cast(DType::I32)?.sub(1.0)?).sub(places.reverse([-1])?)?;
     Ok((turned(&values.reverse([-1])?)?, turned(&places)?))
+}
+
+/// The means of neighbours along an axis, which is the last then.
+fn heights(y: &Tensor, axis: i64) -> Result<Tensor> {
+    let y = y.move_axis(axis, -1)?;
+    (y.slice((Ellipsis, 1..))? + y.slice((Ellipsis, ..-1))?).mul(0.5)
+}
+
+/// How long an axis is along which a quantile is asked for, which must be known.
+pub(super) fn quantiles(x: &Tensor, q: f64, axis: i64) -> Result<usize> {
+    let (_, axis) = axis_of(x, axis)?;
+    if !(0.0..=1.0).contains(&q) || !x.dtype().is_float() {
+        let found = format!("found {q} of {}", x.dtype());
+        return Err(Error::invalid_argument(format!("a quantile is between 0 and 1, and of floats, {found}")));
+    }
+    x.shape()
+        .dim(axis)
+        .ok_or_else(|| Error::failed_precondition(format!("a quantile along an axis of unknown length: {}", x.shape())))
+}
+
+/// What lies this part of the way from one number to another; of equals, infinities too, there is nothing between.
+pub(super) fn between(below: &Tensor, above: &Tensor, part: &Tensor) -> Result<Tensor> {
+    let mixed = below * (1.0 - part) + above * part;
+    below.equal(above)?.select(below, &mixed)
 }
 
 impl Tensor {
@@ -243,16 +267,7 @@ impl Tensor {
     /// ```
     pub fn quantile(&self, q: f64, axis: i64) -> Result<Tensor> {
         let (_, axis) = axis_of(self, axis)?;
-        if !(0.0..=1.0).contains(&q) || !self.dtype().is_float() {
-            let found = format!("found {q} of {}", self.dtype());
-            return Err(Error::invalid_argument(format!("a quantile is between 0 and 1, and of floats, {found}")));
-        }
-        let Some(length) = self.shape().dim(axis) else {
-            return Err(Error::failed_precondition(format!(
-                "a quantile along an axis of unknown length: {}",
-                self.shape()
-            )));
-        };
+        let length = quantiles(self, q, axis as i64)?;
         composite("quantile", || {
             if length == 0 {
                 return self.mean(axis as i64);
@@ -261,13 +276,9 @@ impl Tensor {
             let at = q * (length - 1) as f64;
             let at_place = |place: f64| part(&sorted, axis, Index::At(place as i64));
             let (below, above) = (at_place(at.floor())?, at_place(at.ceil())?);
-            let between = at - at.floor();
-            // Of equals, infinities too, there is nothing between.
-            let value = if between == 0.0 {
-                below
-            } else {
-                let mixed = &below * (1.0 - between) + &above * between;
-                below.equal(&above)?.select(&below, &mixed)?
+            let value = match at - at.floor() {
+                0.0 => below,
+                part => between(&below, &above, &Tensor::number(part, self.dtype())?)?,
             };
             let last = part(&sorted, axis, Index::At(-1))?;
             last.is_nan()?.select(&last, &value)
@@ -277,6 +288,105 @@ impl Tensor {
     /// The median of floats along an axis: their 0.5-[`quantile`](Tensor::quantile). Keras's `ops.median`.
     pub fn median(&self, axis: i64) -> Result<Tensor> {
         self.quantile(0.5, axis)
+    }
+
+    /// The `q`-th percentile of floats along an axis: their q/100-[`quantile`](Tensor::quantile). Keras's `ops.percentile`.
+    pub fn percentile(&self, q: f64, axis: i64) -> Result<Tensor> {
+        self.quantile(q / 100.0, axis)
+    }
+
+    /// How far the greatest is from the least over axes. Keras's `ops.ptp`.
+    ///
+    /// ```
+    /// use modulor_core::Tensor;
+    /// # fn main() -> modulor_core::Result<()> {
+    /// assert_eq!(Tensor::from([[1, 5], [7, 4]]).peak_to_peak(1)?.to_vec::<i32>()?, [4, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn peak_to_peak(&self, axes: impl Axes) -> Result<Tensor> {
+        self.check()?;
+        let axes = axes.axes(self.rank())?;
+        composite("peak_to_peak", || self.max(&*axes)?.sub(self.min(&*axes)?))
+    }
+
+    /// The mean of floats over axes in which each counts by its weight, `Σ w·x / Σ w`. Weights broadcast; along one axis a vector of
+    /// as many as it has places will do. Keras's `ops.average`.
+    ///
+    /// ```
+    /// use modulor_core::Tensor;
+    /// # fn main() -> modulor_core::Result<()> {
+    /// let (x, weights) = (Tensor::from([[1.0_f32, 2.0], [3.0, 6.0]]), Tensor::from([3.0_f32, 1.0]));
+    /// assert_eq!(x.average(0, &weights)?.to_vec::<f32>()?, [1.5, 3.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn average(&self, axes: impl Axes, weights: &Tensor) -> Result<Tensor> {
+        self.check()?;
+        weights.check()?;
+        let axes = axes.axes(self.rank())?;
+        composite("average", || {
+            let weights = match (&*axes, self.rank(), weights.rank()) {
+                (&[axis], Some(rank), Some(1)) if rank > 1 => {
+                    let mut dims = vec![1; rank];
+                    dims[normalize_axis(axis, rank)?] = -1;
+                    &weights.reshape(dims)?
+                }
+                _ => weights,
+            };
+            let all = weights.mul(self.ones_like()?)?;
+            self.mul(weights)?.sum(&*axes)?.div(all.sum(&*axes)?)
+        })
+    }
+
+    /// The integral of what goes straight from one float to the next along an axis, `dx` apart, by the trapezoidal rule. Keras's
+    /// `ops.trapezoid`.
+    ///
+    /// ```
+    /// use modulor_core::Tensor;
+    /// # fn main() -> modulor_core::Result<()> {
+    /// let y = Tensor::from([1.0_f32, 2.0, 4.0]);
+    /// assert_eq!(y.trapezoid(0.5, 0)?.item::<f32>()?, 2.25);
+    /// assert_eq!(y.trapezoid_at(&Tensor::from([0.0_f32, 2.0, 3.0]), 0)?.item::<f32>()?, 6.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn trapezoid(&self, dx: f64, axis: i64) -> Result<Tensor> {
+        composite("trapezoid", || heights(self, axis)?.mul(dx)?.sum(-1))
+    }
+
+    /// As [`trapezoid`](Tensor::trapezoid), of floats at the places `x`: a vector for all, or as many as there are floats.
+    pub fn trapezoid_at(&self, x: &Tensor, axis: i64) -> Result<Tensor> {
+        x.check()?;
+        composite("trapezoid", || {
+            let x = if x.rank() == Some(1) { x.clone() } else { x.move_axis(axis, -1)? };
+            heights(self, axis)?.mul(x.diff(1, -1)?)?.sum(-1)
+        })
+    }
+
+    /// Turned `times` by a right angle in the plane of two axes, from the first to the second. Keras's `ops.rot90`.
+    ///
+    /// ```
+    /// use modulor_core::Tensor;
+    /// # fn main() -> modulor_core::Result<()> {
+    /// let x = Tensor::from([[1, 2], [3, 4]]);
+    /// assert_eq!(x.rot90(1, [0, 1])?.to_vec::<i32>()?, [2, 4, 1, 3]);
+    /// assert_eq!(x.rot90(-1, [0, 1])?.to_vec::<i32>()?, [3, 1, 4, 2]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn rot90(&self, times: i64, axes: [i64; 2]) -> Result<Tensor> {
+        let ((_, one), (_, other)) = (axis_of(self, axes[0])?, axis_of(self, axes[1])?);
+        if one == other {
+            return Err(Error::invalid_argument(format!("a plane has two axes, found {axes:?}")));
+        }
+        let [one, other] = [one as i64, other as i64];
+        composite("rot90", || match times.rem_euclid(4) {
+            0 => Ok(self.clone()),
+            1 => self.reverse([other])?.swap_axes(one, other),
+            2 => self.reverse([one, other]),
+            _ => self.swap_axes(one, other)?.reverse([other]),
+        })
     }
 
     /// The matrices of the last two axes with zeros above the `k`-th diagonal over the main one; a negative `k` counts

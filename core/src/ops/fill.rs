@@ -1,6 +1,7 @@
 //! Tensors made from a few numbers.
 
 use super::array::{dims_tensor, index_tensor, shape_input};
+use super::composite::composite;
 use crate::dtype::{by_width, dispatch};
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, allowed, apply_one, arity, on_strings,
@@ -316,6 +317,28 @@ impl Tensor {
             _ => (Tensor::number(1.0, dtype)?, Tensor::number(0.0, dtype)?),
         };
         self.one_hot_with(depth, -1, &on, &off)
+    }
+
+    /// Which of `num_classes` numbers are among the integers along the last axis, as vectors of 1 and 0 in its place; a scalar is
+    /// among itself. Keras's `ops.multi_hot`, of labels of up to two axes.
+    ///
+    /// ```
+    /// use modulor_core::{DType, Tensor};
+    /// # fn main() -> modulor_core::Result<()> {
+    /// let labels = Tensor::from([[0, 2], [1, 1]]);
+    /// assert_eq!(labels.multi_hot(3, DType::F32)?.to_vec::<f32>()?, [1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn multi_hot(&self, num_classes: usize, dtype: DType) -> Result<Tensor> {
+        composite("multi_hot", || {
+            let each = self.one_hot(num_classes, dtype)?;
+            match (self.rank(), dtype) {
+                (Some(0), _) => Ok(each),
+                (_, DType::Bool) => each.any(-2),
+                _ => each.max(-2),
+            }
+        })
     }
 
     /// As [`one_hot`](Tensor::one_hot), along a new axis anywhere, with the values of two scalars.

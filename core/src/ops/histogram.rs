@@ -1,5 +1,6 @@
 //! How often numbers come, or what goes with them adds up to.
 
+use super::composite::composite;
 use crate::dtype::dispatch;
 use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Operand, Scratch, View, ViewMut, allowed, apply_one, arity, one_int,
@@ -333,6 +334,45 @@ impl Tensor {
         let range = Tensor::stack(&[low.operand(self.dtype())?, high.operand(self.dtype())?], 0)?;
         let bins = Tensor::scalar(i32::try_from(bins).unwrap_or(i32::MAX));
         apply_one(HistogramFixedWidth { dtype: DType::I32 }, &[self, &range, &bins])
+    }
+}
+
+impl Tensor {
+    /// How many floats lie in each of `bins` parts of equal width (int32), and the ends of the parts, one more than there are: from
+    /// the least float to the greatest or between the two that are given, beyond which none is counted. The greatest end belongs to
+    /// its part. Keras's `ops.histogram`.
+    ///
+    /// ```
+    /// use modulor_core::Tensor;
+    /// # fn main() -> modulor_core::Result<()> {
+    /// let (counts, ends) = Tensor::from([1.0_f32, 2.0, 2.5, 5.0]).histogram(2, None)?;
+    /// assert_eq!((counts.to_vec::<i32>()?, ends.to_vec::<f32>()?), (vec![3, 1], vec![1.0, 3.0, 5.0]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// For no bins, and for numbers that are no floats.
+    pub fn histogram(&self, bins: usize, range: impl Into<Option<[f64; 2]>>) -> Result<(Tensor, Tensor)> {
+        self.check()?;
+        let dtype = allowed(self.dtype(), |dtype| dtype.is_float(), "floats")?;
+        let count = i64::try_from(bins)
+            .ok()
+            .filter(|&bins| bins > 0)
+            .ok_or_else(|| Error::invalid_argument(format!("there must be at least one bin, found {bins}")))?;
+        composite("histogram", || {
+            let [low, high] = match range.into() {
+                Some([low, high]) => [low.operand(dtype)?, high.operand(dtype)?],
+                None => [self.min(..)?, self.max(..)?],
+            };
+            let flat = self.reshape([-1])?;
+            let step = high.sub(&low)?.div(count as f64)?;
+            let ends = Tensor::range(0, count, 1)?.cast(dtype)?.mul(&step)?.add(&low)?;
+            let place = ends.slice(1..)?.search_sorted(&flat, true)?;
+            let within = flat.greater_equal(&low)?.logical_and(&flat.less_equal(&high)?)?.cast(DType::I32)?;
+            let counts = place.bincount(bins, Some(&within))?;
+            Ok((counts, Tensor::concat(&[ends, high.reshape([1])?], 0)?))
+        })
     }
 }
 

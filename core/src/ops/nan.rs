@@ -1,5 +1,6 @@
 //! Reductions that pass over NaN, numbers in its place, and whether floats are near each other.
 
+use super::along::{between, quantiles};
 use super::composite::composite;
 use super::reduce::Axes;
 use crate::op::{Operand, allowed};
@@ -19,7 +20,7 @@ fn filled(x: &Tensor, is_nan: &Tensor, number: f64) -> Result<Tensor> {
 }
 
 /// The greatest number of a dtype of floats.
-fn greatest(dtype: DType) -> f64 {
+pub(super) fn greatest(dtype: DType) -> f64 {
     match dtype {
         DType::F16 => f16::MAX.to_f64(),
         DType::BF16 => bf16::MAX.to_f64(),
@@ -41,10 +42,9 @@ fn passing_over(
     composite(name, || reduce(&filled(x, &floats(x)?, number)?, &axes))
 }
 
-/// The sum of what is no NaN, and how many there are.
-fn sum_and_count(x: &Tensor, is_nan: &Tensor, axes: &[i64], keep_dims: bool) -> Result<[Tensor; 2]> {
-    let sum = |x: Tensor| if keep_dims { x.sum_keepdims(axes) } else { x.sum(axes) };
-    Ok([sum(filled(x, is_nan, 0.0)?)?, sum(is_nan.logical_not()?.cast(x.dtype())?)?])
+/// The mean of `x` over what is summed, without the places that are NaN.
+fn mean(x: &Tensor, is_nan: &Tensor, sum: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    sum(&filled(x, is_nan, 0.0)?)?.div(sum(&is_nan.logical_not()?.cast(x.dtype())?)?)
 }
 
 impl Tensor {
@@ -96,10 +96,7 @@ impl Tensor {
     pub fn nan_mean(&self, axes: impl Axes) -> Result<Tensor> {
         self.check()?;
         let axes = axes.axes(self.rank())?;
-        composite("nan_mean", || {
-            let [sum, count] = sum_and_count(self, &floats(self)?, &axes, false)?;
-            sum.div(count)
-        })
+        composite("nan_mean", || mean(self, &floats(self)?, |x| x.sum(&*axes)))
     }
 
     /// The variance of floats over axes, `mean((x − mean)²)`, without those that are NaN; NaN where all are. Keras's `ops.nanvar`.
@@ -117,11 +114,10 @@ impl Tensor {
         let axes = axes.axes(self.rank())?;
         composite("nan_variance", || {
             let is_nan = floats(self)?;
-            let [sum, count] = sum_and_count(self, &is_nan, &axes, true)?;
+            let middle = mean(self, &is_nan, |x| x.sum_keepdims(&*axes))?;
             // Without NaN before they are squared, as the gradient of a square is a product with it.
-            let squares = filled(&self.sub(sum.div(count)?)?, &is_nan, 0.0)?.square()?;
-            let [_, count] = sum_and_count(self, &is_nan, &axes, false)?;
-            squares.sum(&*axes)?.div(count)
+            let squares = filled(&self.sub(middle)?, &is_nan, 0.0)?.square()?;
+            mean(&squares, &is_nan, |x| x.sum(&*axes))
         })
     }
 
@@ -131,6 +127,94 @@ impl Tensor {
         self.check()?;
         let axes = axes.axes(self.rank())?;
         composite("nan_std", || self.nan_variance(axes)?.sqrt())
+    }
+
+    /// The place of the greatest float along an axis without those that are NaN (int64); −1 where all are. Keras's
+    /// `ops.nanargmax`.
+    ///
+    /// ```
+    /// use modulor_core::Tensor;
+    /// # fn main() -> modulor_core::Result<()> {
+    /// let x = Tensor::from([[1.0_f32, f32::NAN, 5.0], [f32::NAN, f32::NAN, f32::NAN]]);
+    /// assert_eq!(x.nan_argmax(1)?.to_vec::<i64>()?, [2, -1]);
+    /// assert_eq!(x.nan_argmin(1)?.to_vec::<i64>()?, [0, -1]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn nan_argmax(&self, axis: i64) -> Result<Tensor> {
+        self.nan_place("nan_argmax", f64::NEG_INFINITY, axis, |x| x.argmax(axis))
+    }
+
+    /// The place of the least float along an axis without those that are NaN (int64); −1 where all are. Keras's `ops.nanargmin`.
+    pub fn nan_argmin(&self, axis: i64) -> Result<Tensor> {
+        self.nan_place("nan_argmin", f64::INFINITY, axis, |x| x.argmin(axis))
+    }
+
+    fn nan_place(
+        &self,
+        name: &str,
+        farthest: f64,
+        axis: i64,
+        place: impl FnOnce(&Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        passing_over(name, self, farthest, axis, |x, axes| {
+            let place = place(x)?;
+            self.is_nan()?.all(axes)?.select(&(-1.0).operand(place.dtype())?, &place)
+        })
+    }
+
+    /// The sums of floats along an axis up to each, as if those that are NaN were 0. NumPy's `nancumsum`; Keras's makes infinities
+    /// the greatest numbers, too.
+    ///
+    /// ```
+    /// use modulor_core::Tensor;
+    /// # fn main() -> modulor_core::Result<()> {
+    /// let x = Tensor::from([2.0_f32, f32::NAN, 3.0]);
+    /// assert_eq!(x.nan_cumsum(0)?.to_vec::<f32>()?, [2.0, 2.0, 5.0]);
+    /// assert_eq!(x.nan_cumprod(0)?.to_vec::<f32>()?, [2.0, 2.0, 6.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn nan_cumsum(&self, axis: i64) -> Result<Tensor> {
+        composite("nan_cumsum", || filled(self, &floats(self)?, 0.0)?.cumsum(axis))
+    }
+
+    /// The products of floats along an axis up to each, as if those that are NaN were 1. NumPy's `nancumprod`.
+    pub fn nan_cumprod(&self, axis: i64) -> Result<Tensor> {
+        composite("nan_cumprod", || filled(self, &floats(self)?, 1.0)?.cumprod(axis))
+    }
+
+    /// The `q`-[`quantile`](Tensor::quantile) of floats along an axis, whose length must be known, without those that are NaN; NaN
+    /// where all are. Keras's `ops.nanquantile`.
+    ///
+    /// ```
+    /// use modulor_core::Tensor;
+    /// # fn main() -> modulor_core::Result<()> {
+    /// let x = Tensor::from([4.0_f32, f32::NAN, 1.0, 2.0]);
+    /// assert_eq!((x.nan_quantile(0.25, 0)?.item::<f32>()?, x.nan_median(0)?.item::<f32>()?), (1.5, 2.0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn nan_quantile(&self, q: f64, axis: i64) -> Result<Tensor> {
+        let length = quantiles(self, q, axis)?;
+        composite("nan_quantile", || {
+            if length == 0 {
+                return self.mean(axis);
+            }
+            let sorted = self.sort(axis, false)?;
+            let counted = sorted.is_nan()?.logical_not()?.cast(DType::F64)?.sum_keepdims(axis)?;
+            let at = counted.sub(1.0)?.maximum(0.0)?.mul(q)?;
+            let before = at.floor()?;
+            let value = |place: &Tensor| sorted.take_along_axis(&place.cast(DType::I64)?, axis);
+            let (below, above) = (value(&before)?, value(&at.ceil()?)?);
+            between(&below, &above, &at.sub(&before)?.cast(self.dtype())?)?.squeeze([axis])
+        })
+    }
+
+    /// The median of floats along an axis without those that are NaN: their 0.5-[quantile](Tensor::nan_quantile). Keras's
+    /// `ops.nanmedian`.
+    pub fn nan_median(&self, axis: i64) -> Result<Tensor> {
+        self.nan_quantile(0.5, axis)
     }
 
     /// Floats with numbers in place of NaN, of ∞ and of −∞: the last two are the greatest and the least of the dtype where they
@@ -167,7 +251,7 @@ impl Tensor {
     /// use modulor_core::Tensor;
     /// # fn main() -> modulor_core::Result<()> {
     /// let x = Tensor::from([1.0_f64, f64::INFINITY, f64::NAN]);
-    /// let near = x.is_close([1.000_000_1, f64::INFINITY, f64::NAN], 1e-5, 1e-8, false)?;
+    /// let near = x.is_close(Tensor::from([1.000_000_1, f64::INFINITY, f64::NAN]), 1e-5, 1e-8, false)?;
     /// assert_eq!(near.to_vec::<bool>()?, [true, true, false]);
     /// assert!(x.all_close(&x, 0.0, 0.0, true)?.item::<bool>()?);
     /// # Ok(())

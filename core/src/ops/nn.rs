@@ -242,7 +242,7 @@ impl Tensor {
     }
 
     /// The dims but the last, of a known rank.
-    fn outer(&self) -> Vec<Option<usize>> {
+    fn leading(&self) -> Vec<Option<usize>> {
         let mut dims = self.shape().dims().unwrap_or_default();
         dims.pop();
         dims
@@ -277,7 +277,9 @@ impl Tensor {
             .in_op("SoftmaxCrossEntropyWithLogits"));
         }
         let labels = labels.reshape_as(&rows)?;
-        apply(SoftmaxCrossEntropyWithLogits, &[&rows, &labels])?.swap_remove(0).reshape(dims_to_reshape(&self.outer())?)
+        apply(SoftmaxCrossEntropyWithLogits, &[&rows, &labels])?
+            .swap_remove(0)
+            .reshape(dims_to_reshape(&self.leading())?)
     }
 
     /// The cross entropy of `labels`, the indices of classes, and the softmax of these logits along the last axis:
@@ -290,7 +292,7 @@ impl Tensor {
         let Some(rows) = self.as_rows()? else {
             return Ok(apply(SparseSoftmaxCrossEntropyWithLogits, &[self, labels])?.swap_remove(0));
         };
-        let outer = Shape::from(self.outer());
+        let outer = Shape::from(self.leading());
         if !labels.shape().is_compatible_with(&outer) {
             return Err(Error::invalid_argument(format!(
                 "there must be one label for each row, found {} of logits {}",

@@ -3,6 +3,7 @@
 use super::composite::composite;
 use super::decomposition::{cost, known_matrix, matrices, turned, unknown_matrix};
 use super::inverse::{floats, square};
+use super::least_squares::{epsilon, greater_size};
 use super::linalg::split_last_two;
 use super::triangle::narrow;
 use crate::dtype::dispatch;
@@ -10,7 +11,7 @@ use crate::op::{
     Accuracy, Attrs, Backward, Input, Op, OpDef, Scratch, View, ViewMut, apply, arity, at_least_rank, rank_unknown,
     unsupported,
 };
-use crate::{DType, Ellipsis, Error, NewAxis, Result, Shape, Spec, Tensor};
+use crate::{Ellipsis, Error, NewAxis, Result, Shape, Spec, Tensor};
 use bytemuck::Pod;
 use modulor_kernels::jacobi::{eigen, singular};
 use modulor_kernels::{Matrix, Number, Strided, cast, each_row};
@@ -342,20 +343,10 @@ impl Tensor {
     /// # }
     /// ```
     pub fn pseudoinverse(&self, rcond: Option<f64>) -> Result<Tensor> {
-        self.check()?;
+        let size = greater_size(self, "a pseudoinverse")?;
         composite("pinv", || {
             let (s, u, v) = self.svd(false)?;
-            let dims = self.shape().dims().unwrap_or_default();
-            let (Some(&Some(rows)), Some(&Some(columns))) = (dims.iter().rev().nth(1), dims.last()) else {
-                let message = format!("the pseudoinverse of matrices needs their sizes, found {}", self.shape());
-                return Err(Error::unimplemented(message));
-            };
-            let eps = match self.dtype() {
-                DType::F64 => f64::EPSILON,
-                DType::F16 => half::f16::EPSILON.to_f64(),
-                _ => f32::EPSILON.into(),
-            };
-            let rcond = rcond.unwrap_or(10.0 * rows.max(columns) as f64 * eps);
+            let rcond = rcond.unwrap_or(10.0 * size * epsilon(self.dtype()));
             let least = s.max_keepdims(-1)? * rcond;
             let counts = s.greater(&least)?;
             // A quotient by 0 would spoil the gradient even where it does not count.

@@ -1,7 +1,8 @@
-use super::augmentation::{clipped, for_each_image, random_layers, sizes};
+use super::augmentation::{clipped, for_each_image, random_layers};
 use super::settings::defaults;
 use super::{FactorWithin, PerAxis};
-use modulor::{Error, Result, Sliding, Tensor};
+use modulor::ops::images::{blurred, gaussian_weights};
+use modulor::{Error, Tensor};
 
 random_layers! {
     /// In training, blurs some images: each value becomes a mean of those around it, with weights that fall as a normal
@@ -36,33 +37,17 @@ random_layers! {
         if size.iter().any(|size| size % 2 == 0) {
             return Err(Error::invalid_argument(format!("`kernel_size` must be odd numbers, found {size:?}")));
         }
-        let [_, _, channels] = sizes(x)?;
         let chosen = for_each_image(&draws.chosen(x, layer.factor.range("factor")?)?)?;
         let [least, most] = layer.sigma.range("sigma")?;
         let sigma = draws.several(&Tensor::from([2]), least, most, x.dtype())?.add(1e-6)?;
         let along = |axis: usize| {
             let middle = (size[axis] - 1) as f64 / 2.0;
             let distances = Tensor::range(0, size[axis] as i64, 1)?.cast(x.dtype())?.sub(middle)?;
-            bell(&distances, &sigma.slice(axis as i64)?)
+            gaussian_weights(&distances, &sigma.slice(axis as i64)?)
         };
-        let blurred = blurred(x, &along(0)?, &along(1)?, channels)?;
+        let blurred = blurred(x, &along(0)?, &along(1)?)?;
         clipped(&chosen.select(&blurred, x)?, layer.value_range)
     };
-}
-
-/// Weights that fall with the distance as a normal distribution does, and sum to 1.
-pub(super) fn bell(distances: &Tensor, sigma: &Tensor) -> Result<Tensor> {
-    let weights = distances.div(sigma)?.square()?.mul(-0.5)?.exp()?;
-    weights.div(weights.sum(..)?)
-}
-
-/// Sums of the values around each, with the products of these weights; what lies beyond the edges is 0. As in Keras, the
-/// products are laid out with the second ones as rows, and read with as many rows as there are of the first.
-pub(super) fn blurred(x: &Tensor, first: &Tensor, second: &Tensor, channels: usize) -> Result<Tensor> {
-    let [rows, columns] = [first, second].map(|weights| Ok::<_, Error>(weights.dims()?[0] as i64));
-    let products = second.expand_dims(1)?.mul(first)?.reshape([rows?, columns?, 1, 1])?;
-    let filter = Tensor::concat(&vec![products; channels], 2)?;
-    x.depthwise_convolution(&filter, &Sliding::new().strides([1, 1]).same())
 }
 
 defaults! { RandomGaussianBlur }

@@ -3,7 +3,8 @@ use super::random_affine::places_by;
 use super::settings::defaults;
 use super::{FactorWithin, FillMode};
 use crate::resize::Interpolation;
-use modulor::{DType, Ellipsis, Error, Result, Tensor};
+use modulor::ops::images::maps_between;
+use modulor::{DType, Error, Tensor};
 
 random_layers! {
     /// In training, shows some images as if from another side: each corner is moved by a part of its place, and the rest of the
@@ -42,28 +43,11 @@ random_layers! {
         let [rows, columns, _] = sizes(x)?;
         let [right, bottom] = [columns, rows].map(|places| places.saturating_sub(1) as f64);
         let corners = Tensor::from([[0.0, 0.0], [right, 0.0], [0.0, bottom], [right, bottom]]).cast(x.dtype())?;
-        let maps = maps_between(&corners.cast(DType::F32)?, &(&corners + &corners * moved).cast(DType::F32)?)?;
+        let maps = maps_between(&(&corners + &corners * moved).cast(DType::F32)?, &corners.cast(DType::F32)?)?;
         let how = places_by(layer.interpolation)?;
         let y = x.projective_transform_in_place(&maps, how, FillMode::Constant, layer.fill_value)?;
         chosen.select(&y, x)
     };
-}
-
-/// The maps, of eight numbers each, that bring each four points of `from`, `[batch, 4, 2]`, to those of `to`, `[4, 2]`.
-fn maps_between(to: &Tensor, from: &Tensor) -> Result<Tensor> {
-    let place = |at: i64| from.slice((Ellipsis, at..at + 1));
-    let (ones, zeros) = (place(0)?.ones_like()?, place(0)?.zeros_like()?);
-    let (x, y) = (place(0)?, place(1)?);
-    let equation = |parts: [&Tensor; 6], at: i64| {
-        let target = to.slice((Ellipsis, at..at + 1))?;
-        let products = [x.mul(&target)?.neg()?, y.mul(&target)?.neg()?];
-        Tensor::concat(&parts.into_iter().chain(&products).cloned().collect::<Vec<_>>(), -1)
-    };
-    let of_x = equation([&x, &y, &ones, &zeros, &zeros, &zeros], 0)?;
-    let of_y = equation([&zeros, &zeros, &zeros, &x, &y, &ones], 1)?;
-    let equations = Tensor::stack(&[of_x, of_y], 2)?.reshape([-1, 8, 8])?;
-    let targets = from.zeros_like()?.add(to)?.reshape([-1, 8, 1])?;
-    equations.solve(&targets, false)?.reshape([-1, 8])
 }
 
 defaults! { RandomPerspective }

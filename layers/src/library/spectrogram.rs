@@ -4,6 +4,7 @@ use super::settings::defaults;
 use super::{DataFormat, Padding};
 use crate::OrNone;
 use crate::initializer::{AnyInitializer, STFT, Scaling, Side, Window};
+use modulor::ops::signal;
 use modulor::{DType, DTypePolicy, Error, Layer, Module, Result, Sliding, Tensor, Variable};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
@@ -301,16 +302,12 @@ impl MelSpectrogram {
                 "`sequence_length` must be from 1 to the `fft_length` {fft}, found {length}, and `sequence_stride` at least 1, found {stride}"
             ));
         }
-        let cosines = |mean: f64| {
-            // As in TensorFlow, a window of an odd length is a symmetric one.
-            let period = (length - length % 2) as f64;
-            (0..length).map(|at| mean - (1.0 - mean) * (2.0 * PI * at as f64 / period).cos()).collect::<Vec<f64>>()
-        };
         let window = match &self.window.0 {
             None => vec![1.0; length],
-            Some(Window::Named(name)) if length == 1 && ["hann", "hamming"].contains(&name.as_str()) => vec![1.0],
-            Some(Window::Named(name)) if name == "hann" => cosines(0.5),
-            Some(Window::Named(name)) if name == "hamming" => cosines(0.54),
+            // As in TensorFlow, a window of an odd length is a symmetric one.
+            Some(Window::Named(name)) if ["hann", "hamming"].contains(&name.as_str()) => {
+                signal::window(name, length, length.is_multiple_of(2))?
+            }
             Some(Window::Named(name)) => return wrong(format!("`window` must be hann or hamming, found {name}")),
             Some(Window::Values(values)) if values.len() == length => values.clone(),
             Some(Window::Values(values)) => {
