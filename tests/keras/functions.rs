@@ -103,6 +103,14 @@ fn called(function: &str, a: &Arguments, xs: &[&Tensor]) -> Result<Vec<Tensor>> 
             let x = if x.dtype() == DType::F64 { x.cast(DType::F32)? } else { (*x).clone() };
             x.saturate_cast(DType::from_name(&a.of::<String>("dtype")).expect("a dtype"))
         }
+        ("view", [x]) => {
+            let x = if x.dtype() == DType::F64 { x.cast(DType::F32)? } else { (*x).clone() };
+            x.view_as(DType::from_name(&a.of::<String>("to")).expect("a dtype"))
+        }
+        ("extract_patches_3d", [x]) => {
+            let rates = a.0["dilation_rate"].as_u64().map_or_else(|| a.of("dilation_rate"), |rate| [rate as usize; 3]);
+            x.volume_patches(a.of("size"), a.of("strides"), rates, a.of::<String>("padding") == "same")
+        }
         ("multi_hot", [x]) => x.multi_hot(a.of("num_classes"), DType::F32),
         ("polar", [r, angle]) => return parts(Tensor::polar(r, angle)?),
         ("view_as_complex", [x]) => return parts(x.view_as_complex()?),
@@ -158,6 +166,16 @@ fn called(function: &str, a: &Arguments, xs: &[&Tensor]) -> Result<Vec<Tensor>> 
         ("cdist", [x, y]) => x.cdist(y),
         ("lstsq", [x, y]) => x.lstsq(y, a.get::<f64>("rcond")),
         ("matrix_rank", [x]) => x.matrix_rank(a.get::<f64>("tol")),
+        ("eig_values" | "eig_values_alone", [x]) => {
+            let values = if function == "eig_values" { x.eig()?.0 } else { x.eigvals()? };
+            return parts(values.mul(&values)?.mul(&values)?.sum(-1)?);
+        }
+        ("eig_vectors", [x]) => {
+            let (values, vectors) = x.eig()?;
+            let sizes = vectors.mul(vectors.conj()?)?.real()?;
+            let sizes = Tensor::complex(&sizes, &sizes.zeros_like()?)?;
+            return parts(sizes.mul(values.expand_dims(-2)?)?.sum(-1)?);
+        }
         ("cholesky_inverse", [x]) => x.cholesky_inverse(a.of("upper")),
         ("unfold", [x]) => a.windows().unfold(x),
         ("fold", [x]) => a.windows().fold(x, a.of("output_size")),
@@ -190,6 +208,7 @@ fn called(function: &str, a: &Arguments, xs: &[&Tensor]) -> Result<Vec<Tensor>> 
 const NEEDS_SIZES: &[&str] = &[
     "correlate",
     "elastic_transform",
+    "extract_patches_3d",
     "fold",
     "gaussian_blur",
     "lstsq",
@@ -207,7 +226,7 @@ const NEEDS_SIZES: &[&str] = &[
 fn tolerance(function: &str) -> f64 {
     match function {
         "perspective_transform" => 1e-4,
-        "lstsq" => 1e-11,
+        "eig_values" | "eig_values_alone" | "eig_vectors" | "lstsq" => 1e-11,
         _ => 2e-13,
     }
 }
@@ -263,7 +282,7 @@ fn check(row: &Row) -> String {
     let needs_sizes = NEEDS_SIZES.contains(&&*function);
     let open = |x: &Tensor| {
         let mut dims: Vec<Option<usize>> = x.dims().expect("a value").iter().map(|&dim| Some(dim)).collect();
-        let many = if needs_sizes { dims.len().min(usize::from(dims.len() == 4)) } else { dims.len() };
+        let many = if needs_sizes { dims.len().min(usize::from(dims.len() >= 4)) } else { dims.len() };
         dims[..many].fill(None);
         Spec::new(x.dtype(), Shape::from(dims))
     };

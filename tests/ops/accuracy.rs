@@ -4,6 +4,7 @@ use super::case::{Case, reals, run, widened};
 use super::report::{Report, difference};
 use modulor::op::Accuracy;
 use modulor::{DType, Error, Result, Tensor};
+use num_complex::Complex64;
 
 /// Ops that are sums of products of their inputs: the sum of the magnitudes of the terms is the same op over the
 /// magnitudes of the inputs, in float64. For others of class `Sum`, the largest magnitude among the results stands
@@ -36,6 +37,7 @@ pub fn check(case: &Case, found: &[Tensor], report: &mut Report) {
     }
     let (mut found, mut outputs, mut references) = (found.to_vec(), case.outputs.clone(), case.reference.clone());
     let determined: Option<fn(&mut [Tensor])> = match case.def.name {
+        "Eig" => Some(determined_complex_eigenvectors),
         "Qr" => Some(determined),
         "SelfAdjointEigV2" => Some(determined_eigenvectors),
         "Svd" => Some(determined_singular_vectors),
@@ -116,6 +118,40 @@ fn determined_eigenvectors(both: &mut [Tensor]) {
         (0..columns).for_each(|i| scale(v, columns, i, sign(v, columns, i)));
     }
     *v = again(&dims, v.dtype(), vs);
+}
+
+/// Eigenvalues, those of about one real part by their imaginary ones, and eigenvectors whose greatest element is real.
+fn determined_complex_eigenvectors(both: &mut [Tensor]) {
+    let [e, v] = both else { panic!("eigenvalues and eigenvectors") };
+    let dims = v.dims().expect("a value").to_vec();
+    let [.., rows, columns] = *dims else { return };
+    let numbers = |t: &Tensor| -> Vec<Complex64> { reals(t).chunks(2).map(|z| Complex64::new(z[0], z[1])).collect() };
+    let (mut es, mut vs) = (numbers(e), numbers(v));
+    for (e, v) in es.chunks_mut(columns.max(1)).zip(vs.chunks_mut((rows * columns).max(1))) {
+        let near = 1e-4 * e.iter().fold(0.0, |most: f64, x| most.max(x.norm()));
+        let is_before = |a: Complex64, b: Complex64| if (a.re - b.re).abs() > near { a.re < b.re } else { a.im < b.im };
+        for k in 0..columns {
+            let next = (k..columns).fold(k, |next, i| if is_before(e[i], e[next]) { i } else { next });
+            e.swap(k, next);
+            v.chunks_mut(columns).for_each(|row| row.swap(k, next));
+            let greatest = (0..rows)
+                .map(|i| v[i * columns + k])
+                .fold(Complex64::ZERO, |most, x| if x.norm() > most.norm() + 1e-3 { x } else { most });
+            let turn = greatest.conj() / greatest.norm();
+            (0..rows).for_each(|i| v[i * columns + k] *= turn);
+        }
+    }
+    let e_dims = e.dims().expect("a value").to_vec();
+    for (t, dims, numbers) in [(e, e_dims, es), (v, dims, vs)] {
+        *t = match t.dtype() {
+            DType::Complex64 => {
+                let narrow = |z: Complex64| num_complex::Complex32::new(z.re as f32, z.im as f32);
+                Tensor::new(dims, numbers.into_iter().map(narrow).collect::<Vec<_>>())
+            }
+            _ => Tensor::new(dims, numbers),
+        }
+        .expect("the same shape");
+    }
 }
 
 /// What a matrix determines of its singular vectors: up to the signs of pairs, and without those of singular values of 0.

@@ -1,6 +1,7 @@
 //! Windows of images whose channels come first, as columns, and images summed up of such.
 
 use super::composite::composite;
+use crate::shape::count;
 use crate::{Error, Result, Tensor};
 
 /// Windows of images whose channels come before their rows: how large they are, and how they lie. PyTorch's `Unfold` and `Fold`,
@@ -24,6 +25,11 @@ pub struct Windows {
     dilation: [usize; 2],
     padding: [usize; 2],
     stride: [usize; 2],
+}
+
+/// The numbers from 0 on.
+fn numbers(count: usize) -> Result<Tensor> {
+    Tensor::range(0, i64::try_from(count).unwrap_or(i64::MAX), 1)
 }
 
 impl Windows {
@@ -60,22 +66,21 @@ impl Windows {
         for axis in 0..2 {
             let places = self.padding[axis].saturating_mul(2).saturating_add(sides[axis]);
             let reach = self.dilation[axis].saturating_mul(self.size[axis] - 1).saturating_add(1);
-            let count = places.checked_sub(reach).map(|rest| rest / self.stride[axis] + 1).ok_or_else(|| {
+            let windows = places.checked_sub(reach).map(|rest| rest / self.stride[axis] + 1).ok_or_else(|| {
                 let message = format!("a window reaches over {reach} of {places} places along axis {axis} of images");
                 Error::invalid_argument(message)
             })?;
-            (lie[0][axis], lie[1][axis]) = (places, count);
+            (lie[0][axis], lie[1][axis]) = (places, windows);
         }
         Ok(lie)
     }
 
     /// For each place of each window of each channel, where it is in an image with its zeros.
-    fn places(&self, channels: usize, [rows, columns]: [usize; 2], counts: [usize; 2]) -> Result<Tensor> {
+    fn places(&self, channels: usize, places: [usize; 2], counts: [usize; 2]) -> Result<Tensor> {
+        let [rows, columns] = places;
         let along = |axis: usize, factor: usize| {
-            let from = |count: usize, step: usize| {
-                let places = (0..count as i64).map(|i| i * (step * factor) as i64);
-                Tensor::new([count], places.collect::<Vec<i64>>())
-            };
+            // Where there is one, it does not matter how far away the next would be.
+            let from = |count: usize, step: usize| numbers(count)?.mul((step.min(places[axis]) * factor) as f64);
             from(self.size[axis], self.dilation[axis])?.expand_dims(1)?.add(from(counts[axis], self.stride[axis])?)
         };
         let [down, right] = [along(0, columns)?, along(1, 1)?];
@@ -84,7 +89,7 @@ impl Windows {
             right.reshape([1, self.size[1] as i64, 1, counts[1] as i64])?,
         );
         let image = (rows * columns) as i64;
-        let first = Tensor::new([channels, 1, 1, 1, 1], (0..channels as i64).map(|i| i * image).collect::<Vec<i64>>())?;
+        let first = numbers(channels)?.mul(image as f64)?.reshape([-1, 1, 1, 1, 1])?;
         down.add(right)?.add(first)?.reshape([-1])
     }
 
@@ -102,6 +107,8 @@ impl Windows {
             return Err(Error::invalid_argument(message));
         };
         let [places, counts] = self.lie([rows, columns])?;
+        count(&[channels, places[0], places[1]])?;
+        count(&[channels, self.size[0], self.size[1], counts[0], counts[1]])?;
         composite("unfold", || {
             let [down, right] = self.padding.map(|padding| padding as i64);
             let x = x.pad([[0, 0], [0, 0], [down, down], [right, right]])?;
@@ -119,18 +126,20 @@ impl Windows {
     pub fn fold(&self, columns: &Tensor, sides: [usize; 2]) -> Result<Tensor> {
         columns.check()?;
         let [places, counts] = self.lie(sides)?;
-        let (size, count) = (self.size[0] * self.size[1], counts[0] * counts[1]);
+        count(&[self.size[0], self.size[1], counts[0], counts[1]])?;
+        let (size, windows) = (self.size[0] * self.size[1], counts[0] * counts[1]);
         let dims = columns.shape().dims().unwrap_or_default();
         let channels = match dims[..] {
-            [_, Some(depth), Some(found)] if depth % size == 0 && found == count => depth / size,
+            [_, Some(depth), Some(found)] if depth % size == 0 && found == windows => depth / size,
             _ => {
                 let found = columns.shape();
-                let message = format!("columns are [batch, channels · {size}, {count}], found shape {found}");
+                let message = format!("columns are [batch, channels · {size}, {windows}], found shape {found}");
                 return Err(Error::invalid_argument(message));
             }
         };
+        count(&[channels, places[0], places[1]])?;
         composite("fold", || {
-            let flat = columns.reshape([-1, (channels * size * count) as i64])?.transpose()?;
+            let flat = columns.reshape([-1, (channels * size * windows) as i64])?.transpose()?;
             let image = places[0] * places[1];
             let sums = flat.segment_sum(&self.places(channels, places, counts)?, channels * image)?.transpose()?;
             let whole = sums.reshape([-1, channels as i64, places[0] as i64, places[1] as i64])?;

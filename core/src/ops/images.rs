@@ -160,7 +160,7 @@ impl Sampling {
     fn at(&self, x: &Tensor, first: Option<&Tensor>, places: &[Tensor], sides: &[usize]) -> Result<Tensor> {
         // The corners around each place: a row, its weight, and whether it is within.
         let mut corners: Vec<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> = vec![(first.cloned(), None, None)];
-        let mut step: f64 = sides.iter().product::<usize>() as f64;
+        let mut step: f64 = sides.iter().map(|&side| side as f64).product();
         for (places, &side) in places.iter().zip(sides) {
             step /= side.max(1) as f64;
             let mut next = Vec::new();
@@ -295,7 +295,7 @@ pub fn displaced(
         };
         let places = [place(down, rows, [1, -1, 1])?, place(right, columns, [1, 1, -1])?];
         let images = down.slice((.., 0, 0))?.ones_like()?.cast(DType::I64)?.cumsum(0)?.sub(1.0)?.reshape([-1, 1, 1])?;
-        let first = images.mul((rows * columns) as f64)?;
+        let first = images.mul(rows as f64 * columns as f64)?;
         let sampling = Sampling { interpolation, fill_mode, fill_value };
         sampling.at(&x.reshape([-1, channels as i64])?, Some(&first), &places, &[rows, columns])
     })

@@ -10,6 +10,7 @@ use modulor_kernels::Strided;
 mod along;
 pub(crate) mod array;
 pub(crate) mod attention;
+pub(crate) mod bitcast;
 pub(crate) mod bitwise;
 pub(crate) mod check;
 pub(crate) mod cholesky;
@@ -23,6 +24,7 @@ pub(crate) mod cumulative;
 pub(crate) mod decomposition;
 pub(crate) mod diagonal;
 pub(crate) mod distribution;
+pub(crate) mod eigen;
 pub(crate) mod einsum;
 mod element;
 pub(crate) mod fill;
@@ -77,6 +79,7 @@ pub(crate) const FAMILIES: &[&[&[OpDef]]] = &[
     special::OPS,
     logic::OPS,
     bitwise::OPS,
+    bitcast::OPS,
     nn::OPS,
     ctc::OPS,
     convolution::OPS,
@@ -109,6 +112,7 @@ pub(crate) const FAMILIES: &[&[&[OpDef]]] = &[
     cholesky::OPS,
     inverse::OPS,
     spectrum::OPS,
+    eigen::OPS,
     complex::OPS,
     fourier::OPS,
     random::OPS,

@@ -61,6 +61,10 @@ impl Tensor {
             let message = format!("as many axes of both are summed over, found {} and {}", own.len(), others.len());
             return Err(Error::invalid_argument(message));
         }
+        if ranks[0] + ranks[1] > 26 {
+            let message = format!("tensors of at most 26 axes in all, found {} and {}", ranks[0], ranks[1]);
+            return Err(Error::unimplemented(message));
+        }
         // A letter for each axis; those that are summed over have the same.
         let letter = |at: usize| char::from(b'a' + at as u8);
         let first: String = (0..ranks[0]).map(letter).collect();

@@ -1,6 +1,7 @@
 //! Places of images that move between space, batch and channels, and patches of images.
 
 use super::array::index_tensor;
+use super::composite::composite;
 use super::each_index;
 use super::sliding::Sliding;
 use crate::dtype::by_width;
@@ -579,6 +580,68 @@ impl Tensor {
             return Err(Error::invalid_argument(message).in_op(op.name()));
         }
         apply_one(op, &[self])
+    }
+}
+
+/// How a window of volumes lies along one axis of so many places: zeros before and behind it, and the places of each window.
+fn windows(places: usize, [size, stride, rate]: [usize; 3], same: bool) -> Result<([i64; 2], Tensor)> {
+    let reach = rate.saturating_mul(size - 1).saturating_add(1);
+    let count = match same {
+        true => places.div_ceil(stride),
+        false => places.checked_sub(reach).map_or(0, |rest| rest / stride + 1),
+    };
+    // Where there is one, it does not matter how far away the next would be.
+    let stride = stride.min(places.max(1)) as f64;
+    let end = (count.saturating_sub(1) as f64) * stride + reach as f64;
+    let more = if same { (end - places as f64).max(0.0) as i64 } else { 0 };
+    let numbers = |count: usize| Tensor::range(0, i64::try_from(count).unwrap_or(i64::MAX), 1);
+    let at = numbers(count)?.mul(stride)?.expand_dims(1)?.add(numbers(size)?.mul(rate.min(end as usize) as f64)?)?;
+    Ok(([more / 2, more - more / 2], at))
+}
+
+impl Tensor {
+    /// Windows of volumes, `[batch, depth, rows, columns, channels]`, of which only the batch may be unknown, as
+    /// [`image_patches`](Tensor::image_patches) are of images: the places of a window, and the channels of each, lie along the last
+    /// axis. Keras's `ops.image.extract_patches_3d`.
+    ///
+    /// ```
+    /// use modulor_core::{DType, Tensor};
+    /// # fn main() -> modulor_core::Result<()> {
+    /// let x = Tensor::zeros([1, 4, 6, 5, 2], DType::F32)?;
+    /// assert_eq!(x.volume_patches([2, 3, 1], [2, 3, 1], [1; 3], false)?.dims()?, [1, 2, 2, 5, 12]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn volume_patches(
+        &self,
+        size: [usize; 3],
+        strides: [usize; 3],
+        rates: [usize; 3],
+        same: bool,
+    ) -> Result<Tensor> {
+        self.check()?;
+        if [size, strides, rates].as_flattened().contains(&0) {
+            let found = format!("found {size:?}, {strides:?} and {rates:?}");
+            let message = format!("windows have sizes, strides and rates of at least 1, {found}");
+            return Err(Error::invalid_argument(message));
+        }
+        let dims = self.shape().dims().unwrap_or_default();
+        let [_, Some(depth), Some(rows), Some(columns), Some(channels)] = dims[..] else {
+            let message = "volumes are [batch, depth, rows, columns, channels], known but for the batch, found shape";
+            return Err(Error::invalid_argument(format!("{message} {}", self.shape())));
+        };
+        composite("volume_patches", || {
+            let along = |axis: usize, places: usize| windows(places, [size[axis], strides[axis], rates[axis]], same);
+            let [of_depth, of_rows, of_columns] = [along(0, depth)?, along(1, rows)?, along(2, columns)?];
+            let x = self.pad([[0, 0], of_depth.0, of_rows.0, of_columns.0, [0, 0]])?;
+            // From the last axis on, so that the numbers of those before it stay.
+            let x = x.gather(&of_columns.1, 3)?.gather(&of_rows.1, 2)?.gather(&of_depth.1, 1)?;
+            let x = x.permute([0, 1, 3, 5, 2, 4, 6, 7])?;
+            let counts = [&of_depth.1, &of_rows.1, &of_columns.1].map(|at| Ok::<_, Error>(at.dims()?[0] as i64));
+            let [depth, rows, columns] = counts;
+            let each = count(&[size[0], size[1], size[2], channels])? as i64;
+            x.reshape([-1, depth?, rows?, columns?, each])
+        })
     }
 }
 

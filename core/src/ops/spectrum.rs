@@ -46,7 +46,7 @@ fn without_diagonal(x: &Tensor) -> Result<Tensor> {
 }
 
 /// For every pair of numbers in the last axis, the reciprocal of the second less the first, 0 where they are equal.
-fn reciprocals_of_differences(x: &Tensor) -> Result<Tensor> {
+pub(super) fn reciprocals_of_differences(x: &Tensor) -> Result<Tensor> {
     without_diagonal(&safe_reciprocal(&(x.expand_dims(-2)? - x.expand_dims(-1)?))?)
 }
 

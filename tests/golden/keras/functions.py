@@ -112,6 +112,9 @@ def elements(case, numbers, integers):
         case("saturate_cast", f"to {dtype}", x, differentiable=False, dtype=dtype, call=lambda x, dtype: saturated(x, dtype))
         x = np.int64([-(2**40), -129, -1, 0, 127, 128, 255, 2**33])
         case("saturate_cast", f"of int64 to {dtype}", x, dtype=dtype, call=lambda x, dtype: saturated(x, dtype))
+    for dtype, to, shape in ((f32, "int32", (2, 3)), (f32, "uint8", (2, 3)), (f32, "int64", (3, 4)), (np.int16, "int64", (2, 8))):
+        x = numbers("view", shape, -99, 99).astype(dtype)
+        case("view", f"{np.dtype(dtype).name} as {to}", x, differentiable=False, to=to, call=lambda x, to: viewed(x, dtype, to))
     case("multi_hot", "", i32(0, 2, 2), num_classes=4)
     case("multi_hot", "of rows", integers("labels", (3, 4), -1, 6), num_classes=5)
     case("multi_hot", "of a scalar", np.int32(1), num_classes=3, call=lambda x, num_classes: keras.ops.one_hot(x, num_classes))
@@ -130,6 +133,11 @@ def saturated(x, dtype):
     """As float32 has it: of float64 the ends are others."""
     x = tf.cast(x, tf.float32) if x.dtype.is_floating else x
     return tf.saturate_cast(x, dtype)
+
+
+def viewed(x, dtype, to):
+    """Of these bits, whatever the dtype that references are computed in."""
+    return keras.ops.view(tf.cast(x, dtype), to)
 
 
 def complex_numbers(case, numbers):
@@ -277,9 +285,20 @@ def matrices(case, numbers):
     case("lstsq", "by a great rcond", f32([[3, 0], [0, 1]]), f32([3, 1]), differentiable=False, rcond=0.5)
     case("matrix_rank", "", f32([deficient, [[1, 0], [0, 1], [0, 0]], np.zeros((3, 2))]))
     case("matrix_rank", "by a tol", f32([[3, 0], [0, 0.5]]), tol=1.0)
+    for shape in ((3, 3), (2, 4, 4)):
+        # Up to their order, and what eigenvectors are multiplied by.
+        case("eig_values", f"of {list(shape)}", numbers("eig", shape), call=lambda x: tf.reduce_sum(tf.linalg.eig(x)[0] ** 3, -1))
+        case("eig_vectors", f"of {list(shape)}", numbers("eig", shape), call=lambda x: weighted(*tf.linalg.eig(x)))
+        case("eig_values_alone", f"of {list(shape)}", numbers("eig", shape), call=lambda x: tf.reduce_sum(tf.linalg.eigvals(x) ** 3, -1))
     root = np.tril(numbers("root", (3, 3))) + 3 * np.eye(3, dtype=f32)
     case("cholesky_inverse", "", root, upper=False)
     case("cholesky_inverse", "of upper", np.ascontiguousarray(root.T), upper=True)
+
+
+def weighted(values, vectors):
+    """The squares of the eigenvectors' elements, in proportion to their eigenvalues."""
+    sizes = tf.cast(tf.math.real(vectors * tf.math.conj(vectors)), values.dtype)
+    return tf.reduce_sum(sizes * values[..., None, :], -1)
 
 
 def windows(case, numbers):
@@ -295,6 +314,10 @@ def windows(case, numbers):
 
 
 def images(case, numbers):
+    volumes = numbers("volumes", (2, 5, 4, 6, 2))
+    for size, strides, rate, padding in (((2, 3, 2), (2, 3, 2), 1, "valid"), ((2, 1, 3), (1, 2, 2), 1, "same"), ((2, 2, 2), (1, 1, 1), 2, "valid"), ((3, 2, 2), (1, 1, 1), (2, 1, 3), "same")):
+        how = dict(size=list(size), strides=list(strides), dilation_rate=rate if isinstance(rate, int) else list(rate), padding=padding)
+        case("extract_patches_3d", f"{size} {strides} {rate} {padding}", volumes, **how)
     x = numbers("images", (2, 6, 5, 3), 0, 1)
     case("rgb_to_grayscale", "", x)
     case("rgb_to_grayscale", "of one channel", x[..., :1])

@@ -2,6 +2,7 @@
 
 import ml_dtypes
 import numpy as np
+import tensorflow as tf
 
 from fixture import stream
 from samples import FLOATS, INTEGERS, bf16, draw, extremes, f16, f32, f64, label, name, specials, subnormals
@@ -538,3 +539,23 @@ def add(run):
     comparisons(run)
     selection(run)
     cast(run)
+    bitcast(run)
+
+
+def bitcast(run):
+    op = "Bitcast"
+    dtypes = (*FLOATS, *INTEGERS, np.complex64, np.complex128)
+    for dtype in dtypes:
+        for to in dtypes:
+            size, wide = np.dtype(dtype).itemsize, np.dtype(to).itemsize
+            shape = (2, 3) if size >= wide else (2, wide // size)
+            bits = stream("bitcast", name(dtype), name(to)).randint(0, 120, (*shape, size)).astype(np.uint8)
+            # The bits of numbers that are not NaN, whose own may change on the way.
+            run.add(op, f"{name(dtype)} as {name(to)}", bits.view(dtype)[..., 0], type=tf.as_dtype(to), grad=False)
+    run.add(op, "a scalar", np.float32(1.5), type=tf.int32, grad=False)
+    run.add(op, "a scalar as several", np.float64(1.5), type=tf.int16, grad=False)
+    run.add(op, "no elements", np.zeros((0, 2), f32), type=tf.float64, grad=False)
+    run.add(op, "special values", f32([np.nan, np.inf, -np.inf, -0.0]), type=tf.uint32, grad=False)
+    run.fails(op, "as many as do not make one", np.zeros((2, 3), f32), type=tf.float64)
+    run.fails(op, "a scalar that is too narrow", np.float32(1.5), type=tf.float64)
+    run.fails(op, "bools", np.zeros((2,), np.bool_), type=tf.uint8)

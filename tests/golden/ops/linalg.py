@@ -37,6 +37,7 @@ def add(run):
     cholesky(run)
     inverses(run)
     eigenvalues(run)
+    general_eigenvalues(run)
     singular(run)
 
 
@@ -124,6 +125,24 @@ def eigenvalues(run):
     run.fails(op, "NaN of float64", np.array([[1.0, np.nan], [np.nan, 1.0]]))
     run.fails(op, "not square", np.ones([2, 3]))
     run.fails(op, "a vector", np.ones([3]))
+
+
+def general_eigenvalues(run):
+    """TensorFlow gives them in the order in which it finds them; gradients are in the cases of Keras's functions."""
+    op = "Eig"
+    for shape in (*SQUARES, [5, 5]):
+        x, im = general(*shape), stream("imaginary", *shape).uniform(-2, 2, shape)
+        for dtype, wide in ((f32, np.complex64), (f64, np.complex128)):
+            run.add(op, name(dtype, shape), x.astype(dtype), Tout=tf.as_dtype(wide))
+            run.add(op, name(wide, shape), (x + 1j * im).astype(wide), Tout=tf.as_dtype(wide))
+    turn = np.array([[0.0, -2.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 3.0]])
+    run.add(op, "a turn", turn, Tout=tf.complex128)
+    run.add(op, "no matrices", np.zeros([0, 2, 2]), Tout=tf.complex128)
+    run.add(op, "no rows", np.zeros([2, 0, 0]), Tout=tf.complex128)
+    run.fails(op, "NaN", np.array([[1.0, np.nan], [np.nan, 1.0]]), Tout=tf.complex128)
+    run.fails(op, "infinity", np.array([[1.0, np.inf], [0.0, 1.0]]), Tout=tf.complex128)
+    run.fails(op, "not square", np.ones([2, 3]), Tout=tf.complex128)
+    run.fails(op, "a vector", np.ones([3]), Tout=tf.complex128)
 
 
 def singular(run):
