@@ -305,7 +305,7 @@ fn functions_are_keras_own() {
     let wrong: Vec<&str> = wrong.into_iter().filter_map(Result::err).collect();
     assert!(wrong.is_empty(), "{} of {} are wrong: {wrong:#?}", wrong.len(), rows.len());
     let functions: BTreeSet<String> = functions.into_iter().flatten().collect();
-    assert_eq!(functions.len(), 70, "{functions:?}");
+    assert_eq!(functions.len(), 83, "{functions:?}");
 }
 
 #[test]

@@ -122,27 +122,30 @@ fn determined_eigenvectors(both: &mut [Tensor]) {
 
 /// Eigenvalues, those of about one real part by their imaginary ones, and eigenvectors whose greatest element is real.
 fn determined_complex_eigenvectors(both: &mut [Tensor]) {
-    let [e, v] = both else { panic!("eigenvalues and eigenvectors") };
-    let dims = v.dims().expect("a value").to_vec();
-    let [.., rows, columns] = *dims else { return };
+    // There are no references of complex numbers.
+    let [e, v] = both else { return };
+    let [e_dims, v_dims] = [&*e, &*v].map(|t| t.dims().expect("a value").to_vec());
+    let Some(&size) = e_dims.last() else { return };
     let numbers = |t: &Tensor| -> Vec<Complex64> { reals(t).chunks(2).map(|z| Complex64::new(z[0], z[1])).collect() };
     let (mut es, mut vs) = (numbers(e), numbers(v));
-    for (e, v) in es.chunks_mut(columns.max(1)).zip(vs.chunks_mut((rows * columns).max(1))) {
+    let has_vectors = v_dims.len() > 1;
+    for (i, e) in es.chunks_mut(size.max(1)).enumerate() {
+        let v = if has_vectors { &mut vs[i * size * size..][..size * size] } else { &mut [] };
         let near = 1e-4 * e.iter().fold(0.0, |most: f64, x| most.max(x.norm()));
         let is_before = |a: Complex64, b: Complex64| if (a.re - b.re).abs() > near { a.re < b.re } else { a.im < b.im };
-        for k in 0..columns {
-            let next = (k..columns).fold(k, |next, i| if is_before(e[i], e[next]) { i } else { next });
+        for k in 0..size {
+            let next = (k..size).fold(k, |next, i| if is_before(e[i], e[next]) { i } else { next });
             e.swap(k, next);
-            v.chunks_mut(columns).for_each(|row| row.swap(k, next));
-            let greatest = (0..rows)
-                .map(|i| v[i * columns + k])
+            v.chunks_mut(size).for_each(|row| row.swap(k, next));
+            let greatest = v
+                .chunks(size)
+                .map(|row| row[k])
                 .fold(Complex64::ZERO, |most, x| if x.norm() > most.norm() + 1e-3 { x } else { most });
             let turn = greatest.conj() / greatest.norm();
-            (0..rows).for_each(|i| v[i * columns + k] *= turn);
+            v.chunks_mut(size).for_each(|row| row[k] *= turn);
         }
     }
-    let e_dims = e.dims().expect("a value").to_vec();
-    for (t, dims, numbers) in [(e, e_dims, es), (v, dims, vs)] {
+    for (t, dims, numbers) in [(e, e_dims, es), (v, v_dims, vs)] {
         *t = match t.dtype() {
             DType::Complex64 => {
                 let narrow = |z: Complex64| num_complex::Complex32::new(z.re as f32, z.im as f32);

@@ -50,7 +50,7 @@ const EXCUSES: &[Excuse] = &[
         OWN_CASES,
     ),
     excuse(
-        &["Angle", "ComplexAbs", "Eig", "Imag", "IRFFT", "IRFFT2D", "Real"],
+        &["Angle", "ComplexAbs", "Imag", "IRFFT", "IRFFT2D", "Real"],
         &["a gradient"],
         "those at complex numbers are in the cases of Keras's functions",
     ),

@@ -135,6 +135,11 @@ def general_eigenvalues(run):
         for dtype, wide in ((f32, np.complex64), (f64, np.complex128)):
             run.add(op, name(dtype, shape), x.astype(dtype), Tout=tf.as_dtype(wide))
             run.add(op, name(wide, shape), (x + 1j * im).astype(wide), Tout=tf.as_dtype(wide))
+            # TensorFlow gives a scalar in the place of vectors, while its inference says that there is nothing.
+            attrs, put = dict(compute_v=False, Tout=tf.as_dtype(wide)), run.fixture.put
+            row = run.row(op, f"{name(dtype, shape)}, values alone", [tf.constant(x.astype(dtype))], attrs)
+            row["outputs"] = [put(call(op, [tf.constant(x.astype(dtype))], attrs)[0].numpy()), put(np.zeros([0], wide))]
+            run.fixture.cases.append(row)
     turn = np.array([[0.0, -2.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 3.0]])
     run.add(op, "a turn", turn, Tout=tf.complex128)
     run.add(op, "no matrices", np.zeros([0, 2, 2]), Tout=tf.complex128)
@@ -143,6 +148,7 @@ def general_eigenvalues(run):
     run.fails(op, "infinity", np.array([[1.0, np.inf], [0.0, 1.0]]), Tout=tf.complex128)
     run.fails(op, "not square", np.ones([2, 3]), Tout=tf.complex128)
     run.fails(op, "a vector", np.ones([3]), Tout=tf.complex128)
+    run.fails(op, "a scalar", np.float64(1), Tout=tf.complex128)
 
 
 def singular(run):
