@@ -269,7 +269,7 @@ fn to_schur(
 /// no step is taken in vain for ever.
 fn shift(n: usize, matrix: &[Complex64], high: usize, steps: usize) -> Complex64 {
     let at = |row: usize, column: usize| matrix[row * n + column];
-    if steps % 10 == 0 {
+    if steps.is_multiple_of(10) {
         let before = if high > 1 { at(high - 1, high - 2).norm() } else { 0.0 };
         return Complex::from(at(high, high - 1).norm() + before);
     }
