@@ -151,6 +151,10 @@ fn decompose(n: usize, matrix: &mut [Complex64], vectors: &mut [Complex64], work
     if matrix.iter().any(|x| !x.re.is_finite() || !x.im.is_finite()) {
         return false;
     }
+    // To numbers about 1, so that no square is too large or too small.
+    let greatest = matrix.iter().map(|x| x.re.abs().max(x.im.abs())).fold(0.0, f64::max);
+    let scale = if greatest > 0.0 { greatest } else { 1.0 };
+    matrix.iter_mut().for_each(|x| *x = Complex::new(x.re / scale, x.im / scale));
     let (values, work) = work.split_at_mut(n);
     let (first, second) = work.split_at_mut(n);
     let second = &mut second[..n];
@@ -161,7 +165,7 @@ fn decompose(n: usize, matrix: &mut [Complex64], vectors: &mut [Complex64], work
         return false;
     }
     (0..n).for_each(|i| values[i] = matrix[i * n + i]);
-    let least = f64::EPSILON * matrix.iter().map(|x| x.norm()).fold(f64::MIN_POSITIVE, f64::max);
+    let least = f64::EPSILON * matrix.iter().map(|x| x.norm()).fold(1.0, f64::max);
     // From the last one on, as each needs the columns before its own.
     for k in (0..n).rev() {
         let vector = &mut first[..=k];
@@ -177,6 +181,7 @@ fn decompose(n: usize, matrix: &mut [Complex64], vectors: &mut [Complex64], work
         let length = vectors.chunks_exact(n).fold(0.0, |length: f64, row| length.hypot(row[k].norm()));
         vectors.chunks_exact_mut(n).for_each(|row| row[k] /= length);
     }
+    values.iter_mut().for_each(|x| *x *= scale);
     for k in 0..n {
         let next = (k..n).min_by(|&i, &j| values[i].norm().total_cmp(&values[j].norm())).unwrap_or(k);
         values.swap(k, next);
@@ -359,9 +364,11 @@ mod tests {
             [[2.0, 1.0, 0.0], [0.0, 2.0, 1.0], [0.0, 0.0, 2.0]],
             [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
             [[1.0, 1e8, 0.0], [1e-8, 1.0, 1e8], [0.0, 1e-8, 1.0]],
+            [[1e300, -2e300, 0.0], [3e300, 1e300, 1e299], [0.0, 0.0, 5e300]],
+            [[1e-300, -2e-300, 0.0], [3e-300, 1e-300, 1e-301], [0.0, 0.0, 5e-300]],
         ] {
-            let greatest = x.as_flattened().iter().copied().fold(1.0, f64::max);
-            assert!(off(&Tensor::from(x)) < 1e-14 * greatest, "{x:?}");
+            let greatest = x.as_flattened().iter().copied().fold(0.0, f64::max);
+            assert!(off(&Tensor::from(x)) <= 1e-14 * greatest, "{x:?}");
         }
     }
 
