@@ -75,7 +75,7 @@ fn of_complex(function: &str, xs: &[&Tensor]) -> Result<Option<Tensor>> {
     }))
 }
 
-/// A call with the arguments of a row, and the number of its cases that traces cannot have where no dim is known.
+/// What a function gives, by the name that it has in the rows.
 fn called(function: &str, a: &Arguments, xs: &[&Tensor]) -> Result<Vec<Tensor>> {
     if let Some(y) = of_complex(function, xs)? {
         return parts(y);

@@ -315,9 +315,11 @@ impl Tensor {
             return Ok(self.clone());
         }
         composite("saturate_cast", || match (from.is_float(), dtype.is_float()) {
-            (true, true) if dtype.size() < from.size() || from.size() == 2 => {
-                let most = greatest(dtype).min(greatest(from));
-                self.clip_by_value(-most, most)?.cast(dtype)
+            (true, true) if greatest(dtype) < greatest(from) => {
+                let most = greatest(dtype);
+                // A bfloat16 cannot say the greatest float16.
+                let x = if from == DType::BF16 { &self.cast(DType::F32)? } else { self };
+                x.clip_by_value(-most, most)?.cast(dtype)
             }
             (true, true) => self.cast(dtype),
             (true, false) => {
@@ -372,4 +374,19 @@ fn ends_in_floats(integers: DType, floats: DType) -> [f64; 2] {
     // 2ⁿ less the last digit of what is before it; of float16 no more than there is.
     let most = (two_to(bits) - two_to(bits.saturating_sub(digits))).min(greatest(floats));
     [if is_signed(integers) { -two_to(bits).min(greatest(floats)) } else { 0.0 }, most]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use half::{bf16, f16};
+
+    #[test]
+    fn halves_stop_at_the_greatest_of_the_other_kind() {
+        let x = Tensor::from([f32::INFINITY, -1e30, 2.0]);
+        let narrow = x.cast(DType::BF16).unwrap().saturate_cast(DType::F16).unwrap().to_vec::<f16>().unwrap();
+        assert_eq!(narrow, [f16::MAX, f16::MIN, f16::from_f32(2.0)]);
+        let wide = x.cast(DType::F16).unwrap().saturate_cast(DType::BF16).unwrap().to_vec::<bf16>().unwrap();
+        assert_eq!(wide, [bf16::INFINITY, bf16::NEG_INFINITY, bf16::from_f32(2.0)]);
+    }
 }
