@@ -9,6 +9,8 @@ mod epilogue;
 mod layout;
 mod pack;
 mod packed;
+#[cfg(target_arch = "x86_64")]
+mod tall;
 mod tile;
 
 use std::mem::size_of;

@@ -3,6 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 use num_complex::Complex;
 
+#[cfg(target_arch = "x86_64")]
+use super::tall::{self, AT_ONCE, TALL, Walk};
 use crate::complex;
 use crate::instruction_set::InstructionSet;
 
@@ -11,10 +13,6 @@ pub(crate) const BLOCK: usize = 48;
 /// The most rows of a tile.
 pub(crate) const MAX_ROWS: usize = 12;
 
-/// Places along k that are written out one after the other where both factors lie side by side: what counts places and moves
-/// on is then little beside what multiplies, which tells where another process takes its share of a core's instructions.
-#[cfg(target_arch = "x86_64")]
-const AT_ONCE: usize = 4;
 /// The most rows that are read from as many pointers: more would not be in registers.
 pub(super) const POINTERS: usize = 6;
 
@@ -238,7 +236,7 @@ macro_rules! place {
 #[cfg(target_arch = "x86_64")]
 macro_rules! vector_tile {
     ($name:ident: $t:ty, $vector:ty, $lanes:literal, $feature:literal, $load:path, $store:path, $set:path, $add:path, $fma:path,
-     $max:path, $mask:expr, $load_some:expr, $store_some:expr) => {
+     $max:path, $mask:expr, $load_some:expr, $store_some:expr, $tall:ident) => {
         /// # Safety
         /// As of [`Tile`].
         #[target_feature(enable = $feature)]
@@ -269,6 +267,9 @@ macro_rules! vector_tile {
                     }
                 }
                 let (mut table, mut here, mut places) = (piece.segments.rows, 0, piece.segments.first);
+                // How far a tall tile's rows are apart, where that is the same for all.
+                let is_tall = $lanes * size_of::<$t>() == 64 && VECTORS == 2 && TALL.contains(&ROWS) && LIES != PACKED && a_step == 1;
+                let mut equal = (is_tall && LIES == IN_ROWS).then_some(a_row);
                 if VECTORS == 2 && piece.depth >= 2 * BLOCK {
                     // The output is there by the time that the sums are.
                     for i in 0..ROWS * VECTORS {
@@ -306,6 +307,12 @@ macro_rules! vector_tile {
                                     // SAFETY: there are ROWS places for each of the segments.
                                     *row = unsafe { *table.add(i) };
                                 }
+                                if is_tall {
+                                    let row = (rows[1] as isize - rows[0] as isize) / size_of::<$t>() as isize;
+                                    let mut all = rows.iter().enumerate();
+                                    let is_equal = all.all(|(i, &at)| at == rows[0].wrapping_offset(i as isize * row));
+                                    equal = is_equal.then_some(row);
+                                }
                                 next = rows[0].wrapping_offset(piece.segments.ahead);
                                 (table, here, at) = (table.wrapping_add(ROWS), places, 0);
                                 places = piece.segments.places;
@@ -338,6 +345,21 @@ macro_rules! vector_tile {
                             if LIES == IN_ROWS {
                                 a = a.wrapping_add(now / AT_ONCE * AT_ONCE);
                             }
+                            now %= AT_ONCE;
+                        }
+                        if let Some(a_row) = equal
+                            && let count @ 1.. = now / AT_ONCE
+                        {
+                            let mut sums = [<$vector>::zeroed(); tall::SUMS];
+                            sums[..ROWS * VECTORS].copy_from_slice(block.as_flattened());
+                            let first = if LIES == IN_ROWS { a } else { rows[0].wrapping_offset(at) };
+                            let b_step = piece.b_step;
+                            // SAFETY: as of this tile, whose rows are equally far apart.
+                            unsafe { tall::$tall::<ROWS>(&mut sums, Walk { a: first, a_row, b, b_step, next, next_step, count }) };
+                            block.as_flattened_mut().copy_from_slice(&sums[..ROWS * VECTORS]);
+                            let walked = (count * AT_ONCE) as isize;
+                            (a, b) = (a.wrapping_offset(walked), b.wrapping_offset(walked * b_step));
+                            (next, at) = (next.wrapping_offset(walked * next_step), at + walked);
                             now %= AT_ONCE;
                         }
                         for _ in 0..now {
@@ -419,22 +441,26 @@ use std::arch::x86_64::*;
 vector_tile!(f32_avx512: f32, __m512, 16, "avx512f", _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_max_ps,
     |n: usize| u16::MAX >> (16 - n),
     |p, mask| _mm512_maskz_loadu_ps(mask, p),
-    |p, mask, x| _mm512_mask_storeu_ps(p, mask, x));
+    |p, mask, x| _mm512_mask_storeu_ps(p, mask, x),
+    f32_tall);
 #[cfg(target_arch = "x86_64")]
 vector_tile!(f32_avx2: f32, __m256, 8, "avx2,fma", _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps, _mm256_add_ps, _mm256_fmadd_ps, _mm256_max_ps,
     |n: usize| _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),
     |p, mask| _mm256_maskload_ps(p, mask),
-    |p, mask, x| _mm256_maskstore_ps(p, mask, x));
+    |p, mask, x| _mm256_maskstore_ps(p, mask, x),
+    not_tall);
 #[cfg(target_arch = "x86_64")]
 vector_tile!(f64_avx512: f64, __m512d, 8, "avx512f", _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd, _mm512_add_pd, _mm512_fmadd_pd, _mm512_max_pd,
     |n: usize| u8::MAX >> (8 - n),
     |p, mask| _mm512_maskz_loadu_pd(mask, p),
-    |p, mask, x| _mm512_mask_storeu_pd(p, mask, x));
+    |p, mask, x| _mm512_mask_storeu_pd(p, mask, x),
+    f64_tall);
 #[cfg(target_arch = "x86_64")]
 vector_tile!(f64_avx2: f64, __m256d, 4, "avx2,fma", _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd, _mm256_add_pd, _mm256_fmadd_pd, _mm256_max_pd,
     |n: usize| _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), _mm256_setr_epi64x(0, 1, 2, 3)),
     |p, mask| _mm256_maskload_pd(p, mask),
-    |p, mask, x| _mm256_maskstore_pd(p, mask, x));
+    |p, mask, x| _mm256_maskstore_pd(p, mask, x),
+    not_tall);
 
 /// A tile of plain Rust; what `$add` and `$mul` become is up to the compiler.
 macro_rules! plain_tile {
