@@ -1,6 +1,7 @@
 //! The gradient of filters over few channels that come first. Positions lie along memory in both factors then, so that a sum is
 //! one of lanes side by side; as a product of matrices, all of the larger factor would be turned.
 
+use std::array::from_fn;
 use std::ops::Range;
 
 use bytemuck::cast_slice_mut;
@@ -9,6 +10,7 @@ use super::Filters;
 use crate::dispatch::LANES;
 use crate::expression::prefetch;
 use crate::float::Real;
+use crate::instruction_set::{InstructionSet, instruction_set};
 use crate::narrow::Stored;
 use crate::parts::{Matrix, divide_rows, share};
 use crate::sliding::{BLOCK, load};
@@ -172,11 +174,12 @@ fn add_products<T: Real + Into<f64>, const F: usize, const R: usize, const N: us
     }
     for (sums, lanes) in sums.into_iter().zip(&lanes) {
         for (sum, lanes) in sums.into_iter().zip(lanes) {
-            for some in lanes.chunks_exact(SUMS) {
-                for (sum, &lane) in sum.iter_mut().zip(some) {
-                    *sum += lane.into();
-                }
+            // One after the other they would be converted one by one.
+            let mut own = *sum;
+            for some in lanes.as_chunks::<SUMS>().0 {
+                own = from_fn(|i| own[i] + some[i].into());
             }
+            *sum = own;
         }
     }
 }
@@ -205,6 +208,7 @@ fn sums_by<T: Stored + Real + Into<f64>, const N: usize, const FUSED: bool>(
     (x, dy): (&[T], &[T]),
     room: &mut [f64],
 ) {
+    let is_wide = instruction_set() == InstructionSet::Avx512;
     let (channels, inputs, outputs) = (of.images.channels, of.window.inputs(), of.window.outputs());
     for (unit, room) in some.zip(room.chunks_exact_mut(units.room::<T>())) {
         let (run, filters) = units.unit(of, unit);
@@ -231,9 +235,9 @@ fn sums_by<T: Stored + Real + Into<f64>, const N: usize, const FUSED: bool>(
             macro_rules! rows {
                 ($f:literal, $r:literal, $row:expr, $dys:expr) => {{
                     let at = (filter - filters.start) * units.rows + $row;
-                    let rows: [&[[T; N]]; $r] = std::array::from_fn(|i| &patches[($row + i) * BLOCK..][..chunks]);
+                    let rows: [&[[T; N]]; $r] = from_fn(|i| &patches[($row + i) * BLOCK..][..chunks]);
                     let mut sums = sums[at..].chunks_mut(units.rows);
-                    let sums: [[&mut [f64; SUMS]; $r]; $f] = std::array::from_fn(|_| {
+                    let sums: [[&mut [f64; SUMS]; $r]; $f] = from_fn(|_| {
                         let own: Option<&mut [[f64; SUMS]; $r]> = sums.next().and_then(|sums| sums.first_chunk_mut());
                         own.expect("there are sums for each row").each_mut()
                     });
@@ -243,14 +247,13 @@ fn sums_by<T: Stored + Real + Into<f64>, const N: usize, const FUSED: bool>(
             macro_rules! filters {
                 ($f:literal) => {
                     while filters.end - filter >= $f {
-                        let dys: [&[T]; $f] = std::array::from_fn(|i| of_filter(filter + i));
+                        let dys: [&[T]; $f] = from_fn(|i| of_filter(filter + i));
                         let lasts: [[T; N]; $f] = dys.map(|dy| {
                             let (mut last, rest) = ([T::ZERO; N], dy.as_chunks::<N>().1);
                             last[..rest.len()].copy_from_slice(rest);
                             last
                         });
-                        let dys: [(&[[T; N]], &[T; N]); $f] =
-                            std::array::from_fn(|i| (dys[i].as_chunks::<N>().0, &lasts[i]));
+                        let dys: [(&[[T; N]], &[T; N]); $f] = from_fn(|i| (dys[i].as_chunks::<N>().0, &lasts[i]));
                         let (mut row, mut pass) = (0, 0);
                         while row < units.rows {
                             // Some of what the next filters have is asked for.
@@ -270,6 +273,10 @@ fn sums_by<T: Stored + Real + Into<f64>, const N: usize, const FUSED: bool>(
                         filter += $f;
                     }
                 };
+            }
+            if is_wide {
+                // As many sums as hide how long each takes, in half of its registers.
+                filters!(4);
             }
             filters!(2);
             filters!(1);
