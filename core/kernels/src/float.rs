@@ -6,6 +6,7 @@ use bytemuck::Zeroable;
 
 use crate::dispatch::{LANES, blocks};
 use crate::operation::{Binary, Fault, Test, Unary, Unsupported};
+use crate::subnormal::{self, Watch, is_wary, took_care};
 use crate::transcendental::{Transcendental, fma};
 
 /// λ and α of the self-normalising unit (Klambauer et al. 2017).
@@ -52,10 +53,14 @@ pub(crate) trait Real:
     fn far_tan(self) -> Self;
     fn lgamma(self) -> Self;
     fn fmod(self, divisor: Self) -> Self;
+    /// Whether subnormal numbers are near enough to be met with in earnest.
+    const IS_WATCHED: bool;
+    /// A product, and whether it was well to compute it so, at which no processor stops: see [`subnormal`].
+    fn careful_product(self, factor: Self) -> (Self, u32);
 }
 
 macro_rules! real {
-    ($t:ident, $fmod:ident, $($name:ident = $f:ident),*) => {
+    ($t:ident, $fmod:ident, $is_watched:literal, |$a:ident, $b:ident| $product:expr, $($name:ident = $f:ident),*) => {
         impl Real for $t {
             const ZERO: Self = 0.0;
             const HALF: Self = 0.5;
@@ -64,6 +69,12 @@ macro_rules! real {
             const NEG_INFINITY: Self = $t::NEG_INFINITY;
             const SELU_SCALE: Self = SELU_SCALE as $t;
             const SELU_SCALE_ALPHA: Self = (SELU_SCALE * SELU_ALPHA) as $t;
+            const IS_WATCHED: bool = $is_watched;
+            #[inline(always)]
+            fn careful_product(self, factor: Self) -> (Self, u32) {
+                let ($a, $b) = (self, factor);
+                $product
+            }
             #[inline(always)]
             fn narrow(value: f64) -> Self {
                 value as $t
@@ -119,8 +130,17 @@ macro_rules! real {
         }
     };
 }
-real!(f32, fmodf, far_sin = sinf, far_cos = cosf, far_tan = tanf, lgamma = lgammaf);
-real!(f64, fmod, far_sin = sin, far_cos = cos, far_tan = tan, lgamma = lgamma);
+real!(
+    f32,
+    fmodf,
+    true,
+    |a, b| subnormal::product(a, b),
+    far_sin = sinf,
+    far_cos = cosf,
+    far_tan = tanf,
+    lgamma = lgammaf
+);
+real!(f64, fmod, false, |a, b| (a * b, 0), far_sin = sin, far_cos = cos, far_tan = tan, lgamma = lgamma);
 
 /// The greater one; NaN where one is NaN.
 #[inline(always)]
@@ -215,13 +235,42 @@ pub(crate) fn pair<R: Real, const FUSED: bool>(
             }
         };
     }
+    let is_watched = FUSED && R::IS_WATCHED && [op, then].contains(&Binary::Mul);
+    if is_watched && is_wary() {
+        return Err(Unsupported);
+    }
+    let watch = is_watched.then(Watch::new);
     match op {
         Binary::Add => each_then!(|a, b| (a + b)),
         Binary::Sub => each_then!(|a, b| (a - b)),
         Binary::Mul => each_then!(|a, b| (a * b)),
         _ => return Err(Unsupported),
     }
+    if let Some(watch) = watch {
+        watch.end();
+    }
     Ok(())
+}
+
+/// Writes products of two elements, with care where the last ones met with subnormal numbers: so are those of gradients that fade.
+macro_rules! products {
+    ($a:expr, $b:expr => $out:expr, |$p:ident, $q:ident| $usual:expr, $with_care:expr) => {
+        if !FUSED || !R::IS_WATCHED {
+            each!($a, $b => $out, |$p, $q| $usual);
+        } else if is_wary() {
+            let mut all_found = 0;
+            for ((out, &$p), &$q) in $out.iter_mut().zip($a).zip($b) {
+                let (product, found) = $with_care;
+                *out = product;
+                all_found |= found;
+            }
+            took_care(all_found != 0);
+        } else {
+            let watch = Watch::new();
+            each!($a, $b => $out, |$p, $q| $usual);
+            watch.end();
+        }
+    };
 }
 
 /// Of numbers that have no pairs.
@@ -298,7 +347,7 @@ pub(crate) fn unary<R: Transcendental, const FUSED: bool>(
         Unary::Log1p => map!(x => out, |x| x.log1p::<FUSED>()),
         Unary::Sqrt => each!(x => out, |x| x.sqrt()),
         Unary::Rsqrt => each!(x => out, |x| R::ONE / x.sqrt()),
-        Unary::Square => each!(x => out, |x| x * x),
+        Unary::Square => products!(x, x => out, |a, b| a * b, a.careful_product(b)),
         Unary::Reciprocal => each!(x => out, |x| R::ONE / x),
         Unary::Sin => {
             map_near!(x => out, R::TURNS, |x| x.sin::<FUSED>(), if x.abs() <= R::TURNS { x.sin::<FUSED>() } else { x.far_sin() })
@@ -353,7 +402,7 @@ pub(crate) fn binary<R: Transcendental, const FUSED: bool>(
     match op {
         Binary::Add => each!(a, b => out, |a, b| a + b),
         Binary::Sub => each!(a, b => out, |a, b| a - b),
-        Binary::Mul => each!(a, b => out, |a, b| a * b),
+        Binary::Mul => products!(a, b => out, |a, b| a * b, a.careful_product(b)),
         Binary::Div => each!(a, b => out, |a, b| a / b),
         Binary::FloorDiv => each!(a, b => out, |a, b| (a / b).floor()),
         Binary::FloorMod => each!(a, b => out, |a, b| {
@@ -387,8 +436,14 @@ pub(crate) fn binary<R: Transcendental, const FUSED: bool>(
             let root = R::ONE + x.abs();
             dy / (root * root)
         }),
-        Binary::TanhGrad => each!(a, b => out, |y, dy| dy * (R::ONE - y * y)),
-        Binary::SigmoidGrad => each!(a, b => out, |y, dy| dy * y * (R::ONE - y)),
+        Binary::TanhGrad => {
+            products!(a, b => out, |y, dy| dy * (R::ONE - y * y), dy.careful_product(R::ONE - y * y));
+        }
+        Binary::SigmoidGrad => products!(a, b => out, |y, dy| dy * y * (R::ONE - y), {
+            let (product, found) = dy.careful_product(y);
+            let (product, also) = product.careful_product(R::ONE - y);
+            (product, found | also)
+        }),
         Binary::SqrtGrad => each!(a, b => out, |y, dy| dy * R::HALF / y),
         Binary::RsqrtGrad => each!(a, b => out, |y, dy| dy * -R::HALF * (y * y * y)),
         Binary::ReciprocalGrad => each!(a, b => out, |y, dy| -dy * (y * y)),
