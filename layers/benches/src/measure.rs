@@ -1,6 +1,7 @@
 //! What is asked for, how time is taken, and the lines that say it: those of all programs that `compare.py` runs.
 
 use modulor::Structure;
+use modulor::op::profiled;
 use modulor::prelude::*;
 use std::hint::black_box;
 use std::time::Instant;
@@ -36,6 +37,8 @@ pub struct Report {
     pub workload: String,
     /// Whether losses are printed in the place of times.
     pub check: bool,
+    /// Whether what is timed is also run with a profile, which goes to the standard error.
+    profile: bool,
     mode: Mode,
     threads: usize,
     seconds: f64,
@@ -47,10 +50,14 @@ impl Report {
     /// What the command line says; also sets the number of threads.
     pub fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Result<Report> {
         let (workload, mode) = (String::new(), Mode::Eager);
-        let mut report = Report { workload, check: false, mode, threads: 2, seconds: 2.0, repeats: 5 };
+        let mut report = Report { workload, check: false, profile: false, mode, threads: 2, seconds: 2.0, repeats: 5 };
         while let Some(flag) = arguments.next() {
             if flag == "--check" {
                 report.check = true;
+                continue;
+            }
+            if flag == "--profile" {
+                report.profile = true;
                 continue;
             }
             let value = arguments.next().unwrap_or_default();
@@ -116,6 +123,11 @@ impl Report {
                 black_box(call()?);
             }
             windows.push(begin.elapsed().as_secs_f64() / calls as f64);
+        }
+        if self.profile {
+            let (done, profile) = profiled(|| (0..20).try_for_each(|_| call().map(drop)));
+            done?;
+            eprintln!("{profile}");
         }
         windows.sort_by(f64::total_cmp);
         let last = windows.len() - 1;

@@ -3,6 +3,7 @@
 //! Libraries take turns within a round; a sample is about 10 ms of calls, and counts where the system did not take the
 //! processor away meanwhile, if there are such samples. Medians of GFLOP/s go to standard output as a table.
 
+use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_set1_ps, _mm512_fmadd_ps, _mm512_set1_ps};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -79,12 +80,30 @@ impl Case {
             let out = &mut self.out[i * m * n..][..m * n];
             match library {
                 "gemm" => {
-                    let parallelism = if threads == 1 { gemm::Parallelism::None } else { gemm::Parallelism::Rayon(threads) };
+                    let parallelism =
+                        if threads == 1 { gemm::Parallelism::None } else { gemm::Parallelism::Rayon(threads) };
                     // SAFETY: the slices hold matrices of these sizes and strides.
                     unsafe {
                         gemm::gemm(
-                            m, n, k, out.as_mut_ptr(), 1, n as isize, false, a.as_ptr(), a_steps[1], a_steps[0],
-                            b.as_ptr(), b_steps[1], b_steps[0], 0.0, 1.0, false, false, false, parallelism,
+                            m,
+                            n,
+                            k,
+                            out.as_mut_ptr(),
+                            1,
+                            n as isize,
+                            false,
+                            a.as_ptr(),
+                            a_steps[1],
+                            a_steps[0],
+                            b.as_ptr(),
+                            b_steps[1],
+                            b_steps[0],
+                            0.0,
+                            1.0,
+                            false,
+                            false,
+                            false,
+                            parallelism,
                         );
                     }
                 }
@@ -103,8 +122,20 @@ impl Case {
                 // SAFETY: as above.
                 _ => unsafe {
                     matrixmultiply::sgemm(
-                        m, k, n, 1.0, a.as_ptr(), a_steps[0], a_steps[1], b.as_ptr(), b_steps[0], b_steps[1], 0.0,
-                        out.as_mut_ptr(), n as isize, 1,
+                        m,
+                        k,
+                        n,
+                        1.0,
+                        a.as_ptr(),
+                        a_steps[0],
+                        a_steps[1],
+                        b.as_ptr(),
+                        b_steps[0],
+                        b_steps[1],
+                        0.0,
+                        out.as_mut_ptr(),
+                        n as isize,
+                        1,
                     );
                 },
             }
@@ -136,19 +167,29 @@ fn switches() -> i64 {
     }
 }
 
-/// GFLOP/s of a loop of fused multiply-adds on registers.
-#[target_feature(enable = "avx2,fma")]
-fn peak() -> f64 {
-    use std::arch::x86_64::*;
-    let (mut sums, x) = ([_mm256_set1_ps(1.0); 12], black_box(_mm256_set1_ps(0.999)));
-    let (start, rounds) = (Instant::now(), 1_000_000);
-    for _ in 0..rounds {
-        for sum in &mut sums {
-            *sum = _mm256_fmadd_ps(*sum, x, x);
+/// A loop of fused multiply-adds on registers, in GFLOP/s.
+macro_rules! peak {
+    ($name:ident, $features:literal, $set:path, $fma:path, $sums:literal, $lanes:literal) => {
+        #[target_feature(enable = $features)]
+        fn $name() -> f64 {
+            let (mut sums, x) = ([$set(1.0); $sums], black_box($set(0.999)));
+            let (start, rounds) = (Instant::now(), 1_000_000);
+            for _ in 0..rounds {
+                for sum in &mut sums {
+                    *sum = $fma(*sum, x, x);
+                }
+            }
+            black_box(sums);
+            (rounds * $sums * $lanes * 2) as f64 / start.elapsed().as_secs_f64() / 1e9
         }
-    }
-    black_box(sums);
-    (rounds * 12 * 8 * 2) as f64 / start.elapsed().as_secs_f64() / 1e9
+    };
+}
+peak!(peak_avx512, "avx512f", _mm512_set1_ps, _mm512_fmadd_ps, 24, 16);
+peak!(peak_avx2, "avx2,fma", _mm256_set1_ps, _mm256_fmadd_ps, 12, 8);
+
+fn peak() -> f64 {
+    // SAFETY: what this program measures has either.
+    unsafe { if is_x86_feature_detected!("avx512f") { peak_avx512() } else { peak_avx2() } }
 }
 
 fn median(mut samples: Vec<f64>) -> f64 {
@@ -174,8 +215,7 @@ pub fn measure(threads: usize, rounds: usize) {
     let mut samples = vec![vec![Vec::new(); libraries.len()]; cases.len()];
     let mut peaks = Vec::new();
     for _ in 0..rounds {
-        // SAFETY: fused multiply-add is what this program measures.
-        peaks.push(unsafe { peak() });
+        peaks.push(peak());
         for (case, samples) in cases.iter_mut().zip(&mut samples) {
             for (library, samples) in libraries.iter().zip(samples) {
                 samples.push(case.sample(library, threads));
