@@ -36,13 +36,13 @@
 //! # Products
 //!
 //! A tile of 12 rows and 32 columns (AVX-512, float32) is kept in registers while places along k go by. The right factor is
-//! packed in strips, a panel of 384 places at a time, so that it stays in the second cache, and the left one some rows at
-//! a time; whichever already lies well is read as it lies, so no transpose is ever copied as a whole. What is packed next
-//! is asked for meanwhile. Tiles that lie side by side are one call, and four places along k are written out: where other
-//! processes take a share of what a core can begin, or additions of addresses begin where products would, each instruction
-//! beside the products costs. Tall tiles of AVX-512 whose left factor is read as it lies are written in assembly for that. Thin products have tiles of their own. Where the product is small and k long, as in gradients of
-//! weights, chunks of k are given to threads. An [`Epilogue`] is applied to some rows at a time while they are in the first
-//! cache.
+//! packed in strips, a panel of 384 places at a time, so that it stays in the second cache, and the left one some rows at a time;
+//! whichever already lies well is read as it lies, so no transpose is ever copied as a whole. What is packed next is asked for
+//! meanwhile. Tiles that lie side by side are one call, and four places along k are written out: where other processes take a
+//! share of what a core can begin, or additions of addresses begin where products would, each instruction beside the products
+//! costs. Tall tiles of AVX-512 whose left factor is read as it lies are written in assembly for that. Thin products have tiles
+//! of their own. Where the product is small and k long, as in gradients of weights, chunks of k are given to threads. An
+//! [`Epilogue`] is applied to some rows at a time while they are in the first cache.
 //!
 //! A convolution is a product whose left factor is the patches of the images, which are never in memory as a whole. Where
 //! channels, or a row's positions, lie at equal steps, tiles read them where they lie, a segment at a time, padding from a place

@@ -267,8 +267,9 @@ macro_rules! vector_tile {
                     }
                 }
                 let (mut table, mut here, mut places) = (piece.segments.rows, 0, piece.segments.first);
+                let is_avx512 = $lanes * size_of::<$t>() == 64;
+                let is_tall = is_avx512 && VECTORS == 2 && TALL.contains(&ROWS) && LIES != PACKED && a_step == 1;
                 // How far a tall tile's rows are apart, where that is the same for all.
-                let is_tall = $lanes * size_of::<$t>() == 64 && VECTORS == 2 && TALL.contains(&ROWS) && LIES != PACKED && a_step == 1;
                 let mut equal = (is_tall && LIES == IN_ROWS).then_some(a_row);
                 if VECTORS == 2 && piece.depth >= 2 * BLOCK {
                     // The output is there by the time that the sums are.
@@ -354,8 +355,9 @@ macro_rules! vector_tile {
                             sums[..ROWS * VECTORS].copy_from_slice(block.as_flattened());
                             let first = if LIES == IN_ROWS { a } else { rows[0].wrapping_offset(at) };
                             let b_step = piece.b_step;
+                            let walk = Walk { a: first, a_row, b, b_step, next, next_step, count };
                             // SAFETY: as of this tile, whose rows are equally far apart.
-                            unsafe { tall::$tall::<ROWS>(&mut sums, Walk { a: first, a_row, b, b_step, next, next_step, count }) };
+                            unsafe { tall::$tall::<ROWS>(&mut sums, walk) };
                             block.as_flattened_mut().copy_from_slice(&sums[..ROWS * VECTORS]);
                             let walked = (count * AT_ONCE) as isize;
                             (a, b) = (a.wrapping_offset(walked), b.wrapping_offset(walked * b_step));
