@@ -80,30 +80,12 @@ impl Case {
             let out = &mut self.out[i * m * n..][..m * n];
             match library {
                 "gemm" => {
-                    let parallelism =
-                        if threads == 1 { gemm::Parallelism::None } else { gemm::Parallelism::Rayon(threads) };
+                    let parallelism = if threads == 1 { gemm::Parallelism::None } else { gemm::Parallelism::Rayon(threads) };
                     // SAFETY: the slices hold matrices of these sizes and strides.
                     unsafe {
                         gemm::gemm(
-                            m,
-                            n,
-                            k,
-                            out.as_mut_ptr(),
-                            1,
-                            n as isize,
-                            false,
-                            a.as_ptr(),
-                            a_steps[1],
-                            a_steps[0],
-                            b.as_ptr(),
-                            b_steps[1],
-                            b_steps[0],
-                            0.0,
-                            1.0,
-                            false,
-                            false,
-                            false,
-                            parallelism,
+                            m, n, k, out.as_mut_ptr(), 1, n as isize, false, a.as_ptr(), a_steps[1], a_steps[0],
+                            b.as_ptr(), b_steps[1], b_steps[0], 0.0, 1.0, false, false, false, parallelism,
                         );
                     }
                 }
@@ -122,20 +104,8 @@ impl Case {
                 // SAFETY: as above.
                 _ => unsafe {
                     matrixmultiply::sgemm(
-                        m,
-                        k,
-                        n,
-                        1.0,
-                        a.as_ptr(),
-                        a_steps[0],
-                        a_steps[1],
-                        b.as_ptr(),
-                        b_steps[0],
-                        b_steps[1],
-                        0.0,
-                        out.as_mut_ptr(),
-                        n as isize,
-                        1,
+                        m, k, n, 1.0, a.as_ptr(), a_steps[0], a_steps[1], b.as_ptr(), b_steps[0], b_steps[1], 0.0,
+                        out.as_mut_ptr(), n as isize, 1,
                     );
                 },
             }

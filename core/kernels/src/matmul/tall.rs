@@ -8,15 +8,18 @@
 
 use std::arch::x86_64::{__m512, __m512d};
 use std::array::from_fn;
+use std::ops::RangeInclusive;
+
+use super::tile::{MAX_ROWS, POINTERS};
 
 /// The rows that one pointer reaches.
 const NEAR: usize = 3;
 /// The places along k that are written out one after the other.
 pub(super) const AT_ONCE: usize = 4;
 /// The registers of sums: of two vectors for each row.
-pub(super) const SUMS: usize = 24;
-/// The rows of tall tiles.
-pub(super) const TALL: std::ops::RangeInclusive<usize> = 7..=12;
+pub(super) const SUMS: usize = 2 * MAX_ROWS;
+/// The rows of tall tiles: more than have a pointer each.
+pub(super) const TALL: RangeInclusive<usize> = POINTERS + 1..=MAX_ROWS;
 
 /// What is walked through.
 pub(super) struct Walk<T> {
